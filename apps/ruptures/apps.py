@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class RupturesConfig(AppConfig):
+    name = "apps.ruptures"
+    verbose_name = "Ruptures"
