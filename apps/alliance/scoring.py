@@ -47,7 +47,9 @@ def pomp(answers: Iterable[float | None], scale: Scale) -> float | None:
     if not answered or 10 * len(answered) < REQUIRED_TENTHS * len(items):
         return None
     mean = sum(answered) / len(answered)
-    return 100 * (mean - scale.minimum) / (scale.maximum - scale.minimum)
+    score = 100 * (mean - scale.minimum) / (scale.maximum - scale.minimum)
+    # The mean of equal decimals may be off by one bit and so leave the scale.
+    return max(0.0, min(100.0, score))
 
 
 def subscale_pomps(

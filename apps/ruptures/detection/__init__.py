@@ -20,6 +20,7 @@ from .filter import (
     not_a_rupture,
     replay,
     screen,
+    settled_lower,
     start,
 )
 from .parameters import FORM5, PARAMETERS, RULE_VERSION, SLIDER, Parameters
@@ -40,5 +41,6 @@ __all__ = [
     "not_a_rupture",
     "replay",
     "screen",
+    "settled_lower",
     "start",
 ]

@@ -10,7 +10,7 @@ One step takes the same time however long the treatment is: everything earlier i
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import IntEnum, StrEnum
 from math import exp, isfinite, log, sqrt
 from typing import Any, NamedTuple, Self
@@ -127,6 +127,19 @@ class Screening:
     def to_json(self) -> dict[str, Any]:
         """The outputs under their published names, as plain numbers, strings and None."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """The Screening that `to_json` wrote, to the last bit."""
+        event = stored["event"]
+        return cls(
+            **{
+                **stored,
+                "evidence": Evidence(**stored["evidence"]),
+                "level": Level(stored["level"]),
+                "event": None if event is None else Event(event),
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -294,14 +307,30 @@ def replay(steps: Iterable[Step], parameters: Parameters) -> tuple[State, list[S
 
 def not_a_rupture(state: State, parameters: Parameters) -> State:
     """A person recorded *not a rupture*: forget the suspicion, keep the baselines and counts."""
-    return State(
-        regimes=_unsuspecting(*state.regimes, parameters),
-        noise_sum=state.noise_sum,
-        noise_count=state.noise_count,
-        steps=state.steps,
-        rated=state.rated,
-        asked=state.asked,
-        missed=state.missed,
+    return replace(state, regimes=_unsuspecting(*state.regimes, parameters), open=False, peak=0)
+
+
+def settled_lower(state: State, parameters: Parameters) -> State:
+    """A person recorded *settled at a lower level*: what was the fall is usual from now on.
+
+    As the filter's own event does; where it holds no settled regime yet, the fall's level stands
+    in for it. A state without an open episode is returned as it is.
+    """
+    if not state.open:
+        return state
+    _, rupture, settled = state.regimes
+    lower = settled
+    if not settled.weight:
+        lower = rupture._replace(mean=max(0.0, rupture.mean - parameters.fall))
+    return replace(
+        state,
+        regimes=(
+            lower._replace(weight=1.0),
+            rupture._replace(weight=0.0),
+            settled._replace(weight=0.0),
+        ),
+        open=False,
+        peak=0,
     )
 
 
