@@ -1,0 +1,64 @@
+# Rapport: `make demo` to see it, `make test` to test it, `make help` for the rest.
+PYTHON ?= $(or $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done),python3)
+BIN := .venv/bin
+EMBEDDED := $(BIN)/python -m apps.core.embedded
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+PRODUCTION_LIKE = RAPPORT_ENVIRONMENT=production DEBUG=false ALLOWED_HOSTS=rapport.example.org \
+	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
+	BASE_URL=https://rapport.example.org DEFAULT_FROM_EMAIL=forms@example.org \
+	DATABASE_URL=postgres://app:app@127.0.0.1:5432/rapport REDIS_URL=redis://127.0.0.1:6379/0 \
+	EMAIL_URL=smtp+tls://user:password@127.0.0.1:587
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test check fix lock clean-data serving developing
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
+
+setup: developing ## Install everything into .venv; start nothing
+
+demo: serving ## Start Rapport with an invented practice; Ctrl-C stops it (PORT=8001 to choose)
+	@$(EMBEDDED) demo --follow-parent
+
+run: serving ## Start Rapport without the invented practice; Ctrl-C stops it
+	@$(EMBEDDED) run --follow-parent
+
+test: developing ## Run all tests, with engines of their own
+	@$(EMBEDDED) with-engines -- pytest -n 2 --cov=apps.ruptures.detection \
+		--cov=apps.alliance.scoring --cov-branch --cov-fail-under=100 --cov-report=term:skip-covered
+
+check: developing ## Style, types, layers, security, migrations, settings, locks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/djlint --quiet --check --lint templates
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive --severity-level medium apps config tools
+	@echo 'locks name no address'
+	@! grep -nE 'https?://|file://|/opt/' requirements/*.lock
+	bash -n .ci/run
+	@$(EMBEDDED) with-engines -- python manage.py makemigrations --check --dry-run
+	@$(PRODUCTION_LIKE) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+fix: developing ## Mend style where a tool can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/djlint --quiet --reformat templates
+
+lock: ## Pin the packages anew from requirements/*.in (needs uv)
+	@command -v uv >/dev/null || { echo "rapport: 'make lock' needs uv: pip install uv" >&2; exit 1; }
+	$(LOCK) --upgrade requirements/app.in -o requirements/app.lock
+	$(LOCK) --upgrade --no-deps requirements/embedded.in -o requirements/embedded.lock
+	$(LOCK) --upgrade requirements/dev.in -c requirements/app.lock -o requirements/dev.lock
+	@! grep -nE 'https?://|file://|/opt/' requirements/*.lock
+
+clean-data: serving ## Delete this clone's database and messages; asks first
+	@$(EMBEDDED) clean-data
+
+serving:
+	@$(PYTHON) tools/bootstrap.py
+
+developing:
+	@$(PYTHON) tools/bootstrap.py --dev
