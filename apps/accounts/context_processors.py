@@ -1,0 +1,44 @@
+"""What the frame of every page needs: the theme, the practice and the way around."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from apps.accounts.permissions import Permission, permissions_of
+
+NAVIGATION: tuple[tuple[Permission, str, str | Promise, str], ...] = (
+    (Permission.VIEW_CASELOAD, "caseload", _("Caseload"), "people"),
+    (Permission.SUPERVISE, "supervision", _("Supervision"), "diagram-3"),
+    (Permission.MANAGE_PRACTICE, "practice", _("Practice"), "building"),
+)
+
+
+@dataclass(frozen=True)
+class NavItem:
+    url: str
+    label: str | Promise
+    icon: str
+    current: bool
+
+
+def layout(request: HttpRequest) -> dict[str, Any]:
+    """`theme` (auto, light, dark), `membership`, `nav`, and `allowed` for buttons in the frame."""
+    membership = getattr(request, "membership", None)
+    allowed = permissions_of(membership)
+    match = request.resolver_match
+    return {
+        "theme": request.user.theme
+        if getattr(request, "user", None) and request.user.is_authenticated
+        else "auto",
+        "membership": membership,
+        "nav": tuple(
+            NavItem(reverse(name), label, icon, bool(match and match.url_name == name))
+            for permission, name, label, icon in NAVIGATION
+            if permission in allowed
+        ),
+        "may_log_sessions": Permission.LOG_SESSION in allowed,
+    }

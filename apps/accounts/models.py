@@ -1,0 +1,187 @@
+"""Practices, the people who work in them, and who supervises whom."""
+
+import uuid
+import zoneinfo
+from datetime import date
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
+
+
+def validate_time_zone(value: str) -> None:
+    """Refuse a name that is no IANA time zone, such as 'CET+1' or 'London'."""
+    if value not in zoneinfo.available_timezones():
+        raise ValidationError(
+            _("“%(value)s” is no time zone; Europe/London is one."), params={"value": value}
+        )
+
+
+class Practice(models.Model):
+    """The tenant: nothing crosses it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=120)
+    sender_name = models.CharField(
+        max_length=40, help_text="neutral name on messages and client pages, e.g. 'Fernbank'"
+    )
+    country = models.CharField(max_length=2, help_text="ISO 3166-1, e.g. GB")
+    time_zone = models.CharField(max_length=64, validators=[validate_time_zone])
+    # Somebody clients can turn to who treats none of them. Nothing is sent before it is recorded.
+    contact_name = models.CharField(max_length=120, blank=True)
+    contact_phone = models.CharField(max_length=40, blank=True)
+    contact_email = models.EmailField(blank=True)
+    supervisor_wait_hours = models.PositiveSmallIntegerField(default=72)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def has_independent_contact(self) -> bool:
+        return bool(self.contact_name and (self.contact_phone or self.contact_email))
+
+
+class PracticeModel(models.Model):
+    """Base of every row that belongs to one practice."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    practice = models.ForeignKey(Practice, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        abstract = True
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Store a user; without a password the account cannot sign in."""
+        user = self.model(email=email.strip().lower(), **fields)
+        user.set_password(password)
+        user.save()
+        return user
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email__iexact=username)
+
+
+class User(AbstractBaseUser):
+    """A person who signs in. What they may do hangs on their memberships."""
+
+    class Theme(models.TextChoices):
+        AUTO = "auto", _("Follow my device")
+        LIGHT = "light", _("Light")
+        DARK = "dark", _("Dark")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.EmailField(unique=True)
+    is_active = models.BooleanField(default=True)
+    theme = models.CharField(max_length=5, choices=Theme, default=Theme.AUTO)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(Lower("email"), name="user_email_unique_in_any_case")
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Role(models.TextChoices):
+    THERAPIST = "therapist", _("Therapist")
+    SUPERVISOR = "supervisor", _("Supervisor")
+    MANAGER = "manager", _("Practice manager")
+
+
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    def with_role(self, role: Role) -> "MembershipQuerySet":
+        return self.filter(is_active=True, roles__contains=[role])
+
+
+class Membership(PracticeModel):
+    """A person's place in one practice. Without a user it cannot sign in (made by an import)."""
+
+    user = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, blank=True, related_name="memberships"
+    )
+    name = models.CharField(max_length=120, help_text="as colleagues know the person")
+    roles = ArrayField(models.CharField(max_length=10, choices=Role))
+    is_active = models.BooleanField(default=True)
+
+    objects = MembershipQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["practice", "user"], name="membership_once_per_practice"
+            ),
+            models.CheckConstraint(
+                condition=Q(roles__contained_by=Role.values) & Q(roles__len__gte=1),
+                name="membership_roles_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def initials(self) -> str:
+        """At most two letters for the round badge: 'Hana Lindqvist' → 'HL'."""
+        words = self.name.split()
+        return "".join(word[0] for word in (words[:1] + words[-1:])[: len(words)]).upper()
+
+    def has_role(self, role: Role) -> bool:
+        return role in self.roles
+
+
+class SupervisionQuerySet(models.QuerySet["Supervision"]):
+    def current(self, *, on: date) -> "SupervisionQuerySet":
+        """Supervisions that hold on the day `on`, first and last day included."""
+        return self.filter(
+            Q(ends_on__isnull=True) | Q(ends_on__gte=on),
+            starts_on__lte=on,
+            supervisor__is_active=True,
+        )
+
+
+class Supervision(PracticeModel):
+    """A dated relationship. It ends, and the supervisor's access ends with it."""
+
+    supervisor = models.ForeignKey(
+        Membership, on_delete=models.PROTECT, related_name="supervisions_given"
+    )
+    supervisee = models.ForeignKey(
+        Membership, on_delete=models.PROTECT, related_name="supervisions_received"
+    )
+    starts_on = models.DateField()
+    ends_on = models.DateField(null=True, blank=True)
+
+    objects = SupervisionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(supervisor=F("supervisee")), name="supervision_of_somebody_else"
+            ),
+            models.CheckConstraint(
+                condition=Q(ends_on__isnull=True) | Q(ends_on__gte=F("starts_on")),
+                name="supervision_ends_after_it_starts",
+            ),
+            models.UniqueConstraint(
+                fields=["supervisor", "supervisee"],
+                condition=Q(ends_on__isnull=True),
+                name="supervision_one_open_per_pair",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.supervisor} → {self.supervisee}"

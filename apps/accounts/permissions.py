@@ -1,0 +1,71 @@
+"""What each role may do, in words. Which clients it concerns is decided by `visible_to`."""
+
+from collections.abc import Callable
+from datetime import date
+from enum import StrEnum
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+
+from apps.accounts.models import Membership, Role
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+class Permission(StrEnum):
+    VIEW_CASELOAD = "view own caseload"
+    ADD_CLIENT = "add a client"
+    LOG_SESSION = "log a therapy session"
+    REVIEW_EPISODE = "review an episode"
+    SUPERVISE = "see flags across supervisees"
+    MANAGE_PRACTICE = "manage the practice"
+
+
+ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
+    Role.THERAPIST: frozenset(
+        {
+            Permission.VIEW_CASELOAD,
+            Permission.ADD_CLIENT,
+            Permission.LOG_SESSION,
+            Permission.REVIEW_EPISODE,
+        }
+    ),
+    Role.SUPERVISOR: frozenset({Permission.SUPERVISE}),
+    Role.MANAGER: frozenset({Permission.MANAGE_PRACTICE}),
+}
+
+
+def permissions_of(membership: Membership | None) -> frozenset[Permission]:
+    """Everything the member's roles allow; nothing without an active membership."""
+    if membership is None or not membership.is_active:
+        return frozenset()
+    return frozenset().union(*(ROLE_PERMISSIONS[role] for role in membership.roles))
+
+
+class MemberRequest(HttpRequest):
+    """A request that passed `require`: it has a membership and today's date in its practice."""
+
+    membership: Membership
+    today: date
+
+
+def require(permission: Permission) -> Callable[[View[P]], View[P]]:
+    """Let a view be used only by members who hold `permission`; others get a 403.
+
+    The permission is stamped on the view (`view.permission`), so that a test can see it.
+    """
+
+    def decorate(view: View[P]) -> View[P]:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if permission not in permissions_of(getattr(request, "membership", None)):
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        guarded.permission = permission  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate

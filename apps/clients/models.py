@@ -1,0 +1,140 @@
+"""Clients, how they may be reached, and the treatments they are in."""
+
+from datetime import date
+from typing import Self
+
+from django.db import models
+from django.db.models import Exists, F, OuterRef, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from apps.accounts.models import Membership, PracticeModel, Supervision, validate_time_zone
+
+
+class ClientQuerySet(models.QuerySet["Client"]):
+    def treated_by(self, membership: Membership, *, on: date | None = None) -> Self:
+        """Clients whom the member treats on the day `on` (today)."""
+        on = on or timezone.localdate()
+        mine = Treatment.objects.current(on=on).filter(therapist=membership, client=OuterRef("pk"))
+        return self.filter(Exists(mine), practice=membership.practice_id)
+
+    def visible_to(self, membership: Membership, *, on: date | None = None) -> Self:
+        """Clients the member may know of: treated, or treated by a current supervisee.
+
+        The one door: every other `visible_to` goes through it. It goes by relationship, never by
+        role, and what may be seen *of* the client is decided behind it.
+        """
+        on = on or timezone.localdate()
+        supervisees = (
+            Supervision.objects.current(on=on).filter(supervisor=membership).values("supervisee")
+        )
+        seen = Treatment.objects.current(on=on).filter(
+            Q(therapist=membership) | Q(therapist__in=supervisees), client=OuterRef("pk")
+        )
+        return self.filter(Exists(seen), practice=membership.practice_id)
+
+
+class Client(PracticeModel):
+    """A person in therapy. No name is stored: a code, and initials for the therapist."""
+
+    class Consent(models.TextChoices):
+        AGREED = "agreed", _("Agrees to be asked")
+        IN_ROOM = "in_room", _("Only in the room")
+        DECLINED = "declined", _("Would rather not")
+
+    code = models.CharField(max_length=20)
+    initials = models.CharField(max_length=10)
+    country = models.CharField(max_length=2)
+    time_zone = models.CharField(max_length=64, validators=[validate_time_zone])
+    language = models.CharField(max_length=12, default="en-gb")
+    discussed_on = models.DateField(null=True, blank=True)
+    consent = models.CharField(max_length=10, choices=Consent, blank=True)
+
+    objects = ClientQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["practice", "code"], name="client_code_unique"),
+            models.CheckConstraint(
+                condition=Q(consent="") | Q(discussed_on__isnull=False),
+                name="client_consent_follows_discussion",
+            ),
+            models.CheckConstraint(
+                condition=Q(consent__in=["", "agreed", "in_room", "declined"]),
+                name="client_consent_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class ContactChannel(PracticeModel):
+    """One way of reaching a client, used only where it is recorded as safe."""
+
+    class Kind(models.TextChoices):
+        EMAIL = "email", _("Email")
+        TEXT = "text", _("Text message")
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="channels")
+    kind = models.CharField(max_length=5, choices=Kind)
+    address = models.CharField(max_length=254)
+    safe_to_contact = models.BooleanField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["client", "kind"], name="channel_one_per_kind"),
+            models.CheckConstraint(condition=~Q(address=""), name="channel_has_an_address"),
+            models.CheckConstraint(
+                condition=Q(kind__in=["email", "text"]), name="channel_kind_known"
+            ),
+        ]
+        indexes = [models.Index(fields=["practice", "client"], name="channel_by_client")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.client_id}"
+
+
+class TreatmentQuerySet(models.QuerySet["Treatment"]):
+    def current(self, *, on: date) -> Self:
+        """Treatments not ended before the day `on`. One planned for later counts: it is known."""
+        return self.filter(Q(ends_on__isnull=True) | Q(ends_on__gte=on))
+
+    def visible_to(self, membership: Membership, *, on: date | None = None) -> Self:
+        """Current treatments of clients that the member may know of."""
+        on = on or timezone.localdate()
+        clients = Client.objects.visible_to(membership, on=on)
+        return self.current(on=on).filter(client__in=clients)
+
+    def conducted_by(self, membership: Membership, *, on: date | None = None) -> Self:
+        """The member's own caseload: current treatments they conduct themselves."""
+        return self.visible_to(membership, on=on).filter(therapist=membership)
+
+
+class Treatment(PracticeModel):
+    """One client and one therapist over time. A new therapist starts a new one."""
+
+    client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="treatments")
+    therapist = models.ForeignKey(Membership, on_delete=models.PROTECT, related_name="treatments")
+    approach = models.CharField(max_length=40, blank=True, help_text="e.g. CBT, Psychodynamic")
+    starts_on = models.DateField()
+    ends_on = models.DateField(null=True, blank=True)
+
+    objects = TreatmentQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["client", "therapist"],
+                condition=Q(ends_on__isnull=True),
+                name="treatment_one_open_per_dyad",
+            ),
+            models.CheckConstraint(
+                condition=Q(ends_on__isnull=True) | Q(ends_on__gte=F("starts_on")),
+                name="treatment_ends_after_it_starts",
+            ),
+        ]
+        indexes = [models.Index(fields=["practice", "therapist"], name="treatment_by_therapist")]
+
+    def __str__(self) -> str:
+        return f"{self.client_id} with {self.therapist_id}"

@@ -1,0 +1,77 @@
+"""Writes about clients: adding one, and how they may be asked."""
+
+import re
+from datetime import date
+
+from django.db import transaction
+
+from apps.accounts.models import Membership, Practice
+from apps.clients.models import Client, ContactChannel, Treatment
+from apps.core import audit
+
+
+def next_code(practice: Practice) -> str:
+    """The next free client code of a practice: two letters of its name and a running number.
+
+    Codes of other shapes (from an import) are passed over. Only a proposal: the unique constraint
+    decides.
+    """
+    prefix = "".join(re.findall(r"[A-Z]", practice.sender_name.upper()))[:2].ljust(2, "X")
+    numbers = [
+        int(code[3:])
+        for code in Client.objects.filter(
+            practice=practice, code__startswith=f"{prefix}-"
+        ).values_list("code", flat=True)
+        if code[3:].isdigit()
+    ]
+    return f"{prefix}-{max(numbers, default=100) + 1:04}"
+
+
+@transaction.atomic
+def add_client(
+    *,
+    therapist: Membership,
+    code: str,
+    initials: str,
+    country: str,
+    time_zone: str,
+    language: str,
+    starts_on: date,
+    approach: str = "",
+    discussed_on: date | None = None,
+    consent: str = "",
+    email: str = "",
+    email_safe: bool = False,
+    by: Membership | None,
+) -> Treatment:
+    """Record a client and the start of their treatment with `therapist`.
+
+    Nothing is sent before `discussed_on`, a consent and a safe channel are recorded.
+    """
+    client = Client.objects.create(
+        practice_id=therapist.practice_id,
+        code=code,
+        initials=initials,
+        country=country,
+        time_zone=time_zone,
+        language=language,
+        discussed_on=discussed_on,
+        consent=consent,
+    )
+    if email:
+        ContactChannel.objects.create(
+            practice_id=client.practice_id,
+            client=client,
+            kind=ContactChannel.Kind.EMAIL,
+            address=email,
+            safe_to_contact=email_safe,
+        )
+    treatment = Treatment.objects.create(
+        practice_id=client.practice_id,
+        client=client,
+        therapist=therapist,
+        approach=approach,
+        starts_on=starts_on,
+    )
+    audit.record("add client", client, client_id=client.id, by=by)
+    return treatment

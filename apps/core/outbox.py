@@ -1,0 +1,154 @@
+"""The outbox: PostgreSQL is the truth about what must still be sent, Redis only a doorbell.
+
+A message is a row, written in the transaction of what causes it. A sender claims due rows with
+`SKIP LOCKED` and a lease, commits, sends, and marks them; if it dies in between, the lease runs
+out and another sender takes over. Losing Redis loses nothing: a sweep finds what is due.
+"""
+
+import logging
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from smtplib import SMTPException
+from uuid import UUID
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db import transaction
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from apps.core.models import OutboxMessage
+
+logger = logging.getLogger(__name__)
+
+
+class NothingToSend(Exception):
+    """Raised by a renderer whose message has no use any more: it is cancelled, not sent."""
+
+
+@dataclass(frozen=True)
+class RenderedMessage:
+    """A message as it leaves: made at the last moment, stored nowhere."""
+
+    recipient: str
+    subject: str
+    body: str
+    sender_name: str
+
+
+def enqueue(
+    *, kind: str, subject_id: UUID, practice_id: UUID, not_before: datetime
+) -> OutboxMessage:
+    """Record that a message must go out at `not_before`; ring the doorbell if that is now.
+
+    `kind` names the renderer in `settings.OUTBOX_RENDERERS`. Call it in the transaction of what
+    causes the message; enqueuing the same kind and subject again changes nothing.
+    """
+    message, created = OutboxMessage.objects.get_or_create(
+        practice_id=practice_id,
+        kind=kind,
+        subject_id=subject_id,
+        defaults={"not_before": not_before},
+    )
+    if created and not_before <= timezone.now():
+        transaction.on_commit(lambda: ring(message.id), robust=True)
+    return message
+
+
+def ring(message_id: UUID) -> None:
+    """Tell a worker that a message is due. A broker that is away is no error: the sweep comes."""
+    from apps.core.tasks import deliver_message
+
+    try:
+        deliver_message.apply_async(args=(str(message_id),), retry=False)
+    except deliver_message.OperationalError:
+        logger.warning("The broker is away; the sweep will send what is due.")
+
+
+def cancel(*, kind: str, subject_id: UUID) -> int:
+    """Withdraw a message that is not out yet; returns how many rows that concerned."""
+    return OutboxMessage.objects.filter(
+        kind=kind, subject_id=subject_id, state=OutboxMessage.State.PENDING
+    ).update(state=OutboxMessage.State.CANCELLED)
+
+
+@transaction.atomic(durable=True)
+def claim(*, limit: int, message_id: UUID | None = None) -> list[OutboxMessage]:
+    """Take up to `limit` due messages for this sender alone, for `OutboxMessage.LEASE`."""
+    now = timezone.now()
+    due = OutboxMessage.objects.due(at=now)
+    if message_id:
+        due = due.filter(id=message_id)
+    claimed = list(due.order_by("not_before").select_for_update(skip_locked=True)[:limit])
+    OutboxMessage.objects.filter(id__in=[message.id for message in claimed]).update(
+        state=OutboxMessage.State.CLAIMED, lease_until=now + OutboxMessage.LEASE
+    )
+    for message in claimed:
+        message.lease_until = now + OutboxMessage.LEASE
+    return claimed
+
+
+def deliver_due(*, limit: int = 100) -> int:
+    """Send what is due, one message at a time; returns how many were sent."""
+    sent = 0
+    for _ in range(limit):
+        claimed = claim(limit=1)
+        if not claimed:
+            break
+        sent += deliver(claimed[0])
+    return sent
+
+
+def deliver(message: OutboxMessage) -> bool:
+    """Send one claimed message and note how it went; True where it is out.
+
+    A refused or broken connection is tried again, later each time, up to eight times.
+    """
+    try:
+        with transaction.atomic():
+            rendered = import_string(settings.OUTBOX_RENDERERS[message.kind])(message.subject_id)
+    except NothingToSend:
+        _settle(message, state=OutboxMessage.State.CANCELLED)
+        return False
+    try:
+        _send_email(message, rendered)
+    except (OSError, SMTPException) as error:
+        _put_off(message, error)
+        return False
+    return _settle(message, state=OutboxMessage.State.SENT, sent_at=timezone.now())
+
+
+def _send_email(message: OutboxMessage, rendered: RenderedMessage) -> None:
+    host = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2]
+    EmailMessage(
+        subject=rendered.subject,
+        body=rendered.body,
+        from_email=f"{rendered.sender_name} <{settings.DEFAULT_FROM_EMAIL}>",
+        to=[rendered.recipient],
+        headers={"Message-ID": f"<{message.id}.{message.attempts}@{host}>"},
+    ).send()
+
+
+def _put_off(message: OutboxMessage, error: Exception) -> None:
+    attempts = message.attempts + 1
+    failed = attempts >= OutboxMessage.MAX_ATTEMPTS
+    # 1, 2, 4 … 64 minutes, each up to half longer, so that a recovered server is not stormed.
+    delay = timedelta(minutes=2 ** (attempts - 1)) * random.uniform(1, 1.5)  # noqa: S311 - no secret
+    _settle(
+        message,
+        state=OutboxMessage.State.FAILED if failed else OutboxMessage.State.PENDING,
+        attempts=attempts,
+        not_before=timezone.now() + delay,
+        error=type(error).__name__,
+    )
+    logger.warning("Message %s: %s, attempt %s", message.id, type(error).__name__, attempts)
+
+
+def _settle(message: OutboxMessage, **changes: object) -> bool:
+    """Write the end of a claim, unless the lease ran out and another sender has it by now."""
+    return bool(
+        OutboxMessage.objects.filter(
+            id=message.id, state=OutboxMessage.State.CLAIMED, lease_until=message.lease_until
+        ).update(lease_until=None, **changes)
+    )

@@ -1,0 +1,74 @@
+"""How a rating arrives: the request to a client, from due to answered or run out."""
+
+from datetime import datetime
+from typing import Self
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from apps.accounts.models import PracticeModel
+from apps.alliance.models import AllianceRating, Questionnaire
+from apps.clients.models import ContactChannel
+from apps.therapy_sessions.models import TherapySession
+
+
+class FeedbackRequestQuerySet(models.QuerySet["FeedbackRequest"]):
+    def run_out(self, *, at: datetime) -> Self:
+        """Open requests whose time is over at `at`."""
+        return self.filter(state=FeedbackRequest.State.OPEN, expires_at__lte=at)
+
+
+class FeedbackRequest(PracticeModel):
+    """One request for one therapy session's rating. Its link is made when sent, never stored."""
+
+    class State(models.TextChoices):
+        OPEN = "open", _("Open")
+        ANSWERED = "answered", _("Answered")
+        EXPIRED = "expired", _("No answer")
+        CANCELLED = "cancelled", _("Withdrawn")
+
+    therapy_session = models.ForeignKey(
+        TherapySession, on_delete=models.PROTECT, related_name="feedback_requests"
+    )
+    questionnaire = models.ForeignKey(Questionnaire, on_delete=models.PROTECT, related_name="+")
+    channel_kind = models.CharField(max_length=5, choices=ContactChannel.Kind)
+    state = models.CharField(max_length=10, choices=State, default=State.OPEN)
+    due_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    generation = models.PositiveSmallIntegerField(
+        default=0, help_text="one more revokes the links made before"
+    )
+    rating = models.OneToOneField(
+        AllianceRating, on_delete=models.PROTECT, null=True, related_name="feedback_request"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = FeedbackRequestQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["therapy_session", "questionnaire"],
+                name="feedback_request_one_per_session_and_questionnaire",
+            ),
+            models.CheckConstraint(
+                condition=Q(expires_at__gt=F("due_at")), name="feedback_request_expires_after_due"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="answered", rating__isnull=False)
+                | (~Q(state="answered") & Q(rating__isnull=True)),
+                name="feedback_request_answered_has_a_rating",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["practice", "therapy_session"], name="feedback_request_by_session"
+            ),
+            models.Index(
+                fields=["expires_at"], condition=Q(state="open"), name="feedback_request_open"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"feedback request {self.id}"

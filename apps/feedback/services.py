@@ -1,0 +1,212 @@
+"""Asking a client for feedback, taking the answer, and letting a request run out."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.accounts.models import Membership, Practice
+from apps.alliance.models import AllianceRating, Questionnaire
+from apps.alliance.services import record_rating
+from apps.clients.models import Client
+from apps.core import audit, outbox
+from apps.core.models import OutboxMessage
+from apps.feedback import timing
+from apps.feedback.models import FeedbackRequest
+from apps.ruptures.services import screen_treatment
+from apps.therapy_sessions.models import TherapySession
+from apps.therapy_sessions.services import log_therapy_session
+
+KIND = "feedback_request"
+
+
+class CannotAsk(Exception):
+    """No request may go out; the message says why and what would mend it."""
+
+
+class AlreadyAnswered(Exception):
+    """The first answers count; these were not added."""
+
+
+class RequestClosed(Exception):
+    """The request has run out or was withdrawn."""
+
+
+def practice_questionnaire(practice: Practice) -> Questionnaire:
+    """The questionnaire that clients of the practice are sent: the newest that may be sent."""
+    questionnaires = Questionnaire.objects.filter(practice=practice).order_by("-version", "key")
+    return next(each for each in questionnaires if each.may_be_sent)
+
+
+def why_not_ask(client: Client) -> list[str]:
+    """What is missing before this client may be asked by message; empty: nothing."""
+    missing = []
+    if not client.practice.has_independent_contact:
+        missing.append(
+            _("The practice has not recorded whom clients can turn to beside their therapist.")
+        )
+    if not client.discussed_on:
+        missing.append(_("Feedback has not been discussed with the client yet."))
+    elif client.consent != Client.Consent.AGREED:
+        missing.append(_("The client has not agreed to be asked by message."))
+    if not client.channels.filter(kind="email", safe_to_contact=True).exists():
+        missing.append(_("No email address is recorded as safe to contact."))
+    return missing
+
+
+@transaction.atomic
+def log_session_and_ask(*, ask_by: str, by: Membership, **session: Any) -> TherapySession:
+    """Log a therapy session, screen it, and ask for feedback where `ask_by` names a channel.
+
+    Args:
+        ask_by: a `ContactChannel.Kind`, or "" for not this time.
+        session: the arguments of `log_therapy_session`.
+
+    Raises:
+        CannotAsk: nothing is stored; the message says what is missing.
+    """
+    therapy_session = log_therapy_session(by=by, **session)
+    if therapy_session.attendance != TherapySession.Attendance.ATTENDED:
+        return therapy_session
+    questionnaire = practice_questionnaire(by.practice)
+    screen_treatment(
+        treatment=therapy_session.treatment,
+        questionnaire=questionnaire,
+        since=therapy_session,
+        at=timezone.now(),
+    )
+    if ask_by:
+        request_feedback(
+            therapy_session=therapy_session,
+            questionnaire=questionnaire,
+            channel_kind=ask_by,
+            by=by,
+        )
+    return therapy_session
+
+
+@transaction.atomic
+def request_feedback(
+    *,
+    therapy_session: TherapySession,
+    questionnaire: Questionnaire,
+    channel_kind: str,
+    by: Membership | None,
+) -> FeedbackRequest:
+    """Ask the client for a rating: the message is due later, and the outbox holds it till then.
+
+    Raises:
+        CannotAsk: consent, a safe channel or the independent contact is missing, or the next
+            session would start before the message is due.
+    """
+    client = therapy_session.treatment.client
+    missing = why_not_ask(client)
+    if missing:
+        raise CannotAsk(" ".join(missing))
+    due = timing.due_at(
+        therapy_session.ends_at,
+        time_zone=client.time_zone,
+        delay=settings.FEEDBACK_DELAY,
+        quiet_hours=settings.FEEDBACK_QUIET_HOURS,
+    )
+    # A session logged days later is asked about from now on.
+    expires = timing.expires_at(
+        max(due, timezone.now()),
+        open_for=settings.FEEDBACK_OPEN_FOR,
+        next_starts_at=therapy_session.next_starts_at(),
+    )
+    if expires <= due or expires <= timezone.now():
+        raise CannotAsk(_("The next session starts before a message would be due."))
+    request = FeedbackRequest.objects.create(
+        practice_id=therapy_session.practice_id,
+        therapy_session=therapy_session,
+        questionnaire=questionnaire,
+        channel_kind=channel_kind,
+        due_at=due,
+        expires_at=expires,
+    )
+    outbox.enqueue(
+        kind=KIND, subject_id=request.id, practice_id=request.practice_id, not_before=due
+    )
+    audit.record("request feedback", request, client_id=client.id, by=by)
+    return request
+
+
+@transaction.atomic
+def submit_response(*, request_id: UUID, answers: Mapping[str, int], **also: Any) -> AllianceRating:
+    """Take a client's answers: record the rating, screen the treatment, move the episode.
+
+    All in one transaction, and one at a time per request: of two answers at once, one counts.
+
+    Args:
+        answers: raw answer by item id; unanswered items are absent.
+        also: tension, tension_resolved, causes and comment.
+
+    Raises:
+        AlreadyAnswered: the request has its rating.
+        RequestClosed: it has run out or was withdrawn.
+    """
+    request = (
+        FeedbackRequest.objects.select_for_update(of=("self",))
+        .select_related("therapy_session__treatment", "questionnaire")
+        .get(id=request_id)
+    )
+    now = timezone.now()
+    if request.state == FeedbackRequest.State.ANSWERED:
+        raise AlreadyAnswered
+    if request.state != FeedbackRequest.State.OPEN or now >= request.expires_at:
+        raise RequestClosed
+    rating = record_rating(
+        therapy_session=request.therapy_session,
+        questionnaire=request.questionnaire,
+        answers=answers,
+        mode=AllianceRating.Mode.LINK,
+        answered_at=now,
+        by=None,
+        **also,
+    )
+    _settle(request, FeedbackRequest.State.ANSWERED, rating=rating, was_asked=True)
+    return rating
+
+
+@transaction.atomic
+def expire_request(*, request_id: UUID) -> None:
+    """Close a request whose time is over. Only silence to a form that went out is silence."""
+    request = (
+        FeedbackRequest.objects.run_out(at=timezone.now())
+        .select_for_update(of=("self",), skip_locked=True)
+        .select_related("therapy_session__treatment", "questionnaire")
+        .filter(id=request_id)
+        .first()
+    )
+    if request:
+        went_out = OutboxMessage.objects.filter(
+            kind=KIND, subject_id=request.id, state=OutboxMessage.State.SENT
+        ).exists()
+        _settle(request, FeedbackRequest.State.EXPIRED, rating=None, was_asked=went_out)
+
+
+def _settle(
+    request: FeedbackRequest,
+    state: FeedbackRequest.State,
+    *,
+    rating: AllianceRating | None,
+    was_asked: bool,
+) -> None:
+    request.state = state
+    request.rating = rating
+    request.save(update_fields=["state", "rating"])
+    outbox.cancel(kind=KIND, subject_id=request.id)
+    session = request.therapy_session
+    session.asked = was_asked
+    session.save(update_fields=["asked"])
+    screen_treatment(
+        treatment=session.treatment,
+        questionnaire=request.questionnaire,
+        since=session,
+        at=timezone.now(),
+    )

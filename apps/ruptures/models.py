@@ -1,0 +1,178 @@
+"""What a fall means: each screening as it was made, and the episodes that came of them."""
+
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from apps.accounts.models import Membership, PracticeModel, Supervision
+from apps.alliance.models import Cause, Questionnaire
+from apps.clients.models import Treatment
+from apps.ruptures.detection import Level
+from apps.therapy_sessions.models import TherapySession
+
+
+class ScreeningQuerySet(models.QuerySet["Screening"]):
+    def current(self) -> Self:
+        """The latest word on each step; earlier words about it are kept for the record."""
+        return self.filter(superseded_at__isnull=True)
+
+
+class Screening(PracticeModel):
+    """One step of the detector, with all it was given and all it said.
+
+    A step is screened anew when its rating arrives or its form runs out; the earlier screening is
+    marked superseded, never changed, so that what was shown on a day can always be answered. The
+    next step starts from `state_after`, so one more rating costs one step.
+    """
+
+    treatment = models.ForeignKey(Treatment, on_delete=models.PROTECT, related_name="screenings")
+    questionnaire = models.ForeignKey(Questionnaire, on_delete=models.PROTECT, related_name="+")
+    therapy_session = models.ForeignKey(
+        TherapySession, on_delete=models.PROTECT, related_name="screenings"
+    )
+    rule_version = models.CharField(max_length=40)
+    inputs = models.JSONField(help_text="detection.Step as given")
+    state_before = models.JSONField()
+    state_after = models.JSONField()
+    outputs = models.JSONField(help_text="detection.Screening as returned, unrounded")
+    # Columns that pages select and draw by; the same figures as in `outputs`.
+    pomp = models.FloatField(null=True)
+    low = models.FloatField()
+    high = models.FloatField()
+    level = models.PositiveSmallIntegerField()
+    event = models.CharField(max_length=20, blank=True)
+    in_episode = models.BooleanField(
+        help_text="an episode is open after this step, or was closed by it"
+    )
+    ratings_before = models.PositiveIntegerField(help_text="rated steps before this one")
+    at_maximum_run = models.PositiveIntegerField(
+        help_text="all-maximum ratings in a row, up to here"
+    )
+    known_at = models.DateTimeField(help_text="when its last input came: the rating, else the log")
+    screened_at = models.DateTimeField()
+    superseded_at = models.DateTimeField(null=True)
+
+    objects = ScreeningQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["therapy_session", "questionnaire"],
+                condition=Q(superseded_at__isnull=True),
+                name="screening_one_current_per_step",
+            ),
+            models.CheckConstraint(
+                condition=Q(level__in=[level.value for level in Level]),
+                name="screening_level_known",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["practice", "treatment", "therapy_session"],
+                condition=Q(superseded_at__isnull=True),
+                name="screening_current",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"screening of {self.therapy_session_id}"
+
+
+class RuptureEpisodeQuerySet(models.QuerySet["RuptureEpisode"]):
+    def open(self) -> Self:
+        """On a therapist's list: no outcome recorded yet."""
+        return self.filter(outcome="")
+
+    def conducted_by(self, membership: Membership) -> Self:
+        """Episodes of the member's own caseload."""
+        return self.filter(treatment__in=Treatment.objects.conducted_by(membership))
+
+    def for_supervisor(self, membership: Membership, *, at: datetime | None = None) -> Self:
+        """Open episodes that current supervisees' supervisor may see at `at` (now).
+
+        Shared, marked, or unacknowledged for the practice's waiting time (72 h).
+        """
+        at = at or timezone.now()
+        wait = timedelta(hours=membership.practice.supervisor_wait_hours)
+        supervisees = (
+            Supervision.objects.current(on=timezone.localdate(at))
+            .filter(supervisor=membership)
+            .values("supervisee")
+        )
+        return self.open().filter(
+            Q(shared_at__isnull=False)
+            | Q(marked_at__isnull=False)
+            | Q(acknowledged_at__isnull=True, opened_at__lte=at - wait),
+            treatment__in=Treatment.objects.visible_to(membership),
+            treatment__therapist__in=supervisees,
+        )
+
+
+class RuptureEpisode(PracticeModel):
+    """A possible rupture, from the step that opened it to the outcome a person records.
+
+    The detector opens it, marks it and says that ratings are back (`recovering_since`) or have
+    settled lower (`settled_lower_at`); only the therapist ends it.
+    """
+
+    class Outcome(models.TextChoices):
+        REPAIRED = "repaired", _("Repaired and continuing")
+        SETTLED_LOWER = "settled_lower", _("Settled at a lower level")
+        NOT_A_RUPTURE = "not_a_rupture", _("Not a rupture")
+        ENDED_UNREPAIRED = "ended_unrepaired", _("Ended unrepaired")
+        # Written by a correction that takes away what the episode was opened on.
+        SUPERSEDED = "superseded", _("Withdrawn after a correction")
+
+    treatment = models.ForeignKey(Treatment, on_delete=models.PROTECT, related_name="episodes")
+    questionnaire = models.ForeignKey(Questionnaire, on_delete=models.PROTECT, related_name="+")
+    opened_by = models.ForeignKey(
+        TherapySession, on_delete=models.PROTECT, related_name="episodes_opened"
+    )
+    opened_at = models.DateTimeField()
+    marked_at = models.DateTimeField(null=True)
+    recovering_since = models.DateTimeField(null=True)
+    settled_lower_at = models.DateTimeField(null=True)
+    acknowledged_at = models.DateTimeField(null=True)
+    shared_at = models.DateTimeField(null=True)
+    causes = ArrayField(models.CharField(max_length=20, choices=Cause), default=list)
+    outcome = models.CharField(max_length=20, choices=Outcome, blank=True)
+    outcome_reason = models.CharField(max_length=500, blank=True)
+    outcome_at = models.DateTimeField(null=True)
+
+    objects = RuptureEpisodeQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["treatment"], condition=Q(outcome=""), name="episode_one_open_per_treatment"
+            ),
+            models.CheckConstraint(
+                condition=Q(outcome="", outcome_at__isnull=True)
+                | (~Q(outcome="") & Q(outcome_at__isnull=False)),
+                name="episode_outcome_has_a_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(outcome="not_a_rupture") | ~Q(outcome_reason=""),
+                name="episode_not_a_rupture_has_a_reason",
+            ),
+            models.CheckConstraint(
+                condition=Q(outcome_at__isnull=True) | Q(outcome_at__gte=F("opened_at")),
+                name="episode_ends_after_it_opens",
+            ),
+            models.CheckConstraint(
+                condition=Q(causes__contained_by=Cause.values), name="episode_causes_known"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["practice", "treatment"], condition=Q(outcome=""), name="episode_open"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"episode {self.id}"

@@ -1,0 +1,323 @@
+"""What a fall means: screening treatments, and what people do with an episode."""
+
+from dataclasses import asdict
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Max, Q
+from django.utils import timezone
+
+from apps.accounts.models import Membership
+from apps.alliance.models import AllianceRating, Questionnaire
+from apps.clients.models import Treatment
+from apps.core import audit
+from apps.ruptures import detection
+from apps.ruptures.detection import Event, Level, State, Step
+from apps.ruptures.models import RuptureEpisode, Screening
+from apps.therapy_sessions.models import TherapySession
+
+CLIENT_ABSENT = frozenset(
+    {TherapySession.Attendance.LATE_CANCELLATION, TherapySession.Attendance.NO_SHOW}
+)
+
+
+@transaction.atomic
+def screen_treatment(
+    *,
+    treatment: Treatment,
+    questionnaire: Questionnaire,
+    since: TherapySession,
+    at: datetime | None,
+) -> list[Screening]:
+    """Screen the steps of a series from `since` on, and open or move its episode.
+
+    Call it when a session is logged, when its rating arrives and when its form has run out. The
+    step before `since` gives the state to go on from, so one more rating costs one step; after a
+    correction, pass the earliest session that changed. A step that would come out as it did is
+    left alone: calling it twice changes nothing.
+
+    Args:
+        at: moment of the screening, for live data; None for history (an import), where each step
+            is dated by its own rating or session.
+
+    Returns:
+        The new screenings, in order.
+    """
+    # One at a time per treatment: two answers at once must not both go on from the same state.
+    Treatment.objects.select_for_update().get(pk=treatment.pk)
+    steps = _steps(treatment, questionnaire, since)
+    if not steps:
+        return []
+    parameters = detection.PARAMETERS[questionnaire.detection_form]
+    before = _screening_before(treatment, questionnaire, steps[0][0])
+    state = State.from_json(before.state_after) if before else detection.start(parameters)
+    at_maximum_run = before.at_maximum_run if before else 0
+    verdicts = _verdicts(treatment, questionnaire, since=before.known_at if before else None)
+    existing = {
+        screening.therapy_session_id: screening
+        for screening in Screening.objects.current().filter(
+            questionnaire=questionnaire, therapy_session__in=[session for session, *_ in steps]
+        )
+    }
+    made, told = [], []
+    for session, step, known_at in steps:
+        while verdicts and verdicts[0][0] < known_at:
+            state = _after_verdict(state, verdicts.pop(0)[1], parameters)
+        after, screening = detection.screen(state, step, parameters)
+        if step.pomp is not None:
+            at_maximum_run = at_maximum_run + 1 if step.pomp == 100 else 0
+        row = Screening(
+            practice_id=treatment.practice_id,
+            treatment=treatment,
+            questionnaire=questionnaire,
+            therapy_session=session,
+            rule_version=detection.RULE_VERSION,
+            inputs=asdict(step),
+            state_before=state.to_json(),
+            state_after=after.to_json(),
+            outputs=screening.to_json(),
+            pomp=step.pomp,
+            low=screening.low,
+            high=screening.high,
+            level=screening.level,
+            event=screening.event or "",
+            in_episode=after.open or screening.event is not None,
+            ratings_before=state.rated,
+            at_maximum_run=at_maximum_run,
+            known_at=known_at,
+            screened_at=at or known_at,
+        )
+        earlier = existing.get(session.id)
+        if earlier and _same(earlier, row):
+            row = earlier
+        else:
+            made.append(row)
+        told.append(row)
+        state = after
+    Screening.objects.filter(
+        id__in=[
+            existing[row.therapy_session_id].id
+            for row in made
+            if row.therapy_session_id in existing
+        ]
+    ).update(superseded_at=at or timezone.now())
+    Screening.objects.bulk_create(made)
+    if made:
+        _move_episodes(treatment, questionnaire, told)
+    return made
+
+
+def _same(one: Screening, other: Screening) -> bool:
+    return (one.rule_version, one.inputs, one.state_before) == (
+        other.rule_version,
+        other.inputs,
+        other.state_before,
+    )
+
+
+def _steps(
+    treatment: Treatment, questionnaire: Questionnaire, since: TherapySession
+) -> list[tuple[TherapySession, Step, datetime]]:
+    """Attended sessions from `since` on, what is known about each, and when it was known.
+
+    A series starts after the last session rated with another questionnaire: a new one is a new
+    ruler. Absences and days are counted from the session before, also where that is older.
+    """
+    sessions = TherapySession.objects.filter(treatment=treatment).exclude(attendance="")
+    other = AllianceRating.objects.used().filter(therapy_session__treatment=treatment)
+    ruler_changed = other.exclude(questionnaire=questionnaire).aggregate(
+        at=Max(
+            "therapy_session__starts_at", filter=Q(therapy_session__starts_at__lt=since.starts_at)
+        )
+    )["at"]
+    previous = sessions.attended().filter(_before(since)).last()
+    if previous:
+        sessions = sessions.filter(starts_at__gte=previous.starts_at)
+    ratings = {
+        rating.therapy_session_id: rating
+        for rating in AllianceRating.objects.used().filter(
+            questionnaire=questionnaire, therapy_session__in=sessions
+        )
+    }
+    steps = []
+    absences, last_attended = 0, None
+    for session in sessions.order_by("starts_at", "id"):
+        if session.attendance in CLIENT_ABSENT:
+            absences += 1
+        if session.attendance != TherapySession.Attendance.ATTENDED:
+            continue
+        is_step = (session.starts_at, session.id) >= (since.starts_at, since.id)
+        if is_step and (ruler_changed is None or session.starts_at > ruler_changed):
+            rating = ratings.get(session.id)
+            step = Step(
+                pomp=rating.pomp if rating else None,
+                asked=session.asked,
+                tension=rating.tension if rating else None,
+                resolved=rating.tension_resolved if rating else None,
+                therapist_tension=session.tension,
+                therapist_resolved=session.tension_resolved,
+                no_shows=absences if last_attended else 0,
+                gap_days=(session.starts_at - last_attended).days if last_attended else None,
+            )
+            known_at = rating.answered_at if rating else session.logged_at or session.ends_at
+            steps.append((session, step, known_at))
+        absences, last_attended = 0, session.starts_at
+    return steps
+
+
+def _before(session: TherapySession) -> Q:
+    return Q(starts_at__lt=session.starts_at) | Q(starts_at=session.starts_at, id__lt=session.id)
+
+
+def _screening_before(
+    treatment: Treatment, questionnaire: Questionnaire, session: TherapySession
+) -> Screening | None:
+    earlier = TherapySession.objects.attended().filter(_before(session), treatment=treatment)
+    return (
+        Screening.objects.current()
+        .filter(questionnaire=questionnaire, therapy_session__in=earlier)
+        .order_by("therapy_session__starts_at", "therapy_session_id")
+        .last()
+    )
+
+
+def _verdicts(
+    treatment: Treatment, questionnaire: Questionnaire, *, since: datetime | None
+) -> list[tuple[datetime, RuptureEpisode]]:
+    """Outcomes that people recorded after `since`, oldest first: dated inputs of the filter."""
+    recorded = RuptureEpisode.objects.filter(
+        treatment=treatment, questionnaire=questionnaire
+    ).filter(
+        outcome__in=[
+            RuptureEpisode.Outcome.NOT_A_RUPTURE,
+            RuptureEpisode.Outcome.REPAIRED,
+            RuptureEpisode.Outcome.SETTLED_LOWER,
+        ]
+    )
+    if since:
+        recorded = recorded.filter(outcome_at__gte=since)
+    return [
+        (episode.outcome_at, episode)
+        for episode in recorded.order_by("outcome_at")
+        if episode.outcome_at
+    ]
+
+
+def _after_verdict(
+    state: State, episode: RuptureEpisode, parameters: detection.Parameters
+) -> State:
+    """A person's word about an episode that the filter still holds open closes it there too."""
+    if episode.outcome == RuptureEpisode.Outcome.NOT_A_RUPTURE or (
+        episode.outcome == RuptureEpisode.Outcome.REPAIRED and state.open
+    ):
+        return detection.not_a_rupture(state, parameters)
+    if episode.outcome == RuptureEpisode.Outcome.SETTLED_LOWER:
+        return detection.settled_lower(state, parameters)
+    return state
+
+
+def _move_episodes(
+    treatment: Treatment, questionnaire: Questionnaire, screenings: list[Screening]
+) -> None:
+    """Let the episodes follow what the steps say now.
+
+    An opening makes an episode, unless one is open: then the same one goes on. Where a correction
+    took an opening away, its episode moves to the opening that stands in for it, or is withdrawn.
+    """
+    screened = {screening.therapy_session_id for screening in screenings}
+    openings = [screening for screening in screenings if screening.event == Event.OPENED]
+    known = {
+        episode.opened_by_id: episode
+        for episode in RuptureEpisode.objects.filter(
+            treatment=treatment, questionnaire=questionnaire, opened_by__in=screened
+        ).exclude(outcome=RuptureEpisode.Outcome.SUPERSEDED)
+    }
+    unfounded = known.keys() - {opening.therapy_session_id for opening in openings}
+    episode = RuptureEpisode.objects.open().filter(treatment=treatment).first()
+    for opening in openings:
+        if opening.therapy_session_id in known:
+            continue
+        if episode is None:
+            episode = RuptureEpisode(
+                practice_id=treatment.practice_id,
+                treatment=treatment,
+                questionnaire=questionnaire,
+                opened_at=opening.screened_at,
+            )
+        elif episode.opened_by_id not in unfounded:
+            continue
+        unfounded.discard(episode.opened_by_id)
+        episode.opened_by = opening.therapy_session
+    if episode and episode.opened_by_id in unfounded:
+        episode.outcome = RuptureEpisode.Outcome.SUPERSEDED
+        episode.outcome_at = timezone.now()
+    if episode:
+        _date(episode)
+        episode.save()
+
+
+def _date(episode: RuptureEpisode) -> None:
+    """Derive from the steps since its opening when it was marked, recovering, settled lower."""
+    episode.marked_at = episode.recovering_since = episode.settled_lower_at = None
+    for screening in (
+        Screening.objects.current()
+        .filter(treatment=episode.treatment, questionnaire=episode.questionnaire)
+        .filter(therapy_session__starts_at__gte=episode.opened_by.starts_at)
+        .order_by("therapy_session__starts_at", "therapy_session_id")
+    ):
+        if screening.level == Level.MARKED and screening.event in (Event.OPENED, Event.ESCALATED):
+            episode.marked_at = episode.marked_at or screening.screened_at
+        if screening.event == Event.OPENED:
+            episode.recovering_since = episode.settled_lower_at = None
+        elif screening.event == Event.REPAIRED:
+            episode.recovering_since = screening.screened_at
+        elif screening.event == Event.SETTLED_LOWER:
+            episode.settled_lower_at = screening.screened_at
+
+
+@transaction.atomic
+def acknowledge_episode(*, episode: RuptureEpisode, by: Membership) -> None:
+    """The therapist has seen it; its waiting time for the supervisor ends. Twice equals once."""
+    if not episode.acknowledged_at:
+        episode.acknowledged_at = timezone.now()
+        episode.save(update_fields=["acknowledged_at"])
+        audit.record("acknowledge episode", episode, client_id=episode.treatment.client_id, by=by)
+
+
+@transaction.atomic
+def share_episode(*, episode: RuptureEpisode, by: Membership) -> None:
+    """Show an open episode to the therapist's current supervisors. Twice equals once."""
+    if not episode.shared_at:
+        episode.shared_at = timezone.now()
+        episode.save(update_fields=["shared_at"])
+        audit.record("share episode", episode, client_id=episode.treatment.client_id, by=by)
+
+
+@transaction.atomic
+def record_outcome(
+    *,
+    episode: RuptureEpisode,
+    outcome: RuptureEpisode.Outcome,
+    reason: str = "",
+    at: datetime | None = None,
+    by: Membership | None,
+) -> None:
+    """End an episode in the therapist's words; the filter takes it as a dated input.
+
+    Raises:
+        IntegrityError: *not a rupture* without a reason.
+    """
+    episode.outcome = outcome
+    episode.outcome_reason = reason
+    episode.outcome_at = at or timezone.now()
+    episode.acknowledged_at = episode.acknowledged_at or episode.outcome_at
+    episode.save(update_fields=["outcome", "outcome_reason", "outcome_at", "acknowledged_at"])
+    audit.record("record outcome", episode, client_id=episode.treatment.client_id, by=by)
+
+
+@transaction.atomic
+def set_causes(*, episode: RuptureEpisode, causes: list[str], by: Membership) -> None:
+    """Note what the therapist thinks may be behind it: a working hypothesis."""
+    episode.causes = causes
+    episode.save(update_fields=["causes"])
+    audit.record("set causes", episode, client_id=episode.treatment.client_id, by=by)

@@ -1,0 +1,87 @@
+"""Writes about therapy sessions: planning them, and logging what happened."""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.accounts.models import Membership
+from apps.clients.models import Treatment
+from apps.core import audit
+from apps.therapy_sessions.models import TherapySession
+
+
+@transaction.atomic
+def plan_therapy_sessions(
+    *,
+    treatment: Treatment,
+    first_starts_at: datetime,
+    duration_min: int,
+    every_weeks: int = 0,
+    count: int = 1,
+    by: Membership | None,
+) -> list[TherapySession]:
+    """Plan `count` sessions, `every_weeks` apart, at the same time of day by the local clock.
+
+    `first_starts_at` carries the practice's time zone, so that a change to summer time moves no
+    session. A session that is planned at the same time already stays as it is.
+    """
+    wall_clock = first_starts_at.replace(tzinfo=None)
+    starts = [
+        (wall_clock + timedelta(weeks=every_weeks * n)).replace(tzinfo=first_starts_at.tzinfo)
+        for n in range(count)
+    ]
+    planned = TherapySession.objects.bulk_create(
+        [
+            TherapySession(
+                practice_id=treatment.practice_id,
+                treatment=treatment,
+                starts_at=starts_at,
+                duration_min=duration_min,
+            )
+            for starts_at in starts
+        ],
+        ignore_conflicts=True,
+    )
+    audit.record("plan therapy sessions", treatment, client_id=treatment.client_id, by=by)
+    return planned
+
+
+@transaction.atomic
+def log_therapy_session(
+    *,
+    treatment: Treatment,
+    starts_at: datetime,
+    duration_min: int,
+    attendance: str,
+    own_view: dict[str, int | None],
+    tension: int | None = None,
+    tension_resolved: int | None = None,
+    not_asked_reason: str = "",
+    not_asked_note: str = "",
+    planned: TherapySession | None = None,
+    by: Membership | None,
+) -> TherapySession:
+    """Record what happened: fills `planned` (which may have moved), else makes a new row.
+
+    Args:
+        own_view: the therapist's own view, keyed by `TherapySession.OWN_VIEW`, 0–10 or None.
+        tension: 0–4, None where untouched; `tension_resolved` only with tension of 1 or more.
+
+    Raises:
+        IntegrityError: the treatment has another session at that time already.
+    """
+    session = planned or TherapySession(practice_id=treatment.practice_id, treatment=treatment)
+    session.starts_at = starts_at
+    session.duration_min = duration_min
+    session.attendance = attendance
+    session.logged_at = timezone.now()
+    session.tension = tension
+    session.tension_resolved = tension_resolved
+    session.not_asked_reason = not_asked_reason
+    session.not_asked_note = not_asked_note
+    for field in TherapySession.OWN_VIEW:
+        setattr(session, field, own_view.get(field))
+    session.save()
+    audit.record("log therapy session", session, client_id=treatment.client_id, by=by)
+    return session

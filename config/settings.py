@@ -1,0 +1,293 @@
+"""Settings of Rapport, read from the environment; docs/operations.md lists the variables.
+
+Production must say what it stands on: with `RAPPORT_ENVIRONMENT=production` every variable that
+has no safe default is required, and a missing one stops the start with the line that mends it.
+"""
+
+from datetime import time, timedelta
+from pathlib import Path
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+# ── Environment ──────────────────────────────────────────────────────────────────────────────
+
+ENVIRONMENT = env.str("RAPPORT_ENVIRONMENT", "development")
+if ENVIRONMENT not in {"development", "production"}:
+    raise ImproperlyConfigured(
+        f"RAPPORT_ENVIRONMENT is {ENVIRONMENT!r}; set it to 'development' or 'production'."
+    )
+PRODUCTION = ENVIRONMENT == "production"
+
+
+def required(name: str, development: str, hint: str) -> str:
+    """Value of the variable `name`; in development `development` where it is unset.
+
+    Docker-style `name_FILE` (a path to a file that holds the value) is accepted as well.
+
+    Raises:
+        ImproperlyConfigured: in production where neither is set; the message holds `hint`.
+    """
+    path = env.str(f"{name}_FILE", "")
+    if path:
+        return Path(path).read_text(encoding="utf-8").strip()
+    value: str = env.str(name, "")
+    if value:
+        return value
+    if PRODUCTION:
+        raise ImproperlyConfigured(f"{name} is not set. {hint}")
+    return development
+
+
+DEBUG = env.bool("DEBUG", False)
+if PRODUCTION and DEBUG:
+    raise ImproperlyConfigured("DEBUG shows people's data on error pages. Unset it in production.")
+
+SECRET_KEY = required(
+    "SECRET_KEY",
+    "development-only-key-that-no-production-start-accepts-0123456789",
+    "Make one: python -c 'import secrets; print(secrets.token_urlsafe(50))'",
+)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if PRODUCTION else ["localhost", "127.0.0.1"])
+if PRODUCTION and not ALLOWED_HOSTS:
+    raise ImproperlyConfigured("ALLOWED_HOSTS is not set. Name the hosts, e.g. rapport.example.org")
+
+# Address that clients reach the feedback form at; the one in every message.
+BASE_URL = required(
+    "BASE_URL", "http://127.0.0.1:8000", "Give the public address, e.g. https://fb.example.org"
+).rstrip("/")
+CSRF_TRUSTED_ORIGINS = [BASE_URL]
+
+# ── Applications ─────────────────────────────────────────────────────────────────────────────
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "crispy_forms",
+    "crispy_bootstrap5",
+    "csp",
+    "apps.core",
+    "apps.accounts",
+    "apps.clients",
+    "apps.therapy_sessions",
+    "apps.alliance",
+    "apps.ruptures",
+    "apps.feedback",
+    "apps.dashboard",
+    "apps.exchange",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "apps.accounts.middleware.PracticeMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+ASGI_APPLICATION = "config.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "apps.accounts.context_processors.layout",
+            ],
+        },
+    },
+]
+CRISPY_ALLOWED_TEMPLATE_PACKS = "bootstrap5"
+CRISPY_TEMPLATE_PACK = "bootstrap5"
+
+# ── Database, cache, tasks ───────────────────────────────────────────────────────────────────
+
+
+def embedded_url(name: str) -> str:
+    """Address of this clone's embedded engine; empty where it was never started."""
+    from apps.core import embedded
+
+    return embedded.urls().get(name, "")
+
+
+DATABASE_URL = required("DATABASE_URL", "", "Give postgres://user:password@host:5432/name")
+REDIS_URL = required("REDIS_URL", "", "Give redis://host:6379/0")
+if not PRODUCTION:
+    DATABASE_URL = DATABASE_URL or embedded_url("DATABASE_URL")
+    REDIS_URL = REDIS_URL or embedded_url("REDIS_URL")
+
+DATABASES = {
+    "default": {
+        **(
+            environ.Env.db_url_config(DATABASE_URL)
+            if DATABASE_URL
+            else {"ENGINE": "django.db.backends.dummy"}
+        ),
+        "ATOMIC_REQUESTS": True,
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://") or "memory://"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_timeout": 30,
+    "socket_connect_timeout": 2,
+    "visibility_timeout": 300,
+    "unacked_restore_interval": 10,
+    "unacked_restore_throttle": 10,
+}
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SOFT_TIME_LIMIT = 60
+CELERY_TASK_TIME_LIMIT = 90
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "deliver due messages": {
+        "task": "apps.core.tasks.deliver_due_messages",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
+    "expire feedback requests": {
+        "task": "apps.feedback.tasks.expire_feedback_requests",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+}
+
+# ── Accounts ─────────────────────────────────────────────────────────────────────────────────
+
+AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "login"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 15},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+SESSION_COOKIE_AGE = 12 * 60 * 60
+SESSION_COOKIE_SAMESITE = "Lax"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+
+# ── Pages, headers, static files ─────────────────────────────────────────────────────────────
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+CSRF_FAILURE_VIEW = "apps.core.views.csrf_failure"
+# 100 answers and a long comment fit many times over; what is larger is not a form of ours.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
+if PRODUCTION:
+    SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", True)
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage",
+    },
+}
+WHITENOISE_USE_FINDERS = not PRODUCTION
+
+# ── Language and time ────────────────────────────────────────────────────────────────────────
+
+LANGUAGE_CODE = "en-gb"
+LANGUAGES = [("en-gb", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+# ── Messages to clients ──────────────────────────────────────────────────────────────────────
+
+# Development writes each mail to a file; /dev/outbox/ shows them.
+MAIL_FOLDER = Path(env.str("MAIL_FOLDER", str(BASE_DIR / ".rapport" / "mail")))
+EMAIL_URL = required("EMAIL_URL", "", "Give smtp+tls://user:password@host:587")
+if EMAIL_URL:
+    vars().update(environ.Env.email_url_config(EMAIL_URL))
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = str(MAIL_FOLDER)
+EMAIL_TIMEOUT = 15
+DEFAULT_FROM_EMAIL = required(
+    "DEFAULT_FROM_EMAIL",
+    "forms@rapport.localhost",
+    "Give a neutral sender that names neither therapy nor the practice, e.g. forms@example.org",
+)
+
+# How each kind of outbox message is written, by dotted path: core must not import what is above.
+OUTBOX_RENDERERS = {"feedback_request": "apps.feedback.messages.render_feedback_request"}
+
+# The demo shortens the delay and lifts the quiet hours, so that a visitor sees a message go out.
+FEEDBACK_DELAY = timedelta(minutes=env.int("FEEDBACK_DELAY_MINUTES", 120))
+FEEDBACK_QUIET_HOURS: tuple[time, time] | None = (
+    (time(21), time(8)) if env.bool("FEEDBACK_QUIET_HOURS", True) else None
+)
+FEEDBACK_OPEN_FOR = timedelta(hours=96)
+# Current key first; an older one stays until the links made with it have expired.
+FEEDBACK_LINK_KEYS = env.list("FEEDBACK_LINK_KEYS", default=[SECRET_KEY])
+
+# ── Logs ─────────────────────────────────────────────────────────────────────────────────────
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+}

@@ -1,0 +1,151 @@
+"""Invented practices, people and treatments, with clinical traits."""
+
+from datetime import timedelta
+from typing import Any
+
+import factory
+from django.utils import timezone
+
+from apps.accounts.models import Membership, Practice, Role, Supervision, User
+from apps.alliance.models import AllianceRating
+from apps.alliance.services import build_rating, install_shipped_questionnaires
+from apps.clients.models import Client, ContactChannel, Treatment
+from apps.feedback.services import practice_questionnaire
+from apps.ruptures.services import screen_treatment
+from apps.therapy_sessions.models import TherapySession
+
+PASSWORD = "a long enough passphrase"
+
+
+class PracticeFactory(factory.django.DjangoModelFactory[Practice]):
+    class Meta:
+        model = Practice
+        skip_postgeneration_save = True
+
+    name = factory.Sequence("Fernbank Psychotherapy {}".format)
+    sender_name = "Fernbank"
+    country = "GB"
+    time_zone = "Europe/London"
+    contact_name = "Ruth Adeyemi"
+    contact_phone = "020 7946 0018"
+    contact_email = "ruth@fernbank.example"
+
+    @factory.post_generation
+    def questionnaires(self: Practice, create: bool, extracted: Any, **kwargs: Any) -> None:
+        install_shipped_questionnaires(practice=self, by=None)
+
+
+class MembershipFactory(factory.django.DjangoModelFactory[Membership]):
+    class Meta:
+        model = Membership
+
+    practice = factory.SubFactory(PracticeFactory)
+    name = factory.Faker("name")
+    roles = [Role.THERAPIST]
+
+    @factory.lazy_attribute_sequence
+    def user(self, n: int) -> User:
+        return User.objects.create_user(f"member{n}@fernbank.example", PASSWORD)
+
+
+class SupervisionFactory(factory.django.DjangoModelFactory[Supervision]):
+    class Meta:
+        model = Supervision
+
+    practice = factory.SelfAttribute("supervisor.practice")
+    starts_on = factory.LazyFunction(lambda: timezone.localdate() - timedelta(days=90))
+
+
+class ClientFactory(factory.django.DjangoModelFactory[Client]):
+    """A client who has agreed to be asked and has a safe email address."""
+
+    class Meta:
+        model = Client
+        skip_postgeneration_save = True
+
+    practice = factory.SubFactory(PracticeFactory)
+    code = factory.Sequence("FE-{:04}".format)
+    initials = "K. M."
+    country = "GB"
+    time_zone = "Europe/London"
+    discussed_on = factory.LazyFunction(lambda: timezone.localdate() - timedelta(days=30))
+    consent = Client.Consent.AGREED
+
+    @factory.post_generation
+    def email(self: Client, create: bool, extracted: str | None, **kwargs: Any) -> None:
+        if extracted != "":
+            ContactChannel.objects.create(
+                practice=self.practice,
+                client=self,
+                kind=ContactChannel.Kind.EMAIL,
+                address=extracted or f"{self.code.lower()}@mail.example",
+                safe_to_contact=True,
+            )
+
+
+class TreatmentFactory(factory.django.DjangoModelFactory[Treatment]):
+    """A treatment; `pomps` gives it attended weekly sessions with these ratings (None: unrated).
+
+    `falling=True` is short for a steady course that ends in a clear fall.
+    """
+
+    class Meta:
+        model = Treatment
+        skip_postgeneration_save = True
+
+    therapist = factory.SubFactory(MembershipFactory)
+    practice = factory.SelfAttribute("therapist.practice")
+    client = factory.SubFactory(ClientFactory, practice=factory.SelfAttribute("..practice"))
+    approach = "CBT"
+    starts_on = factory.LazyFunction(lambda: timezone.localdate() - timedelta(weeks=20))
+
+    @factory.post_generation
+    def pomps(
+        self: Treatment, create: bool, extracted: list[int | None] | None, **kwargs: Any
+    ) -> None:
+        rate(self, extracted or [])
+
+    @factory.post_generation
+    def falling(self: Treatment, create: bool, extracted: bool | None, **kwargs: Any) -> None:
+        if extracted:
+            rate(self, [90, 90, 80, 90, 90, 90, 80, 90, 70])
+
+
+class TherapySessionFactory(factory.django.DjangoModelFactory[TherapySession]):
+    """An attended session that ended an hour ago."""
+
+    class Meta:
+        model = TherapySession
+
+    treatment = factory.SubFactory(TreatmentFactory)
+    practice = factory.SelfAttribute("treatment.practice")
+    starts_at = factory.LazyFunction(lambda: timezone.now() - timedelta(minutes=110))
+    attendance = TherapySession.Attendance.ATTENDED
+    logged_at = factory.LazyAttribute(
+        lambda session: session.starts_at + timedelta(minutes=50) if session.attendance else None
+    )
+
+
+def rate(treatment: Treatment, pomps: list[int | None]) -> list[TherapySession]:
+    """Attended weekly sessions up to yesterday with these ratings (multiples of 10), screened."""
+    if not pomps:
+        return []
+    questionnaire = practice_questionnaire(treatment.practice)
+    last = timezone.now() - timedelta(days=1)
+    sessions = []
+    for n, pomp in enumerate(pomps):
+        starts_at = last - timedelta(weeks=len(pomps) - 1 - n)
+        session = TherapySessionFactory.create(
+            treatment=treatment, starts_at=starts_at, asked=pomp is not None
+        )
+        sessions.append(session)
+        if pomp is not None:
+            build_rating(
+                therapy_session=session,
+                questionnaire=questionnaire,
+                answers={item["id"]: pomp // 10 for item in questionnaire.items},
+                mode=AllianceRating.Mode.LINK,
+                answered_at=starts_at + timedelta(hours=3),
+            ).save()
+    screen_treatment(treatment=treatment, questionnaire=questionnaire, since=sessions[0], at=None)
+    return sessions

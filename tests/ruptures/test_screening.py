@@ -1,0 +1,237 @@
+"""From stored rows to screenings and episodes."""
+
+from dataclasses import asdict
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from apps.accounts.models import Membership
+from apps.alliance.models import AllianceRating
+from apps.alliance.services import build_rating
+from apps.feedback.services import practice_questionnaire
+from apps.ruptures import detection
+from apps.ruptures.models import RuptureEpisode, Screening
+from apps.ruptures.services import record_outcome, screen_treatment
+from apps.therapy_sessions.models import TherapySession
+from tests.factories import TherapySessionFactory, TreatmentFactory, rate
+
+pytestmark = pytest.mark.django_db
+FALL = [90, 90, 80, 90, 90, 90, 80, 90, 70]
+
+
+def add_rating(session: TherapySession, pomp: int, **also: object) -> AllianceRating:
+    questionnaire = practice_questionnaire(session.practice)
+    rating = build_rating(
+        therapy_session=session,
+        questionnaire=questionnaire,
+        answers={item["id"]: pomp // 10 for item in questionnaire.items},
+        mode=AllianceRating.Mode.LINK,
+        answered_at=also.pop("answered_at", timezone.now()),
+        **also,
+    )
+    rating.save()
+    session.asked = True
+    session.save()
+    return rating
+
+
+def screen_from(session: TherapySession) -> list[Screening]:
+    return screen_treatment(
+        treatment=session.treatment,
+        questionnaire=practice_questionnaire(session.practice),
+        since=session,
+        at=timezone.now(),
+    )
+
+
+def test_a_fall_opens_one_episode_with_the_figures_of_the_pure_filter(alice: Membership) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, pomps=FALL)
+    stored = [row.outputs for row in treatment.screenings.order_by("therapy_session__starts_at")]
+    steps = [detection.Step(pomp=pomp, gap_days=7 if n else None) for n, pomp in enumerate(FALL)]
+    _, expected = detection.replay(steps, detection.SLIDER)
+    assert stored == [screening.to_json() for screening in expected]
+    episode = treatment.episodes.get()
+    assert episode.opened_by == treatment.therapy_sessions.latest("starts_at")
+    assert episode.marked_at == episode.opened_at
+    assert not episode.outcome
+
+
+def test_one_more_rating_costs_one_step(alice: Membership) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, pomps=FALL[:-1])
+    session = TherapySessionFactory.create(treatment=treatment)
+    assert len(screen_from(session)) == 1
+    add_rating(session, 70)
+    assert len(screen_from(session)) == 1
+    assert treatment.screenings.current().count() == len(FALL)
+    assert treatment.screenings.filter(superseded_at__isnull=False).count() == 1
+    assert treatment.episodes.open().count() == 1
+
+
+def test_screening_again_changes_nothing(alice: Membership) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, pomps=FALL)
+    first = treatment.therapy_sessions.earliest("starts_at")
+    assert screen_from(first) == []
+    assert treatment.screenings.count() == len(FALL)
+
+
+def test_going_on_from_a_stored_state_equals_a_replay(alice: Membership) -> None:
+    online = TreatmentFactory.create(therapist=alice)
+    for n, pomp in enumerate(FALL):
+        session = TherapySessionFactory.create(
+            treatment=online, starts_at=timezone.now() - timedelta(weeks=len(FALL) - n)
+        )
+        screen_from(session)
+        add_rating(session, pomp)
+        screen_from(session)
+    whole = TreatmentFactory.create(therapist=alice, pomps=FALL)
+    assert [
+        row.outputs for row in online.screenings.current().order_by("therapy_session__starts_at")
+    ] == [row.outputs for row in whole.screenings.order_by("therapy_session__starts_at")]
+
+
+def test_a_correction_that_takes_the_fall_away_withdraws_the_episode(alice: Membership) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, pomps=FALL)
+    session = treatment.therapy_sessions.latest("starts_at")
+    session.ratings.update(pomp=90)
+    screen_from(session)
+    episode = treatment.episodes.get()
+    assert episode.outcome == RuptureEpisode.Outcome.SUPERSEDED
+    assert treatment.screenings.filter(superseded_at__isnull=False).get().event == "opened"
+
+
+def test_a_correction_that_moves_the_fall_moves_the_episode(alice: Membership) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, pomps=FALL)
+    earlier, later = treatment.therapy_sessions.order_by("-starts_at")[:2][::-1]
+    earlier.ratings.update(pomp=70)
+    screen_from(earlier)
+    episode = treatment.episodes.get()
+    assert episode.opened_by == earlier
+    assert not episode.outcome
+    assert later.screenings.current().get().event == "continues"
+
+
+def test_a_repair_leaves_the_episode_open_until_a_person_ends_it(alice: Membership) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, pomps=[*FALL, 90, 90, 90])
+    episode = treatment.episodes.get()
+    assert episode.recovering_since
+    assert not episode.outcome
+
+
+def test_a_new_fall_while_recovering_goes_on_in_the_same_episode(alice: Membership) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, pomps=[*FALL, 90, 90, 90, 90, 70])
+    episode = treatment.episodes.get()
+    assert not episode.recovering_since
+    events = treatment.screenings.order_by("therapy_session__starts_at").values_list(
+        "event", flat=True
+    )
+    assert [event for event in events if event == "opened"] == ["opened", "opened"]
+
+
+def test_not_a_rupture_is_an_input_of_the_next_step(alice: Membership) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, pomps=FALL)
+    record_outcome(
+        episode=treatment.episodes.get(),
+        outcome=RuptureEpisode.Outcome.NOT_A_RUPTURE,
+        reason="The client misread the scale.",
+        by=alice,
+    )
+    session = TherapySessionFactory.create(treatment=treatment, starts_at=timezone.now())
+    screening = screen_from(session)[0]
+    assert screening.state_before["open"] is False
+    assert screening.state_before["regimes"][1][0] == detection.SLIDER.hazard
+    add_rating(session, 70)
+    screen_from(session)
+    assert treatment.episodes.open().get().opened_by == session
+
+
+def test_a_verdict_on_a_pending_step_still_counts_when_its_rating_comes(alice: Membership) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, pomps=FALL)
+    session = TherapySessionFactory.create(treatment=treatment)
+    screen_from(session)
+    record_outcome(
+        episode=treatment.episodes.get(),
+        outcome=RuptureEpisode.Outcome.NOT_A_RUPTURE,
+        reason="The client misread the scale.",
+        by=alice,
+    )
+    add_rating(session, 90, answered_at=timezone.now() + timedelta(seconds=1))
+    screening = screen_from(session)[0]
+    assert screening.state_before["open"] is False
+    assert screening.event == ""
+
+
+def test_silence_alone_never_opens_an_episode(alice: Membership) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, pomps=FALL[:-1])
+    for weeks in range(1, 8):
+        session = TherapySessionFactory.create(
+            treatment=treatment, starts_at=timezone.now() + timedelta(weeks=weeks), asked=True
+        )
+        screen_from(session)
+    assert not treatment.episodes.exists()
+
+
+def test_a_session_that_was_not_attended_is_no_step(alice: Membership) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, pomps=FALL[:-1])
+    missed = TherapySessionFactory.create(
+        treatment=treatment, attendance=TherapySession.Attendance.NO_SHOW
+    )
+    assert screen_from(missed) == []
+    later = TherapySessionFactory.create(treatment=treatment, starts_at=timezone.now())
+    assert screen_from(later)[0].inputs["no_shows"] == 1
+
+
+def test_stored_inputs_give_the_stored_outputs_again(alice: Membership) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, pomps=FALL)
+    for row in treatment.screenings.all():
+        state, screening = detection.screen(
+            detection.State.from_json(row.state_before),
+            detection.Step(**row.inputs),
+            detection.SLIDER,
+        )
+        assert (state.to_json(), screening.to_json()) == (row.state_after, row.outputs)
+        assert asdict(detection.Step(**row.inputs)) == row.inputs
+
+
+def test_the_database_holds_one_open_episode_per_treatment(alice: Membership) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, pomps=FALL)
+    episode = treatment.episodes.get()
+    episode.pk = None
+    episode._state.adding = True
+    episode.id = treatment.id
+    with (
+        pytest.raises(IntegrityError, match="episode_one_open_per_treatment"),
+        transaction.atomic(),
+    ):
+        episode.save()
+
+
+def test_another_questionnaire_starts_a_new_series(alice: Membership) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, pomps=FALL)
+    ours = practice_questionnaire(alice.practice)
+    other = type(ours).objects.create(
+        practice=alice.practice,
+        key="another",
+        version=1,
+        title="Another",
+        licence={},
+        detection_form="form5",
+        minimum=1,
+        maximum=5,
+        items=[{"id": "one", "subscale": "bond", "text": ""}],
+    )
+    session = TherapySessionFactory.create(treatment=treatment)
+    screening = screen_treatment(
+        treatment=treatment, questionnaire=other, since=session, at=timezone.now()
+    )[0]
+    assert screening.state_before == detection.start(detection.FORM5).to_json()
+
+
+def test_late_ratings_are_not_used(alice: Membership) -> None:
+    treatment = TreatmentFactory.create(therapist=alice)
+    session = rate(treatment, [90])[0]
+    late = TherapySessionFactory.create(treatment=treatment)
+    add_rating(late, 30, is_late=True)
+    assert screen_from(late)[0].pomp is None
+    assert session.screenings.current().get().pomp == 90
