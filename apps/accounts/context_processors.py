@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from apps.accounts.models import User
 from apps.accounts.permissions import Permission, permissions_of
 
 NAVIGATION: tuple[tuple[Permission, str, str | Promise, str], ...] = (
@@ -26,7 +27,8 @@ class NavItem:
 
 
 def layout(request: HttpRequest) -> dict[str, Any]:
-    """`theme` (auto, light, dark), `membership`, `nav`, and `allowed` for buttons in the frame."""
+    """`theme` (auto, light, dark), who is signed in where, and which buttons the frame has."""
+    user = getattr(request, "user", None)
     membership = getattr(request, "membership", None)
     allowed = permissions_of(membership)
     match = request.resolver_match
@@ -40,5 +42,5 @@ def layout(request: HttpRequest) -> dict[str, Any]:
             for permission, name, label, icon in NAVIGATION
             if permission in allowed
         ),
-        "may_log_sessions": Permission.LOG_SESSION in allowed,
+        "may_log_session": Permission.LOG_SESSION in allowed,
     }
