@@ -24,4 +24,9 @@ urlpatterns = [
 ]
 
 if not settings.PRODUCTION:
-    urlpatterns += [path("dev/outbox/", core.dev_outbox, name="dev_outbox")]
+    from apps.dashboard.styleguide import styleguide
+
+    urlpatterns += [
+        path("dev/outbox/", core.dev_outbox, name="dev_outbox"),
+        path("styleguide/", styleguide, name="styleguide"),
+    ]

@@ -14,7 +14,7 @@ from apps.accounts.permissions import Permission, permissions_of
 NAVIGATION: tuple[tuple[Permission, str, str | Promise, str], ...] = (
     (Permission.VIEW_CASELOAD, "caseload", _("Caseload"), "people"),
     (Permission.SUPERVISE, "supervision", _("Supervision"), "diagram-3"),
-    (Permission.MANAGE_PRACTICE, "practice", _("Practice"), "building"),
+    (Permission.MANAGE_PRACTICE, "practice", _("Practice"), "buildings"),
 )
 
 
@@ -33,10 +33,9 @@ def layout(request: HttpRequest) -> dict[str, Any]:
     allowed = permissions_of(membership)
     match = request.resolver_match
     return {
-        "theme": request.user.theme
-        if getattr(request, "user", None) and request.user.is_authenticated
-        else "auto",
-        "membership": membership,
+        "theme": user.theme if isinstance(user, User) else User.Theme.AUTO,
+        "member_name": membership.name if membership else "",
+        "practice_name": membership.practice.name if membership else "",
         "nav": tuple(
             NavItem(reverse(name), label, icon, bool(match and match.url_name == name))
             for permission, name, label, icon in NAVIGATION
