@@ -12,10 +12,12 @@ this package, not the other way round.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-STATE = ROOT / ".rapport"
+STATE = Path(os.environ.get("RAPPORT_STATE", ROOT / ".rapport")).absolute()
+"""Folder of everything that a running Rapport writes."""
 
 
 class EmbeddedError(Exception):

@@ -60,16 +60,16 @@ class Place:
         Raises:
             EmbeddedError: something of another user is in its place.
         """
-        path.mkdir(mode=0o700, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=0o700)
         wanted = self.account.uid if self.account else os.geteuid()
         found = path.lstat()
-        if self.account and found.st_uid == os.geteuid():
-            os.chown(path, self.account.uid, self.account.gid)
-            found = path.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != wanted:
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {wanted, os.geteuid()}:
             raise EmbeddedError(
                 f"{path} belongs to another user. Run as that user, or move the folder away."
             )
+        if self.account:
+            os.chown(path, self.account.uid, self.account.gid)
         path.chmod(0o700)
         return path
 
@@ -117,17 +117,16 @@ def socket_folder(wanted: Path, *, key: str) -> Path:
     Raises:
         EmbeddedError: the runtime folder is too long as well.
     """
-    if _fits(wanted):
-        return wanted
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    base = Path(runtime) if runtime and os.geteuid() != 0 else Path(tempfile.gettempdir())
-    short = base / f"rapport-{os.geteuid()}-{key}"
-    if not _fits(short):
-        raise EmbeddedError(
-            f"The path of this clone and of {base} are too long for a Unix socket. "
-            "Set TMPDIR to a folder with a short path."
-        )
-    return short
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "") if os.geteuid() != 0 else ""
+    name = f"rapport-{os.geteuid()}-{key}"
+    bases = [base for base in (runtime, tempfile.gettempdir(), "/tmp") if base]  # noqa: S108
+    for folder in (wanted, *(Path(base) / name for base in bases if Path(base).is_dir())):
+        if len(os.fsencode(folder / SOCKET_NAME)) <= LONGEST_SOCKET_PATH:
+            return folder
+    raise EmbeddedError(
+        f"The path of this clone and of {bases[-1]} are too long for a Unix socket. "
+        "Set TMPDIR to a folder with a short path."
+    )
 
 
 def passwords(state: Path) -> dict[str, str]:
@@ -173,7 +172,3 @@ def _data_elsewhere(state: Path) -> Path:
 
 def _key(state: Path) -> str:
     return hashlib.sha256(os.fsencode(state)).hexdigest()[:12]
-
-
-def _fits(folder: Path) -> bool:
-    return len(os.fsencode(folder / SOCKET_NAME)) <= LONGEST_SOCKET_PATH

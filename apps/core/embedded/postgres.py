@@ -111,7 +111,7 @@ def _service(place: Place, programs: Path, data: Path, *, durable: bool) -> Serv
         environment=ENVIRONMENT,
         log=place.logs / "postgres.log",
         is_ready=is_ready,
-        before=lambda: _clear_away(data),
+        before=lambda: clear_away(data),
         stop_signal=signal.SIGINT,
         patience_s=30.0,
         account=place.account,
@@ -122,7 +122,7 @@ def _service(place: Place, programs: Path, data: Path, *, durable: bool) -> Serv
 def _make(place: Place, programs: Path) -> None:
     """Make the data folder and the roles beside their final name, then rename: all or nothing."""
     partial = place.data / "postgres.partial"
-    _clear_away(partial)
+    clear_away(partial)
     shutil.rmtree(partial, ignore_errors=True)
     place.own_folder(partial)
     password_file = place.sockets / "initdb-password"
@@ -191,7 +191,7 @@ def _usable(place: Place, programs: Path) -> Path:
     return copy_postgres(programs, place.data / "programs")
 
 
-def _clear_away(data: Path) -> None:
+def clear_away(data: Path) -> None:
     """Wait for a server that an earlier start left on `data`; drop the mark of one that is gone.
 
     PostgreSQL itself refuses to start while the number in postmaster.pid is in use, even when it
