@@ -187,8 +187,6 @@ def _unknown(step: Step, ratings_before: int) -> list[str]:
     unknown = []
     if not step.direct:
         unknown.append(_("No direct information."))
-    if step.tension is None and step.pomp is not None:
-        unknown.append(_("Client did not answer about tension."))
     if ratings_before < RATINGS_BEFORE_RANGE:
         unknown.append(_("Baseline still forming."))
     return unknown

@@ -22,6 +22,7 @@ from apps.ruptures.detection import (
     not_a_rupture,
     replay,
     screen,
+    settled_lower,
     start,
 )
 
@@ -186,6 +187,17 @@ class TestEpisodes:
         assert [regime[1:] for regime in after.regimes] == [regime[1:] for regime in state.regimes]
         assert replace(after, regimes=state.regimes, open=True, peak=state.peak) == state
 
+    def test_settled_lower_takes_the_fall_for_usual(self):
+        steady, _ = replay(rated(*[80] * 6), FORM5)
+        assert settled_lower(steady, FORM5) == steady
+        opened, _ = replay(rated(*[80] * 6, 62), FORM5)
+        after = settled_lower(opened, FORM5)
+        assert not after.open
+        assert [regime.weight for regime in after.regimes] == [1, 0, 0]
+        assert after.regimes[0].mean == pytest.approx(opened.regimes[1].mean - FORM5.fall)
+        staying, _ = replay(rated(*[80] * 6, 62, 62, 62), FORM5)
+        assert settled_lower(staying, FORM5).regimes[0].mean == staying.regimes[2].mean
+
     def test_thresholds_are_inclusive(self):
         exact = replace(FORM5, hazard=0.30)
         assert last([Step(pomp=80)], exact).event is Event.OPENED
@@ -211,13 +223,14 @@ class TestInvariants:
                 assert found == pytest.approx(expected, abs=1e-8)
 
     @given(any_series, any_form)
-    def test_weights_sum_to_one_and_baselines_stay_on_the_scale(self, steps, parameters):
+    def test_weights_sum_to_one_and_baselines_stay_near_the_scale(self, steps, parameters):
         state = start(parameters)
         for step in steps:
             state, screening = screen(state, step, parameters)
             assert sum(regime.weight for regime in state.regimes) == pytest.approx(1, abs=1e-12)
             assert all(regime.variance > 0 for regime in state.regimes)
-            assert 0 <= state.regimes[0].mean <= 100
+            # Pooling may leave 100 by rounding, and a settled level lies δ below a rupture's mean.
+            assert -2 * parameters.fall < state.regimes[0].mean <= 100 + 1e-9
             assert 0 <= screening.posterior <= 1
             assert screening.low < screening.expected < screening.high
 
@@ -227,7 +240,8 @@ class TestInvariants:
         for step in steps:
             stored = json.dumps(state.to_json())
             state, screening = screen(State.from_json(json.loads(stored)), step, parameters)
-            screenings.append(screening)
+            shown = json.dumps(screening.to_json())
+            screenings.append(Screening.from_json(json.loads(shown)))
         assert (state, screenings) == replay(steps, parameters)
 
     @given(any_series, any_form)

@@ -165,7 +165,7 @@ def _why(before: State, step: Step, screening: Screening) -> str:
         therapist_name="The therapist",
     )
     against = ("Speaks against:", *why.speaks_against) if why.speaks_against else ()
-    return " ".join((*why.speaks_for, *against, *why.unknown))
+    return " ".join((*why.speaks_for, *why.unknown, *against))
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> Iterable[str]:
