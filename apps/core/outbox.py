@@ -9,7 +9,6 @@ import logging
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from smtplib import SMTPException
 from uuid import UUID
 
 from django.conf import settings
@@ -103,17 +102,16 @@ def deliver_due(*, limit: int = 100) -> int:
 def deliver(message: OutboxMessage) -> bool:
     """Send one claimed message and note how it went; True where it is out.
 
-    A refused or broken connection is tried again, later each time, up to eight times.
+    What goes wrong is tried again, later each time, up to eight times.
     """
     try:
         with transaction.atomic():
             rendered = import_string(settings.OUTBOX_RENDERERS[message.kind])(message.subject_id)
+        _send_email(message, rendered)
     except NothingToSend:
         _settle(message, state=OutboxMessage.State.CANCELLED)
         return False
-    try:
-        _send_email(message, rendered)
-    except (OSError, SMTPException) as error:
+    except Exception as error:  # noqa: BLE001 - one bad message must not hold up the others
         _put_off(message, error)
         return False
     return _settle(message, state=OutboxMessage.State.SENT, sent_at=timezone.now())
