@@ -41,6 +41,7 @@ FEWEST_SLOTS = 6
 def axis_floor(sessions: Iterable[ChartSession]) -> int:
     """Lowest value on the axis: 50, or 25 or 0 once a value comes within 5 points of it.
 
+    >>> from datetime import date
     >>> axis_floor([ChartSession(1, date(2026, 7, 23), pomp=62)])
     50
     >>> axis_floor([ChartSession(1, date(2026, 7, 23), pomp=54.9)])
@@ -233,7 +234,7 @@ def _subscales(frame: Frame, window: Sequence[ChartSession]) -> tuple[Subscale, 
         )
         if marks:
             found.append(
-                Subscale(name, tuple(points(run) for run in runs if len(run) > 1), marks)  # type: ignore[arg-type]
+                Subscale(name, tuple(points(run) for run in runs if len(run) > 1), marks)
             )
     return tuple(found)
 
