@@ -38,7 +38,7 @@ check: developing ## Style, types, layers, security, migrations, settings, locks
 	$(BIN)/bandit --quiet --recursive --severity-level medium apps config tools
 	@echo 'locks name no address'
 	@! grep -nE 'https?://|file://|/opt/' requirements/*.lock
-	bash -n .ci/run
+	bash -n .ci/run && bash -n deploy/backup.sh && bash -n deploy/postgres/make-roles.sh
 	@$(EMBEDDED) with-engines -- python manage.py makemigrations --check --dry-run
 	@$(PRODUCTION_LIKE) $(BIN)/python manage.py check --deploy --fail-level WARNING
 

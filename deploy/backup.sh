@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# A dump a day, KEEP_DAYS of them; whole or not there. `once` makes one and ends.
+set -euo pipefail
+
+folder=${BACKUP_FOLDER:?folder for the dumps}
+export PGPASSWORD
+PGPASSWORD=$(cat "${PASSWORD_FILE:-/run/secrets/backup_password}")
+umask 077
+mkdir -p "$folder"
+
+dump() {
+    local target
+    target="$folder/rapport-$(date -u +%Y-%m-%dT%H%M%SZ).dump"
+    pg_dump --format=custom --file="$target.partial" && mv "$target.partial" "$target"
+    find "$folder" -name 'rapport-*.dump' -mtime "+${KEEP_DAYS:-30}" -delete
+    echo "saved $target"
+}
+
+if [ "${1:-}" = once ]; then
+    dump
+    exit
+fi
+trap 'exit 0' TERM INT
+while true; do
+    # A failed dump is tried again in ten minutes; the health check turns red after 26 hours.
+    if dump; then pause=86400; else pause=600; fi
+    sleep "$pause" &
+    wait $!
+done
