@@ -357,6 +357,11 @@ class TestMoments:
         assert "held_at" not in printed[0]
         assert column(printed, "high") == column(lines(series(80, 80, 80)), "high")
 
+    def test_session_orders_even_where_held_at_says_otherwise(self, lines):
+        rows = ["A,1,2026-03-12,80", "A,2,2026-01-01,80"]
+        printed = lines(csv("client,session,held_at,pomp", *rows))
+        assert column(printed, "high") == column(lines(series(80, 80)), "high")
+
     @pytest.mark.parametrize(
         ("rows", "place"),
         [
@@ -495,6 +500,20 @@ class TestAsACommand:
         done = self.run("/dev/stdin", "--form=form5", input=series(*V_SHAPE, 101))
         assert (done.returncode, done.stdout) == (2, "")
         assert "/dev/stdin, line 10, column pomp: expected a number from 0 to 100" in done.stderr
+
+    def test_a_reader_that_has_seen_enough_may_leave(self, tmp_path):
+        rows = [f"A{number},1,80" for number in range(5000)]
+        (tmp_path / "a.csv").write_text(csv("client,session,pomp", *rows), encoding="utf-8")
+        screen = f"{sys.executable} manage.py screen {tmp_path / 'a.csv'} --form=form5"
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", f"{screen} | head -n 1"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "Client A0\n", "")
 
     @pytest.mark.parametrize("arguments", [(), ("--form=other",)])
     def test_a_form_must_be_chosen(self, arguments):

@@ -155,6 +155,24 @@ def test_no_tension_reported_speaks_against():
     assert why.speaks_against == ("Client reported no tension.",)
 
 
+@pytest.mark.parametrize(
+    ("nats", "side"),
+    [
+        (0.3, "for"),
+        (0.29, "neither"),
+        (0.0, "neither"),
+        (-0.09, "neither"),
+        (-0.1, "against"),
+    ],
+)
+def test_a_signal_speaks_from_three_tenths_for_or_one_tenth_against(nats, side):
+    shown = screening(pomp=62, score=1.0, client=nats)
+    why = explain(Step(pomp=62, tension=1), shown)
+    sentence = "Client reported slight tension."
+    assert (sentence in why.speaks_for) == (side == "for")
+    assert (sentence in why.speaks_against) == (side == "against")
+
+
 def test_what_is_missing_is_said():
     assert explain(Step(asked=False), screening()).unknown == (
         "No rating.",

@@ -9,21 +9,9 @@ Pure Python, standard library only; no Django, no database, no clock, no randomn
 (<Event.OPENED: 'opened'>, 'POSSIBLE', 0.597164)
 """
 
-from .filter import (
-    Event,
-    Evidence,
-    Level,
-    Regime,
-    Screening,
-    State,
-    Step,
-    not_a_rupture,
-    replay,
-    screen,
-    settled_lower,
-    start,
-)
+from .filter import not_a_rupture, replay, screen, settled_lower, start
 from .parameters import FORM5, PARAMETERS, RULE_VERSION, SLIDER, Parameters
+from .records import Event, Evidence, Level, Regime, Screening, State, Step
 
 __all__ = [
     "FORM5",

@@ -22,8 +22,8 @@ from enum import StrEnum
 from random import Random
 from statistics import fmean
 
-from .filter import Step
 from .parameters import Parameters
+from .records import Step
 
 SUBSCALES = ("bond", "goals", "tasks")
 CARRIED_OVER = 0.3

@@ -1,7 +1,9 @@
 """`manage.py screen FILE.csv --form form5|slider`: screen ratings without a database."""
 
 import json
+import os
 import re
+import sys
 from argparse import ArgumentTypeError
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -98,8 +100,13 @@ class Command(BaseCommand):
             if ratings.unread:
                 self.stderr.write(f"Not read: {', '.join(ratings.unread)} (not in --items)")
             spool.seek(0)
-            for line in spool:
-                self.stdout.write(line, ending="")
+            try:
+                for line in spool:
+                    self.stdout.write(line, ending="")
+                self.stdout.flush()
+            except BrokenPipeError:
+                # The reader, such as `head`, has seen enough; nothing is left to flush at exit.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _items(text: str) -> list[str]:
