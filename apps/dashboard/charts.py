@@ -122,12 +122,13 @@ def _grid_values(floor: int) -> range:
 def _ticks(frame: Frame, window: Sequence[ChartSession]) -> tuple[Tick, ...]:
     last = len(window) - 1
     every = max(1, ceil(22 / frame.slot))
-    every_date = max(3, ceil(110 / frame.slot))
-    dated = {i for i in range(0, last, every_date) if (last - i) * frame.slot >= 85} | {last}
+    every_date = every * max(3, ceil(110 / frame.slot / every))
+    spread = range(last % every, last, every_date)
+    dated = {i for i in spread if (last - i) * frame.slot >= 85} | {last}
     return tuple(
         Tick(frame.x(i), s.number, s.held_on if i in dated else None, i == last)
         for i, s in enumerate(window)
-        if i in dated or (last - i) % every == 0
+        if (last - i) % every == 0
     )
 
 
@@ -233,9 +234,7 @@ def _subscales(frame: Frame, window: Sequence[ChartSession]) -> tuple[Subscale, 
             for x, y in run
         )
         if marks:
-            found.append(
-                Subscale(name, tuple(points(run) for run in runs if len(run) > 1), marks)
-            )
+            found.append(Subscale(name, tuple(points(run) for run in runs if len(run) > 1), marks))
     return tuple(found)
 
 

@@ -128,6 +128,7 @@ def test_a_repair_is_a_ribbon_from_the_last_low_rating_to_the_recording() -> Non
     ]
     drawing = alliance_drawing(STORY, REPAIRED_THEN_OPEN)
     assert len(drawing.ribbons) == 1
+    assert {line.kind for line in drawing.lines} == {"line", "broken"}
     assert [mark.kind for mark in drawing.marks].count("seam") == 2
 
 
@@ -182,10 +183,19 @@ def test_two_labels_side_by_side_do_not_overlap() -> None:
         assert b - a >= (17 + 6 * len("Possible rupture") if worded else 14)
 
 
+def test_where_there_is_no_room_the_newest_label_keeps_its_words() -> None:
+    drawing = alliance_drawing(STORY, REPAIRED_THEN_OPEN, narrow=True)
+    assert [(label.kind, label.text) for label in drawing.labels] == [
+        ("break", "Possible rupture"),
+        ("seam", "Repaired 8 Oct"),
+        ("break", ""),
+    ]
+
+
 def test_a_long_treatment_shows_the_latest_forty_sessions_with_readable_ticks() -> None:
     drawing = alliance_drawing(course(*[85] * 120), [])
     assert (drawing.first_number, drawing.last_number) == (81, 120)
-    assert all(b.x - a.x >= 18 for a, b in zip(drawing.ticks, drawing.ticks[1:], strict=False))
+    assert all(b.x - a.x >= 22 for a, b in zip(drawing.ticks, drawing.ticks[1:], strict=False))
 
 
 def test_no_session_is_no_chart() -> None:
