@@ -28,12 +28,16 @@ def environment(place: Place, role: str) -> dict[str, str]:
     What the person set stays, except PG… variables, which would send libpq elsewhere.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    return kept | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
-        "DATABASE_URL": postgres.url(place, role),
-        "REDIS_URL": valkey.url(place),
-        "SECRET_KEY": passwords(place.state)["secret_key"],
-    }
+    return (
+        {"MAIL_FOLDER": str(place.state / "mail")}
+        | kept
+        | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
+            "DATABASE_URL": postgres.url(place, role),
+            "REDIS_URL": valkey.url(place),
+            "SECRET_KEY": passwords(place.state)["secret_key"],
+        }
+    )
 
 
 def publish(place: Place) -> None:
