@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import date
 from enum import StrEnum
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec, cast
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -12,7 +12,6 @@ from django.http import HttpRequest, HttpResponse
 from apps.accounts.models import Membership, Role
 
 P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
 class Permission(StrEnum):
@@ -52,18 +51,22 @@ class MemberRequest(HttpRequest):
     today: date
 
 
-def require(permission: Permission) -> Callable[[View[P]], View[P]]:
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+MemberView = Callable[Concatenate[MemberRequest, P], HttpResponse]
+
+
+def require(permission: Permission) -> Callable[[MemberView[P]], View[P]]:
     """Let a view be used only by members who hold `permission`; others get a 403.
 
     The permission is stamped on the view (`view.permission`), so that a test can see it.
     """
 
-    def decorate(view: View[P]) -> View[P]:
+    def decorate(view: MemberView[P]) -> View[P]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if permission not in permissions_of(getattr(request, "membership", None)):
                 raise PermissionDenied
-            return view(request, *args, **kwargs)
+            return view(cast(MemberRequest, request), *args, **kwargs)
 
         guarded.permission = permission  # type: ignore[attr-defined]
         return guarded
