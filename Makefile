@@ -53,7 +53,7 @@ fix: developing ## Mend style where a tool can
 lock: ## Pin the packages anew from requirements/*.in (needs uv)
 	@command -v uv >/dev/null || { echo "rapport: 'make lock' needs uv: pip install uv" >&2; exit 1; }
 	$(LOCK) --upgrade requirements/app.in -o requirements/app.lock
-	$(LOCK) --upgrade --no-deps requirements/embedded.in -o requirements/embedded.lock
+	$(LOCK) --upgrade requirements/embedded.in -c requirements/app.lock -o requirements/embedded.lock
 	$(LOCK) --upgrade requirements/dev.in -c requirements/app.lock -o requirements/dev.lock
 	@! grep -nE 'https?://|file://|/opt/' requirements/*.lock
 

@@ -20,8 +20,6 @@ ROOT = Path(__file__).resolve().parent.parent
 SPACE_NEEDED_MB = 700
 SERVING = ("app", "embedded")
 DEVELOPING = (*SERVING, "dev")
-# Only the binaries are used, not the packages' own Python code and what that needs.
-BINARIES_ONLY = {"embedded"}
 
 
 class CannotMakeEnvironment(Exception):
@@ -163,9 +161,8 @@ def way_out(output: str, root: Path) -> str:
 
 def _install(venv: Path, lock: Path, root: Path) -> None:
     options = ["--require-hashes", "--no-input", "--disable-pip-version-check", "--quiet"]
-    alone = ["--no-deps"] if lock.stem in BINARIES_ONLY else []
     python = str(venv / "bin" / "python")
-    _run([python, "-m", "pip", "install", *options, *alone, "-r", str(lock)], root)
+    _run([python, "-m", "pip", "install", *options, "-r", str(lock)], root)
 
 
 def _run(argv: list[str], root: Path) -> None:

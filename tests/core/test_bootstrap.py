@@ -135,4 +135,3 @@ def test_a_changed_lock_is_installed_with_its_hashes_and_nothing_else_is(
     (clone / "requirements" / "embedded.lock").write_text("# changed\n")
     environment.update(clone, environment.DEVELOPING)
     assert [argv[-1] for argv in calls] == [str(clone / "requirements" / "embedded.lock")]
-    assert "--no-deps" in calls[0]
