@@ -1,0 +1,1 @@
+"""The demo practice: invented people, believable courses, today's diary."""
