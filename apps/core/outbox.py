@@ -9,14 +9,16 @@ import logging
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from apps.core import tenancy
 from apps.core.models import OutboxMessage
 
 logger = logging.getLogger(__name__)
@@ -51,16 +53,16 @@ def enqueue(
         defaults={"not_before": not_before},
     )
     if created and not_before <= timezone.now():
-        transaction.on_commit(lambda: ring(message.id), robust=True)
+        transaction.on_commit(lambda: ring(practice_id, message.id), robust=True)
     return message
 
 
-def ring(message_id: UUID) -> None:
+def ring(practice_id: UUID, message_id: UUID) -> None:
     """Tell a worker that a message is due. A broker that is away is no error: the sweep comes."""
     from apps.core.tasks import deliver_message
 
     try:
-        deliver_message.apply_async(args=(str(message_id),), retry=False)
+        deliver_message.apply_async(args=(str(practice_id), str(message_id)), retry=False)
     except deliver_message.OperationalError:
         logger.warning("The broker is away; the sweep will send what is due.")
 
@@ -72,40 +74,59 @@ def cancel(*, kind: str, subject_id: UUID) -> int:
     ).update(state=OutboxMessage.State.CANCELLED)
 
 
-@transaction.atomic(durable=True)
-def claim(*, limit: int, message_id: UUID | None = None) -> list[OutboxMessage]:
-    """Take up to `limit` due messages for this sender alone, for `OutboxMessage.LEASE`."""
+class Due(NamedTuple):
+    """A message that may be sent now, and whose it is; read across practices."""
+
+    practice_id: UUID
+    message_id: UUID
+    not_before: datetime
+
+
+def due(*, limit: int) -> list[Due]:
+    """Up to `limit` due messages of all practices, the longest due first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT practice_id, id, not_before FROM due_messages(%s) LIMIT %s",
+            [timezone.now(), limit],
+        )
+        return [Due(*row) for row in cursor.fetchall()]
+
+
+def claim(*, practice_id: UUID, message_id: UUID) -> OutboxMessage | None:
+    """Take a due message for this sender alone, for `OutboxMessage.LEASE`; None if taken."""
     now = timezone.now()
-    due = OutboxMessage.objects.due(at=now)
-    if message_id:
-        due = due.filter(id=message_id)
-    claimed = list(due.order_by("not_before").select_for_update(skip_locked=True)[:limit])
-    OutboxMessage.objects.filter(id__in=[message.id for message in claimed]).update(
-        state=OutboxMessage.State.CLAIMED, lease_until=now + OutboxMessage.LEASE
-    )
-    for message in claimed:
-        message.lease_until = now + OutboxMessage.LEASE
-    return claimed
+    with transaction.atomic(durable=True), tenancy.practice(practice_id):
+        message = (
+            OutboxMessage.objects.due(at=now)
+            .filter(id=message_id)
+            .select_for_update(skip_locked=True)
+            .first()
+        )
+        if message:
+            message.state = OutboxMessage.State.CLAIMED
+            message.lease_until = now + OutboxMessage.LEASE
+            message.save(update_fields=["state", "lease_until"])
+    return message
 
 
 def deliver_due(*, limit: int = 100) -> int:
-    """Send what is due, one message at a time; returns how many were sent."""
-    sent = 0
-    for _ in range(limit):
-        claimed = claim(limit=1)
-        if not claimed:
-            break
-        sent += deliver(claimed[0])
-    return sent
+    """Send up to `limit` due messages, one at a time; returns how many are out."""
+    return sum(
+        deliver(practice_id=each.practice_id, message_id=each.message_id)
+        for each in due(limit=limit)
+    )
 
 
-def deliver(message: OutboxMessage) -> bool:
-    """Send one claimed message and note how it went; True where it is out.
+def deliver(*, practice_id: UUID, message_id: UUID) -> bool:
+    """Send one message if it is due and nobody else has it; True where it is out.
 
     What goes wrong is tried again, later each time, up to eight times.
     """
+    message = claim(practice_id=practice_id, message_id=message_id)
+    if message is None:
+        return False
     try:
-        with transaction.atomic():
+        with tenancy.practice(practice_id):
             rendered = import_string(settings.OUTBOX_RENDERERS[message.kind])(message.subject_id)
         _send_email(message, rendered)
     except NothingToSend:
@@ -145,8 +166,9 @@ def _put_off(message: OutboxMessage, error: Exception) -> None:
 
 def _settle(message: OutboxMessage, **changes: object) -> bool:
     """Write the end of a claim, unless the lease ran out and another sender has it by now."""
-    return bool(
-        OutboxMessage.objects.filter(
-            id=message.id, state=OutboxMessage.State.CLAIMED, lease_until=message.lease_until
-        ).update(lease_until=None, **changes)
-    )
+    with tenancy.practice(message.practice_id):
+        return bool(
+            OutboxMessage.objects.filter(
+                id=message.id, state=OutboxMessage.State.CLAIMED, lease_until=message.lease_until
+            ).update(lease_until=None, **changes)
+        )

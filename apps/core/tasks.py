@@ -8,10 +8,9 @@ from apps.core import outbox
 
 
 @shared_task
-def deliver_message(message_id: str) -> None:
+def deliver_message(practice_id: str, message_id: str) -> None:
     """The doorbell: send this message if it is still due and nobody else has it."""
-    for message in outbox.claim(limit=1, message_id=UUID(message_id)):
-        outbox.deliver(message)
+    outbox.deliver(practice_id=UUID(practice_id), message_id=UUID(message_id))
 
 
 @shared_task

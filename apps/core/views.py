@@ -11,16 +11,15 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from apps.core.models import OutboxMessage
+from apps.core import outbox
 
 
 @login_not_required
 @require_safe
 def health(request: HttpRequest) -> JsonResponse:
     """Whether the database answers, and for how many seconds the oldest due message has waited."""
-    now = timezone.now()
-    oldest = OutboxMessage.objects.due(at=now).order_by("not_before").first()
-    waiting = (now - oldest.not_before).total_seconds() if oldest else 0
+    oldest = next(iter(outbox.due(limit=1)), None)
+    waiting = (timezone.now() - oldest.not_before).total_seconds() if oldest else 0
     return JsonResponse({"database": "up", "oldest_due_message_s": round(waiting)})
 
 

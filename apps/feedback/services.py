@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -13,7 +13,7 @@ from apps.accounts.models import Membership, Practice
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.services import record_rating
 from apps.clients.models import Client
-from apps.core import audit, outbox
+from apps.core import audit, outbox, tenancy
 from apps.core.models import OutboxMessage
 from apps.feedback import timing
 from apps.feedback.models import FeedbackRequest
@@ -171,6 +171,16 @@ def submit_response(*, request_id: UUID, answers: Mapping[str, int], **also: Any
     )
     _settle(request, FeedbackRequest.State.ANSWERED, rating=rating, was_asked=True)
     return rating
+
+
+def expire_requests() -> None:
+    """Close every request of every practice whose time is over."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT practice_id, id FROM run_out_requests(%s)", [timezone.now()])
+        run_out = cursor.fetchall()
+    for practice_id, request_id in run_out:
+        with tenancy.practice(practice_id):
+            expire_request(request_id=request_id)
 
 
 @transaction.atomic

@@ -14,3 +14,7 @@ ALTER DEFAULT PRIVILEGES FOR ROLE migrator
     GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO app;
 ALTER DEFAULT PRIVILEGES FOR ROLE migrator
     GRANT USAGE, SELECT ON SEQUENCES TO app;
+
+-- Owns the few functions that must look across practices (apps/core/tenancy.py); nobody signs in as it.
+CREATE ROLE lookup NOLOGIN BYPASSRLS NOSUPERUSER NOCREATEDB NOCREATEROLE;
+GRANT lookup TO migrator;

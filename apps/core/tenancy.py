@@ -1,0 +1,122 @@
+"""The second wall: PostgreSQL itself shows a practice's rows to nobody else.
+
+Every tenant table has a row-level security policy that compares `practice_id` with the setting
+`app.practice_id` of the running transaction. Where none is set, there are no rows. The first wall is
+`Client.objects.visible_to`; each holds alone.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection, migrations, transaction
+
+PRACTICE = "nullif((SELECT current_setting('app.practice_id', true)), '')::uuid"
+USER = "nullif((SELECT current_setting('app.user_id', true)), '')::uuid"
+
+
+@contextmanager
+def practice(practice_id: UUID) -> Iterator[None]:
+    """Work inside one practice: a transaction that sees and writes this practice's rows only.
+
+    Tasks and callbacks that run after a commit open their own. Nested, the outer practice is back
+    afterwards.
+    """
+    with transaction.atomic():
+        outer = _set("app.practice_id", str(practice_id))
+        yield
+        _set("app.practice_id", outer)
+
+
+@contextmanager
+def user(user_id: UUID) -> Iterator[None]:
+    """Let a signed-in person see their own memberships, whatever the practice."""
+    with transaction.atomic():
+        outer = _set("app.user_id", str(user_id))
+        yield
+        _set("app.user_id", outer)
+
+
+def _set(name: str, value: str) -> str:
+    """Set a setting up to the end of the transaction; returns what it was."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(current_setting(%s, true), ''), set_config(%s, %s, true)",
+            [name, name, value],
+        )
+        before: str = cursor.fetchone()[0]
+    return before
+
+
+def refuse_powerful_role() -> None:
+    """Stop a server that would serve as a role above row-level security.
+
+    Raises:
+        ImproperlyConfigured: the database role is a superuser or bypasses row-level security.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT rolname FROM pg_roles WHERE rolname = current_user"
+            " AND (rolsuper OR rolbypassrls)"
+        )
+        row = cursor.fetchone()
+    if row:
+        raise ImproperlyConfigured(
+            f"The database role {row[0]!r} stands above row-level security. Serve as the role "
+            "'app' (DATABASE_URL); only migrations and commands run as 'migrator'."
+        )
+
+
+class RowSecurity(migrations.RunSQL):
+    """Put a tenant table behind the wall; FORCE binds its owner too, unless it may bypass."""
+
+    def __init__(self, table: str, column: str = "practice_id") -> None:
+        self.table, self.column = table, column
+        super().__init__(
+            [
+                f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+                f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
+                f"CREATE POLICY own_practice ON {table}"
+                f" USING ({column} = {PRACTICE}) WITH CHECK ({column} = {PRACTICE})",
+            ],
+            [
+                f"DROP POLICY own_practice ON {table}",
+                f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY",
+                f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY",
+            ],
+        )
+
+    def deconstruct(self) -> tuple[str, list[str], dict[str, str]]:
+        return (type(self).__name__, [self.table, self.column], {})
+
+
+class LookUp(migrations.RunSQL):
+    """Define a look-up that runs above the wall, as the role `lookup`, and tells ids only.
+
+    Args:
+        signature: name and arguments, e.g. "practice_of_link(request uuid)".
+        returns: result type.
+        query: SQL of the body.
+        reads: columns it may read by table, e.g. {"core_outboxmessage": "id, practice_id"}.
+    """
+
+    def __init__(self, signature: str, returns: str, query: str, reads: dict[str, str]) -> None:
+        self.arguments = [signature, returns, query, reads]
+        grants = [f"GRANT SELECT ({columns}) ON {table} TO lookup" for table, columns in reads.items()]
+        super().__init__(
+            [
+                *grants,
+                f"CREATE FUNCTION {signature} RETURNS {returns} LANGUAGE sql STABLE"
+                f" SECURITY DEFINER SET search_path = public, pg_temp AS $$ {query} $$",
+                f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC",
+                f"GRANT EXECUTE ON FUNCTION {signature} TO app",
+                "GRANT CREATE ON SCHEMA public TO lookup",
+                f"ALTER FUNCTION {signature} OWNER TO lookup",
+                "REVOKE CREATE ON SCHEMA public FROM lookup",
+            ],
+            [f"DROP FUNCTION {signature}"],
+        )
+
+    def deconstruct(self) -> tuple[str, list[object], dict[str, str]]:
+        return (type(self).__name__, self.arguments, {})
