@@ -25,23 +25,25 @@ if ENVIRONMENT not in {"development", "production"}:
 PRODUCTION = ENVIRONMENT == "production"
 
 
-def required(name: str, development: str, hint: str) -> str:
-    """Value of the variable `name`; in development `development` where it is unset.
-
-    Docker-style `name_FILE` (a path to a file that holds the value) is accepted as well.
-
-    Raises:
-        ImproperlyConfigured: in production where neither is set; the message holds `hint`.
-    """
+def secret(name: str) -> str:
+    """Value of the variable `name`, or of the file that `name_FILE` points to; empty: neither."""
     path = env.str(f"{name}_FILE", "")
     if path:
         return Path(path).read_text(encoding="utf-8").strip()
     value: str = env.str(name, "")
-    if value:
-        return value
-    if PRODUCTION:
+    return value
+
+
+def required(name: str, development: str, hint: str) -> str:
+    """Value of the variable `name`; in development `development` where it is unset.
+
+    Raises:
+        ImproperlyConfigured: in production where it is unset; the message holds `hint`.
+    """
+    value = secret(name)
+    if not value and PRODUCTION:
         raise ImproperlyConfigured(f"{name} is not set. {hint}")
-    return development
+    return value or development
 
 
 DEBUG = env.bool("DEBUG", False)
@@ -128,17 +130,23 @@ CRISPY_TEMPLATE_PACK = "bootstrap5"
 
 
 def embedded_url(name: str) -> str:
-    """Address of this clone's embedded engine; empty where it was never started."""
+    """Address of this clone's embedded engine; empty in production and where it never started."""
+    if PRODUCTION:
+        return ""
     from apps.core import embedded
 
     return embedded.urls().get(name, "")
 
 
-DATABASE_URL = required("DATABASE_URL", "", "Give postgres://user:password@host:5432/name")
-REDIS_URL = required("REDIS_URL", "", "Give redis://host:6379/0")
-if not PRODUCTION:
-    DATABASE_URL = DATABASE_URL or embedded_url("DATABASE_URL")
-    REDIS_URL = REDIS_URL or embedded_url("REDIS_URL")
+REDIS_URL = required("REDIS_URL", embedded_url("REDIS_URL"), "Give redis://host:6379/0")
+# Web and worker are bound by row-level security; `manage.py` runs as the schema's owner.
+DATABASE_URL = required(
+    "DATABASE_URL", embedded_url("DATABASE_URL"), "Give postgres://app:password@host:5432/rapport"
+)
+if env.str("RAPPORT_DATABASE_ROLE", "app") == "migrator":
+    DATABASE_URL = (
+        secret("MIGRATOR_DATABASE_URL") or embedded_url("MIGRATOR_DATABASE_URL") or DATABASE_URL
+    )
 
 DATABASES = {
     "default": {

@@ -4,18 +4,58 @@ alice is a therapist, sam her supervisor, charlie another therapist, mona the ma
 therapist in another practice; `as_alice` is a browser-like client signed in as alice.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from uuid import UUID
 
+import environ
 import pytest
+from django.db import connection
 from django.test import Client as Browser
+from django.test.utils import setup_databases, teardown_databases
+from pytest_django.plugin import DjangoDbBlocker
 
 from apps.accounts.models import Membership, Practice, Role
 from tests.factories import MembershipFactory, PracticeFactory, SupervisionFactory
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(
+    request: pytest.FixtureRequest,
+    django_test_environment: None,
+    django_db_blocker: DjangoDbBlocker,
+    django_db_modify_db_settings: None,
+) -> Iterator[None]:
+    """A database made by its owner and used as role `app`, which the second wall binds."""
+    owner = environ.Env.db_url_config(os.environ["MIGRATOR_DATABASE_URL"])
+    app = {key: connection.settings_dict[key] for key in ("USER", "PASSWORD")}
+    with django_db_blocker.unblock():
+        connection.settings_dict.update({key: owner[key] for key in app})
+        made = setup_databases(verbosity=0, interactive=False)
+        with connection.cursor() as cursor:
+            # Only tests that commit for real empty the tables afterwards.
+            cursor.execute("GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO app")
+        connection.close()
+        connection.settings_dict.update(app)
+    yield
+    with django_db_blocker.unblock():
+        connection.close()
+        connection.settings_dict.update({key: owner[key] for key in app})
+        teardown_databases(made, verbosity=0)
+
+
 @pytest.fixture
-def practice(db: None) -> Practice:
-    return PracticeFactory.create()
+def practice(db: None) -> Iterator[Practice]:
+    """The practice that the test is about: what it writes and reads, it does inside."""
+    practice = PracticeFactory.create()
+    work_in(practice.id)
+    yield practice
+    work_in(None)
+
+
+def work_in(practice_id: UUID | None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('app.practice_id', %s, false)", [str(practice_id or "")])
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """The second wall: PostgreSQL itself shows a practice's rows to nobody else.
 
 Every tenant table has a row-level security policy that compares `practice_id` with the setting
-`app.practice_id` of the running transaction. Where none is set, there are no rows. The first wall is
-`Client.objects.visible_to`; each holds alone.
+`app.practice_id` of the running transaction. Where none is set, there are no rows. The first wall
+is `Client.objects.visible_to`; each holds alone.
 """
 
 from collections.abc import Iterator
@@ -77,8 +77,10 @@ class RowSecurity(migrations.RunSQL):
             [
                 f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
                 f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
-                f"CREATE POLICY own_practice ON {table}"
-                f" USING ({column} = {PRACTICE}) WITH CHECK ({column} = {PRACTICE})",
+                (
+                    f"CREATE POLICY own_practice ON {table}"
+                    f" USING ({column} = {PRACTICE}) WITH CHECK ({column} = {PRACTICE})"
+                ),
             ],
             [
                 f"DROP POLICY own_practice ON {table}",
@@ -103,12 +105,16 @@ class LookUp(migrations.RunSQL):
 
     def __init__(self, signature: str, returns: str, query: str, reads: dict[str, str]) -> None:
         self.arguments = [signature, returns, query, reads]
-        grants = [f"GRANT SELECT ({columns}) ON {table} TO lookup" for table, columns in reads.items()]
+        grants = [
+            f"GRANT SELECT ({columns}) ON {table} TO lookup" for table, columns in reads.items()
+        ]
         super().__init__(
             [
                 *grants,
-                f"CREATE FUNCTION {signature} RETURNS {returns} LANGUAGE sql STABLE"
-                f" SECURITY DEFINER SET search_path = public, pg_temp AS $$ {query} $$",
+                (
+                    f"CREATE FUNCTION {signature} RETURNS {returns} LANGUAGE sql STABLE"
+                    f" SECURITY DEFINER SET search_path = public, pg_temp AS $$ {query} $$"
+                ),
                 f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC",
                 f"GRANT EXECUTE ON FUNCTION {signature} TO app",
                 "GRANT CREATE ON SCHEMA public TO lookup",

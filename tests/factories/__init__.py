@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import factory
 from django.utils import timezone
@@ -10,11 +11,24 @@ from apps.accounts.models import Membership, Practice, Role, Supervision, User
 from apps.alliance.models import AllianceRating
 from apps.alliance.services import build_rating, install_shipped_questionnaires
 from apps.clients.models import Client, ContactChannel, Treatment
+from apps.core import tenancy
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.services import screen_treatment
 from apps.therapy_sessions.models import TherapySession
 
 PASSWORD = "a long enough passphrase"
+
+
+class TenantFactory(factory.django.DjangoModelFactory[Any]):
+    """Writes each row inside its own practice, as row-level security wants it."""
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def _create(cls, model_class: type[Any], *args: Any, **kwargs: Any) -> Any:
+        with tenancy.practice(kwargs["practice"].id):
+            return super()._create(model_class, *args, **kwargs)
 
 
 class PracticeFactory(factory.django.DjangoModelFactory[Practice]):
@@ -32,10 +46,17 @@ class PracticeFactory(factory.django.DjangoModelFactory[Practice]):
 
     @factory.post_generation
     def questionnaires(self: Practice, create: bool, extracted: Any, **kwargs: Any) -> None:
-        install_shipped_questionnaires(practice=self, by=None)
+        with tenancy.practice(self.id):
+            install_shipped_questionnaires(practice=self, by=None)
+
+    @classmethod
+    def _create(cls, model_class: type[Any], *args: Any, **kwargs: Any) -> Any:
+        kwargs.setdefault("id", uuid4())
+        with tenancy.practice(kwargs["id"]):
+            return super()._create(model_class, *args, **kwargs)
 
 
-class MembershipFactory(factory.django.DjangoModelFactory[Membership]):
+class MembershipFactory(TenantFactory):
     class Meta:
         model = Membership
 
@@ -48,7 +69,7 @@ class MembershipFactory(factory.django.DjangoModelFactory[Membership]):
         return User.objects.create_user(f"member{n}@fernbank.example", PASSWORD)
 
 
-class SupervisionFactory(factory.django.DjangoModelFactory[Supervision]):
+class SupervisionFactory(TenantFactory):
     class Meta:
         model = Supervision
 
@@ -56,7 +77,7 @@ class SupervisionFactory(factory.django.DjangoModelFactory[Supervision]):
     starts_on = factory.LazyFunction(lambda: timezone.localdate() - timedelta(days=90))
 
 
-class ClientFactory(factory.django.DjangoModelFactory[Client]):
+class ClientFactory(TenantFactory):
     """A client who has agreed to be asked and has a safe email address."""
 
     class Meta:
@@ -73,7 +94,9 @@ class ClientFactory(factory.django.DjangoModelFactory[Client]):
 
     @factory.post_generation
     def email(self: Client, create: bool, extracted: str | None, **kwargs: Any) -> None:
-        if extracted != "":
+        if extracted == "":
+            return
+        with tenancy.practice(self.practice_id):
             ContactChannel.objects.create(
                 practice=self.practice,
                 client=self,
@@ -83,7 +106,7 @@ class ClientFactory(factory.django.DjangoModelFactory[Client]):
             )
 
 
-class TreatmentFactory(factory.django.DjangoModelFactory[Treatment]):
+class TreatmentFactory(TenantFactory):
     """A treatment; `pomps` gives it attended weekly sessions with these ratings (None: unrated).
 
     `falling=True` is short for a steady course that ends in a clear fall.
@@ -103,15 +126,18 @@ class TreatmentFactory(factory.django.DjangoModelFactory[Treatment]):
     def pomps(
         self: Treatment, create: bool, extracted: list[int | None] | None, **kwargs: Any
     ) -> None:
-        rate(self, extracted or [])
+        with tenancy.practice(self.practice_id):
+            rate(self, extracted or [])
 
     @factory.post_generation
     def falling(self: Treatment, create: bool, extracted: bool | None, **kwargs: Any) -> None:
-        if extracted:
+        if not extracted:
+            return
+        with tenancy.practice(self.practice_id):
             rate(self, [90, 90, 80, 90, 90, 90, 80, 90, 70])
 
 
-class TherapySessionFactory(factory.django.DjangoModelFactory[TherapySession]):
+class TherapySessionFactory(TenantFactory):
     """An attended session that ended an hour ago."""
 
     class Meta:

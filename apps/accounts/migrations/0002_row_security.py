@@ -5,12 +5,11 @@ from apps.core.tenancy import USER, RowSecurity
 # Before a practice is chosen, a signed-in person must see where they work: their own memberships,
 # and those practices. Nothing can be written through these two.
 OWN_MEMBERSHIPS = (
-    "CREATE POLICY own_memberships ON accounts_membership FOR SELECT"
-    f" USING (user_id = {USER})"
+    f"CREATE POLICY own_memberships ON accounts_membership FOR SELECT USING (user_id = {USER})"
 )
 OWN_PRACTICES = (
     "CREATE POLICY own_practices ON accounts_practice FOR SELECT USING (id IN ("
-    f"SELECT practice_id FROM accounts_membership WHERE user_id = {USER}))"
+    f"SELECT practice_id FROM accounts_membership WHERE user_id = {USER}))"  # noqa: S608
 )
 
 
@@ -21,8 +20,6 @@ class Migration(migrations.Migration):
         RowSecurity("accounts_practice", "id"),
         RowSecurity("accounts_membership"),
         RowSecurity("accounts_supervision"),
-        migrations.RunSQL(
-            OWN_MEMBERSHIPS, "DROP POLICY own_memberships ON accounts_membership"
-        ),
+        migrations.RunSQL(OWN_MEMBERSHIPS, "DROP POLICY own_memberships ON accounts_membership"),
         migrations.RunSQL(OWN_PRACTICES, "DROP POLICY own_practices ON accounts_practice"),
     ]

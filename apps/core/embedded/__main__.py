@@ -52,13 +52,14 @@ def run(chosen: argparse.Namespace) -> int:
         supervisor.start(postgres.service(place), valkey.service(place))
         rapport.publish(place)
         settings = {"BASE_URL": address} | (rapport.DEMO_ENVIRONMENT if demo else {})
-        owner = rapport.environment(place, "migrator") | settings
-        serving = rapport.environment(place, "app") | settings
+        environment = rapport.environment(place) | settings
         say("Bringing the database up to date …")
-        _migrate(supervisor, place, owner)
-        if demo and supervisor.run(rapport.manage("seed_demo"), owner) != 0:
+        _migrate(supervisor, place, environment)
+        if demo and supervisor.run(rapport.manage("seed_demo"), environment) != 0:
             raise EmbeddedError("The demo practice could not be made; the reason is above.")
-        supervisor.start(rapport.web(place, listening, serving), rapport.worker(place, serving))
+        supervisor.start(
+            rapport.web(place, listening, environment), rapport.worker(place, environment)
+        )
         say(f"\nRapport is at {address}/  (Ctrl-C stops it; logs are in {place.logs})")
         supervisor.keep_running()
         say("\nStopping …")
@@ -77,7 +78,7 @@ def with_engines(chosen: argparse.Namespace) -> int:
         os.execvp(argv[0], argv)  # noqa: S606
     with _throwaway() as supervisor_and_place:
         supervisor, place = supervisor_and_place
-        return supervisor.run(argv, rapport.environment(place, "migrator"))
+        return supervisor.run(argv, rapport.environment(place))
 
 
 def backup(chosen: argparse.Namespace) -> int:

@@ -22,8 +22,8 @@ DEMO_ENVIRONMENT = {"FEEDBACK_DELAY_MINUTES": "1", "FEEDBACK_QUIET_HOURS": "fals
 """The demo does not wait two hours, nor for the morning, before it asks a client."""
 
 
-def environment(place: Place, role: str) -> dict[str, str]:
-    """Return the environment for processes of Rapport that reach the database as `role`.
+def environment(place: Place) -> dict[str, str]:
+    """Return the environment for processes of Rapport: servers are `app`, commands `migrator`.
 
     What the person set stays, except PG… variables, which would send libpq elsewhere.
     """
@@ -33,7 +33,8 @@ def environment(place: Place, role: str) -> dict[str, str]:
         | kept
         | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
-            "DATABASE_URL": postgres.url(place, role),
+            "DATABASE_URL": postgres.url(place, "app"),
+            "MIGRATOR_DATABASE_URL": postgres.url(place, "migrator"),
             "REDIS_URL": valkey.url(place),
             "SECRET_KEY": passwords(place.state)["secret_key"],
         }
@@ -42,8 +43,8 @@ def environment(place: Place, role: str) -> dict[str, str]:
 
 def publish(place: Place) -> None:
     """Write down how the engines are reached, for `apps.core.embedded.urls`."""
-    kept = environment(place, "app")
-    names = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY")
+    kept = environment(place)
+    names = ("DATABASE_URL", "MIGRATOR_DATABASE_URL", "REDIS_URL", "SECRET_KEY")
     write_private(place.state / "environment.json", json.dumps({n: kept[n] for n in names}))
 
 

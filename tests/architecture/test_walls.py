@@ -1,0 +1,150 @@
+"""The second wall, by itself: what PostgreSQL shows to role `app`."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from django.apps import apps
+from django.db import ProgrammingError, connection, models, transaction
+
+from apps.accounts.models import Membership, User
+from apps.clients.models import Client
+from apps.core import tenancy
+from tests.conftest import work_in
+from tests.factories import TreatmentFactory
+
+pytestmark = pytest.mark.django_db
+TENANT = [
+    model
+    for model in apps.get_models()
+    if model.__module__.startswith("apps.") and model is not User
+]
+FALL = [90, 90, 80, 90, 90, 90, 80, 90, 70]
+LOOK_UPS = {"due_messages", "practice_of_link", "run_out_requests"}
+
+
+@pytest.fixture
+def two_practices(alice: Membership, dora: Membership) -> Iterator[tuple[Membership, Membership]]:
+    for therapist in (alice, dora):
+        TreatmentFactory.create(therapist=therapist, pomps=FALL)
+    return alice, dora
+
+
+def rows(model: type[models.Model]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(f'SELECT count(*) FROM "{model._meta.db_table}"')
+        count: int = cursor.fetchone()[0]
+    return count
+
+
+def test_tests_are_served_as_the_role_that_the_wall_binds() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user")
+        assert cursor.fetchone() == ("app",)
+    tenancy.refuse_powerful_role()
+
+
+def test_no_server_starts_above_the_wall() -> None:
+    start = subprocess.run(
+        [sys.executable, "-c", "import config.wsgi"],
+        env=os.environ | {"DATABASE_URL": os.environ["MIGRATOR_DATABASE_URL"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert start.returncode != 0
+    assert "'migrator' stands above row-level security" in start.stderr
+
+
+@pytest.mark.parametrize("model", TENANT, ids=lambda model: model._meta.label)
+def test_every_tenant_table_stands_behind_the_wall(model: type[models.Model]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = %s::regclass",
+            [model._meta.db_table],
+        )
+        assert cursor.fetchone() == (True, True)
+
+
+@pytest.mark.parametrize("model", TENANT, ids=lambda model: model._meta.label)
+def test_without_a_practice_there_are_no_rows(
+    model: type[models.Model], two_practices: tuple[Membership, Membership]
+) -> None:
+    alice, _ = two_practices
+    here = rows(model)
+    work_in(None)
+    assert rows(model) == 0
+    with tenancy.practice(alice.practice_id):
+        assert rows(model) == here
+
+
+@pytest.mark.parametrize("model", TENANT, ids=lambda model: model._meta.label)
+def test_one_practice_shows_no_row_of_another(
+    model: type[models.Model], two_practices: tuple[Membership, Membership]
+) -> None:
+    alice, dora = two_practices
+    column = "id" if model._meta.label == "accounts.Practice" else "practice_id"
+    for here, there in ((alice, dora), (dora, alice)):
+        with tenancy.practice(here.practice_id), connection.cursor() as cursor:
+            cursor.execute(
+                f'SELECT count(*) FROM "{model._meta.db_table}" WHERE {column} = %s',
+                [there.practice_id],
+            )
+            assert cursor.fetchone() == (0,)
+
+
+def test_rows_of_another_practice_can_be_neither_changed_nor_made(
+    two_practices: tuple[Membership, Membership],
+) -> None:
+    _, dora = two_practices
+    with tenancy.practice(dora.practice_id):
+        theirs = Client.objects.get()
+    assert Client.objects.filter(id=theirs.id).update(initials="X") == 0
+    assert Client.objects.filter(id=theirs.id).delete() == (0, {})
+    with (
+        pytest.raises(ProgrammingError, match="row-level security"),
+        transaction.atomic(),
+    ):
+        Client.objects.create(practice=dora.practice, code="X", initials="X", country="GB")
+    mine = Client.objects.get()
+    with (
+        pytest.raises(ProgrammingError, match="row-level security"),
+        transaction.atomic(),
+    ):
+        Client.objects.filter(id=mine.id).update(practice=dora.practice)
+
+
+def test_a_person_sees_their_own_memberships_before_a_practice_is_chosen(
+    two_practices: tuple[Membership, Membership],
+) -> None:
+    alice, _ = two_practices
+    work_in(None)
+    assert alice.user
+    with tenancy.user(alice.user.id):
+        assert list(Membership.objects.select_related("practice")) == [alice]
+        assert Membership.objects.update(name="Somebody else") == 0
+        assert not Client.objects.exists()
+    assert not Membership.objects.exists()
+
+
+def test_a_practice_ends_with_its_block_even_when_it_fails(
+    two_practices: tuple[Membership, Membership],
+) -> None:
+    _, dora = two_practices
+    mine = Client.objects.get()
+    with pytest.raises(Client.DoesNotExist), tenancy.practice(dora.practice_id):
+        Client.objects.get(id=mine.id)
+    assert Client.objects.get() == mine
+
+
+def test_the_look_ups_across_practices_are_few_and_run_as_nobody() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT proname, pg_get_userbyid(proowner) FROM pg_proc"
+            " WHERE prosecdef AND pronamespace = 'public'::regnamespace"
+        )
+        assert dict(cursor.fetchall()) == dict.fromkeys(LOOK_UPS, "lookup")
+        cursor.execute("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'lookup'")
+        assert cursor.fetchone() == (False,)
