@@ -8,8 +8,8 @@ OWN_MEMBERSHIPS = (
     f"CREATE POLICY own_memberships ON accounts_membership FOR SELECT USING (user_id = {USER})"
 )
 OWN_PRACTICES = (
-    "CREATE POLICY own_practices ON accounts_practice FOR SELECT USING (id IN ("
-    f"SELECT practice_id FROM accounts_membership WHERE user_id = {USER}))"  # noqa: S608
+    "CREATE POLICY own_practices ON accounts_practice FOR SELECT USING (id IN ("  # noqa: S608 - no input
+    f"SELECT practice_id FROM accounts_membership WHERE user_id = {USER}))"
 )
 
 
