@@ -22,29 +22,38 @@ DEMO_ENVIRONMENT = {"FEEDBACK_DELAY_MINUTES": "1", "FEEDBACK_QUIET_HOURS": "fals
 """The demo does not wait two hours, nor for the morning, before it asks a client."""
 
 
-def environment(place: Place, role: str) -> dict[str, str]:
-    """Return the environment for processes of Rapport that reach the database as `role`.
+def engines(place: Place, *, durable: bool = True) -> list[Service]:
+    """Return the engines that nobody named an address for."""
+    return [
+        engine.service(place, durable=durable)
+        for name, engine in (("DATABASE_URL", postgres), ("REDIS_URL", valkey))
+        if not os.environ.get(name)
+    ]
 
-    What the person set stays, except PG… variables, which would send libpq elsewhere.
+
+def environment(place: Place, role: str) -> dict[str, str]:
+    """Return the environment for processes of Rapport that reach the embedded database as `role`.
+
+    What the person set wins, except PG… variables, which would send libpq elsewhere.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    return (
-        {"MAIL_FOLDER": str(place.state / "mail")}
-        | kept
-        | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
-            "DATABASE_URL": postgres.url(place, role),
-            "REDIS_URL": valkey.url(place),
-            "SECRET_KEY": passwords(place.state)["secret_key"],
-        }
-    )
+    kept = {k: v for k, v in os.environ.items() if v and not k.startswith("PG")}
+    own = addresses(place, role) | {"MAIL_FOLDER": str(place.state / "mail")}
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
+    return own | kept | {"PATH": programs}
+
+
+def addresses(place: Place, role: str) -> dict[str, str]:
+    """Return how the embedded engines are reached, and the key that belongs to their data."""
+    return {
+        "DATABASE_URL": postgres.url(place, role),
+        "REDIS_URL": valkey.url(place),
+        "SECRET_KEY": passwords(place.state)["secret_key"],
+    }
 
 
 def publish(place: Place) -> None:
     """Write down how the engines are reached, for `apps.core.embedded.urls`."""
-    kept = environment(place, "app")
-    names = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY")
-    write_private(place.state / "environment.json", json.dumps({n: kept[n] for n in names}))
+    write_private(place.state / "environment.json", json.dumps(addresses(place, "app")))
 
 
 def listen(wanted: str | None) -> socket.socket:
