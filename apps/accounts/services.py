@@ -80,6 +80,18 @@ def start_supervision(
 
 
 @transaction.atomic
+def record_independent_contact(
+    *, practice: Practice, name: str, phone: str, email: str, by: Membership | None
+) -> None:
+    """Record whom clients can turn to beside their therapist; before that nothing is sent."""
+    practice.contact_name = name
+    practice.contact_phone = phone
+    practice.contact_email = email
+    practice.save(update_fields=["contact_name", "contact_phone", "contact_email"])
+    audit.record("record independent contact", practice, by=by)
+
+
+@transaction.atomic
 def set_theme(*, user: User, theme: User.Theme) -> None:
     """Remember how the person wants pages to look."""
     user.theme = theme

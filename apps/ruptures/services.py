@@ -304,9 +304,13 @@ def record_outcome(
 ) -> None:
     """End an episode in the therapist's words; the filter takes it as a dated input.
 
+    Twice equals once: an outcome that is recorded stays.
+
     Raises:
         IntegrityError: *not a rupture* without a reason.
     """
+    if episode.outcome:
+        return
     episode.outcome = outcome
     episode.outcome_reason = reason
     episode.outcome_at = at or timezone.now()
@@ -317,7 +321,12 @@ def record_outcome(
 
 @transaction.atomic
 def set_causes(*, episode: RuptureEpisode, causes: list[str], by: Membership) -> None:
-    """Note what the therapist thinks may be behind it: a working hypothesis."""
+    """Note what the therapist thinks may be behind it: a working hypothesis.
+
+    Twice equals once. Raises IntegrityError for a cause that is none of `Cause`.
+    """
+    if set(causes) == set(episode.causes):
+        return
     episode.causes = causes
     episode.save(update_fields=["causes"])
     audit.record("set causes", episode, client_id=episode.treatment.client_id, by=by)
