@@ -115,7 +115,9 @@ def client_page(
             client.code, course.chart_sessions(notes=notes), course.chart_episodes(today)
         ),
         timeline=_timeline(course, states, chosen, today),
-        episode=episode_panel(course, episode, supervisors, treatment, today) if episode else None,
+        episode=episode_panel(course, episode, supervisors, treatment, today=today, at=at)
+        if episode
+        else None,
         watch=explain(newest) if newest and stands == Status.WATCH else None,
         past=_past(course, today),
         log_url=_log_url(client, planned, at),

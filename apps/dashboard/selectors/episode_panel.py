@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from django.utils.translation import gettext as _
@@ -54,7 +54,9 @@ def episode_panel(
     episode: RuptureEpisode,
     supervisors: Sequence[Membership],
     treatment: Treatment,
+    *,
     today: date,
+    at: datetime,
 ) -> EpisodePanel:
     """The panel of an open episode of `course`, for the therapist who conducts `treatment`."""
     found = course.reasons_of(episode)
@@ -83,7 +85,7 @@ def episode_panel(
         % {"day": words.short_day(words.local(episode.acknowledged_at).date(), today)}
         if episode.acknowledged_at
         else "",
-        seen_by=_seen_by(episode, supervisors, treatment, today),
+        seen_by=_seen_by(episode, supervisors, treatment, at),
         share_with=_first_names(supervisors) if not episode.shared_at else "",
         causes=tuple(episode.causes),
         steps=_steps(is_noticed=bool(episode.acknowledged_at)),
@@ -95,38 +97,28 @@ def _first_names(members: Sequence[Membership]) -> str:
 
 
 def _seen_by(
-    episode: RuptureEpisode,
-    supervisors: Sequence[Membership],
-    treatment: Treatment,
-    today: date,
+    episode: RuptureEpisode, supervisors: Sequence[Membership], treatment: Treatment, at: datetime
 ) -> str:
-    if not supervisors:
-        return _("Only you see this episode.")
     hours = treatment.practice.supervisor_wait_hours
     said = {"who": _first_names(supervisors), "hours": hours}
-    if episode.shared_at:
-        said["day"] = words.short_day(words.local(episode.shared_at).date(), today)
-        why = _("You shared this episode on %(day)s.") % said
-    elif episode.marked_at:
-        why = _("Marked episodes are shown to your supervisor.")
-    elif not episode.acknowledged_at:
-        return (
-            _(
-                "Only you see this episode. Left unacknowledged for %(hours)d hours, it is shown "
-                "to %(who)s."
-            )
-            % said
-        )
+    has_waited = not episode.acknowledged_at and at >= episode.opened_at + timedelta(hours=hours)
+    if supervisors and episode.shared_at:
+        why = _("You shared it, so %(who)s sees it too:")
+    elif supervisors and episode.marked_at:
+        why = _("It is marked, so %(who)s sees it too:")
+    elif supervisors and has_waited:
+        why = _("It waited %(hours)d hours unacknowledged, so %(who)s sees it too:")
+    elif supervisors and not episode.acknowledged_at:
+        return _("Only you see it. Unacknowledged for %(hours)d hours, %(who)s sees it too.") % said
     else:
-        return _("Only you see this episode.")
+        return _("Only you see it.")
     return (
-        why
+        (why % said)
         + " "
         + _(
-            "%(who)s: the reasons, the ratings around it and the causes you tick, by client code; "
+            "the reasons, the ratings around it and the causes you tick, by client code; "
             "never the client’s comments."
         )
-        % said
     )
 
 

@@ -89,7 +89,7 @@ def _status(each: CourseSession) -> str:
 
 
 def _node(each: CourseSession, recorded: list[RuptureEpisode]) -> str:
-    if _event(each) in FLAGGING:
+    if _event(each) in (*FLAGGING, Event.CONTINUES):
         return "rupture"
     if any(one.outcome == RuptureEpisode.Outcome.REPAIRED for one in recorded):
         return "repaired"
