@@ -243,7 +243,8 @@ STORAGES = {
         else "django.contrib.staticfiles.storage.StaticFilesStorage",
     },
 }
-WHITENOISE_USE_FINDERS = not PRODUCTION
+# Outside production files are found where they lie: nothing has been collected.
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not PRODUCTION
 
 # ── Language and time ────────────────────────────────────────────────────────────────────────
 
