@@ -23,7 +23,7 @@ from apps.clients.models import Client, Treatment
 from apps.core import audit
 from apps.exchange.known import Known, known_sessions, new_rows, told_tension
 from apps.exchange.models import ImportedSession
-from apps.exchange.placing import Placed, Placer, monday_of, weekly_slot
+from apps.exchange.placing import WEEK, Placed, Placer, monday_of, weekly_slot
 from apps.exchange.ratings_csv import BadInputError, RatingsCsv, Row, Series
 from apps.ruptures.detection import PARAMETERS
 from apps.ruptures.services import screen_treatment
@@ -114,11 +114,12 @@ class _Importer:
         self._order, self._therapist = ratings.order, therapist
         self._zone = ZoneInfo(practice.time_zone)
         self._now = timezone.now().astimezone(self._zone).replace(tzinfo=None)
+        self._parameters = PARAMETERS[questionnaire.detection_form]
         self._placer = Placer(
             file=ratings.name,
             order=ratings.order,
             zone=self._zone,
-            parameters=PARAMETERS[questionnaire.detection_form],
+            parameters=self._parameters,
         )
         self._members: dict[str, Membership] = {}
         self._monday = monday_of(self._now.date())
@@ -176,44 +177,22 @@ class _Importer:
     def _place(self, code: str, new: list[Row], known: dict[str, Known]) -> list[Placed]:
         stored = list(known.values())
         last = stored[-1].starts_at if stored else None
-        last_attended = None
-        for each in stored:
-            if each.attended:
-                last_attended = each.starts_at
+        attended = [each.starts_at for each in stored if each.attended]
         placed = self._placer.place(
-            new, first=weekly_slot(code, self._monday), last=last, last_attended=last_attended
+            new,
+            first=weekly_slot(code, self._monday),
+            last=last,
+            last_attended=attended[-1] if attended else None,
         )
-        if placed[-1].starts_at <= self._now:
+        late = next((each for each in placed if each.starts_at > self._now), None)
+        if late is None:
             return placed
-        if last and last < self._now and not any(row.held_at for row in new):
-            return self._press(placed, last, last_attended)
-        late = next(each for each in placed if each.starts_at > self._now)
+        is_break = any((row.gap_days or 0) >= self._parameters.gap_days for row in new)
+        if last and last < self._now and not is_break and not late.row.held_at:
+            return _pressed(placed, last, self._now)
         column = "held_at" if late.row.held_at else self._order
         expected = f"a session held by now; this one would be on {late.starts_at:%Y-%m-%d}"
         raise self._bad(late.row, column, expected, late.row.when)
-
-    def _press(
-        self, placed: list[Placed], last: datetime, last_attended: datetime | None
-    ) -> list[Placed]:
-        """Made-up dates that ran past today, put evenly between `last` and now instead."""
-        share = (self._now - last) / (placed[-1].starts_at - last)
-
-        def earlier(moment: datetime) -> datetime:
-            return last + share * (moment - last)
-
-        pressed = [
-            replace(
-                each,
-                starts_at=earlier(each.starts_at),
-                no_shows=tuple(map(earlier, each.no_shows)),
-            )
-            for each in placed
-        ]
-        for each in pressed:
-            if each.row.attended:
-                self._placer.check_gap(each.row, each.starts_at, last_attended)
-                last_attended = each.starts_at
-        return pressed
 
     def _last_treatment(self, known: dict[str, Known]) -> Treatment | None:
         return known[next(reversed(known))].session.treatment if known else None
@@ -332,6 +311,19 @@ class _Importer:
 
     def _bad(self, row: Row, column: str, expected: str, found: object) -> BadInputError:
         return self._placer.bad(row, column, expected, found)
+
+
+def _pressed(placed: list[Placed], last: datetime, now: datetime) -> list[Placed]:
+    """Made-up dates that ran past `now`, closer together instead, with room for a week more."""
+    share = (now - last) / (placed[-1].starts_at - last + WEEK)
+    return [
+        replace(
+            each,
+            starts_at=last + share * (each.starts_at - last),
+            no_shows=tuple(last + share * (missed - last) for missed in each.no_shows),
+        )
+        for each in placed
+    ]
 
 
 def _rows(series: Iterable[Series]) -> list[Row]:
