@@ -74,6 +74,17 @@ def add_person_arguments(parser: CommandParser, *, prefix: str, roles: list[Role
     )
 
 
+def read_name(text: str, *, option: str) -> str:
+    """A person's name; CommandError where it is blank or too long."""
+    longest = Membership._meta.get_field("name").max_length or 0
+    if not 1 <= len(text.strip()) <= longest:
+        raise CommandError(
+            f"{option}: give a name of 1 to {longest} characters. Nothing was stored.",
+            returncode=BAD_INPUT,
+        )
+    return text.strip()
+
+
 def read_email(text: str) -> str:
     """The address as accounts keep it; CommandError if it is none."""
     try:

@@ -15,6 +15,7 @@ from apps.exchange.management.arguments import (
     find_member,
     find_practice,
     read_email,
+    read_name,
     read_password,
 )
 
@@ -37,6 +38,7 @@ class Command(BaseCommand):
             supervisor = find_member(practice, options["supervisor"])
             if not supervisor.has_role(Role.SUPERVISOR):
                 raise _bad(f"{supervisor} is no supervisor in {practice}.")
+        name = read_name(options["name"], option="--name")
         email = read_email(options["email"])
         if Membership.objects.filter(practice=practice, user__email=email).exists():
             raise _bad(f"{email} is a member of {practice} already.")
@@ -44,7 +46,7 @@ class Command(BaseCommand):
         with transaction.atomic():
             member = add_member(
                 practice=practice,
-                name=options["name"].strip(),
+                name=name,
                 roles=[Role(role) for role in options["role"] or [Role.THERAPIST]],
                 email=email,
                 password=password,

@@ -15,6 +15,7 @@ from apps.exchange.management.arguments import (
     add_person_arguments,
     country_codes,
     read_email,
+    read_name,
     read_password,
 )
 
@@ -51,6 +52,8 @@ class Command(BaseCommand):
             raise _bad(f"{options['country']!r} is no country of ISO 3166-1; GB is one.")
         if not (options["contact_phone"] or options["contact_email"]):
             raise _bad("Give --contact-phone or --contact-email, or both.")
+        read_name(options["contact_name"], option="--contact-name")
+        name = read_name(options["member_name"], option="--member-name")
         email = read_email(options["member_email"])
         password = read_password(email, from_stdin=options["password_stdin"])
         try:
@@ -58,8 +61,8 @@ class Command(BaseCommand):
                 practice = create_practice(
                     country=country,
                     **{
-                        name: options[name].strip()
-                        for name in (
+                        field: options[field].strip()
+                        for field in (
                             *("name", "sender_name", "time_zone"),
                             *("contact_name", "contact_phone", "contact_email"),
                         )
@@ -68,7 +71,7 @@ class Command(BaseCommand):
                 install_shipped_questionnaires(practice=practice, by=None)
                 member = add_member(
                     practice=practice,
-                    name=options["member_name"].strip(),
+                    name=name,
                     roles=[Role(role) for role in options["role"] or FIRST_ROLES],
                     email=email,
                     password=password,
