@@ -6,6 +6,7 @@ has no safe default is required, and a missing one stops the start with the line
 
 from datetime import time, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
@@ -44,13 +45,20 @@ def required(name: str, development: str, hint: str) -> str:
     return development
 
 
+def embedded_url(name: str) -> str:
+    """What this clone's embedded engines use; empty where they were never started."""
+    from apps.core import embedded
+
+    return embedded.urls().get(name, "")
+
+
 DEBUG = env.bool("DEBUG", False)
 if PRODUCTION and DEBUG:
     raise ImproperlyConfigured("DEBUG shows people's data on error pages. Unset it in production.")
 
 SECRET_KEY = required(
     "SECRET_KEY",
-    "development-only-key-that-no-production-start-accepts-0123456789",
+    "" if PRODUCTION else embedded_url("SECRET_KEY") or "key-of-a-clone-that-never-started",
     "Make one: python -c 'import secrets; print(secrets.token_urlsafe(50))'",
 )
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if PRODUCTION else ["localhost", "127.0.0.1"])
@@ -125,13 +133,6 @@ CRISPY_ALLOWED_TEMPLATE_PACKS = "bootstrap5"
 CRISPY_TEMPLATE_PACK = "bootstrap5"
 
 # ── Database, cache, tasks ───────────────────────────────────────────────────────────────────
-
-
-def embedded_url(name: str) -> str:
-    """Address of this clone's embedded engine; empty where it was never started."""
-    from apps.core import embedded
-
-    return embedded.urls().get(name, "")
 
 
 DATABASE_URL = required("DATABASE_URL", "", "Give postgres://user:password@host:5432/name")
@@ -232,6 +233,10 @@ if PRODUCTION:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SESSION_COOKIE_NAME = "__Host-sessionid"
     CSRF_COOKIE_NAME = "__Host-csrftoken"
+else:
+    # Browsers share cookies between ports: two clones side by side must not sign each other out.
+    SESSION_COOKIE_NAME = f"sessionid-{urlsplit(BASE_URL).port}"
+    CSRF_COOKIE_NAME = f"csrftoken-{urlsplit(BASE_URL).port}"
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
