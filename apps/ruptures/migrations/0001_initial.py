@@ -7,69 +7,258 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('alliance', '0001_initial'),
-        ('clients', '0001_initial'),
-        ('therapy_sessions', '0001_initial'),
+        ("accounts", "0001_initial"),
+        ("alliance", "0001_initial"),
+        ("clients", "0001_initial"),
+        ("therapy_sessions", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='RuptureEpisode',
+            name="RuptureEpisode",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('opened_at', models.DateTimeField()),
-                ('marked_at', models.DateTimeField(null=True)),
-                ('recovering_since', models.DateTimeField(null=True)),
-                ('settled_lower_at', models.DateTimeField(null=True)),
-                ('acknowledged_at', models.DateTimeField(null=True)),
-                ('shared_at', models.DateTimeField(null=True)),
-                ('causes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('misunderstanding', 'Miscommunication or misunderstanding'), ('values', 'Value or belief conflict'), ('boundary', 'Boundary issue'), ('transference', 'Transference or countertransference'), ('expectations', 'Unmet expectations'), ('no_progress', 'Lack of progress'), ('life_change', 'Life changes')], max_length=20), default=list, size=None)),
-                ('outcome', models.CharField(blank=True, choices=[('repaired', 'Repaired and continuing'), ('settled_lower', 'Settled at a lower level'), ('not_a_rupture', 'Not a rupture'), ('ended_unrepaired', 'Ended unrepaired'), ('superseded', 'Withdrawn after a correction')], max_length=20)),
-                ('outcome_reason', models.CharField(blank=True, max_length=500)),
-                ('outcome_at', models.DateTimeField(null=True)),
-                ('opened_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='episodes_opened', to='therapy_sessions.therapysession')),
-                ('practice', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.practice')),
-                ('questionnaire', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='alliance.questionnaire')),
-                ('treatment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='episodes', to='clients.treatment')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid.uuid4, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("opened_at", models.DateTimeField()),
+                ("marked_at", models.DateTimeField(null=True)),
+                ("recovering_since", models.DateTimeField(null=True)),
+                ("settled_lower_at", models.DateTimeField(null=True)),
+                ("acknowledged_at", models.DateTimeField(null=True)),
+                ("shared_at", models.DateTimeField(null=True)),
+                (
+                    "causes",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(
+                            choices=[
+                                ("misunderstanding", "Miscommunication or misunderstanding"),
+                                ("values", "Value or belief conflict"),
+                                ("boundary", "Boundary issue"),
+                                ("transference", "Transference or countertransference"),
+                                ("expectations", "Unmet expectations"),
+                                ("no_progress", "Lack of progress"),
+                                ("life_change", "Life changes"),
+                            ],
+                            max_length=20,
+                        ),
+                        default=list,
+                        size=None,
+                    ),
+                ),
+                (
+                    "outcome",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("repaired", "Repaired and continuing"),
+                            ("settled_lower", "Settled at a lower level"),
+                            ("not_a_rupture", "Not a rupture"),
+                            ("ended_unrepaired", "Ended unrepaired"),
+                            ("superseded", "Withdrawn after a correction"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("outcome_reason", models.CharField(blank=True, max_length=500)),
+                ("outcome_at", models.DateTimeField(null=True)),
+                (
+                    "opened_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="episodes_opened",
+                        to="therapy_sessions.therapysession",
+                    ),
+                ),
+                (
+                    "practice",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.practice",
+                    ),
+                ),
+                (
+                    "questionnaire",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="alliance.questionnaire",
+                    ),
+                ),
+                (
+                    "treatment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="episodes",
+                        to="clients.treatment",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('outcome', '')), fields=['practice', 'treatment'], name='episode_open')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('outcome', '')), fields=('treatment',), name='episode_one_open_per_treatment'), models.CheckConstraint(condition=models.Q(models.Q(('outcome', ''), ('outcome_at__isnull', True)), models.Q(models.Q(('outcome', ''), _negated=True), ('outcome_at__isnull', False)), _connector='OR'), name='episode_outcome_has_a_time'), models.CheckConstraint(condition=models.Q(models.Q(('outcome', 'not_a_rupture'), _negated=True), models.Q(('outcome_reason', ''), _negated=True), _connector='OR'), name='episode_not_a_rupture_has_a_reason'), models.CheckConstraint(condition=models.Q(('outcome_at__isnull', True), ('outcome_at__gte', models.F('opened_at')), _connector='OR'), name='episode_ends_after_it_opens'), models.CheckConstraint(condition=models.Q(('causes__contained_by', ['misunderstanding', 'values', 'boundary', 'transference', 'expectations', 'no_progress', 'life_change'])), name='episode_causes_known')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("outcome", "")),
+                        fields=["practice", "treatment"],
+                        name="episode_open",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("outcome", "")),
+                        fields=("treatment",),
+                        name="episode_one_open_per_treatment",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("outcome", ""), ("outcome_at__isnull", True)),
+                            models.Q(
+                                models.Q(("outcome", ""), _negated=True),
+                                ("outcome_at__isnull", False),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="episode_outcome_has_a_time",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("outcome", "not_a_rupture"), _negated=True),
+                            models.Q(("outcome_reason", ""), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="episode_not_a_rupture_has_a_reason",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("outcome_at__isnull", True),
+                            ("outcome_at__gte", models.F("opened_at")),
+                            _connector="OR",
+                        ),
+                        name="episode_ends_after_it_opens",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "causes__contained_by",
+                                [
+                                    "misunderstanding",
+                                    "values",
+                                    "boundary",
+                                    "transference",
+                                    "expectations",
+                                    "no_progress",
+                                    "life_change",
+                                ],
+                            )
+                        ),
+                        name="episode_causes_known",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Screening',
+            name="Screening",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('rule_version', models.CharField(max_length=40)),
-                ('inputs', models.JSONField(help_text='detection.Step as given')),
-                ('state_before', models.JSONField()),
-                ('state_after', models.JSONField()),
-                ('outputs', models.JSONField(help_text='detection.Screening as returned, unrounded')),
-                ('pomp', models.FloatField(null=True)),
-                ('low', models.FloatField()),
-                ('high', models.FloatField()),
-                ('level', models.PositiveSmallIntegerField()),
-                ('event', models.CharField(blank=True, max_length=20)),
-                ('in_episode', models.BooleanField(help_text='an episode is open after this step, or was closed by it')),
-                ('ratings_before', models.PositiveIntegerField(help_text='rated steps before this one')),
-                ('at_maximum_run', models.PositiveIntegerField(help_text='all-maximum ratings in a row, up to here')),
-                ('known_at', models.DateTimeField(help_text='when its last input came: the rating, else the log')),
-                ('screened_at', models.DateTimeField()),
-                ('superseded_at', models.DateTimeField(null=True)),
-                ('practice', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.practice')),
-                ('questionnaire', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='alliance.questionnaire')),
-                ('therapy_session', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='screenings', to='therapy_sessions.therapysession')),
-                ('treatment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='screenings', to='clients.treatment')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid.uuid4, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("rule_version", models.CharField(max_length=40)),
+                ("inputs", models.JSONField(help_text="detection.Step as given")),
+                ("state_before", models.JSONField()),
+                ("state_after", models.JSONField()),
+                (
+                    "outputs",
+                    models.JSONField(help_text="detection.Screening as returned, unrounded"),
+                ),
+                ("pomp", models.FloatField(null=True)),
+                ("low", models.FloatField()),
+                ("high", models.FloatField()),
+                ("level", models.PositiveSmallIntegerField()),
+                ("event", models.CharField(blank=True, max_length=20)),
+                (
+                    "in_episode",
+                    models.BooleanField(
+                        help_text="an episode is open after this step, or was closed by it"
+                    ),
+                ),
+                (
+                    "ratings_before",
+                    models.PositiveIntegerField(help_text="rated steps before this one"),
+                ),
+                (
+                    "at_maximum_run",
+                    models.PositiveIntegerField(
+                        help_text="all-maximum ratings in a row, up to here"
+                    ),
+                ),
+                (
+                    "known_at",
+                    models.DateTimeField(
+                        help_text="when its last input came: the rating, else the log"
+                    ),
+                ),
+                ("screened_at", models.DateTimeField()),
+                ("superseded_at", models.DateTimeField(null=True)),
+                (
+                    "practice",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.practice",
+                    ),
+                ),
+                (
+                    "questionnaire",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="alliance.questionnaire",
+                    ),
+                ),
+                (
+                    "therapy_session",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="screenings",
+                        to="therapy_sessions.therapysession",
+                    ),
+                ),
+                (
+                    "treatment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="screenings",
+                        to="clients.treatment",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('superseded_at__isnull', True)), fields=['practice', 'treatment', 'therapy_session'], name='screening_current')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('superseded_at__isnull', True)), fields=('therapy_session', 'questionnaire'), name='screening_one_current_per_step'), models.CheckConstraint(condition=models.Q(('level__in', [0, 1, 2, 3])), name='screening_level_known')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("superseded_at__isnull", True)),
+                        fields=["practice", "treatment", "therapy_session"],
+                        name="screening_current",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("superseded_at__isnull", True)),
+                        fields=("therapy_session", "questionnaire"),
+                        name="screening_one_current_per_step",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("level__in", [0, 1, 2, 3])),
+                        name="screening_level_known",
+                    ),
+                ],
             },
         ),
     ]
