@@ -172,7 +172,7 @@ def weekly_slot(client: str, monday: date) -> datetime:
     """A client's hour in the week of `monday`: always the same one, and spread over clients.
 
     >>> weekly_slot("C01", date(2026, 11, 16)).isoformat()
-    '2026-11-18T15:00:00'
+    '2026-11-20T15:00:00'
     """
     slot = crc32(client.encode()) % (WEEKDAYS * HOURS)
     day = monday + timedelta(days=slot % WEEKDAYS)

@@ -122,6 +122,13 @@ class TestCreatePractice:
         type_in(PASSWORD, "another long passphrase")
         refused(lambda: run("create_practice", **PRACTICE), "The two passwords differ")
 
+    def test_where_nobody_can_type_a_script_is_told_how(self, monkeypatch):
+        def nobody(prompt: str) -> str:
+            raise EOFError
+
+        monkeypatch.setattr(arguments, "getpass", nobody)
+        refused(lambda: run("create_practice", **PRACTICE), "--password-stdin")
+
     def test_a_closed_account_is_refused(self, dora):
         User.objects.update(is_active=False)
         with pytest.raises(CommandError, match="is closed"):

@@ -113,8 +113,15 @@ def read_password(email: str, *, from_stdin: bool) -> str | None:
     if from_stdin:
         password = sys.stdin.readline().rstrip("\r\n")
     else:
-        password = getpass(f"Password for {email}: ")
-        if password != getpass("The same again: "):
+        try:
+            password = getpass(f"Password for {email}: ")
+            again = getpass("The same again: ")
+        except EOFError as error:
+            raise CommandError(
+                "Nobody typed a password; scripts give --password-stdin. Nothing was stored.",
+                returncode=BAD_INPUT,
+            ) from error
+        if password != again:
             raise CommandError(
                 "The two passwords differ. Nothing was stored; start again.", returncode=BAD_INPUT
             )
