@@ -10,9 +10,10 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership, Practice, Role, Supervision, User
 from apps.alliance.models import Questionnaire
+from apps.clients.models import Client
 from apps.exchange.management import arguments
 from apps.feedback.services import practice_questionnaire
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, MembershipFactory, TreatmentFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -204,6 +205,24 @@ class TestAddMember:
         assert error.value.returncode == 2
         assert set(Membership.objects.all()) == {charlie}
         assert User.objects.count() == 1
+
+    def test_a_therapist_made_by_an_import_gets_a_sign_in_and_keeps_the_clients(
+        self, say, practice
+    ):
+        imported = MembershipFactory.create(practice=practice, name="T01", user=None)
+        treatment = TreatmentFactory.create(therapist=imported)
+        say(PASSWORD)
+        printed = run(
+            "add_member",
+            "--password-stdin",
+            practice=practice.id,
+            name="T01",
+            email="t01@fernbank.example",
+        )
+        assert "T01 was made by an import and can sign in now." in printed
+        member = Membership.objects.get(practice=practice, name="T01")
+        assert member.user.check_password(PASSWORD)
+        assert Client.objects.visible_to(member).get() == treatment.client
 
     def test_nobody_is_a_member_twice(self, practice, alice):
         with pytest.raises(CommandError, match="already"):

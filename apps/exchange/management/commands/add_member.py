@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from apps.accounts.models import Membership, Role
-from apps.accounts.services import add_member, start_supervision
+from apps.accounts.services import add_member, give_sign_in, start_supervision
 from apps.exchange.management.arguments import (
     BAD_INPUT,
     add_person_arguments,
@@ -22,7 +22,8 @@ from apps.exchange.management.arguments import (
 
 class Command(BaseCommand):
     help = (
-        "Add a member to a practice, and let a supervisor see their flags from today on. The "
+        "Add a member to a practice, and let a supervisor see their flags from today on. A "
+        "therapist of this name whom an import made gets the sign-in and keeps the clients. The "
         "password is asked for twice, or read from standard input."
     )
 
@@ -43,14 +44,13 @@ class Command(BaseCommand):
         if Membership.objects.filter(practice=practice, user__email=email).exists():
             raise _bad(f"{email} is a member of {practice} already.")
         password = read_password(email, from_stdin=options["password_stdin"])
+        roles = [Role(role) for role in options["role"] or [Role.THERAPIST]]
+        imported = Membership.objects.filter(practice=practice, user=None, name=name).first()
         with transaction.atomic():
-            member = add_member(
-                practice=practice,
-                name=name,
-                roles=[Role(role) for role in options["role"] or [Role.THERAPIST]],
-                email=email,
-                password=password,
-                by=None,
+            if imported:
+                give_sign_in(member=imported, email=email, password=password, by=None)
+            member = imported or add_member(
+                practice=practice, name=name, roles=roles, email=email, password=password, by=None
             )
             if supervisor:
                 today = datetime.now(ZoneInfo(practice.time_zone)).date()
@@ -59,6 +59,8 @@ class Command(BaseCommand):
                 )
         if password is None:
             self.stdout.write(f"{email} has an account already: its password stays as it is.")
+        if imported:
+            self.stdout.write(f"{member} was made by an import and can sign in now.")
         supervised = f", supervised by {supervisor} from today on" if supervisor else ""
         self.stdout.write(f"{member} is a member of {practice}{supervised}.")
 
