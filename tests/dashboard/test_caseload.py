@@ -335,4 +335,4 @@ def test_three_hundred_clients_cost_as_many_queries_as_three(
         ) as queries:
             assert expected in browser.get(URL).content
         counts.append(len(queries))
-    assert counts[0] == counts[1]
+    assert counts[0] == counts[1] > 0

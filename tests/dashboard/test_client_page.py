@@ -180,10 +180,11 @@ def test_earlier_sessions_are_one_step_away(
 ) -> None:
     response = as_alice.get(address(falling))
     assert "7 of 9 sessions" in words(response)
-    assert 'href="?earlier=1#sessions"' in response.content.decode()
+    assert f'href="{address(falling)}?earlier=1#sessions"' in response.content.decode()
     everything = as_alice.get(address(falling), {"earlier": "1"})
     assert "9 of 9 sessions" in words(everything)
-    assert 'href="?show=flags&amp;earlier=1#sessions"' in everything.content.decode()
+    flags = f'href="{address(falling)}?show=flags&amp;earlier=1#sessions"'
+    assert flags in everything.content.decode()
 
 
 def test_what_has_no_rating_says_why(alice: Membership, as_alice: Browser, words: Words) -> None:
@@ -312,7 +313,7 @@ def test_a_longer_treatment_costs_no_more_queries(alice: Membership, as_alice: B
         with CaptureQueriesContext(connection) as queries:
             as_alice.get(address(treatment))
         counts.append(len(queries))
-    assert counts[0] == counts[1]
+    assert counts[0] == counts[1] > 0
 
 
 def test_sessions_planned_and_not_logged_are_no_sessions_yet(

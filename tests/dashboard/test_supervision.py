@@ -291,4 +291,4 @@ def test_sixty_supervisees_cost_as_many_queries_as_three(
             page = browser.get(URL).content.decode()
         assert page.count("Marked on 18 Nov") == 2 * size
         counts.append(len(queries))
-    assert counts[0] == counts[1]
+    assert counts[0] == counts[1] > 0

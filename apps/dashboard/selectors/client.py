@@ -33,9 +33,11 @@ class TimelineFilter:
     show: str = ""
     earlier: bool = False
 
-    def address(self, show: str, *, earlier: bool) -> str:
+    def address(self, client_id: UUID, show: str, *, earlier: bool) -> str:
+        """The client's page with these sessions, also from a form that came back with errors."""
         kept = {"show": show, "earlier": "1" if earlier else ""}
-        return "?" + urlencode({name: value for name, value in kept.items() if value}) + "#sessions"
+        query = urlencode({name: value for name, value in kept.items() if value})
+        return f"{reverse('client', args=[client_id])}?{query}#sessions"
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def client_page(
         chart=alliance_chart(
             client.code, course.chart_sessions(notes=notes), course.chart_episodes(today)
         ),
-        timeline=_timeline(course, states, chosen, today),
+        timeline=_timeline(client.id, course, states, chosen, today),
         episode=episode_panel(course, episode, supervisors, treatment, today=today, at=at)
         if episode
         else None,
@@ -191,7 +193,11 @@ def _consent(client: Client, today: date) -> str:
 
 
 def _timeline(
-    course: Course, states: dict[UUID, FeedbackState], chosen: TimelineFilter, today: date
+    client_id: UUID,
+    course: Course,
+    states: dict[UUID, FeedbackState],
+    chosen: TimelineFilter,
+    today: date,
 ) -> Timeline:
     def fits(each: CourseSession) -> bool:
         rating = each.rating or each.late_rating
@@ -208,7 +214,9 @@ def _timeline(
     }
     return Timeline(
         choices=tuple(
-            Choice(chosen.address(name, earlier=chosen.earlier), label, name == chosen.show)
+            Choice(
+                chosen.address(client_id, name, earlier=chosen.earlier), label, name == chosen.show
+            )
             for name, label in labels.items()
         ),
         entries=tuple(
@@ -216,7 +224,7 @@ def _timeline(
         ),
         total=len(fitting),
         earlier=len(fitting) - len(shown),
-        earlier_url=chosen.address(chosen.show, earlier=True),
+        earlier_url=chosen.address(client_id, chosen.show, earlier=True),
     )
 
 
