@@ -3,7 +3,7 @@
 import logging
 import re
 
-LINK = re.compile(r"/f/[^/\s]+")
+LINK = re.compile(r"/f/\S+")
 
 
 class WithoutLinkTokens(logging.Filter):
@@ -11,7 +11,7 @@ class WithoutLinkTokens(logging.Filter):
 
     >>> record = logging.LogRecord("a", 30, "", 0, "%s: %s", ("Not Found", "/f/SECRET/"), None)
     >>> WithoutLinkTokens().filter(record), record.getMessage()
-    (True, 'Not Found: /f/…/')
+    (True, 'Not Found: /f/…')
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -38,7 +38,10 @@ class LogSessionForm(forms.Form):
         label=gettext_lazy("Client"),
         queryset=Treatment.objects.none(),
         empty_label=gettext_lazy("Choose a client"),
-        error_messages={"invalid_choice": gettext_lazy("Choose a client of your caseload.")},
+        error_messages={
+            name: gettext_lazy("Choose a client of your caseload.")
+            for name in ("required", "invalid_choice")
+        },
     )
     held_on = date_field(label=gettext_lazy("Date"))
     start = time_field(label=gettext_lazy("Start"))
@@ -47,6 +50,10 @@ class LogSessionForm(forms.Form):
         label=gettext_lazy("Attendance"),
         choices=Attendance.choices,
         initial=Attendance.ATTENDED,
+        error_messages={
+            name: gettext_lazy("Choose how the session went.")
+            for name in ("required", "invalid_choice")
+        },
         widget=DetailedRadioSelect(
             details={
                 Attendance.ATTENDED: OptionDetail(icon="person-check"),

@@ -32,14 +32,21 @@ def time_zones() -> list[tuple[str, str]]:
     return [(name, name) for name in sorted(names) if name.split("/")[0] in regions]
 
 
+def _always(names: tuple[str, ...], sentence: Any) -> dict[str, Any]:
+    """One sentence for every way in which a field can be wrong."""
+    return dict.fromkeys(names, sentence)
+
+
 def date_field(**options: Any) -> forms.DateField:
     widget = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
-    return forms.DateField(widget=widget, **options)
+    errors = _always(("required", "invalid"), gettext_lazy("Enter a day of the calendar."))
+    return forms.DateField(widget=widget, error_messages=errors, **options)
 
 
 def time_field(**options: Any) -> forms.TimeField:
     widget = forms.TimeInput(format="%H:%M", attrs={"type": "time"})
-    return forms.TimeField(widget=widget, **options)
+    errors = _always(("required", "invalid"), gettext_lazy("Enter a time of day, such as 14:30."))
+    return forms.TimeField(widget=widget, error_messages=errors, **options)
 
 
 def minutes_field() -> forms.IntegerField:
@@ -49,10 +56,10 @@ def minutes_field() -> forms.IntegerField:
         initial=50,
         min_value=5,
         max_value=480,
-        error_messages={
-            name: gettext_lazy("A session lasts 5 to 480 minutes.")
-            for name in ("min_value", "max_value")
-        },
+        error_messages=_always(
+            ("required", "invalid", "min_value", "max_value"),
+            gettext_lazy("A session lasts 5 to 480 minutes."),
+        ),
     )
 
 
@@ -72,7 +79,14 @@ class PlanSessionsForm(forms.Form):
         ],
     )
     count = forms.IntegerField(
-        label=gettext_lazy("How many"), initial=12, min_value=1, max_value=MOST_SESSIONS
+        label=gettext_lazy("How many"),
+        initial=12,
+        min_value=1,
+        max_value=MOST_SESSIONS,
+        error_messages=_always(
+            ("required", "invalid", "min_value", "max_value"),
+            gettext_lazy("Plan 1 to 60 sessions at once."),
+        ),
     )
 
     def __init__(self, *args: Any, today: date, **kwargs: Any) -> None:
@@ -103,6 +117,7 @@ class AddClientForm(PlanSessionsForm):
 
     initials = forms.CharField(
         label=gettext_lazy("Initials"),
+        error_messages={"required": gettext_lazy("Enter the client’s initials, such as R. B.")},
         max_length=20,
         widget=forms.TextInput({"autocomplete": "off"}),
     )
