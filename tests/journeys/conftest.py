@@ -20,7 +20,7 @@ from urllib.request import urlopen
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = [
@@ -34,6 +34,7 @@ FLAGS = [
     "--disable-sync",
 ]
 STARTS_WITHIN_S = 180
+PASSPHRASE = "quiet harbour lantern"
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +80,7 @@ class Rapport:
 
     address: str
     folder: Path
+    environment: dict[str, str]
     process: subprocess.Popen[str]
     postbox: Postbox
 
@@ -88,7 +90,7 @@ class Rapport:
         return self.process.wait(timeout=60)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def rapport(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rapport]:
     folder = tmp_path_factory.mktemp("clone")
     tracked = subprocess.run(
@@ -123,7 +125,8 @@ def rapport(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rapport]:
         text=True,
     )
     try:
-        yield Rapport(_address(process), folder, process, postbox)
+        address = _address(process)
+        yield Rapport(address, folder, inherited | {"BASE_URL": address}, process, postbox)
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
@@ -150,3 +153,14 @@ def _address(process: subprocess.Popen[str]) -> str:
                 except URLError:
                     time.sleep(0.2)
     pytest.fail("The demo did not start:\n" + "".join(said))
+
+
+def sign_in(chromium: Browser, rapport: Rapport, name: str) -> Page:
+    """A page of one of the demo's people, on the page they start at."""
+    page = chromium.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.set_default_timeout(15_000)
+    page.goto(f"{rapport.address}/sign-in/")
+    page.locator("input[name=username]").fill(f"{name}@fernbank.example")
+    page.locator("input[type=password]").fill(PASSPHRASE)
+    page.locator("button[type=submit]").click()
+    return page

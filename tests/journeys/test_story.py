@@ -9,26 +9,15 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.journeys.conftest import Rapport
+from tests.journeys.conftest import Rapport, sign_in
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("journeys")]
 
-PASSPHRASE = "quiet harbour lantern"
 CLIENT = "S. P."
 NEVER_IN_MESSAGES = re.compile(
     r"therap|counsel|session|mental|psycho|fernbank p|hana|lindqvist|S\. ?P\.", re.IGNORECASE
 )
 EARLY_SIGNS_WITHIN_S = 100
-
-
-def sign_in(chromium: Browser, rapport: Rapport, name: str) -> Page:
-    page = chromium.new_context(viewport={"width": 1440, "height": 900}).new_page()
-    page.set_default_timeout(15_000)
-    page.goto(f"{rapport.address}/sign-in/")
-    page.locator("input[name=username]").fill(f"{name}@fernbank.example")
-    page.locator("input[type=password]").fill(PASSPHRASE)
-    page.locator("button[type=submit]").click()
-    return page
 
 
 def open_client(page: Page, rapport: Rapport) -> str:
