@@ -12,6 +12,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone, translation
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
@@ -20,8 +21,8 @@ from django.views.defaults import server_error as plain_server_error
 from apps.feedback.client_frame import ClientFrame
 from apps.feedback.forms import FeedbackForm
 from apps.feedback.models import FeedbackRequest
+from apps.feedback.selectors import find_request
 from apps.feedback.services import AlreadyAnswered, RequestClosed, submit_response
-from apps.feedback.tokens import is_genuine, read_request_id
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def client_page(view: View) -> View:
 @require_http_methods(["GET", "HEAD", "POST"])
 def feedback_form(request: HttpRequest, token: str) -> HttpResponse:
     """The form of one request. Only POST changes anything; the first one counts."""
-    asked = _find(token)
+    asked = find_request(token)
     if asked is None:
         return _unknown()
     sent = request.POST if request.method == "POST" else None
@@ -82,7 +83,7 @@ def feedback_form(request: HttpRequest, token: str) -> HttpResponse:
 @require_safe
 def feedback_thanks(request: HttpRequest, token: str) -> HttpResponse:
     """Thanks, where there is something to thank for; else the form."""
-    asked = _find(token)
+    asked = find_request(token)
     if asked is None:
         return _unknown()
     if asked.state != FeedbackRequest.State.ANSWERED:
@@ -98,22 +99,10 @@ def unknown_link(request: HttpRequest) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """handler500: where a client was answering, their words are kept and the crisis lines stand."""
-    match = request.resolver_match
-    if match and match.url_name in {"feedback_form", "feedback_thanks"}:
+    # By its address: what failed may be older than the choice of a view.
+    if request.path.startswith(reverse("unknown_link")):
         return _not_saved(request, status=500)
     return plain_server_error(request)
-
-
-def _find(token: str) -> FeedbackRequest | None:
-    """The request a genuine link is for; None for every other text."""
-    request_id = read_request_id(token)
-    if request_id is None:
-        return None
-    requests = FeedbackRequest.objects.select_related(
-        "practice", "questionnaire", "therapy_session__treatment__client"
-    )
-    asked = requests.filter(id=request_id).first()
-    return asked if asked and is_genuine(token, generation=asked.generation) else None
 
 
 def _is_over(asked: FeedbackRequest) -> bool:

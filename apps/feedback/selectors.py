@@ -1,4 +1,4 @@
-"""Reads for the page that logs a session: which session, and what is known of its client."""
+"""Reads for the client's pages (by link) and for the page that logs a session (by caseload)."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -18,7 +18,9 @@ from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Client, Treatment
 from apps.feedback import timing
+from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import why_not_ask
+from apps.feedback.tokens import is_genuine, read_request_id
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.reasons import RATINGS_BEFORE_RANGE
 from apps.ruptures.selectors import status
@@ -49,6 +51,18 @@ class ClientCard:
     arranged: tuple[str, ...]
     missing: tuple[str, ...]
     ask_again: str
+
+
+def find_request(token: str) -> FeedbackRequest | None:
+    """The request that a genuine link is for, with all that its pages need; else None."""
+    request_id = read_request_id(token)
+    if request_id is None:
+        return None
+    requests = FeedbackRequest.objects.select_related(
+        "practice", "questionnaire", "therapy_session__treatment__client"
+    )
+    asked = requests.filter(id=request_id).first()
+    return asked if asked and is_genuine(token, generation=asked.generation) else None
 
 
 def choose_session(

@@ -15,7 +15,6 @@ from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.clients.models import Treatment
 from apps.core import audit
 from apps.feedback.log_form import LogSessionForm, logged_already
-from apps.feedback.models import FeedbackRequest
 from apps.feedback.selectors import choose_session, client_card, next_today, when_sent
 from apps.feedback.services import CannotAsk, log_session_and_ask
 from apps.therapy_sessions.models import TherapySession
@@ -86,7 +85,7 @@ def _context(request: MemberRequest, form: LogSessionForm) -> dict[str, Any]:
 
 
 def _what_was_saved(session: TherapySession) -> str:
-    asked = FeedbackRequest.objects.filter(therapy_session=session).first()
+    asked = session.feedback_requests.first()
     if asked is None:
         return _("The session is logged. Nothing is sent.")
     if asked.due_at <= timezone.now():

@@ -78,7 +78,7 @@ def _store(request: MemberRequest, form: AddClientForm) -> Treatment | None:
 
 def _planned(treatment: Treatment) -> list[TherapySession]:
     """What stands in the diary already: the next five."""
-    sessions = TherapySession.objects.planned().filter(treatment=treatment, starts_at__gte=now())
+    sessions = treatment.therapy_sessions.planned().filter(starts_at__gte=now())
     return list(sessions.order_by("starts_at")[:5])
 
 

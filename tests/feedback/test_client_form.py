@@ -337,7 +337,7 @@ def test_while_the_database_is_away_the_page_keeps_what_was_typed_and_sends_it_a
 def test_a_form_that_cannot_be_opened_says_so_with_lines_that_help_anywhere(
     phone: Browser, link: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_views, "_find", lambda token: away())
+    monkeypatch.setattr(client_views, "find_request", lambda token: away())
     page = phone.get(link)
     assert page.status_code == 503
     assert "The link still works" in shown(page)
@@ -358,6 +358,20 @@ def test_a_fault_of_ours_keeps_the_text_and_the_lines(
     assert "Keep me." in shown(page)
     assert "Ruth Adeyemi" in shown(page)
     assert 'href="tel:116123"' in page.content.decode()
+
+
+def test_a_fault_before_any_page_was_chosen_keeps_the_text_as_well(
+    as_alice: Browser, link: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr("django.contrib.sessions.backends.db.SessionStore.load", broken)
+    as_alice.raise_request_exception = False
+    page = as_alice.post(link, answers(comment="Keep me."))
+    assert page.status_code == 500
+    assert "Keep me." in shown(page)
+    assert "findahelpline.com" in shown(page)
 
 
 def test_a_forged_frame_names_nobody(
