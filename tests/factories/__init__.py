@@ -1,9 +1,11 @@
 """Invented practices, people and treatments, with clinical traits."""
 
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import factory
+from django.contrib.auth.hashers import make_password
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Practice, Role, Supervision, User
@@ -15,6 +17,12 @@ from apps.ruptures.services import screen_treatment
 from apps.therapy_sessions.models import TherapySession
 
 PASSWORD = "a long enough passphrase"
+
+
+@cache
+def hashed() -> str:
+    """Argon2 is slow by design: one hash serves every invented person."""
+    return make_password(PASSWORD)
 
 
 class PracticeFactory(factory.django.DjangoModelFactory[Practice]):
@@ -45,7 +53,7 @@ class MembershipFactory(factory.django.DjangoModelFactory[Membership]):
 
     @factory.lazy_attribute_sequence
     def user(self, n: int) -> User:
-        return User.objects.create_user(f"member{n}@fernbank.example", PASSWORD)
+        return User.objects.create(email=f"member{n}@fernbank.example", password=hashed())
 
 
 class SupervisionFactory(factory.django.DjangoModelFactory[Supervision]):
