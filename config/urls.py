@@ -5,14 +5,19 @@ from django.contrib.auth import views as auth
 from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 
+from apps.accounts.forms import SignInForm
 from apps.accounts.views import theme
 from apps.core import views as core
+
+handler500 = "apps.feedback.client_views.server_error"
 
 urlpatterns = [
     path("healthz/", core.health, name="health"),
     path(
         "sign-in/",
-        login_not_required(auth.LoginView.as_view(redirect_authenticated_user=True)),
+        login_not_required(
+            auth.LoginView.as_view(authentication_form=SignInForm, redirect_authenticated_user=True)
+        ),
         name="login",
     ),
     path("sign-out/", auth.LogoutView.as_view(), name="logout"),
