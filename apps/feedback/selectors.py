@@ -209,7 +209,7 @@ def when_sent(client: Client, *, ends_at: datetime | None, at: datetime) -> str:
     if ends_at is None:
         return _("Sent %(delay)s after the end.") % {"delay": delay}
     due = timing.due_at(
-        ends_at,
+        max(ends_at, at - settings.FEEDBACK_DELAY),
         time_zone=client.time_zone,
         delay=settings.FEEDBACK_DELAY,
         quiet_hours=settings.FEEDBACK_QUIET_HOURS,
