@@ -112,7 +112,12 @@ def _nearest_planned(
         planned = planned.filter(treatment=treatment, starts_at__gte=today - OFFERED_FOR)
     else:
         planned = planned.conducted_by(member).filter(starts_at__gte=today)
-    return min(planned, key=lambda session: abs(session.starts_at - at), default=None)
+    # One that has begun comes before one that has not: sessions are logged afterwards.
+    return min(
+        planned,
+        key=lambda session: (session.starts_at > at, abs(session.starts_at - at)),
+        default=None,
+    )
 
 
 def client_card(treatment: Treatment, *, starts_at: datetime, at: datetime) -> ClientCard:
