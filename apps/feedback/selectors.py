@@ -112,7 +112,12 @@ def _nearest_planned(
         planned = planned.filter(treatment=treatment, starts_at__gte=today - OFFERED_FOR)
     else:
         planned = planned.conducted_by(member).filter(starts_at__gte=today)
-    return min(planned, key=lambda session: abs(session.starts_at - at), default=None)
+    # One that has begun comes before one that has not: sessions are logged afterwards.
+    return min(
+        planned,
+        key=lambda session: (session.starts_at > at, abs(session.starts_at - at)),
+        default=None,
+    )
 
 
 def client_card(treatment: Treatment, *, starts_at: datetime, at: datetime) -> ClientCard:
@@ -209,7 +214,7 @@ def when_sent(client: Client, *, ends_at: datetime | None, at: datetime) -> str:
     if ends_at is None:
         return _("Sent %(delay)s after the end.") % {"delay": delay}
     due = timing.due_at(
-        ends_at,
+        max(ends_at, at - settings.FEEDBACK_DELAY),
         time_zone=client.time_zone,
         delay=settings.FEEDBACK_DELAY,
         quiet_hours=settings.FEEDBACK_QUIET_HOURS,

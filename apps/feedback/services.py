@@ -109,19 +109,20 @@ def request_feedback(
     missing = why_not_ask(client)
     if missing:
         raise CannotAsk(" ".join(missing))
+    now = timezone.now()
     due = timing.due_at(
-        therapy_session.ends_at,
+        # Logged late, it is due from now on, but not in the night either.
+        max(therapy_session.ends_at, now - settings.FEEDBACK_DELAY),
         time_zone=client.time_zone,
         delay=settings.FEEDBACK_DELAY,
         quiet_hours=settings.FEEDBACK_QUIET_HOURS,
     )
-    # A session logged days later is asked about from now on.
     expires = timing.expires_at(
-        max(due, timezone.now()),
+        due,
         open_for=settings.FEEDBACK_OPEN_FOR,
         next_starts_at=accepted_until(therapy_session),
     )
-    if expires <= due or expires <= timezone.now():
+    if expires <= due:
         raise CannotAsk(
             _(
                 "It is too late to ask about this session by message: answers count until the next"

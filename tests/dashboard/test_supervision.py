@@ -20,6 +20,7 @@ from tests.factories import MembershipFactory, SupervisionFactory, TreatmentFact
 
 pytestmark = pytest.mark.django_db
 URL = "/supervision/"
+FALL = [90, 90, 80, 90, 90, 90, 80, 90, 70]
 
 Words = Callable[[HttpResponse], str]
 
@@ -196,19 +197,21 @@ def test_ratings_long_before_the_episode_are_not_shown(
 def test_an_earlier_episode_is_not_shown_with_this_one(
     alice: Membership, sam: Membership, as_sam: Browser, words: Words
 ) -> None:
-    treatment = TreatmentFactory.create(therapist=alice, falling=True)
+    treatment = TreatmentFactory.create(therapist=alice, pomps=[*FALL, 90, 90, 90, 90])
     first = treatment.episodes.get()
     record_outcome(episode=first, outcome=first.Outcome.NOT_A_RUPTURE, reason="Ill.", by=alice)
     second = RuptureEpisode.objects.create(
         practice=first.practice,
         treatment=treatment,
         questionnaire=first.questionnaire,
-        opened_by=first.opened_by,
+        opened_by=treatment.therapy_sessions.latest("starts_at"),
         opened_at=timezone.now(),
         marked_at=timezone.now(),
     )
     page = words(as_sam.get(address(second)))
+    assert "sessions 5 to 13" in page
     assert "Not a rupture" not in page
+    assert "Possible rupture opened" not in page
 
 
 def test_watch_never_reaches_a_supervisor(

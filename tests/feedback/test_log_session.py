@@ -189,6 +189,29 @@ def test_a_session_whose_answers_would_no_longer_count_is_not_asked_about(
     assert logged.status_code == 302
 
 
+def test_a_session_logged_at_night_is_asked_about_in_the_morning(
+    as_alice: Browser, treatment: Treatment, planned: TherapySession
+) -> None:
+    with time_machine.travel("2026-11-19T23:10:00+00:00", tick=False):
+        assert "Sent on Fri 20 Nov at 08:00, after the client’s quiet hours." in shown(
+            as_alice.get(f"{URL}?session={planned.id}")
+        )
+        as_alice.post(URL, form_data(treatment))
+    assert OutboxMessage.objects.get().not_before.isoformat() == "2026-11-20T08:00:00+00:00"
+
+
+def test_a_session_logged_the_next_day_is_asked_about_at_once(
+    alice: Membership, sign_in: Any, treatment: Treatment, planned: TherapySession
+) -> None:
+    with time_machine.travel("2026-11-20T10:00:00+00:00", tick=False):
+        as_alice = sign_in(alice)
+        assert "Sent as soon as you save." in shown(as_alice.get(f"{URL}?session={planned.id}"))
+        as_alice.post(URL, form_data(treatment))
+        assert OutboxMessage.objects.get().not_before == timezone.now()
+        request = FeedbackRequest.objects.get()
+        assert request.expires_at == request.due_at + timedelta(hours=96)
+
+
 @pytest.mark.parametrize("attendance", ["attended", "no_show"])
 def test_what_is_still_to_come_cannot_have_taken_place(
     as_alice: Browser, treatment: Treatment, attendance: str

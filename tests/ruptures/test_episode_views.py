@@ -11,6 +11,7 @@ from django.urls import reverse
 from apps.accounts.models import Membership, Role
 from apps.core.models import AuditEntry
 from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.services import record_outcome
 from tests.factories import TreatmentFactory
 
 pytestmark = pytest.mark.django_db
@@ -174,6 +175,15 @@ def test_a_chosen_outcome_stays_chosen_when_the_reason_is_missing(
 def test_a_recorded_outcome_is_not_replaced(episode: RuptureEpisode, as_alice: Browser) -> None:
     act(as_alice, episode, "record_outcome")
     act(as_alice, episode, "record_outcome", outcome="ended_unrepaired")
+    episode.refresh_from_db()
+    assert episode.outcome == "repaired"
+
+
+def test_the_service_keeps_what_was_recorded_first(
+    episode: RuptureEpisode, alice: Membership
+) -> None:
+    for outcome in (episode.Outcome.REPAIRED, episode.Outcome.ENDED_UNREPAIRED):
+        record_outcome(episode=episode, outcome=outcome, by=alice)
     episode.refresh_from_db()
     assert episode.outcome == "repaired"
 

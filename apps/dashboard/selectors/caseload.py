@@ -18,12 +18,13 @@ from apps.accounts.models import Membership
 from apps.dashboard.chart_parts import Sparkline
 from apps.dashboard.chart_text import labelled_sparkline
 from apps.dashboard.selectors import words
-from apps.dashboard.selectors.course import Course, back_in_range, load_courses
+from apps.dashboard.selectors.course import Course, heading, load_courses
 from apps.dashboard.selectors.delivery import delayed_since
 from apps.dashboard.selectors.feedback_states import FeedbackState
 from apps.dashboard.selectors.standing import ORDER, Standing, load_standings
 from apps.dashboard.selectors.today import TodaySession, sessions_of_today, today_strip
 from apps.dashboard.sparklines import SLOTS_SPARKLINE, sparkline_floor
+from apps.ruptures.reasons import Reasons
 from apps.ruptures.selectors import Status, explain
 
 ROWS_PER_PAGE = 12
@@ -239,14 +240,14 @@ def _card(standing: Standing, course: Course, *, floor: int, today: date) -> Att
 
 
 def _reason(standing: Standing, course: Course, today: date) -> tuple[str, str]:
-    if standing.episode:
-        back = back_in_range(standing.episode, today)
-        if back:
-            return back, ""
-        found = course.reasons_of(standing.episode)
-    elif standing.newest:
-        found = explain(standing.newest)
-    sentences = (*found.speaks_for, *(found.unknown if not standing.episode else ()), "", "")
+    """What the card says first and next; once ratings are back that is said alone."""
+    episode, newest = standing.episode, standing.newest
+    if episode:
+        found = course.reasons_of(episode)
+        first = heading(episode, found, today)
+        return first, next(iter(found.speaks_for[1:]), "") if first in found.speaks_for else ""
+    found = explain(newest) if newest else Reasons((), (), ())
+    sentences = (*found.speaks_for, *found.unknown, "", "")
     return sentences[0], sentences[1]
 
 

@@ -256,6 +256,11 @@ def _outcome_label(episode: RuptureEpisode, today: date) -> str:
     return _("Recovering") if episode.recovering_since and not episode.outcome else ""
 
 
+def heading(episode: RuptureEpisode, found: Reasons, today: date) -> str:
+    """What an open episode is about: that ratings are back, else its strongest reason."""
+    return back_in_range(episode, today) or next(iter(found.speaks_for), _("Possible rupture"))
+
+
 def back_in_range(episode: RuptureEpisode, today: date) -> str:
     """What to say of an open episode whose ratings are back or have settled; '' else."""
 

@@ -11,7 +11,7 @@ from apps.accounts.models import Membership
 from apps.alliance.models import CAUSE_IN_PLAIN_WORDS, Cause
 from apps.clients.models import Treatment
 from apps.dashboard.selectors import words
-from apps.dashboard.selectors.course import Course, back_in_range
+from apps.dashboard.selectors.course import Course, back_in_range, heading
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.reasons import Reasons
 from apps.ruptures.selectors import Status, episode_status
@@ -60,7 +60,6 @@ def episode_panel(
 ) -> EpisodePanel:
     """The panel of an open episode of `course`, for the therapist who conducts `treatment`."""
     found = course.reasons_of(episode)
-    back = back_in_range(episode, today)
     ratings = [
         rating
         for each in course.since_opening(episode)
@@ -73,14 +72,14 @@ def episode_panel(
         id=episode.id,
         status=episode_status(episode),
         opened=words.opened_with_time(episode.opened_at, today),
-        heading=back or found.speaks_for[0],
+        heading=heading(episode, found, today),
         reasons=found,
         rule_version=newest.rule_version if newest else "",
         aside=_("For your conversation, not used as a reason: the client left a comment.")
         if any(rating.comment for rating in ratings)
         else "",
         suggestion=_("The client ticked %(causes)s.") % {"causes": quoted} if quoted else "",
-        is_recovering=bool(back),
+        is_recovering=bool(back_in_range(episode, today)),
         acknowledged=_("Acknowledged %(day)s")
         % {"day": words.short_day(words.local(episode.acknowledged_at).date(), today)}
         if episode.acknowledged_at

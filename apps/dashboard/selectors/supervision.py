@@ -14,7 +14,7 @@ from apps.clients.models import Treatment
 from apps.dashboard.chart_parts import ChartSession, Sparkline
 from apps.dashboard.chart_text import AllianceChart, alliance_chart, labelled_sparkline
 from apps.dashboard.selectors import words
-from apps.dashboard.selectors.course import Course, back_in_range, load_courses
+from apps.dashboard.selectors.course import Course, heading, load_courses
 from apps.dashboard.sparklines import SLOTS_SPARKLINE, sparkline_floor
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.reasons import Reasons
@@ -215,10 +215,7 @@ def _queued(episode: RuptureEpisode, course: Course, *, floor: int, today: date)
 
 def _heading(episode: RuptureEpisode, course: Course, today: date) -> str:
     name = episode.treatment.therapist.name
-    return (
-        back_in_range(episode, today)
-        or course.reasons_of(episode, therapist_name=name).speaks_for[0]
-    )
+    return heading(episode, course.reasons_of(episode, therapist_name=name), today)
 
 
 def _why(episode: RuptureEpisode) -> str:
