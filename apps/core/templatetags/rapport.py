@@ -131,12 +131,15 @@ def initials(name: object) -> str:
 
 @register.filter
 def unbroken(text: object) -> str:
-    """Keep ranges on one line, for headings and narrow cells.
+    """Keep ranges and days on one line, for headings and narrow cells.
 
     >>> unbroken("usually 82–95") == "usually 82\u2060–\u206095"
     True
+    >>> unbroken("since 16 Nov") == "since 16\u00a0Nov"
+    True
     """
-    return re.sub(r"(?<=\d)–(?=\d)", "\u2060–\u2060", str(text))
+    joined = re.sub(r"(?<=\d)–(?=\d)", "\u2060–\u2060", str(text))
+    return re.sub(r"(?<=\d) (?=[^\W\d_]{3}\b)", "\u00a0", joined)
 
 
 @register.filter
