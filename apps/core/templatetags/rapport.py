@@ -189,3 +189,12 @@ def section_head(content: str, title: str, id: str, count: object = None) -> Saf
 def empty_state(content: str, title: str, icon: str = "info-circle") -> SafeString:
     """What to do where nothing is shown yet; the slot holds sentence and action."""
     return _slot("empty_state", content=content, title=title, icon_name=icon)
+
+
+@register.simple_block_tag
+def hero_art(content: str, ring: str = "dash") -> SafeString:
+    """Drawing above a page that says one thing; the slot holds the mark inside the rings.
+
+    ``ring``: plate (something arrived), dash (something did not).
+    """
+    return _slot("hero_art", content=content, ring=ring)
