@@ -52,7 +52,7 @@ def run(chosen: argparse.Namespace) -> int:
         if engines:
             say(f"Starting {' and '.join(engine.name for engine in engines)} …")
             supervisor.start(*engines)
-        rapport.publish(place)
+        rapport.publish(place, address)
         defaults = {"BASE_URL": address} | (rapport.DEMO_ENVIRONMENT if demo else {})
         owner = defaults | rapport.environment(place, "migrator")
         serving = defaults | rapport.environment(place, "app")
