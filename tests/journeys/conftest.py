@@ -37,9 +37,13 @@ STARTS_WITHIN_S = 180
 PASSPHRASE = "quiet harbour lantern"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's or the person's own Chromium; where there is none, CI fails and others skip."""
+    """Debian's or the person's own Chromium; where there is none, CI fails and others skip.
+
+    Closed after each module: while Playwright runs, its event loop does too, and Django refuses
+    the database to whatever other test this process goes on with.
+    """
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         if os.environ.get("RAPPORT_REQUIRE_BROWSER"):
