@@ -29,13 +29,22 @@ class IndependentContactForm(forms.Form):
 
     def __init__(self, *args: Any, practice: Practice, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.practice = practice
+        self.therapists = Membership.objects.with_role(Role.THERAPIST).filter(practice=practice)
+
+    def clean_name(self) -> str:
+        """Refuse the name of somebody who treats clients here."""
+        name: str = self.cleaned_data["name"]
+        if self.therapists.filter(name__iexact=name).exists():
+            raise forms.ValidationError(
+                _("%(name)s is a therapist here. Name somebody who treats none of the clients.")
+                % {"name": name}
+            )
+        return name
 
     def clean_email(self) -> str:
         """Refuse the address of somebody who treats clients here."""
         email: str = self.cleaned_data["email"].strip().lower()
-        therapists = Membership.objects.with_role(Role.THERAPIST).filter(practice=self.practice)
-        if email and therapists.filter(user__email=email).exists():
+        if email and self.therapists.filter(user__email=email).exists():
             raise forms.ValidationError(
                 _("This is a therapist’s address. Name somebody who treats none of the clients.")
             )

@@ -66,7 +66,7 @@ class TherapySession(PracticeModel):
         NOT_SAFE = "not_safe", _("Not safe to contact at the moment")
         CRISIS = "crisis", _("Crisis or emergency in the session")
         LAST_SESSION = "last_session", _("Last session, closing talk instead")
-        NO_CONSENT = "no_consent", _("Not agreed with the client yet")
+        NO_CONSENT = "no_consent", _("Not agreed with the client")
         OTHER = "other", _("Other, in a few words")
 
     OWN_VIEW = ("own_bond", "own_goals", "own_tasks")

@@ -118,3 +118,5 @@ def test_a_therapist_is_no_independent_contact(
     assert alice.user is not None
     response = as_mona.post(URL, {"name": "Alice", "email": alice.user.email.upper()})
     assert "This is a therapist’s address." in words(response)
+    response = as_mona.post(URL, {"name": alice.name.lower(), "phone": "020 7946 0018"})
+    assert "is a therapist here. Name somebody who treats none" in words(response)

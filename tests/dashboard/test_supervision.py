@@ -278,6 +278,13 @@ def test_the_queue_can_be_narrowed(
     assert "Show all episodes" in both
 
 
+def test_a_filter_that_is_none_hides_no_episode(
+    falling: Treatment, as_sam: Browser, words: Words
+) -> None:
+    page = words(as_sam.get(URL, {"why": "x", "supervisee": "somebody of last year"}))
+    assert falling.client.code in queue(page)
+
+
 def test_sixty_supervisees_cost_as_many_queries_as_three(
     practice: object, sign_in: Callable[..., Browser], falling_caseload: Callable[..., None]
 ) -> None:

@@ -104,6 +104,11 @@ class TestCreatePractice:
             ({"contact_phone": None}, "Give --contact-phone or --contact-email"),
             ({"contact_email": "ruth"}, "--contact-email: Enter a valid email address"),
             ({"contact_name": " "}, "--contact-name: "),
+            ({"contact_name": "nora quist"}, "The contact treats none of the clients"),
+            (
+                {"contact_email": "nora@larkfield.example "},
+                "The contact treats none of the clients",
+            ),
             ({"name": " "}, "--name: "),
             ({"sender_name": "L" * 41}, "--sender-name: Ensure this value has at most 40"),
             ({"member_email": "nora"}, "'nora' is no email address."),

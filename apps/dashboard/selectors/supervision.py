@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from uuid import UUID
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -98,6 +97,13 @@ def supervision_page(
         .order_by("supervisee__name", "starts_on")
     )
     names = {each.supervisee_id: each.supervisee.name for each in supervisions}
+    who = {"": _("All supervisees"), **{str(id_): name for id_, name in names.items()}}
+    why = _why_choices(membership)
+    # What is no filter (any more) hides nothing.
+    chosen = SupervisionFilter(
+        chosen.supervisee if chosen.supervisee in who else "",
+        chosen.why if chosen.why in why else "",
+    )
     episodes = sorted(
         RuptureEpisode.objects.for_supervisor(membership, at=at).select_related(
             "treatment__client", "treatment__therapist", "practice"
@@ -125,8 +131,8 @@ def supervision_page(
         subtitle=words.as_of(today, max(screened, default=None)),
         queue=tuple(shown[each.id] for each in episodes if _is_chosen(each, chosen)),
         is_filtered=chosen != SupervisionFilter(),
-        who=_options({"": _("All supervisees"), **_by_id(names)}, chosen.supervisee),
-        why=_options(_why_choices(membership), chosen.why),
+        who=_options(who, chosen.supervisee),
+        why=_options(why, chosen.why),
         wait_hours=membership.practice.supervisor_wait_hours,
         supervisees=tuple(
             Supervisee(
@@ -255,10 +261,6 @@ def _why_choices(membership: Membership) -> dict[str, str]:
         MARKED: _("Marked"),
         WAITED: _("Waited %(hours)d hours") % hours,
     }
-
-
-def _by_id(names: dict[UUID, str]) -> dict[str, str]:
-    return {str(id_): name for id_, name in names.items()}
 
 
 def _options(choices: dict[str, str], chosen: str) -> tuple[Option, ...]:

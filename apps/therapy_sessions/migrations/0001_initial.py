@@ -89,7 +89,7 @@ class Migration(migrations.Migration):
                             ("not_safe", "Not safe to contact at the moment"),
                             ("crisis", "Crisis or emergency in the session"),
                             ("last_session", "Last session, closing talk instead"),
-                            ("no_consent", "Not agreed with the client yet"),
+                            ("no_consent", "Not agreed with the client"),
                             ("other", "Other, in a few words"),
                         ],
                         max_length=20,

@@ -52,9 +52,15 @@ class Command(BaseCommand):
             raise _bad(f"{options['country']!r} is no country of ISO 3166-1; GB is one.")
         if not (options["contact_phone"] or options["contact_email"]):
             raise _bad("Give --contact-phone or --contact-email, or both.")
-        read_name(options["contact_name"], option="--contact-name")
+        contact = read_name(options["contact_name"], option="--contact-name")
         name = read_name(options["member_name"], option="--member-name")
         email = read_email(options["member_email"])
+        roles = [Role(role) for role in options["role"] or FIRST_ROLES]
+        themselves = (
+            contact.lower() == name.lower() or options["contact_email"].strip().lower() == email
+        )
+        if themselves and Role.THERAPIST in roles:
+            raise _bad("The contact treats none of the clients: name somebody else.")
         password = read_password(email, from_stdin=options["password_stdin"])
         try:
             with transaction.atomic():
@@ -72,7 +78,7 @@ class Command(BaseCommand):
                 member = add_member(
                     practice=practice,
                     name=name,
-                    roles=[Role(role) for role in options["role"] or FIRST_ROLES],
+                    roles=roles,
                     email=email,
                     password=password,
                     by=None,
