@@ -293,9 +293,9 @@ def _case(letter: str, number: str, therapist: Membership, name: str) -> Case:
         episode = treatment.episodes.get()
         RuptureEpisode.objects.filter(id=episode.id).update(
             acknowledged_at=None,
-            marked_at=None,
+            shared_at=None,
+            marked_at=None if case.is_quiet else now,
             opened_at=now - timedelta(hours=1) if case.is_quiet else episode.opened_at,
-            shared_at=None if case.is_quiet else now,
         )
     case.ids = _ids(treatment, planned.id, episode.id, asked)
     return case
