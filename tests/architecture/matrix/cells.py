@@ -247,7 +247,11 @@ def sung(world: World, cell: Cell, response: Any) -> Iterator[str]:
         heard |= canaries(str(message.message()))
     for canary in sorted(heard):
         if cell.route.kwarg == "token":
-            is_fine = (canary.practice, canary.number, canary.kind) == (cell.case.practice, "0", "s")
+            is_fine = (canary.practice, canary.number, canary.kind) == (
+                cell.case.practice,
+                "0",
+                "s",
+            )
         else:
             is_fine = world.may_see(cell.person, canary)
         if not is_fine:
