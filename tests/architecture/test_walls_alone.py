@@ -1,4 +1,4 @@
-"""Either wall by itself keeps the other practice out; and a hole in a wall is seen by the matrix."""
+"""Either wall by itself keeps the other practice out; the matrix sees a hole in a wall."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ from apps.clients.models import ClientQuerySet
 from tests.architecture.matrix.__main__ import last_lines
 from tests.architecture.matrix.cells import Cell, Report, ask_all, cells, names
 from tests.architecture.matrix.routes import SAFE
-from tests.architecture.matrix.world import Relation, World, canaries, world
+from tests.architecture.matrix.world import TENANT, Relation, World, canaries, texts, world
 from tests.architecture.test_scopes import SCOPES
 from tests.conftest import the_owner
 
@@ -114,8 +114,6 @@ def test_without_either_wall_the_other_practice_shows(
 
 
 def test_the_world_has_a_canary_in_every_text(practices: World) -> None:
-    from tests.architecture.matrix.world import TENANT, texts
-
     if is_bound():
         return
     for model in TENANT:

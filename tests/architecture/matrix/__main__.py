@@ -1,4 +1,4 @@
-"""Print who reaches what, as a table for people; exit 1 where anything leaks (`make access-report`)."""
+"""Print who reaches what, as a table for people; exit 1 on a leak (`make access-report`)."""
 
 import os
 import sys
@@ -34,7 +34,8 @@ MARKS = {
 LEGEND = """\
 yes  opens, and shows only what is theirs      o  own clients      s  supervisee's, shared by code
 l    with an open link, a  an answered one     .  not at all
-Never: f former client's, q supervisee's unshared, C colleague's, X other practice's, F forged link"""
+Never: f former client's, q supervisee's not shared, C colleague's, X other practice's,
+       F forged link"""
 
 
 def table(report: Report) -> str:
@@ -61,7 +62,7 @@ def last_lines(report: Report) -> str:
 def main() -> int:
     undeclared = [name for name in names() if key_of(name) not in ROUTES]
     if undeclared:
-        print(f"Not declared in tests/architecture/matrix/routes.py: {undeclared}")
+        sys.stdout.write(f"Not declared in tests/architecture/matrix/routes.py: {undeclared}\n")
         return 1
     setup_test_environment()
     with the_owner():
@@ -75,7 +76,7 @@ def main() -> int:
         connection.close()
         with the_owner():
             teardown_databases(made, verbosity=0)
-    print(f"{table(report)}\n\n{LEGEND}\n\n{last_lines(report)}")
+    sys.stdout.write(f"{table(report)}\n\n{LEGEND}\n\n{last_lines(report)}\n")
     return 1 if report.leaks else 0
 
 

@@ -9,16 +9,30 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.core import mail
-from django.db import connection, transaction
+from django.db import connection
 from django.test import Client as Browser
 from django.urls import NoReverseMatch, reverse
 
 from apps.accounts.permissions import Permission
 from tests.architecture.matrix.headers import wrong_headers
 from tests.architecture.matrix.routes import (
-    METHODS, PUBLIC, ROUTES, SAFE, Door, Route, key_of, urls,
-)  # fmt: skip
-from tests.architecture.matrix.world import Case, Person, Relation, World, canaries
+    METHODS,
+    PUBLIC,
+    ROUTES,
+    SAFE,
+    Door,
+    Route,
+    key_of,
+    urls,
+)
+from tests.architecture.matrix.world import (
+    Case,
+    Person,
+    Relation,
+    World,
+    canaries,
+    taken_back,
+)
 
 # Signing in and being looked at are written by reads too; nothing else is.
 NOT_COUNTED = {"django_session", "core_auditentry"}
@@ -156,11 +170,10 @@ def ask_all(
     for cell in these:
         report.cells += 1
         mail.outbox.clear()
-        with transaction.atomic():
+        with taken_back():
             before = written()
             response = ask(browser, cell)
             after = written()
-            transaction.set_rollback(True)
         delta = {table: after[table] - before.get(table, 0) for table in after}
         wrong = list((judges or judge)(world, cell, response, delta))
         same = (cell.name, cell.door, str(cell.person), cell.method)
@@ -197,7 +210,7 @@ def address(cell: Cell) -> str:
         kwarg = cell.route.kwarg
         return reverse(cell.name, kwargs={kwarg: cell.case.ids[kwarg]} if kwarg else None)
     pattern = next(each.pattern for name, each in urls() if name == cell.name)
-    wanted = list(pattern.converters) or list(getattr(pattern, "regex").groupindex)
+    wanted = list(pattern.converters) or list(pattern.regex.groupindex)
     for value in ("nothing", 1, uuid4()):
         try:
             return reverse(cell.name, kwargs=dict.fromkeys(wanted, value))

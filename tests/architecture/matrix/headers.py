@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-from django.conf import settings
-
 POLICY = {
     "default-src 'none'",
     "script-src 'self'",
@@ -40,5 +38,5 @@ def wrong_headers(cell: Any, response: Any) -> Iterator[str]:
     for name, cookie in response.cookies.items():
         if cookie["samesite"] != "Lax" or cookie["domain"] or cookie["path"] != "/":
             yield f"cookie {name} is too wide: {cookie.OutputString()}"
-        if name == settings.SESSION_COOKIE_NAME and not cookie["httponly"] and cookie.value:
+        if cookie.value and not cookie["httponly"]:
             yield f"cookie {name} can be read by scripts"

@@ -202,16 +202,23 @@ class World:
 
 
 @contextmanager
-def world() -> Iterator[World]:
-    """Build it in a transaction of its own, and take all of it back afterwards."""
+def taken_back() -> Iterator[None]:
+    """A transaction, or a savepoint in one, of which nothing stays."""
     atomic = transaction.atomic()
     # Lets `durable=True` blocks run inside, as Django's own test cases do.
     atomic._from_testcase = True  # type: ignore[attr-defined]
     with atomic:
         try:
-            yield build()
+            yield
         finally:
             transaction.set_rollback(True)
+
+
+@contextmanager
+def world() -> Iterator[World]:
+    """Build it in a transaction of its own, and take all of it back afterwards."""
+    with taken_back():
+        yield build()
 
 
 def build() -> World:
@@ -346,11 +353,11 @@ def texts(model: type[models.Model]) -> Iterator[tuple[Any, str]]:
     """Columns of a model that hold people's words, with the kind of their canary."""
     name = model.__name__
     for column in model._meta.get_fields():
-        if isinstance(column, models.CharField | models.TextField) and not column.choices:
-            if column.name not in MACHINE_WORDS.get(name, set()):
-                for_clients = column.name in FOR_CLIENTS.get(name, set())
-                is_code = (name, column.name) == ("Client", "code")
-                yield column, "s" if for_clients else "c" if is_code else "z"
+        is_text = isinstance(column, models.CharField | models.TextField) and not column.choices
+        if is_text and column.name not in MACHINE_WORDS.get(name, set()):
+            for_clients = column.name in FOR_CLIENTS.get(name, set())
+            is_code = (name, column.name) == ("Client", "code")
+            yield column, "s" if for_clients else "c" if is_code else "z"
 
 
 def _sing(column: Any, text: str, canary: Canary) -> str:
