@@ -42,6 +42,8 @@ def client_page(view: View) -> View:
     holds its link, and mail apps that refuse cookies must be able to answer. The link says which
     practice's rows the page may see; the page leaves only after all of it is committed, so that a
     database that is away can be told from one that refused the answers. Not stored, not indexed.
+    Methods are refused outside it, before the link is looked at: a 405 must not tell that the
+    request behind a forged link exists.
     """
 
     @login_not_required
@@ -71,8 +73,8 @@ def _inside_its_practice(view: View, request: HttpRequest, token: str) -> HttpRe
         return view(request, token)
 
 
-@client_page
 @require_http_methods(["GET", "HEAD", "POST"])
+@client_page
 def feedback_form(request: HttpRequest, token: str) -> HttpResponse:
     """The form of one request. Only POST changes anything; the first one counts."""
     asked = find_request(token)
@@ -93,8 +95,8 @@ def feedback_form(request: HttpRequest, token: str) -> HttpResponse:
     return redirect("feedback_thanks", token)
 
 
-@client_page
 @require_safe
+@client_page
 def feedback_thanks(request: HttpRequest, token: str) -> HttpResponse:
     """Thanks, where there is something to thank for; else the form."""
     asked = find_request(token)

@@ -1,150 +1,111 @@
-"""Every route is declared here, with who may use it and how; what is not declared fails.
+"""What can be reached is declared (tests/architecture/matrix/routes.py); what is not fails here."""
 
-The statuses follow from the declaration: strangers are led to the sign-in, members without the
-permission get a 403, and who may not know of the object gets the 404 of one that is not there.
-"""
-
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
-from uuid import uuid4
+import inspect
+import subprocess
+import sys
 
 import pytest
+from django.apps import apps
 from django.conf import settings
+from django.core.management import get_commands
 from django.test import Client as Browser
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from apps.accounts.models import Membership
-from apps.accounts.permissions import Permission, permissions_of
-from apps.clients.models import Treatment
-from tests.factories import TreatmentFactory
+from apps.accounts.permissions import Permission
+from config.celery import app as celery
+from tests.architecture.matrix.cells import ask, cells
+from tests.architecture.matrix.routes import (
+    COMMANDS,
+    PUBLIC,
+    ROUTES,
+    SIGNED_IN,
+    TASKS,
+    key_of,
+    urls,
+)
+from tests.architecture.matrix.world import World, world
 
-READ = {"GET", "HEAD"}
-WRITE = {"POST"}
-PUBLIC = "public"
-SIGNED_IN = "signed in"
-
-
-@dataclass(frozen=True)
-class Route:
-    """One declared route: methods, who (a permission, PUBLIC or SIGNED_IN), and its object."""
-
-    methods: set[str]
-    who: Permission | str
-    object_kwarg: str = ""
-
-
-ROUTES = {
-    "home": Route(READ, SIGNED_IN),
-    "health": Route(READ, PUBLIC),
-    "login": Route(READ | WRITE, PUBLIC),
-    "logout": Route(WRITE, SIGNED_IN),
-    "theme": Route(WRITE, SIGNED_IN),
-    "caseload": Route(READ, Permission.VIEW_CASELOAD),
-    "client": Route(READ, Permission.VIEW_CASELOAD, "client_id"),
-    "add_client": Route(READ | WRITE, Permission.ADD_CLIENT),
-    "plan_sessions": Route(READ | WRITE, Permission.LOG_SESSION, "client_id"),
-    "log_session": Route(READ | WRITE, Permission.LOG_SESSION),
-    "acknowledge_episode": Route(WRITE, Permission.REVIEW_EPISODE, "episode_id"),
-    "share_episode": Route(WRITE, Permission.REVIEW_EPISODE, "episode_id"),
-    "set_causes": Route(WRITE, Permission.REVIEW_EPISODE, "episode_id"),
-    "record_outcome": Route(WRITE, Permission.REVIEW_EPISODE, "episode_id"),
-    "supervision": Route(READ, Permission.SUPERVISE),
-    "supervised_episode": Route(READ, Permission.SUPERVISE, "episode_id"),
-    "practice": Route(READ | WRITE, Permission.MANAGE_PRACTICE),
-    "feedback_form": Route(READ | WRITE, PUBLIC, "token"),
-    "feedback_thanks": Route(READ, PUBLIC, "token"),
-    "unknown_link": Route(READ | WRITE, PUBLIC),
-    "dev_outbox": Route(READ, PUBLIC),
-    "styleguide": Route(READ, PUBLIC),
-}
-FOR_MEMBERS = {name: row for name, row in ROUTES.items() if isinstance(row.who, Permission)}
-
-
-def views(resolver: URLResolver) -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Name and view of every route, however deep."""
-    for pattern in resolver.url_patterns:
-        if isinstance(pattern, URLPattern):
-            yield pattern.name or str(pattern.pattern), pattern.callback
-        else:
-            yield from views(pattern)
+HOW = "add a row under this name to ROUTES in tests/architecture/matrix/routes.py"
 
 
 def test_every_route_is_declared_and_no_declaration_is_stale() -> None:
-    names = [name for name, _ in views(get_resolver())]
-    assert sorted(names) == sorted(ROUTES)
+    names = {name for name, _ in urls()}
+    undeclared = sorted(name for name in names if not key_of(name))
+    assert not undeclared, f"{undeclared}: {HOW}"
+    stale = sorted(set(ROUTES) - {key_of(name) for name in names})
+    assert not stale, f"{stale}: no route has this name; take the row away"
 
 
 def test_every_view_carries_what_is_declared() -> None:
-    for name, view in views(get_resolver()):
-        declared = ROUTES[name].who
-        if isinstance(declared, Permission):
-            assert getattr(view, "permission", None) == declared, name
+    for name, pattern in urls():
+        row, view = ROUTES[key_of(name)], pattern.callback
+        if isinstance(row.who, Permission):
+            assert getattr(view, "permission", None) == row.who, name
             assert getattr(view, "login_required", True), name
-        else:
-            assert getattr(view, "login_required", True) == (declared == SIGNED_IN), name
+        elif not name.endswith("*") and key_of(name) == name:
+            assert getattr(view, "login_required", True) == (row.who == SIGNED_IN), name
+
+
+def test_every_id_in_an_address_is_declared() -> None:
+    for name, pattern in urls():
+        row = ROUTES[key_of(name)]
+        if not row.theirs:
+            assert list(pattern.pattern.converters) == ([row.kwarg] if row.kwarg else []), name
+            assert bool(row.kwarg) <= bool(row.reach), f"{name}: say in `reach` whose it opens"
 
 
 def test_every_permission_is_used() -> None:
-    assert {row.who for row in FOR_MEMBERS.values()} == set(Permission)
+    declared = {row.who for row in ROUTES.values()}
+    assert declared - {PUBLIC, SIGNED_IN} == set(Permission)
+
+
+def test_every_task_is_declared_and_carries_ids_only() -> None:
+    celery.loader.import_default_modules()
+    ours = {name: task for name, task in celery.tasks.items() if not name.startswith("celery.")}
+    assert set(ours) == set(TASKS), "declare it in TASKS in tests/architecture/matrix/routes.py"
+    for name, task in ours.items():
+        assert tuple(inspect.signature(task.run).parameters) == TASKS[name].ids
+        assert all(each.endswith("_id") for each in TASKS[name].ids)
+    scheduled = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+    assert scheduled <= {name for name, task in TASKS.items() if not task.ids}
+
+
+def test_every_command_is_declared() -> None:
+    ours = {name for name, app in get_commands().items() if app.startswith("apps.")}
+    assert ours == set(COMMANDS), "declare it in COMMANDS in tests/architecture/matrix/routes.py"
+
+
+def test_commands_act_as_the_declared_role() -> None:
+    said = subprocess.run(
+        [sys.executable, "manage.py", "shell", "--no-imports", "-c",
+         "from django.db import connection; print(connection.settings_dict['USER'])"],
+        cwd=settings.BASE_DIR, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert {said.stdout.strip()} == {command.role for command in COMMANDS.values()}
+
+
+def test_there_is_no_admin_to_register_with() -> None:
+    assert not apps.is_installed("django.contrib.admin")
+    assert not apps.is_installed("django.contrib.admindocs")
 
 
 @pytest.fixture
-def course(alice: Membership) -> Treatment:
-    return TreatmentFactory.create(therapist=alice, falling=True)
+def practices(db: None) -> World:
+    with world() as made:
+        yield made
 
 
-def address(name: str, course: Treatment, *, missing: bool = False) -> str:
-    ids = {"client_id": course.client_id, "episode_id": course.episodes.get().id}
-    kwarg = ROUTES[name].object_kwarg
-    if not kwarg:
-        return reverse(name)
-    return reverse(name, kwargs={kwarg: uuid4() if missing else ids[kwarg]})
-
-
-def ask(browser: Browser, name: str, url: str) -> Any:
-    return browser.get(url) if "GET" in ROUTES[name].methods else browser.post(url)
-
-
-def told(response: Any) -> bytes:
-    """The page without what differs between any two requests: the CSRF mask and the address."""
-    page: bytes = response.content.replace(response.wsgi_request.path.encode(), b"")
-    return re.sub(rb'name="csrfmiddlewaretoken" value="[^"]+"', b"", page)
-
-
-@pytest.mark.parametrize("name", FOR_MEMBERS)
-def test_strangers_are_led_to_the_sign_in(name: str, course: Treatment, client: Browser) -> None:
-    response = ask(client, name, address(name, course))
-    assert response.status_code == 302
-    assert response.url.startswith(reverse(settings.LOGIN_URL))
-
-
-@pytest.mark.parametrize("name", FOR_MEMBERS)
-@pytest.mark.parametrize("who", ["alice", "charlie", "sam", "mona", "dora"])
-def test_members_reach_what_their_role_and_relation_allow(
-    name: str,
-    who: str,
-    course: Treatment,
-    request: pytest.FixtureRequest,
-    sign_in: Callable[[Membership], Browser],
-) -> None:
-    member: Membership = request.getfixturevalue(who)
-    browser = sign_in(member)
-    response = ask(browser, name, address(name, course))
-    row = FOR_MEMBERS[name]
-    if row.who not in permissions_of(member):
-        assert response.status_code == 403
-    elif row.object_kwarg and who not in {"alice", "sam"}:
-        absent = ask(browser, name, address(name, course, missing=True))
-        assert response.status_code == absent.status_code == 404
-        assert told(response) == told(absent)
-    else:
-        assert response.status_code in {200, 302}
-
-
-@pytest.mark.parametrize("name", FOR_MEMBERS)
-def test_other_methods_are_refused(name: str, course: Treatment, as_alice: Browser) -> None:
-    for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - ROUTES[name].methods:
-        response = as_alice.generic(method, address(name, course))
-        assert response.status_code in {403, 405}, method
+def test_nothing_is_taken_from_a_form_of_another_site(practices: World) -> None:
+    """Only a client's pages go without the token: whoever can send them holds the link."""
+    browser = Browser(enforce_csrf_checks=True, raise_request_exception=False)
+    refused = set()
+    for name, row in ROUTES.items():
+        if "POST" not in row.methods or name.endswith("*"):
+            continue
+        for cell in cells(practices, name):
+            if cell.person.name == "therapist" and cell.method == "POST":
+                response = ask(browser, cell)
+                if response.status_code == 403:
+                    refused.add(name)
+                else:
+                    assert row.kwarg == "token" or name == "unknown_link", str(cell)
+    assert "log_session" in refused

@@ -1,0 +1,84 @@
+"""Print who reaches what, as a table for people; exit 1 on a leak (`make access-report`)."""
+
+import os
+import sys
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+
+from django.db import connection  # noqa: E402 - after the set-up
+from django.test.utils import (  # noqa: E402
+    setup_databases,
+    setup_test_environment,
+    teardown_databases,
+)
+
+from tests.architecture.matrix.cells import Report, ask_all, cells, names  # noqa: E402
+from tests.architecture.matrix.routes import ROUTES, key_of  # noqa: E402
+from tests.architecture.matrix.world import NAMES, world  # noqa: E402
+from tests.conftest import the_owner  # noqa: E402
+
+SHORT = {
+    "anonymous": "nobody", "link holder": "link", "therapist": "therapist",
+    "colleague": "colleague", "supervisor": "supervisor", "supervising therapist": "sup+ther",
+    "ex-supervisor": "ex-superv.", "manager": "manager", "disabled member": "no member",
+    "disabled user": "no user",
+}  # fmt: skip
+MARKS = {
+    "own": "o", "supervisee's": "s", "supervisee's, not shared": "q", "former": "f",
+    "colleague's": "C", "other practice's": "X", "missing": "M", "open link": "l",
+    "answered link": "a", "forged link": "F",
+}  # fmt: skip
+LEGEND = """\
+yes  opens, and shows only what is theirs      o  own clients      s  supervisee's, shared by code
+l    with an open link, a  an answered one     .  not at all
+Never: f former client's, q supervisee's not shared, C colleague's, X other practice's,
+       F forged link"""
+
+
+def table(report: Report) -> str:
+    """One line for a route, one column for a role, as observed."""
+    wide = max(map(len, names()))
+    lines = [" ".join([" " * wide, *(f"{SHORT[name]:<10}" for name in NAMES)])]
+    for name in names():
+        marks = (_mark(report.reached.get((name, person), set())) for person in NAMES)
+        lines.append(" ".join([f"{name:<{wide}}", *(f"{mark:<10}" for mark in marks)]).rstrip())
+    return "\n".join(lines)
+
+
+def _mark(reached: set[str]) -> str:
+    return "".join(MARKS[each] for each in MARKS if each in reached) or (
+        "yes" if "yes" in reached else "."
+    )
+
+
+def last_lines(report: Report) -> str:
+    """Every leak, and the sentence that counts."""
+    return "\n".join([*report.leaks, f"{report.cells} cells, {len(report.leaks)} leaks"])
+
+
+def main() -> int:
+    undeclared = [name for name in names() if key_of(name) not in ROUTES]
+    if undeclared:
+        sys.stdout.write(f"Not declared in tests/architecture/matrix/routes.py: {undeclared}\n")
+        return 1
+    setup_test_environment()
+    with the_owner():
+        made = setup_databases(verbosity=0, interactive=False)
+    report = Report()
+    try:
+        with world() as practices:
+            for name in names():
+                ask_all(practices, cells(practices, name), report)
+    finally:
+        connection.close()
+        with the_owner():
+            teardown_databases(made, verbosity=0)
+    sys.stdout.write(f"{table(report)}\n\n{LEGEND}\n\n{last_lines(report)}\n")
+    return 1 if report.leaks else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,291 @@
+"""Ask every cell, and judge the answer."""
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from django.conf import settings
+from django.core import mail
+from django.db import connection
+from django.test import Client as Browser
+from django.urls import NoReverseMatch, reverse
+
+from apps.accounts.permissions import Permission
+from tests.architecture.matrix.headers import wrong_headers
+from tests.architecture.matrix.routes import (
+    METHODS,
+    PUBLIC,
+    ROUTES,
+    SAFE,
+    Door,
+    Route,
+    key_of,
+    urls,
+)
+from tests.architecture.matrix.world import (
+    Case,
+    Person,
+    Relation,
+    World,
+    canaries,
+    taken_back,
+)
+
+# Signing in and being looked at are written by reads too; nothing else is.
+NOT_COUNTED = {"django_session", "core_auditentry"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One request of one person."""
+
+    name: str
+    route: Route
+    door: Door
+    person: Person
+    relation: Relation | None
+    case: Case
+    method: str
+    query: str = ""
+
+    def __str__(self) -> str:
+        what = f"{self.relation} object" if self.relation else ""
+        asked = f"{self.door}{f'?{self.query}' if self.query else ''}"
+        return " ".join(f"{self.method} {self.name} {asked} {what} by {self.person}".split())
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the declaration lets this request through to the view's work."""
+        return self.expected() in (self.route.reads, frozenset({302})) and not self._sent_away
+
+    @property
+    def _sent_away(self) -> bool:
+        return self.route.who != PUBLIC and not self.person.is_signed_in
+
+    def expected(self) -> frozenset[int]:
+        """The statuses that the table declares for it; empty: the package's own business."""
+        row, permissions = self.route, self.person.permissions
+        if self._sent_away:
+            return frozenset({302})
+        if row.theirs:
+            return frozenset()
+        if isinstance(row.who, Permission) and row.who not in permissions:
+            return frozenset({403})
+        if self.method not in row.methods:
+            return frozenset({405})
+        by_link = row.kwarg == "token"
+        if by_link and self.relation not in row.reach:
+            return frozenset({404})
+        if row.who != PUBLIC and row.memberless and not permissions:
+            return frozenset({403})
+        if self.door.how in {"path", "query"} and self.door.refused and not by_link:
+            if self.relation in row.known or (self.door.name == "client" and self.is_known):
+                return frozenset({403})
+            if self.relation not in row.reach:
+                return frozenset({self.door.refused})
+        if self.method in SAFE or row.body is None or self.relation is Relation.ANSWERED:
+            return row.reads
+        if self.door.refused == 200 and self.relation not in row.reach:
+            return frozenset({200})
+        if self.door == Door() and self.name == "log_session":
+            return frozenset({200})
+        return frozenset({302})
+
+    @property
+    def is_known(self) -> bool:
+        return self.relation in {Relation.SUPERVISED, Relation.QUIET}
+
+    @property
+    def writes(self) -> bool:
+        """Whether it must change rows: else the matrix would not see a change that it forbids."""
+        return self.may_write and self.door.refused != 0
+
+    @property
+    def may_write(self) -> bool:
+        changes = self.route.body and self.method not in SAFE and self.door.name != "show treatment"
+        return bool(changes) and self.allowed and self.expected() == {302}
+
+    @property
+    def hides(self) -> bool:
+        """Whether its answer must be that of a missing object."""
+        if self.relation in {None, Relation.MISSING}:
+            return False
+        if not self.door.refused:
+            return self.relation == Relation.FOREIGN
+        return self.expected() == {404} or (
+            self.door.refused == 200 and self.relation not in self.route.reach
+        )
+
+
+Judge = Callable[[World, Cell, Any, dict[str, int]], Iterator[str]]
+
+
+@dataclass
+class Report:
+    """What came out: cells asked, leaks found, and who reached what."""
+
+    cells: int = 0
+    leaks: list[str] = field(default_factory=list)
+    reached: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+
+
+def names() -> list[str]:
+    """Every route that can be asked for."""
+    return sorted({name for name, _ in urls()})
+
+
+def cells(world: World, name: str) -> Iterator[Cell]:
+    """All cells of one route; the missing object comes before the ones compared with it."""
+    row = ROUTES[key_of(name)]
+    for person in world.people:
+        for door in row.every_door():
+            objects: list[tuple[Any, Case]] = [(None, world.missing)]
+            if row.kwarg == "token":
+                objects = world.links(person)
+            elif door.how:
+                objects = world.objects(person)
+            for relation, case in objects:
+                for method in METHODS:
+                    if door.how != "body" or method not in SAFE:
+                        yield Cell(name, row, door, person, relation, case, method)
+        for query in row.queries:
+            for method in METHODS:
+                yield Cell(name, row, Door(), person, None, world.missing, method, query)
+
+
+def ask_all(
+    world: World, these: Iterable[Cell], report: Report, *, judges: Judge | None = None
+) -> None:
+    """Ask each cell in a savepoint that is taken back, and note what is wrong with the answer.
+
+    `judges` replaces `judge`, for a world in which one wall is down on purpose.
+    """
+    # Each of thousands of refusals would be a line in the log.
+    logging.getLogger("django.request").setLevel(logging.CRITICAL)
+    browser = Browser(raise_request_exception=False)
+    absent: dict[tuple[object, ...], tuple[object, ...]] = {}
+    for cell in these:
+        report.cells += 1
+        mail.outbox.clear()
+        with taken_back():
+            before = written()
+            response = ask(browser, cell)
+            after = written()
+        delta = {table: after[table] - before.get(table, 0) for table in after}
+        wrong = list((judges or judge)(world, cell, response, delta))
+        same = (cell.name, cell.door, str(cell.person), cell.method)
+        if cell.relation is Relation.MISSING:
+            absent[same] = told(cell, response)
+        elif cell.hides and told(cell, response) != absent[same]:
+            wrong.append("differs from the answer about a missing object")
+        report.leaks += [f"{cell}: {each}" for each in wrong]
+        _note(report, cell, response)
+
+
+def ask(browser: Browser, cell: Cell) -> Any:
+    browser.cookies.clear()
+    if cell.person.key:
+        browser.cookies[settings.SESSION_COOKIE_NAME] = cell.person.key
+    url, body = address(cell), {}
+    if cell.method not in SAFE and cell.route.body:
+        body = cell.route.body(cell.case)
+        if cell.door.how == "body":
+            *press, name = cell.door.name.split()
+            body |= {name: cell.case.ids[name]} | dict.fromkeys(press, "1")
+    query = cell.query
+    if cell.door.how == "query":
+        query = f"{cell.door.name}={cell.case.ids[cell.door.name]}"
+    referer = {"HTTP_REFERER": f"http://testserver{cell.person.link}"} if cell.person.link else {}
+    if cell.method == "POST":
+        return browser.post(f"{url}?{query}" if query else url, body, **referer)
+    return browser.generic(cell.method, f"{url}?{query}" if query else url, **referer)
+
+
+def address(cell: Cell) -> str:
+    """The route's address with the case's id; ids of other packages' routes are made up."""
+    if not cell.route.theirs:
+        kwarg = cell.route.kwarg
+        return reverse(cell.name, kwargs={kwarg: cell.case.ids[kwarg]} if kwarg else None)
+    pattern = next(each.pattern for name, each in urls() if name == cell.name)
+    wanted = list(pattern.converters) or list(pattern.regex.groupindex)
+    for value in ("nothing", 1, uuid4()):
+        try:
+            return reverse(cell.name, kwargs=dict.fromkeys(wanted, value))
+        except NoReverseMatch:
+            continue
+    raise NoReverseMatch(f"No address for {cell.name}: give its row a kwarg.")
+
+
+def written() -> dict[str, int]:
+    """Rows written by this transaction so far, by table; what was taken back counts as well."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_xact_user_tables"
+        )
+        return dict(cursor.fetchall())
+
+
+def judge(world: World, cell: Cell, response: Any, delta: dict[str, int]) -> Iterator[str]:
+    """Everything that is wrong with one answer, in words."""
+    expected, status = cell.expected(), response.status_code
+    if status >= 500 or (expected and status not in expected):
+        yield f"answered {status}, declared {sorted(expected) or 'below 500'}"
+    if cell._sent_away and not response.headers.get("Location", "").startswith(
+        reverse(settings.LOGIN_URL)
+    ):
+        yield f"leads to {response.headers.get('Location')}, not to the sign-in"
+    changed = sorted(table for table, n in delta.items() if n and table not in NOT_COUNTED)
+    theirs = cell.route.theirs and cell.method not in SAFE and not cell._sent_away
+    if changed and not cell.may_write and not theirs:
+        yield f"changed {changed}"
+    if cell.writes and not changed:
+        yield "changed nothing, though it is allowed to: is the declared body valid?"
+    seen, due = delta.get("core_auditentry", 0), 0
+    if cell.method in SAFE and cell.route.audited and cell.allowed and cell.relation:
+        due = 1
+    if seen != due and not cell.may_write and not theirs:
+        yield f"left {seen} audit rows instead of {due}"
+    yield from sung(world, cell, response)
+    yield from wrong_headers(cell, response)
+
+
+def sung(world: World, cell: Cell, response: Any) -> Iterator[str]:
+    """Canaries in the page, its headers, its cookies or its mail that this person may not hear."""
+    heard = canaries(response.content.decode(errors="replace"))
+    heard |= canaries(f"{response.headers} {response.cookies}")
+    for message in mail.outbox:
+        heard |= canaries(str(message.message()))
+    for canary in sorted(heard):
+        if cell.route.kwarg == "token":
+            is_fine = (canary.practice, canary.number, canary.kind) == (
+                cell.case.practice,
+                "0",
+                "s",
+            )
+        else:
+            is_fine = world.may_see(cell.person, canary)
+        if not is_fine:
+            kind = {"c": "code", "s": "sender", "z": "data"}[canary.kind]
+            whose = f"client {canary.number}" if canary.number != "0" else "people"
+            yield f"shows {kind} of {whose} of practice {canary.practice}"
+
+
+def told(cell: Cell, response: Any) -> tuple[object, ...]:
+    """The answer without what differs between any two: the CSRF mask, the address, the id."""
+    page: bytes = response.content
+    headers = str(sorted(response.headers.items())).encode()
+    for text in (response.wsgi_request.get_full_path(), *cell.case.ids.values()):
+        page, headers = page.replace(text.encode(), b""), headers.replace(text.encode(), b"")
+    page = re.sub(rb'name="csrfmiddlewaretoken" value="[^"]+"', b"", page)
+    return response.status_code, headers, page
+
+
+def _note(report: Report, cell: Cell, response: Any) -> None:
+    reached = report.reached.setdefault((cell.name, cell.person.name), set())
+    location = response.headers.get("Location", "")
+    is_in = response.status_code < 400 and not location.startswith(reverse(settings.LOGIN_URL))
+    if cell.method in cell.route.methods and is_in and cell.door.refused == 404:
+        reached.add(str(cell.relation) if cell.relation else "yes")

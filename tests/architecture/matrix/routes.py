@@ -1,0 +1,227 @@
+"""The one table of what may be reached: routes, Celery tasks, management commands.
+
+To add a route, add a row under its name. `methods` and `who` always; where the address holds an
+id, `kwarg` and `reach`. An id of a new kind is added to `Case.ids` in world.py. A row whose name
+ends in `*` stands for all routes of somebody else's package: their statuses are their own, but
+canaries, headers and rows are judged like ours.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
+
+from apps.accounts.permissions import Permission
+from tests.architecture.matrix.world import ITEMS, Case, Relation
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+READ = frozenset({"GET", "HEAD"})
+WRITE = frozenset({"POST"})
+PUBLIC = "public"
+SIGNED_IN = "signed in"
+
+OWN = frozenset({Relation.OWN})
+SUPERVISED = frozenset({Relation.SUPERVISED, Relation.QUIET})
+OF_THE_PRACTICE = frozenset(Relation) - {Relation.FOREIGN, Relation.MISSING}
+NOBODY: frozenset[Relation] = frozenset()
+
+
+class Door(NamedTuple):
+    """A way an id gets into a request.
+
+    `how` is "path", "query" or "body", "" where there is none; a wrong id is refused with the
+    status `refused`, or is only a filter (0) that must not tell a foreign id from a missing one.
+    """
+
+    how: str = ""
+    name: str = ""
+    refused: int = 404
+
+    def __str__(self) -> str:
+        return {"query": f"?{self.name}=", "body": f"body {self.name}="}.get(self.how, "")
+
+
+@dataclass(frozen=True)
+class Route:
+    """One declared route.
+
+    Args:
+        who: a permission, PUBLIC or SIGNED_IN.
+        kwarg: name of the id in the address.
+        doors: further ways an id gets in.
+        reach: whose objects are opened; `known` says whose get a 403, all others get the 404 of
+            an object that is not there.
+        client_data: its pages hold clients' data and must never be kept by a browser.
+        audited: reading one object leaves exactly one audit row.
+        body: a valid body, with which a POST changes rows and leads on.
+        queries: query strings that must not widen what is shown.
+        reads: statuses of an allowed read.
+        memberless: 403 also for a person without an active membership.
+    """
+
+    methods: frozenset[str]
+    who: Permission | str
+    kwarg: str = ""
+    doors: tuple[Door, ...] = ()
+    reach: frozenset[Relation] = NOBODY
+    known: frozenset[Relation] = NOBODY
+    client_data: bool = False
+    audited: bool = False
+    body: Callable[[Case], dict[str, Any]] | None = None
+    queries: tuple[str, ...] = ()
+    reads: frozenset[int] = field(default_factory=lambda: frozenset({200}))
+    memberless: bool = True
+    theirs: bool = False
+
+    def every_door(self) -> tuple[Door, ...]:
+        """The address itself first, then the other ways in."""
+        return (Door("path", self.kwarg) if self.kwarg else Door(), *self.doors)
+
+
+def a_series(case: Case) -> dict[str, Any]:
+    first = timezone.localdate() + timedelta(days=9)
+    when = {"first_on": first.isoformat(), "start": "16:30", "minutes": "50"}
+    return when | {"every_weeks": "1", "count": "2"}
+
+
+def a_client(case: Case) -> dict[str, Any]:
+    return {
+        "initials": "R. B.", "code": "NEW-1", "language": "en-gb", "country": "GB",
+        "time_zone": "Europe/London", "discussed_on": timezone.localdate().isoformat(),
+        "consent": "agreed", "email": "rb@mail.example", "email_safe": "yes",
+    } | a_series(case)  # fmt: skip
+
+
+def a_session(case: Case) -> dict[str, Any]:
+    return {
+        "treatment": case.ids["treatment"], "start": "03:10", "minutes": "50",
+        "held_on": (timezone.localdate() - timedelta(days=3)).isoformat(),
+        "attendance": "attended", "ask_by": "none", "not_asked_reason": "client_asked",
+    }  # fmt: skip
+
+
+def a_contact(case: Case) -> dict[str, Any]:
+    return {"name": "Somebody Else", "phone": "020 7946 0000", "email": "else@fernbank.example"}
+
+
+def nothing(case: Case) -> dict[str, Any]:
+    return {}
+
+
+ON_EPISODE: dict[str, Any] = {"kwarg": "episode_id", "reach": OWN, "client_data": True}
+LINKS = frozenset({Relation.LINK, Relation.ANSWERED})
+
+ROUTES = {
+    "home": Route(READ, SIGNED_IN, reads=frozenset({302})),
+    "health": Route(READ, PUBLIC),
+    "login": Route(READ | WRITE, PUBLIC, theirs=True),
+    "logout": Route(WRITE, SIGNED_IN, theirs=True),
+    "theme": Route(
+        WRITE, SIGNED_IN, memberless=False, body=lambda case: {"theme": "dark"},
+        doors=(Door("body", "next", refused=0),),
+    ),
+    "caseload": Route(
+        READ, Permission.VIEW_CASELOAD, client_data=True,
+        queries=("q=qxq", "status=possible", "feedback=answered", "page=9"),
+    ),
+    "client": Route(
+        READ, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, known=SUPERVISED,
+        client_data=True, audited=True,
+    ),
+    "add_client": Route(
+        READ | WRITE, Permission.ADD_CLIENT, body=a_client, client_data=True
+    ),
+    "plan_sessions": Route(
+        READ | WRITE, Permission.LOG_SESSION, kwarg="client_id", reach=OWN, known=SUPERVISED,
+        client_data=True, audited=True, body=a_series,
+    ),
+    "log_session": Route(
+        READ | WRITE, Permission.LOG_SESSION, reach=OWN, client_data=True, audited=True,
+        doors=(
+            Door("query", "session"), Door("query", "client"),
+            Door("body", "treatment", refused=200), Door("body", "show treatment", refused=0),
+        ),
+        body=a_session,
+    ),
+    "acknowledge_episode": Route(
+        WRITE, Permission.REVIEW_EPISODE, body=nothing, **ON_EPISODE
+    ),
+    "share_episode": Route(WRITE, Permission.REVIEW_EPISODE, body=nothing, **ON_EPISODE),
+    "set_causes": Route(
+        WRITE, Permission.REVIEW_EPISODE, body=lambda case: {"causes": ["boundary"]}, **ON_EPISODE
+    ),
+    "record_outcome": Route(
+        WRITE, Permission.REVIEW_EPISODE, body=lambda case: {"outcome": "repaired"}, **ON_EPISODE
+    ),
+    "supervision": Route(
+        READ, Permission.SUPERVISE, client_data=True, queries=("why=shared", "why=waited"),
+        doors=(Door("query", "supervisee", refused=0),),
+    ),
+    "supervised_episode": Route(
+        READ, Permission.SUPERVISE, kwarg="episode_id", reach=frozenset({Relation.SUPERVISED}),
+        client_data=True, audited=True,
+    ),
+    "practice": Route(READ | WRITE, Permission.MANAGE_PRACTICE, body=a_contact),
+    "feedback_form": Route(
+        READ | WRITE, PUBLIC, kwarg="token", reach=LINKS, client_data=True,
+        body=lambda case: {f"item_{item}": "7" for item in ITEMS},
+    ),
+    "feedback_thanks": Route(
+        READ, PUBLIC, kwarg="token", reach=LINKS, client_data=True, reads=frozenset({200, 302})
+    ),
+    "unknown_link": Route(frozenset(METHODS), PUBLIC, reads=frozenset({404})),
+    "dev_outbox": Route(READ, PUBLIC),
+    "styleguide": Route(READ, PUBLIC),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Task:
+    """A Celery task: it takes ids and nothing else."""
+
+    ids: tuple[str, ...] = ()
+
+
+TASKS = {
+    "apps.core.tasks.deliver_message": Task(("practice_id", "message_id")),
+    "apps.core.tasks.deliver_due_messages": Task(),
+    "apps.feedback.tasks.expire_feedback_requests": Task(),
+}
+
+
+@dataclass(frozen=True)
+class Command:
+    """A management command of ours: the database role it acts as, and whether it prints ratings."""
+
+    role: str
+    shows_client_data: bool
+
+
+COMMANDS = {
+    "add_member": Command("migrator", shows_client_data=False),
+    "create_practice": Command("migrator", shows_client_data=False),
+    "import_ratings": Command("migrator", shows_client_data=False),
+    "screen": Command("migrator", shows_client_data=True),
+    "seed_demo": Command("migrator", shows_client_data=False),
+}
+
+
+def urls(resolver: URLResolver | None = None) -> Iterator[tuple[str, URLPattern]]:
+    """Name and pattern of every route, however deep."""
+    for pattern in (resolver or get_resolver()).url_patterns:
+        if isinstance(pattern, URLPattern):
+            yield pattern.name or str(pattern.pattern), pattern
+        else:
+            yield from urls(pattern)
+
+
+def key_of(name: str) -> str:
+    """The key of the row that speaks for a route; '' where there is none."""
+    if name in ROUTES:
+        return name
+    prefixes = (key for key in ROUTES if key.endswith("*") and name.startswith(key[:-1]))
+    return max(prefixes, key=len, default="")

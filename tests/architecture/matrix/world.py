@@ -1,0 +1,379 @@
+"""Two practices with the same people and clients, and a canary in every text of every row."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+from django.apps import apps
+from django.conf import settings
+from django.db import models, transaction
+from django.test import Client as Browser
+from django.utils import timezone
+
+from apps.accounts.models import Membership, Practice, Role, User
+from apps.accounts.permissions import Permission, permissions_of
+from apps.alliance.models import Questionnaire
+from apps.clients.models import Treatment
+from apps.core import tenancy
+from apps.exchange.models import ImportedSession
+from apps.feedback.models import FeedbackRequest
+from apps.feedback.services import practice_questionnaire, request_feedback, submit_response
+from apps.feedback.tokens import make_token
+from apps.ruptures.models import RuptureEpisode
+from tests.factories import (
+    MembershipFactory,
+    PracticeFactory,
+    SupervisionFactory,
+    TherapySessionFactory,
+    TreatmentFactory,
+    hashed,
+)
+
+ITEMS = ("heard", "accepted", "matters", "direction", "suited", "helpful")
+TENANT = [
+    model
+    for model in apps.get_models()
+    if model.__module__.startswith("apps.") and model is not User
+]
+# Words of the machine, not of people: what they say is fixed by code or checked by it.
+MACHINE_WORDS = {
+    "Practice": {"country", "time_zone"},
+    "Client": {"country", "time_zone", "language"},
+    "Questionnaire": {"key"},
+    "OutboxMessage": {"kind"},
+    "Screening": {"rule_version", "event"},
+    "AuditEntry": {"action", "object_type"},
+}
+# What a client's page may show of its practice; codes are all that a supervisor may know.
+FOR_CLIENTS = {
+    "Practice": {"sender_name", "contact_name", "contact_phone", "contact_email"},
+    "Questionnaire": {"low_label", "high_label"},
+}
+
+
+class Canary(NamedTuple):
+    """Whose text it is: practice 'a' or 'b'; client number, '0' for the practice's own; kind.
+
+    Kinds: 'c' a client's code, 's' what clients may see of the practice, 'z' anything else.
+    """
+
+    practice: str
+    number: str
+    kind: str
+
+    def __str__(self) -> str:
+        return f"qxq{self.practice}{self.number}{self.kind}q"
+
+
+def canaries(text: str) -> set[Canary]:
+    """Every canary that sings in a text."""
+    return {Canary(*found) for found in re.findall(r"qxq([ab])(\d)([csz])q", text.lower())}
+
+
+class Relation(StrEnum):
+    """What an object is to the person who asks for it."""
+
+    OWN = "own"
+    FORMER = "former"
+    SUPERVISED = "supervisee's"
+    QUIET = "supervisee's, not shared"
+    COLLEAGUES = "colleague's"
+    FOREIGN = "other practice's"
+    MISSING = "missing"
+    LINK = "open link"
+    ANSWERED = "answered link"
+    FORGED = "forged link"
+
+
+@dataclass
+class Case:
+    """One client with all that hangs on them, under the names that addresses use."""
+
+    practice: str = ""
+    number: str = ""
+    therapist: str = ""
+    ids: dict[str, str] = field(default_factory=dict)
+    is_over: bool = False
+    is_quiet: bool = False
+
+
+@dataclass
+class Person:
+    """Somebody who asks. Without `key` they have no session cookie."""
+
+    name: str
+    practice: str
+    member: Membership | None = None
+    key: str = ""
+    supervises: tuple[str, ...] = ()
+    link: str = ""
+    is_user: bool = True
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        return permissions_of(self.member)
+
+    @property
+    def is_signed_in(self) -> bool:
+        return bool(self.key) and self.is_user
+
+    def __str__(self) -> str:
+        return f"{self.name} of practice {self.practice}"
+
+
+NAMES = (
+    "anonymous", "link holder", "therapist", "colleague", "supervisor", "supervising therapist",
+    "ex-supervisor", "manager", "disabled member", "disabled user",
+)  # fmt: skip
+ROLES = {
+    "supervisor": [Role.SUPERVISOR],
+    "supervising therapist": [Role.THERAPIST, Role.SUPERVISOR],
+    "ex-supervisor": [Role.SUPERVISOR],
+    "manager": [Role.MANAGER],
+}
+# Whose clients there are: number, therapist.
+CLIENTS = {
+    "1": "therapist",
+    "2": "colleague",
+    "3": "supervising therapist",
+    "4": "disabled member",
+    "5": "disabled user",
+    "6": "therapist",
+    "7": "therapist",
+}
+
+
+@dataclass
+class World:
+    people: list[Person]
+    cases: dict[tuple[str, str], Case]
+    missing: Case
+
+    def relation(self, person: Person, case: Case) -> Relation:
+        """What the case is to the person, by the rules of product.md."""
+        if case is self.missing:
+            return Relation.MISSING
+        if case.practice != person.practice:
+            return Relation.FOREIGN
+        if person.member and person.name == case.therapist:
+            return Relation.FORMER if case.is_over else Relation.OWN
+        if person.member and case.therapist in person.supervises and not case.is_over:
+            return Relation.QUIET if case.is_quiet else Relation.SUPERVISED
+        return Relation.COLLEAGUES
+
+    def objects(self, person: Person) -> list[tuple[Relation, Case]]:
+        """One object for each relation the person has, the missing one first."""
+        found: dict[Relation, Case] = {Relation.MISSING: self.missing}
+        for case in self.cases.values():
+            found.setdefault(self.relation(person, case), case)
+        return list(found.items())
+
+    def links(self, person: Person) -> list[tuple[Relation, Case]]:
+        """Links of either practice; whoever holds one may use it."""
+        other = "b" if person.practice == "a" else "a"
+        own = self.cases[person.practice, "1"]
+        token = own.ids["token"]
+        forged = Case(ids={"token": token[:-2] + ("Aw" if token.endswith("AA") else "AA")})
+        return [
+            (Relation.MISSING, self.missing),
+            (Relation.FORGED, forged),
+            (Relation.LINK, own),
+            (Relation.LINK, self.cases[other, "1"]),
+            (Relation.ANSWERED, self.cases[person.practice, "6"]),
+        ]
+
+    def may_see(self, person: Person, canary: Canary) -> bool:
+        """Whether a page may show this text to this person, whatever the page."""
+        if not person.is_signed_in or not person.permissions:
+            return False
+        if canary.practice != person.practice:
+            return False
+        if canary.number == "0":
+            return True
+        relation = self.relation(person, self.cases[canary.practice, canary.number])
+        if relation in {Relation.SUPERVISED, Relation.QUIET}:
+            return canary.kind == "c"
+        return relation == Relation.OWN
+
+
+@contextmanager
+def taken_back() -> Iterator[None]:
+    """A transaction, or a savepoint in one, of which nothing stays."""
+    atomic = transaction.atomic()
+    # Lets `durable=True` blocks run inside, as Django's own test cases do.
+    atomic._from_testcase = True  # type: ignore[attr-defined]
+    with atomic:
+        try:
+            yield
+        finally:
+            transaction.set_rollback(True)
+
+
+@contextmanager
+def world() -> Iterator[World]:
+    """Build it in a transaction of its own, and take all of it back afterwards."""
+    with taken_back():
+        yield build()
+
+
+def build() -> World:
+    people: list[Person] = []
+    cases: dict[tuple[str, str], Case] = {}
+    for letter in "ab":
+        practice = PracticeFactory.create()
+        members = {name: _member(practice, letter, name) for name in NAMES[2:]}
+        yesterday = timezone.localdate() - timedelta(days=1)
+        for name, ends_on in (
+            ("supervisor", None), ("supervising therapist", None), ("ex-supervisor", yesterday)
+        ):  # fmt: skip
+            SupervisionFactory.create(
+                supervisor=members[name], supervisee=members["therapist"], ends_on=ends_on
+            )
+        for number, therapist in CLIENTS.items():
+            cases[letter, number] = _case(letter, number, members[therapist], therapist)
+        people += _people(letter, members, cases[letter, "1"].ids["token"])
+        with tenancy.practice(practice.id):
+            Membership.objects.filter(id=members["disabled member"].id).update(is_active=False)
+            members["disabled member"].is_active = False
+            User.objects.filter(id=members["disabled user"].user_id).update(is_active=False)
+            _let_every_text_sing(letter, cases)
+    nothing = {name: str(uuid4()) for name in cases["a", "1"].ids}
+    nothing["token"] = make_token(uuid4(), generation=0)
+    nothing["next"] = f"/clients/{nothing['client_id']}/"
+    return World(people, cases, Case(ids=nothing))
+
+
+def _member(practice: Practice, letter: str, name: str) -> Membership:
+    email = f"{Canary(letter, '0', 'z')}.{name.replace(' ', '-')}@fernbank.example"
+    user = User.objects.create(email=email, password=hashed())
+    roles = ROLES.get(name, [Role.THERAPIST])
+    return MembershipFactory.create(practice=practice, user=user, name=name.title(), roles=roles)
+
+
+def _people(letter: str, members: dict[str, Membership], token: str) -> list[Person]:
+    people = [
+        Person("anonymous", letter, is_user=False),
+        Person("link holder", letter, is_user=False, link=f"/f/{token}/"),
+    ]
+    for name, member in members.items():
+        browser = Browser()
+        assert member.user
+        browser.force_login(member.user)
+        key = browser.cookies[settings.SESSION_COOKIE_NAME].value
+        supervises = ("therapist",) if name in {"supervisor", "supervising therapist"} else ()
+        is_user = name != "disabled user"
+        people.append(Person(name, letter, member, key, supervises, is_user=is_user))
+    return people
+
+
+def _case(letter: str, number: str, therapist: Membership, name: str) -> Case:
+    """A treatment with a clear fall, an open request and a session planned for tomorrow."""
+    treatment = TreatmentFactory.create(therapist=therapist, falling=True)
+    case = Case(letter, number, name, is_over=number == "6", is_quiet=number == "7")
+    with tenancy.practice(treatment.practice_id):
+        now = timezone.now()
+        planned = TherapySessionFactory.create(
+            treatment=treatment, starts_at=now + timedelta(hours=30), attendance=""
+        )
+        asked = request_feedback(
+            therapy_session=TherapySessionFactory.create(treatment=treatment),
+            questionnaire=practice_questionnaire(treatment.practice),
+            channel_kind="email",
+            by=None,
+        )
+        ImportedSession.objects.create(
+            practice=treatment.practice,
+            therapy_session=planned,
+            questionnaire=asked.questionnaire,
+            place="1",
+        )
+        if case.is_over:
+            submit_response(request_id=asked.id, answers=dict.fromkeys(ITEMS, 7))
+            Treatment.objects.filter(id=treatment.id).update(
+                ends_on=timezone.localdate() - timedelta(days=1)
+            )
+        episode = treatment.episodes.get()
+        RuptureEpisode.objects.filter(id=episode.id).update(
+            acknowledged_at=None,
+            shared_at=None,
+            marked_at=None if case.is_quiet else now,
+            opened_at=now - timedelta(hours=1) if case.is_quiet else episode.opened_at,
+        )
+    case.ids = _ids(treatment, planned.id, episode.id, asked)
+    return case
+
+
+def _ids(
+    treatment: Treatment, session_id: UUID, episode_id: UUID, asked: FeedbackRequest
+) -> dict[str, str]:
+    return {
+        "client_id": str(treatment.client_id),
+        "client": str(treatment.client_id),
+        "treatment": str(treatment.id),
+        "session": str(session_id),
+        "episode_id": str(episode_id),
+        "member_id": str(treatment.therapist_id),
+        "supervisee": str(treatment.therapist_id),
+        "next": f"/clients/{treatment.client_id}/",
+        "token": make_token(asked.id, generation=asked.generation),
+    }
+
+
+def _let_every_text_sing(letter: str, cases: dict[tuple[str, str], Case]) -> None:
+    """Put a canary into every text of every row that the practice can see."""
+    numbers = {case.ids["client_id"]: case.number for case in cases.values()}
+    subjects = {
+        request.id: _client_of(request)
+        for request in FeedbackRequest.objects.select_related("therapy_session__treatment")
+    }
+    for model in TENANT:
+        for row in model._default_manager.all():
+            client_id = subjects.get(getattr(row, "subject_id", None)) or _client_of(row)
+            number = numbers.get(str(client_id), "0")
+            sung = {
+                field.name: _sing(field, getattr(row, field.name), Canary(letter, number, kind))
+                for field, kind in texts(model)
+            }
+            if isinstance(row, Questionnaire):
+                tune = Canary(letter, "0", "s")
+                sung["items"] = [
+                    item | {"text": f"{item['text']} {tune}" if item["text"] else ""}
+                    for item in row.items
+                ]
+            if sung:
+                model._default_manager.filter(pk=row.pk).update(**sung)
+
+
+def texts(model: type[models.Model]) -> Iterator[tuple[Any, str]]:
+    """Columns of a model that hold people's words, with the kind of their canary."""
+    name = model.__name__
+    for column in model._meta.get_fields():
+        is_text = isinstance(column, models.CharField | models.TextField) and not column.choices
+        if is_text and column.name not in MACHINE_WORDS.get(name, set()):
+            for_clients = column.name in FOR_CLIENTS.get(name, set())
+            is_code = (name, column.name) == ("Client", "code")
+            yield column, "s" if for_clients else "c" if is_code else "z"
+
+
+def _sing(column: Any, text: str, canary: Canary) -> str:
+    if "@" in text or isinstance(column, models.EmailField):
+        return f"{canary}.{text or 'x@fernbank.example'}"
+    room = (column.max_length or 1000) - len(str(canary)) - 1
+    return f"{text[:room]} {canary}".strip()
+
+
+def _client_of(row: Any) -> Any:
+    """The client that a row is about, along its foreign keys; None for the practice's own rows."""
+    if row._meta.label == "clients.Client":
+        return row.id
+    if hasattr(row, "client_id"):
+        return row.client_id
+    for step in ("treatment", "therapy_session"):
+        if hasattr(row, step):
+            return _client_of(getattr(row, step))
+    return None

@@ -1,0 +1,154 @@
+"""Requests that no form of ours makes: refused, in words, and without a trace of data."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+
+import pytest
+from django.conf import settings
+from django.test import Client as Browser
+from django.urls import reverse
+
+from apps.accounts.models import Membership
+from apps.clients.models import Treatment
+from tests.factories import TreatmentFactory
+
+ELSEWHERE = (
+    "https://evil.example/",
+    "//evil.example/",
+    "///evil.example/",
+    "/\\evil.example/",
+    "\\\\evil.example",
+    "http:evil.example",
+    "javascript:alert(1)",
+    "https://testserver@evil.example/",
+    "/caseload/\r\nSet-Cookie: a=b",
+    "/caseload/\nX-Injected: yes",
+    " https://evil.example/",
+    "\thttps://evil.example/",
+)
+COOKIES = """
+import json
+from django.conf import settings
+names = ("SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE",
+  "SESSION_COOKIE_HTTPONLY", "CSRF_COOKIE_HTTPONLY", "SESSION_COOKIE_SAMESITE",
+  "CSRF_COOKIE_SAMESITE", "SESSION_COOKIE_DOMAIN", "CSRF_COOKIE_DOMAIN", "SESSION_COOKIE_PATH",
+  "CSRF_COOKIE_PATH", "SECURE_SSL_REDIRECT", "SECURE_HSTS_SECONDS",
+  "SECURE_HSTS_INCLUDE_SUBDOMAINS", "DEBUG")
+print(json.dumps({name: getattr(settings, name) for name in names}))
+"""
+PRODUCTION = {
+    "RAPPORT_ENVIRONMENT": "production",
+    "DEBUG": "false",
+    "ALLOWED_HOSTS": "rapport.example.org",
+    "SECRET_KEY": "a key that is long enough to pass for one, and used for nothing else",
+    "BASE_URL": "https://rapport.example.org",
+    "DEFAULT_FROM_EMAIL": "forms@example.org",
+    "EMAIL_URL": "smtp+tls://user:password@127.0.0.1:587",
+    "DJANGO_SETTINGS_MODULE": "config.settings",
+}
+
+
+@pytest.fixture
+def course(alice: Membership) -> Treatment:
+    return TreatmentFactory.create(therapist=alice, falling=True)
+
+
+@pytest.mark.parametrize("back", ELSEWHERE)
+def test_no_next_leads_elsewhere_or_into_the_headers(
+    back: str, as_alice: Browser, course: Treatment
+) -> None:
+    episode = course.episodes.get()
+    for url in (
+        reverse("theme"),
+        reverse("acknowledge_episode", args=[episode.id]),
+        reverse("share_episode", args=[episode.id]),
+        reverse("set_causes", args=[episode.id]),
+    ):
+        response = as_alice.post(url, {"next": back, "theme": "dark"})
+        assert response.status_code == 302, url
+        assert response["Location"].startswith("/"), url
+        assert "evil" not in response["Location"]
+        assert "X-Injected" not in response.headers
+        assert "a" not in response.cookies
+
+
+@pytest.mark.parametrize("back", ELSEWHERE)
+def test_the_sign_in_leads_nowhere_else(back: str, as_alice: Browser) -> None:
+    response = as_alice.get(reverse(settings.LOGIN_URL), {"next": back})
+    assert "evil" not in response.headers.get("Location", "")
+    assert "X-Injected" not in response.headers
+
+
+@pytest.mark.parametrize("host", ["evil.example", "testserver.evil.example", "127.0.0.1\\@evil"])
+@pytest.mark.parametrize("path", ["/caseload/", "/sign-in/", "/healthz/", "/f/nothing/"])
+def test_an_unknown_host_is_refused(host: str, path: str, as_alice: Browser) -> None:
+    response = as_alice.get(path, headers={"host": host})
+    assert response.status_code == 400
+    assert b"evil" not in response.content
+    assert b"We cannot read this request" in response.content
+
+
+@pytest.mark.parametrize("path", ["/sessions/log/", "/clients/add/"])
+def test_an_oversized_body_gets_a_clear_page_and_changes_nothing(
+    path: str, as_alice: Browser, course: Treatment, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = course.therapy_sessions.count()
+    caplog.set_level(logging.INFO)
+    sent = "quite-private " * 30_000
+    response = as_alice.post(path, {"not_asked_note": sent, "approach": sent})
+    assert response.status_code == 400
+    assert b"Nothing was changed" in response.content
+    assert "quite-private" not in caplog.text
+    assert course.therapy_sessions.count() == before
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        lambda key: key[:-1] + ("a" if key[-1] != "a" else "b"),
+        lambda key: key + "0",
+        lambda key: "",
+        lambda key: "../../etc/passwd",
+        lambda key: "' OR 1=1 --",
+        lambda key: "x" * 4000,
+    ],
+)
+def test_a_tampered_session_cookie_leads_to_the_sign_in(tamper: object, as_alice: Browser) -> None:
+    key = as_alice.cookies[settings.SESSION_COOKIE_NAME].value
+    as_alice.cookies[settings.SESSION_COOKIE_NAME] = tamper(key)  # type: ignore[operator]
+    response = as_alice.get("/caseload/")
+    assert response.status_code == 302
+    assert response["Location"].startswith(reverse(settings.LOGIN_URL))
+
+
+@pytest.mark.parametrize(
+    "query", ["session=1", "client=%00", "session=' OR 1=1", "client=" + "f" * 5000, "client[]=1"]
+)
+def test_ids_that_are_none_are_answered_in_peace(query: str, as_alice: Browser) -> None:
+    assert as_alice.get(f"/sessions/log/?{query}").status_code in {200, 404}
+    assert as_alice.get(f"/caseload/?q={query}&page=-1").status_code == 200
+
+
+def test_cookies_of_production_are_bound_to_the_host_and_closed_to_scripts() -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", COOKIES],
+        env=os.environ | PRODUCTION,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(said.stdout)
+    for kind, name in (("SESSION", "sessionid"), ("CSRF", "csrftoken")):
+        assert found[f"{kind}_COOKIE_NAME"] == f"__Host-{name}"
+        assert found[f"{kind}_COOKIE_SECURE"]
+        assert found[f"{kind}_COOKIE_HTTPONLY"]
+        assert found[f"{kind}_COOKIE_SAMESITE"] == "Lax"
+        assert found[f"{kind}_COOKIE_DOMAIN"] is None
+        assert found[f"{kind}_COOKIE_PATH"] == "/"
+    assert found["SECURE_SSL_REDIRECT"]
+    assert found["SECURE_HSTS_SECONDS"] >= 365 * 24 * 60 * 60
+    assert found["SECURE_HSTS_INCLUDE_SUBDOMAINS"]
+    assert not found["DEBUG"]
