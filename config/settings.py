@@ -251,6 +251,7 @@ CONTENT_SECURITY_POLICY = {
 }
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
+CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "apps.core.views.csrf_failure"
 # 100 answers and a long comment fit many times over; what is larger is not a form of ours.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
@@ -328,14 +329,19 @@ if PRODUCTION and min(map(len, FEEDBACK_LINK_KEYS)) < 32:
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "filters": {"without_link_tokens": {"()": "apps.core.logs.WithoutLinkTokens"}},
+    "formatters": {
+        "line": {
+            "()": "apps.core.logs.WithoutData",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        }
+    },
     "handlers": {
         "stderr": {
             "class": "logging.StreamHandler",
             "formatter": "line",
-            "filters": ["without_link_tokens"],
         }
     },
     "root": {"handlers": ["stderr"], "level": "INFO"},
+    # The web server writes addresses of requests that broke off.
+    "loggers": {"gunicorn.error": {"handlers": ["stderr"], "level": "INFO", "propagate": False}},
 }
