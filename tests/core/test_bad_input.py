@@ -122,8 +122,8 @@ def test_a_stale_form_hands_back_text_but_no_password(alice: Membership) -> None
     assert alice.user
     browser = Browser(enforce_csrf_checks=True)
     browser.force_login(alice.user)
-    sent = {"comment": "long words " * 5, "password1": "hush and silence " * 3}
-    page = browser.post("/clients/add/", sent)
+    typed, hidden = "long words " * 5, "hush and silence " * 3
+    page = browser.post("/clients/add/", {"comment": typed, "password1": hidden})
     assert page.status_code == 403
     assert b"long words" in page.content
     assert b"hush" not in page.content
