@@ -8,6 +8,8 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 # What is skipped, ruff reports as S108 and S308, where each exception says its reason.
 BANDIT := $(BIN)/bandit --quiet --recursive --severity-level medium --confidence-level medium \
 	--skip B108,B308,B703
+# Passwords of examples and of invented people are no secrets.
+SECRETS := $(BIN)/detect-secrets-hook --no-verify --exclude-secrets '^(app|password|a long enough passphrase)$$'
 PRODUCTION_LIKE = RAPPORT_ENVIRONMENT=production DEBUG=false ALLOWED_HOSTS=rapport.example.org \
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	BASE_URL=https://rapport.example.org DEFAULT_FROM_EMAIL=forms@example.org \
@@ -42,6 +44,8 @@ check: developing ## Style, types, layers, security, migrations, settings, locks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BANDIT) apps config deploy tools
+	$(BIN)/python tools/forbidden.py $$(git ls-files 'apps/*.py' 'config/*.py' 'deploy/*.py' 'tools/*.py' 'templates/*.html')
+	@git ls-files -z ':!requirements/*.lock' ':!static/vendor' | xargs -0 $(SECRETS)
 	@echo 'locks name no address'
 	@! grep -nE 'https?://|file://|/opt/' requirements/*.lock
 	bash -n .ci/run && bash -n deploy/backup.sh && bash -n deploy/postgres/make-roles.sh

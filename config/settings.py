@@ -12,6 +12,8 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -76,6 +78,9 @@ BASE_URL = required(
     "Give the public address, e.g. https://fb.example.org",
 ).rstrip("/")
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
+# How many proxies stand in front and write X-Forwarded-For; what came before them is hearsay.
+# Production has one, as something must speak HTTPS.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 1 if PRODUCTION else 0)
 
 # ── Applications ─────────────────────────────────────────────────────────────────────────────
 
@@ -167,6 +172,21 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# Counters only: what is in it may be lost at any time, and names nobody.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "rapport",
+        # A person waits for the answer: one second attempt, for a connection that went stale.
+        "OPTIONS": {
+            "socket_timeout": 0.5,
+            "socket_connect_timeout": 0.5,
+            "retry": Retry(NoBackoff(), 1),
+        },
+    }
+}
+
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://") or "memory://"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -234,6 +254,7 @@ CONTENT_SECURITY_POLICY = {
 }
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
+CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "apps.core.views.csrf_failure"
 # 100 answers and a long comment fit many times over; what is larger is not a form of ours.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
@@ -299,21 +320,31 @@ FEEDBACK_QUIET_HOURS: tuple[time, time] | None = (
 )
 FEEDBACK_OPEN_FOR = timedelta(hours=96)
 # Current key first; an older one stays until the links made with it have expired.
-FEEDBACK_LINK_KEYS = env.list("FEEDBACK_LINK_KEYS", default=[SECRET_KEY])
+FEEDBACK_LINK_KEYS = [key for key in secret("FEEDBACK_LINK_KEYS").split(",") if key] or [SECRET_KEY]
+if PRODUCTION and min(map(len, FEEDBACK_LINK_KEYS)) < 32:
+    raise ImproperlyConfigured(
+        "A key in FEEDBACK_LINK_KEYS is shorter than 32 characters and could be guessed. Make one: "
+        "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
+    )
 
 # ── Logs ─────────────────────────────────────────────────────────────────────────────────────
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "filters": {"without_link_tokens": {"()": "apps.core.logs.WithoutLinkTokens"}},
+    "formatters": {
+        "line": {
+            "()": "apps.core.logs.WithoutData",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        }
+    },
     "handlers": {
         "stderr": {
             "class": "logging.StreamHandler",
             "formatter": "line",
-            "filters": ["without_link_tokens"],
         }
     },
     "root": {"handlers": ["stderr"], "level": "INFO"},
+    # The web server writes addresses of requests that broke off.
+    "loggers": {"gunicorn.error": {"handlers": ["stderr"], "level": "INFO", "propagate": False}},
 }

@@ -7,10 +7,11 @@ therapist in another practice; `as_alice` is a browser-like client signed in as 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import environ
 import pytest
+from django.core.cache import caches
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import setup_databases, teardown_databases
@@ -35,6 +36,12 @@ def django_db_setup(
     yield
     with django_db_blocker.unblock(), the_owner():
         teardown_databases(made, verbosity=0)
+
+
+@pytest.fixture(autouse=True)
+def counters_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test counts in Redis, no other finds there."""
+    monkeypatch.setattr(caches["default"], "key_prefix", uuid4().hex)
 
 
 @pytest.fixture(scope="module")

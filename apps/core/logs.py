@@ -4,18 +4,22 @@ import logging
 import re
 
 LINK = re.compile(r"/f/\S+")
+# Up to the end of this error: what it quotes may have any number of lines.
+DETAIL = re.compile(
+    r"DETAIL: .*?(?=\n\nThe above exception was|\n\nDuring handling of the above|\Z)", re.DOTALL
+)
 
 
-class WithoutLinkTokens(logging.Filter):
-    """Take the token out of every address of a client's form: whoever holds it can answer.
+class WithoutData(logging.Formatter):
+    """Take out of each record what is private, tracebacks included.
+
+    The token of a client's form: whoever holds it can answer. The detail of a database error:
+    PostgreSQL quotes the row that it refused.
 
     >>> record = logging.LogRecord("a", 30, "", 0, "%s: %s", ("Not Found", "/f/SECRET/"), None)
-    >>> WithoutLinkTokens().filter(record), record.getMessage()
-    (True, 'Not Found: /f/…')
+    >>> WithoutData("%(message)s").format(record)
+    'Not Found: /f/…'
     """
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
-        if "/f/" in message:
-            record.msg, record.args = LINK.sub("/f/…", message), None
-        return True
+    def format(self, record: logging.LogRecord) -> str:
+        return DETAIL.sub("DETAIL: …", LINK.sub("/f/…", super().format(record)))

@@ -50,6 +50,6 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     typed = [
         value
         for key, value in request.POST.items()
-        if key not in {"csrfmiddlewaretoken", "password"} and len(value) > 20
+        if key != "csrfmiddlewaretoken" and "password" not in key and len(value) > 20
     ]
     return render(request, "403_csrf.html", {"typed": typed}, status=403)

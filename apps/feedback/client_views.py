@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from functools import wraps
+from http import HTTPStatus
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from django.views.defaults import server_error as plain_server_error
 
 from apps.core import tenancy
+from apps.feedback import limits
 from apps.feedback.client_frame import ClientFrame
 from apps.feedback.forms import FeedbackForm
 from apps.feedback.models import FeedbackRequest
@@ -52,7 +54,7 @@ def client_page(view: View) -> View:
     @wraps(view)
     def page(request: HttpRequest, token: str = "") -> HttpResponse:
         try:
-            response = _inside_its_practice(view, request, token)
+            response = _within_limits(view, request, token)
         except (OperationalError, InterfaceError):
             logger.exception("The database is away; a client's page says so.")
             response = _not_saved(request, status=503)
@@ -63,6 +65,18 @@ def client_page(view: View) -> View:
         return response
 
     return page
+
+
+def _within_limits(view: View, request: HttpRequest, token: str) -> HttpResponse:
+    wait = limits.seconds_to_wait(request, token)
+    if wait:
+        response = _kept("wait", request, status=429)
+        response.headers["Retry-After"] = str(wait)
+        return response
+    response = _inside_its_practice(view, request, token)
+    if response.status_code == HTTPStatus.NOT_FOUND:
+        limits.count_unknown(request)
+    return response
 
 
 def _inside_its_practice(view: View, request: HttpRequest, token: str) -> HttpResponse:
@@ -144,12 +158,18 @@ def _unknown() -> HttpResponse:
 
 def _not_saved(request: HttpRequest, *, status: int) -> HttpResponse:
     """What was sent, as a form to send again; made without the database."""
+    return _kept("not_saved" if request.method == "POST" else "not_open", request, status=status)
+
+
+def _kept(name: str, request: HttpRequest, *, status: int) -> HttpResponse:
+    """A page made from what was sent alone, which it hands back to be sent again."""
     sent = request.POST if request.method == "POST" else None
     frame = sent.get("frame", "") if sent else ""
     return _page(
-        "not_saved" if sent is not None else "not_open",
+        name,
         ClientFrame.from_signed(frame),
         status=status,
+        was_sent=bool(sent),
         comment=sent.get("comment", "") if sent else "",
         others=[
             (name, value)

@@ -219,6 +219,30 @@ def expire_request(*, request_id: UUID) -> None:
         _settle(request, FeedbackRequest.State.EXPIRED, rating=None, was_asked=went_out)
 
 
+@transaction.atomic
+def revoke_links(*, client: Client, by: Membership) -> int:
+    """End every link this client was ever sent: whoever holds one sees what a stranger sees.
+
+    For a message that reached a wrong person. What still waited for an answer is withdrawn, and
+    counts as not asked: silence to it says nothing. Ratings given stay.
+
+    Returns:
+        How many links ended.
+    """
+    ended = (
+        FeedbackRequest.objects.select_for_update(of=("self",))
+        .select_related("therapy_session__treatment", "questionnaire")
+        .filter(therapy_session__treatment__client=client)
+    )
+    for request in ended:
+        request.generation += 1
+        request.save(update_fields=["generation"])
+        if request.state == FeedbackRequest.State.OPEN:
+            _settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
+    audit.record("revoke links", client, client_id=client.id, by=by)
+    return len(ended)
+
+
 def _settle(
     request: FeedbackRequest,
     state: FeedbackRequest.State,

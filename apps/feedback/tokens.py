@@ -1,7 +1,7 @@
-"""The link's token: key number, request id and a signature. Made when sent, never stored.
+"""The link's token: key id, request id and a signature. Made when sent, never stored.
 
-44 characters of URL-safe base64: 1 byte key number ‖ 16 bytes request id ‖
-HMAC-SHA-256 over both and the request's generation, cut to 16 bytes. The key number lets keys be
+44 characters of URL-safe base64: 1 byte key id ‖ 16 bytes request id ‖
+HMAC-SHA-256 over both and the request's generation, cut to 16 bytes. The key id lets keys be
 changed while older links live; the generation lets the links of one request be revoked.
 """
 
@@ -19,10 +19,9 @@ SIGNATURE_BYTES = 16
 
 def make_token(request_id: UUID, *, generation: int) -> str:
     """The token for a request, signed with the current key."""
-    # The oldest key has number 0, so that a key put in front leaves the numbers as they are.
-    key_number = len(settings.FEEDBACK_LINK_KEYS) - 1
-    head = bytes([key_number]) + request_id.bytes
-    return urlsafe_b64encode(head + _signature(head, generation)).decode()
+    key = settings.FEEDBACK_LINK_KEYS[0]
+    head = _key_id(key) + request_id.bytes
+    return urlsafe_b64encode(head + _signature(key, head, generation)).decode()
 
 
 def read_request_id(token: str) -> UUID | None:
@@ -34,7 +33,11 @@ def read_request_id(token: str) -> UUID | None:
 def is_genuine(token: str, *, generation: int) -> bool:
     """Whether the token was made by us, for a request of this generation."""
     raw = _decode(token)
-    return raw is not None and hmac.compare_digest(raw[17:], _signature(raw[:17], generation))
+    return raw is not None and any(
+        hmac.compare_digest(raw[17:], _signature(key, raw[:17], generation))
+        for key in settings.FEEDBACK_LINK_KEYS
+        if _key_id(key) == raw[:1]
+    )
 
 
 def _decode(token: str) -> bytes | None:
@@ -42,12 +45,15 @@ def _decode(token: str) -> bytes | None:
         raw = urlsafe_b64decode(token.encode("ascii"))
     except (Base64Error, UnicodeEncodeError):
         return None
-    known = len(raw) == TOKEN_BYTES and raw[0] < len(settings.FEEDBACK_LINK_KEYS)
     # Only one spelling of a token is a token: base64 readers pass over foreign characters.
-    return raw if known and urlsafe_b64encode(raw).decode() == token else None
+    return raw if len(raw) == TOKEN_BYTES and urlsafe_b64encode(raw).decode() == token else None
 
 
-def _signature(head: bytes, generation: int) -> bytes:
-    key = settings.FEEDBACK_LINK_KEYS[len(settings.FEEDBACK_LINK_KEYS) - 1 - head[0]]
+def _key_id(key: str) -> bytes:
+    """One byte made from the key itself: keys may come and go around it, in any order."""
+    return hashlib.sha256(b"feedback-link-key" + key.encode()).digest()[:1]
+
+
+def _signature(key: str, head: bytes, generation: int) -> bytes:
     message = b"feedback-link" + head + generation.to_bytes(2, "big")
     return hmac.new(key.encode(), message, hashlib.sha256).digest()[:SIGNATURE_BYTES]

@@ -148,23 +148,6 @@ def test_every_state_shows_crisis_lines_and_an_independent_contact(
         assert "Ruth Adeyemi does not treat you." in shown(page), name
 
 
-def test_no_state_names_client_therapist_or_practice(
-    phone: Browser, asked: FeedbackRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = asked.therapy_session.treatment.client
-    secrets = (
-        client.initials,
-        client.code,
-        "Alice",
-        "Moreau",
-        asked.practice.name,
-        "@mail.example",
-    )
-    for name, page in states(phone, asked, monkeypatch).items():
-        for secret in secrets:
-            assert secret not in page.content.decode(), (name, secret)
-
-
 @pytest.mark.parametrize(
     ("country", "number"), [("DE", "tel:08001110111"), ("ZZ", "tel:116123"), ("US", "tel:988")]
 )

@@ -1,7 +1,11 @@
 """The token of a link: only those we made are genuine."""
 
+import os
 import random
 import string
+import subprocess
+import sys
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from uuid import UUID, uuid4
 
 import pytest
@@ -10,6 +14,17 @@ from pytest_django import Settings
 from apps.feedback.tokens import is_genuine, make_token, read_request_id
 
 SIGNS = string.ascii_letters + string.digits + "-_=+/. "
+PRODUCTION = {
+    "RAPPORT_ENVIRONMENT": "production",
+    "DEBUG": "false",
+    "SECRET_KEY": "s" * 60,
+    "ALLOWED_HOSTS": "rapport.example.org",
+    "BASE_URL": "https://rapport.example.org",
+    "DEFAULT_FROM_EMAIL": "forms@example.org",
+    "DATABASE_URL": "postgres://app:app@127.0.0.1:5432/rapport",
+    "REDIS_URL": "redis://127.0.0.1:6379/0",
+    "EMAIL_URL": "smtp+tls://user:password@127.0.0.1:587",
+}
 REQUEST = UUID("0b7c3c1e-7a55-4a3b-9d0f-5d7c2f4c8a11")
 
 
@@ -53,13 +68,60 @@ def test_what_is_no_token_is_read_as_none_or_not_genuine(text: str) -> None:
     assert not is_genuine(text, generation=0)
 
 
+def test_of_a_million_forgeries_none_is_genuine() -> None:
+    """A real token with bits flipped, its request, generation or signature from elsewhere."""
+    draw = random.Random(2026)
+    genuine = urlsafe_b64decode(make_token(REQUEST, generation=0))
+    other = urlsafe_b64decode(make_token(UUID(int=draw.getrandbits(128)), generation=0))
+    hits = 0
+    for n in range(1_000_000):
+        if n % 4 == 0:
+            flips = draw.getrandbits(264) & draw.getrandbits(264) & draw.getrandbits(264) or 1
+            forged = (int.from_bytes(genuine) ^ flips).to_bytes(33)
+        elif n % 4 == 1:
+            forged = (int.from_bytes(genuine) ^ 1 << draw.randrange(264)).to_bytes(33)
+        elif n % 4 == 2:
+            forged = genuine[:1] + draw.randbytes(16) + (genuine, other)[n % 8 == 2][17:]
+        else:
+            forged = genuine[:17] + draw.randbytes(16)
+        hits += is_genuine(urlsafe_b64encode(forged).decode(), generation=n % 3)
+    assert hits == 0
+    assert is_genuine(urlsafe_b64encode(genuine).decode(), generation=0)
+
+
 def test_links_made_with_an_older_key_live_until_the_key_is_taken_away(
     settings: Settings,
 ) -> None:
     settings.FEEDBACK_LINK_KEYS = ["old"]
-    token = make_token(REQUEST, generation=0)
+    of_old = make_token(REQUEST, generation=0)
     settings.FEEDBACK_LINK_KEYS = ["new", "old"]
-    assert is_genuine(token, generation=0)
-    assert make_token(REQUEST, generation=0) != token
+    of_new = make_token(REQUEST, generation=0)
+    assert of_new != of_old
+    assert is_genuine(of_old, generation=0)
+    settings.FEEDBACK_LINK_KEYS = ["newest", "new"]
+    assert not is_genuine(of_old, generation=0)
+    assert is_genuine(of_new, generation=0)
     settings.FEEDBACK_LINK_KEYS = ["new"]
-    assert not is_genuine(token, generation=0)
+    assert is_genuine(of_new, generation=0)
+
+
+def test_two_keys_with_the_same_id_both_sign(settings: Settings) -> None:
+    keys: dict[str, str] = {}
+    for n in range(300):
+        settings.FEEDBACK_LINK_KEYS = [f"key {n}"]
+        token = make_token(REQUEST, generation=0)
+        twin = keys.setdefault(token[0], f"key {n}")
+        settings.FEEDBACK_LINK_KEYS = [twin, f"key {n}"]
+        assert is_genuine(token, generation=0)
+
+
+def test_production_refuses_a_key_that_could_be_guessed() -> None:
+    start = subprocess.run(
+        [sys.executable, "-c", "import config.settings"],
+        env=os.environ | PRODUCTION | {"FEEDBACK_LINK_KEYS": "k" * 40 + ",short"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert start.returncode != 0
+    assert "A key in FEEDBACK_LINK_KEYS is shorter" in start.stderr

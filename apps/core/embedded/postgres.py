@@ -96,6 +96,9 @@ def _service(place: Place, programs: Path, data: Path, *, durable: bool) -> Serv
         "timezone=UTC",
         "log_timezone=UTC",
         "cluster_name=rapport",
+        # A refused statement holds the data it was about, and so does the detail of its error.
+        "log_min_error_statement=panic",
+        "log_error_verbosity=terse",
         *(() if durable else THROWAWAY),
     ]
     options = [part for setting in settings for part in ("-c", setting)]

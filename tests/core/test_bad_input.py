@@ -1,0 +1,129 @@
+"""What an attacker sends: refused, and nothing is given away."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from django.conf import settings
+from django.test import Client as Browser
+from django.urls import reverse
+
+from apps.accounts.models import Membership
+from tests.factories import PASSWORD
+from tests.feedback.test_tokens import PRODUCTION
+
+
+def test_production_has_no_development_pages() -> None:
+    """And it has all the others."""
+    asked = (
+        "import django; django.setup()\n"
+        "from django.urls import resolve, Resolver404\n"
+        "for path in ('/dev/outbox/', '/styleguide/', '/admin/', '/__debug__/', '/caseload/'):\n"
+        "    try: print(path, resolve(path).url_name)\n"
+        "    except Resolver404: print(path, 'nothing')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        env=os.environ | PRODUCTION | {"DJANGO_SETTINGS_MODULE": "config.settings"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [
+        "/dev/outbox/ nothing",
+        "/styleguide/ nothing",
+        "/admin/ nothing",
+        "/__debug__/ nothing",
+        "/caseload/ caseload",
+    ]
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "a b", "[::1"])
+def test_a_host_that_is_not_ours_gets_nothing(client: Browser, host: str) -> None:
+    for path in ("/sign-in/", "/f/x/", "/healthz/"):
+        response = client.get(path, HTTP_HOST=host)
+        assert response.status_code == 400
+        assert host not in response.content.decode()
+
+
+def test_a_forwarded_host_is_not_believed(client: Browser) -> None:
+    response = client.get("/caseload/", HTTP_X_FORWARDED_HOST="evil.example")
+    assert "evil.example" not in str(response.headers) + response.content.decode()
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        "//evil.example",
+        "///evil.example",
+        "https://evil.example",
+        "http:evil.example",
+        "/\\evil.example",
+        "http://testserver@evil.example/",
+        "javascript:alert(1)",
+        "\x01//evil.example",
+    ],
+)
+def test_nobody_is_led_to_another_site(as_alice: Browser, there: str) -> None:
+    response = as_alice.post(reverse("theme"), {"theme": "dark", "next": there})
+    assert response["Location"] == "/"
+    signed_in = as_alice.get(reverse("login"), {"next": there}, follow=True)
+    assert all("evil" not in url for url, _ in signed_in.redirect_chain)
+
+
+def test_no_header_can_be_slipped_in(as_alice: Browser) -> None:
+    response = as_alice.post(
+        reverse("theme"), {"theme": "dark", "next": "/a\r\nSet-Cookie: stolen=1"}
+    )
+    assert response["Location"] == "/a%0D%0ASet-Cookie:%20stolen=1"
+    assert "stolen" not in response.cookies
+
+
+def sign_in(browser: Browser, email: str) -> None:
+    browser.post(reverse("login"), {"username": email, "login": email, "password": PASSWORD})
+
+
+def test_a_session_known_before_signing_in_is_not_the_one_afterwards(
+    client: Browser, alice: Membership
+) -> None:
+    assert alice.user
+    session = client.session
+    session["planted"] = True
+    session.save()
+    known = client.cookies[settings.SESSION_COOKIE_NAME].value
+    sign_in(client, alice.user.email)
+    assert client.get("/caseload/").status_code == 200
+    assert client.cookies[settings.SESSION_COOKIE_NAME].value != known
+    stranger = Browser()
+    stranger.cookies[settings.SESSION_COOKIE_NAME] = known
+    assert stranger.get("/caseload/").status_code == 302
+
+
+@pytest.mark.parametrize("value", ["", "x" * 32, "x" * 5000, "';--", "é", "../../etc/passwd"])
+def test_a_made_up_session_is_no_session(client: Browser, db: None, value: str) -> None:
+    client.cookies[settings.SESSION_COOKIE_NAME] = value
+    assert client.get("/caseload/").status_code == 302
+
+
+def test_cookies_are_out_of_reach_of_scripts_and_of_other_sites(
+    client: Browser, alice: Membership
+) -> None:
+    assert alice.user
+    client.get(reverse("login"))
+    sign_in(client, alice.user.email)
+    assert len(client.cookies) == 2
+    for cookie in client.cookies.values():
+        assert cookie["httponly"], cookie.key
+        assert cookie["samesite"] == "Lax", cookie.key
+
+
+def test_a_stale_form_hands_back_text_but_no_password(alice: Membership) -> None:
+    assert alice.user
+    browser = Browser(enforce_csrf_checks=True)
+    browser.force_login(alice.user)
+    typed, hidden = "long words " * 5, "hush and silence " * 3
+    page = browser.post("/clients/add/", {"comment": typed, "password1": hidden})
+    assert page.status_code == 403
+    assert b"long words" in page.content
+    assert b"hush" not in page.content

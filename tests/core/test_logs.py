@@ -1,0 +1,77 @@
+"""No log line holds a token or what a client said, whatever breaks."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.db import IntegrityError, connection, transaction
+
+from apps.accounts.models import Membership, User
+from apps.clients.models import Client
+from apps.core.embedded import ROOT
+from apps.core.logs import WithoutData
+from tests.factories import ClientFactory
+
+
+def written(error: BaseException | None = None, message: str = "Internal Server Error") -> str:
+    record = logging.LogRecord("django.request", 40, "", 0, message, (), None)
+    if error:
+        record.exc_info = (type(error), error, error.__traceback__)
+    return WithoutData("%(message)s").format(record)
+
+
+def refused(email: str) -> Exception:
+    """The error of a row that PostgreSQL refuses, on the way to another."""
+    try:
+        try:
+            with transaction.atomic():
+                User.objects.create(email=email)
+                User.objects.create(email=email)
+        except IntegrityError as error:
+            raise RuntimeError("Told /f/CANARY/ so") from error
+    except RuntimeError as error:
+        return error
+
+
+def test_the_row_that_postgresql_refused_is_not_quoted(db: None) -> None:
+    error = refused("canary@\nfernbank.example")
+    assert "canary@\nfernbank" in str(error.__cause__)
+    text = written(error)
+    assert "canary" not in text.lower()
+    assert "fernbank" not in text
+    assert text.count("DETAIL: …") == 2
+    assert "duplicate key value violates unique constraint" in text
+    assert text.endswith("RuntimeError: Told /f/… so")
+
+
+def test_a_row_behind_the_second_wall_is_not_even_told(alice: Membership) -> None:
+    client = ClientFactory.create(practice=alice.practice)
+    with pytest.raises(IntegrityError) as refused, transaction.atomic():
+        Client.objects.filter(id=client.id).update(initials="Canary", code=None)
+    assert "DETAIL" not in str(refused.value)
+
+
+def test_the_logs_of_django_celery_and_the_web_server_are_all_written_so() -> None:
+    for name in ("", "gunicorn.error"):
+        ours = [each for each in logging.getLogger(name).handlers if each.name == "stderr"]
+        assert [type(each.formatter) for each in ours] == [WithoutData], name
+    for name in ("django", "django.request", "celery", "apps"):
+        assert logging.getLogger(name).propagate, name
+
+
+def test_postgresql_itself_writes_neither_statements_nor_details(db: None) -> None:
+    wanted = {"log_min_error_statement": "panic", "log_error_verbosity": "terse"}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(wanted)])
+        assert dict(cursor.fetchall()) == wanted
+    compose: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    command = compose["services"]["postgres"]["command"]
+    assert {f"{name}={value}" for name, value in wanted.items()} <= set(command)
+
+
+def test_the_proxy_writes_no_address_of_a_link() -> None:
+    caddyfile = Path(ROOT / "deploy" / "Caddyfile").read_text()
+    assert 'request>uri regexp "/f/[^?]+" "/f/…"' in caddyfile
+    assert "request>headers delete" in caddyfile
