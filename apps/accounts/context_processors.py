@@ -36,6 +36,9 @@ def layout(request: HttpRequest) -> dict[str, Any]:
         "theme": user.theme if isinstance(user, User) else User.Theme.AUTO,
         "member_name": membership.name if membership else "",
         "practice_name": membership.practice.name if membership else "",
+        "other_practices": [
+            each for each in getattr(request, "memberships", ()) if each != membership
+        ],
         "nav": tuple(
             NavItem(reverse(name), label, icon, bool(match and match.url_name == name))
             for permission, name, label, icon in NAVIGATION

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 APPS = Path(__file__).resolve().parents[2] / "apps"
-SCOPES = {"visible_to", "treated_by", "conducted_by", "for_supervisor"}
+SCOPES = {
+    "visible_to",
+    "treated_by",
+    "conducted_by",
+    "for_supervisor",
+    "colleagues_of",
+    "in_practice_of",
+}
 SHORTCUTS = {"get_object_or_404", "get_list_or_404", "aget_object_or_404"}
 # Views that show no tenant data of a client, each with its reason.
 ALLOWED = {
