@@ -14,7 +14,7 @@ import pytest
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import setup_databases, teardown_databases
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from apps.accounts.models import Membership, Practice, Role
@@ -89,7 +89,7 @@ def dora(db: None) -> Membership:
 
 
 @pytest.fixture(autouse=True)
-def own_counters(settings: SettingsWrapper) -> None:
+def own_counters(settings: Settings) -> None:
     """Each test counts attempts by itself: tests run side by side and share one Valkey."""
     settings.CACHES = {
         "default": {
