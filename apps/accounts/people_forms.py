@@ -80,6 +80,8 @@ class SupervisionForm(forms.Form):
             self.add_error("supervisor", _("Nobody supervises themselves. Choose somebody else."))
         if cleaned["ends_on"] and cleaned["ends_on"] < cleaned["starts_on"]:
             self.add_error("ends_on", _("The last day comes before the first. Change one of them."))
+        if self.errors:
+            return cleaned
         pair = {name: cleaned[name] for name in ("supervisee", "supervisor")}
         if Supervision.objects.filter(**pair, ends_on__isnull=True).exists():
             self.add_error(None, _("These two have an open link already. Set its last day first."))
