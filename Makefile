@@ -29,7 +29,7 @@ run: serving ## Start Rapport without the invented practice; Ctrl-C stops it
 	@$(EMBEDDED) run --follow-parent
 
 test: developing ## Run all tests, with engines of their own
-	@$(EMBEDDED) with-engines -- pytest -n 2 --cov=apps.ruptures.detection \
+	@$(EMBEDDED) with-engines -- pytest -n 2 --dist loadgroup --cov=apps.ruptures.detection \
 		--cov=apps.alliance.scoring --cov-branch --cov-fail-under=100 --cov-report=term:skip-covered
 
 check: developing ## Style, types, layers, security, migrations, settings, locks

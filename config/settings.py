@@ -6,6 +6,7 @@ has no safe default is required, and a missing one stops the start with the line
 
 from datetime import time, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
@@ -46,13 +47,22 @@ def required(name: str, development: str, hint: str) -> str:
     return value or development
 
 
+def embedded(name: str) -> str:
+    """What this clone's embedded engines use; empty in production and where they never started."""
+    if PRODUCTION:
+        return ""
+    from apps.core.embedded import urls
+
+    return urls().get(name, "")
+
+
 DEBUG = env.bool("DEBUG", False)
 if PRODUCTION and DEBUG:
     raise ImproperlyConfigured("DEBUG shows people's data on error pages. Unset it in production.")
 
 SECRET_KEY = required(
     "SECRET_KEY",
-    "development-only-key-that-no-production-start-accepts-0123456789",
+    embedded("SECRET_KEY") or "key-of-a-clone-that-never-started",
     "Make one: python -c 'import secrets; print(secrets.token_urlsafe(50))'",
 )
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if PRODUCTION else ["localhost", "127.0.0.1"])
@@ -134,23 +144,16 @@ CRISPY_TEMPLATE_PACK = "bootstrap5"
 # ── Database, cache, tasks ───────────────────────────────────────────────────────────────────
 
 
-def embedded_url(name: str) -> str:
-    """Address of this clone's embedded engine; empty in production and where it never started."""
-    if PRODUCTION:
-        return ""
-    from apps.core import embedded
-
-    return embedded.urls().get(name, "")
-
-
-REDIS_URL = required("REDIS_URL", embedded_url("REDIS_URL"), "Give redis://host:6379/0")
+REDIS_URL = required("REDIS_URL", embedded("REDIS_URL"), "Give redis://host:6379/0")
 # Web and worker are bound by row-level security; `manage.py` runs as the schema's owner.
 DATABASE_URL = required(
-    "DATABASE_URL", embedded_url("DATABASE_URL"), "Give postgres://app:password@host:5432/rapport"
+    "DATABASE_URL", embedded("DATABASE_URL"), "Give postgres://app:password@host:5432/rapport"
 )
 if env.str("RAPPORT_DATABASE_ROLE", "app") == "migrator":
     DATABASE_URL = (
-        secret("MIGRATOR_DATABASE_URL") or embedded_url("MIGRATOR_DATABASE_URL") or DATABASE_URL
+        secret("MIGRATOR_DATABASE_URL")
+        or (not secret("DATABASE_URL") and embedded("MIGRATOR_DATABASE_URL"))
+        or DATABASE_URL
     )
 
 DATABASES = {
@@ -318,6 +321,10 @@ if PRODUCTION:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SESSION_COOKIE_NAME = "__Host-sessionid"
     CSRF_COOKIE_NAME = "__Host-csrftoken"
+else:
+    # Browsers share cookies between ports: two clones side by side must not sign each other out.
+    SESSION_COOKIE_NAME = f"sessionid-{urlsplit(BASE_URL).port}"
+    CSRF_COOKIE_NAME = f"csrftoken-{urlsplit(BASE_URL).port}"
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
@@ -329,7 +336,8 @@ STORAGES = {
         else "django.contrib.staticfiles.storage.StaticFilesStorage",
     },
 }
-WHITENOISE_USE_FINDERS = not PRODUCTION
+# Outside production files are found where they lie: nothing has been collected.
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not PRODUCTION
 
 # ── Language and time ────────────────────────────────────────────────────────────────────────
 
@@ -378,6 +386,13 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"without_link_tokens": {"()": "apps.core.logs.WithoutLinkTokens"}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["without_link_tokens"],
+        }
+    },
     "root": {"handlers": ["stderr"], "level": "INFO"},
 }

@@ -5,6 +5,8 @@ from django.urls import include, path
 
 from apps.core import views as core
 
+handler500 = "apps.feedback.client_views.server_error"
+
 urlpatterns = [
     path("healthz/", core.health, name="health"),
     path("", include("apps.accounts.urls")),

@@ -11,10 +11,23 @@ from django.utils.translation import gettext_lazy as _
 from apps.accounts.models import User
 from apps.accounts.permissions import Permission, permissions_of
 
-NAVIGATION: tuple[tuple[Permission, str, str | Promise, str], ...] = (
-    (Permission.VIEW_CASELOAD, "caseload", _("Caseload"), "people"),
-    (Permission.SUPERVISE, "supervision", _("Supervision"), "diagram-3"),
-    (Permission.MANAGE_PRACTICE, "practice", _("Practice"), "buildings"),
+# What it takes to see an entry, its route, label and icon, and the routes that stand below it.
+NAVIGATION: tuple[tuple[Permission, str, str | Promise, str, frozenset[str]], ...] = (
+    (
+        Permission.VIEW_CASELOAD,
+        "caseload",
+        _("Caseload"),
+        "people",
+        frozenset({"client", "add_client", "plan_sessions", "log_session", "record_outcome"}),
+    ),
+    (
+        Permission.SUPERVISE,
+        "supervision",
+        _("Supervision"),
+        "diagram-3",
+        frozenset({"supervised_episode"}),
+    ),
+    (Permission.MANAGE_PRACTICE, "practice", _("Practice"), "buildings", frozenset()),
 )
 
 
@@ -31,7 +44,7 @@ def layout(request: HttpRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     membership = getattr(request, "membership", None)
     allowed = permissions_of(membership)
-    match = request.resolver_match
+    here = request.resolver_match.url_name if request.resolver_match else None
     return {
         "theme": user.theme if isinstance(user, User) else User.Theme.AUTO,
         "member_name": membership.name if membership else "",
@@ -40,9 +53,11 @@ def layout(request: HttpRequest) -> dict[str, Any]:
             each for each in getattr(request, "memberships", ()) if each != membership
         ],
         "nav": tuple(
-            NavItem(reverse(name), label, icon, bool(match and match.url_name == name))
-            for permission, name, label, icon in NAVIGATION
+            NavItem(reverse(name), label, icon, here == name or here in below)
+            for permission, name, label, icon, below in NAVIGATION
             if permission in allowed
         ),
+        # A page that answers a POST has no address to come back to.
+        "come_back_to": request.get_full_path() if request.method == "GET" else reverse("home"),
         "may_log_session": Permission.LOG_SESSION in allowed,
     }

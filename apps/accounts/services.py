@@ -69,10 +69,7 @@ def add_member(
 
     A person who works in another practice already keeps their account and password.
     """
-    user = None
-    if email:
-        user = User.objects.filter(email=email.strip().lower()).first()
-        user = user or User.objects.create_user(email, password)
+    user = _account(email, password) if email else None
     member = Membership.objects.create(practice=practice, user=user, name=name, roles=roles)
     audit.record("add member", member, by=by)
     return member
@@ -212,6 +209,24 @@ def end_supervision(*, supervision: Supervision, ends_on: date, by: Membership) 
 
 
 @transaction.atomic
+def give_sign_in(
+    *, member: Membership, email: str, password: str | None = None, by: Membership | None
+) -> None:
+    """Let a member who was made by an import sign in, and so see the clients imported for them.
+
+    A person who works in another practice already keeps their account and password.
+    """
+    member.user = _account(email, password)
+    member.save(update_fields=["user"])
+    audit.record("give sign-in", member, by=by)
+
+
+def _account(email: str, password: str | None) -> User:
+    user = User.objects.filter(email=email.strip().lower()).first()
+    return user or User.objects.create_user(email, password)
+
+
+@transaction.atomic
 def start_supervision(
     *,
     supervisor: Membership,
@@ -230,6 +245,18 @@ def start_supervision(
     )
     audit.record("start supervision", supervision, by=by)
     return supervision
+
+
+@transaction.atomic
+def record_independent_contact(
+    *, practice: Practice, name: str, phone: str, email: str, by: Membership | None
+) -> None:
+    """Record whom clients can turn to beside their therapist; before that nothing is sent."""
+    practice.contact_name = name
+    practice.contact_phone = phone
+    practice.contact_email = email
+    practice.save(update_fields=["contact_name", "contact_phone", "contact_email"])
+    audit.record("record independent contact", practice, by=by)
 
 
 @transaction.atomic

@@ -50,15 +50,18 @@ def install_questionnaire(
         key, version = data["key"], data["version"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValidationError(f"{path} is no questionnaire file: {error!r}") from error
+    if not isinstance(values["licence"], dict) or "attested_on" not in values["licence"]:
+        raise ValidationError(f'{path}: licence is {{"name", "source", "attested_on"}}.')
     subscales = {item["subscale"] for item in items}
     if not items or not subscales <= {"bond", "goals", "tasks"}:
         raise ValidationError(f"{path}: subscales are bond, goals and tasks, not {subscales}.")
-    questionnaire, created = Questionnaire.objects.get_or_create(
-        practice=practice, key=key, version=version, defaults=values
-    )
-    if created:
-        questionnaire.full_clean()
-        audit.record("install questionnaire", questionnaire, by=by)
+    installed = Questionnaire.objects.filter(practice=practice, key=key, version=version).first()
+    if installed:
+        return installed
+    questionnaire = Questionnaire(practice=practice, key=key, version=version, **values)
+    questionnaire.full_clean()
+    questionnaire.save()
+    audit.record("install questionnaire", questionnaire, by=by)
     return questionnaire
 
 

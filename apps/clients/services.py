@@ -5,7 +5,7 @@ from datetime import date
 
 from django.db import transaction
 
-from apps.accounts.models import Membership, Practice
+from apps.accounts.models import Membership, Practice, User
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.core import audit
 
@@ -113,3 +113,17 @@ def hand_over_caseload(
                 starts_on=on,
             )
         audit.record("hand over client", treatment, client_id=treatment.client_id, by=by)
+
+
+def is_staff_address(email: str, *, practice: Practice) -> bool:
+    """Whether mail to `email` reaches a member of the practice: case and '+…' make no difference.
+
+    Ratings that reach a therapist's own mailbox are not a client's.
+    """
+    staff = User.objects.filter(memberships__practice=practice).values_list("email", flat=True)
+    return _mailbox(email) in {_mailbox(address) for address in staff}
+
+
+def _mailbox(email: str) -> str:
+    name, _, host = email.strip().casefold().rpartition("@")
+    return f"{name.partition('+')[0]}@{host}"

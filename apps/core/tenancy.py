@@ -7,6 +7,7 @@ is `Client.objects.visible_to`; each holds alone.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ImproperlyConfigured
@@ -124,5 +125,5 @@ class LookUp(migrations.RunSQL):
             [f"DROP FUNCTION {signature}"],
         )
 
-    def deconstruct(self) -> tuple[str, list[object], dict[str, str]]:
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, str]]:
         return (type(self).__name__, self.arguments, {})

@@ -23,7 +23,8 @@ class ChartSession:
 
     ``low`` and ``high`` are the filter's usual range at this session (not clipped). ``asked``: a
     form was really sent or offered. ``level``: 0 none, 1 watch, 2 possible, 3 marked. ``note``
-    replaces the note in the table, e.g. 'Cancelled late by the client'.
+    replaces the note in the table, e.g. 'Cancelled late by the client'. ``ratings_before`` counts
+    where a list does not start at the first session.
     """
 
     number: int
@@ -41,6 +42,7 @@ class ChartSession:
     in_episode: bool = False
     event: Event | None = None
     note: str = ""
+    ratings_before: int = 0
 
 
 @dataclass(frozen=True)
@@ -274,7 +276,7 @@ def is_low(s: ChartSession) -> bool:
 
 def with_range(sessions: Sequence[ChartSession]) -> list[bool]:
     """Whether the usual range is shown at each session: from the third rating on."""
-    rated = 0
+    rated = sessions[0].ratings_before if sessions else 0
     shown = []
     for s in sessions:
         rated += s.pomp is not None

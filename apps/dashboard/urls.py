@@ -1,3 +1,13 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from apps.dashboard import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("caseload/", views.caseload, name="caseload"),
+    path("clients/<uuid:client_id>/", views.client, name="client"),
+    path("episodes/<uuid:episode_id>/outcome/", views.record_outcome, name="record_outcome"),
+    path("supervision/", views.supervision, name="supervision"),
+    path("supervision/<uuid:episode_id>/", views.supervised_episode, name="supervised_episode"),
+    path("practice/", views.practice, name="practice"),
+]

@@ -11,12 +11,13 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership, Practice
 from apps.alliance.models import AllianceRating, Questionnaire
-from apps.alliance.services import record_rating
+from apps.alliance.services import accepted_until, record_rating
 from apps.clients.models import Client
 from apps.core import audit, outbox, tenancy
 from apps.core.models import OutboxMessage
 from apps.feedback import timing
 from apps.feedback.models import FeedbackRequest
+from apps.feedback.tokens import read_request_id
 from apps.ruptures.services import screen_treatment
 from apps.therapy_sessions.models import TherapySession
 from apps.therapy_sessions.services import log_therapy_session
@@ -68,6 +69,7 @@ def log_session_and_ask(*, ask_by: str, by: Membership, **session: Any) -> Thera
 
     Raises:
         CannotAsk: nothing is stored; the message says what is missing.
+        AlreadyLogged: nothing is stored; the session was logged before.
     """
     therapy_session = log_therapy_session(by=by, **session)
     if therapy_session.attendance != TherapySession.Attendance.ATTENDED:
@@ -100,27 +102,33 @@ def request_feedback(
     """Ask the client for a rating: the message is due later, and the outbox holds it till then.
 
     Raises:
-        CannotAsk: consent, a safe channel or the independent contact is missing, or the next
-            session would start before the message is due.
+        CannotAsk: consent, a safe channel or the independent contact is missing, or an answer
+            would no longer count by the time the message is due.
     """
     client = therapy_session.treatment.client
     missing = why_not_ask(client)
     if missing:
         raise CannotAsk(" ".join(missing))
+    now = timezone.now()
     due = timing.due_at(
-        therapy_session.ends_at,
+        # Logged late, it is due from now on, but not in the night either.
+        max(therapy_session.ends_at, now - settings.FEEDBACK_DELAY),
         time_zone=client.time_zone,
         delay=settings.FEEDBACK_DELAY,
         quiet_hours=settings.FEEDBACK_QUIET_HOURS,
     )
-    # A session logged days later is asked about from now on.
     expires = timing.expires_at(
-        max(due, timezone.now()),
+        due,
         open_for=settings.FEEDBACK_OPEN_FOR,
-        next_starts_at=therapy_session.next_starts_at(),
+        next_starts_at=accepted_until(therapy_session),
     )
-    if expires <= due or expires <= timezone.now():
-        raise CannotAsk(_("The next session starts before a message would be due."))
+    if expires <= due:
+        raise CannotAsk(
+            _(
+                "It is too late to ask about this session by message: answers count until the next"
+                " session starts, and for seven days at most."
+            )
+        )
     request = FeedbackRequest.objects.create(
         practice_id=therapy_session.practice_id,
         therapy_session=therapy_session,
@@ -134,6 +142,17 @@ def request_feedback(
     )
     audit.record("request feedback", request, client_id=client.id, by=by)
     return request
+
+
+def practice_of_link(token: str) -> UUID | None:
+    """The practice whose request a token speaks of, before its signature is checked."""
+    request_id = read_request_id(token)
+    if request_id is None:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT practice_of_link(%s)", [request_id])
+        practice_id: UUID | None = cursor.fetchone()[0]
+    return practice_id
 
 
 @transaction.atomic

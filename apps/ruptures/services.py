@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.db.models import Max, Q
@@ -44,7 +45,11 @@ def screen_treatment(
         The new screenings, in order.
     """
     # One at a time per treatment: two answers at once must not both go on from the same state.
-    Treatment.objects.select_for_update().get(pk=treatment.pk)
+    treatment = (
+        Treatment.objects.select_for_update(of=("self",))
+        .select_related("practice")
+        .get(pk=treatment.pk)
+    )
     steps = _steps(treatment, questionnaire, since)
     if not steps:
         return []
@@ -121,8 +126,10 @@ def _steps(
     """Attended sessions from `since` on, what is known about each, and when it was known.
 
     A series starts after the last session rated with another questionnaire: a new one is a new
-    ruler. Absences and days are counted from the session before, also where that is older.
+    ruler. Absences and days are counted from the session before, also where that is older; days by
+    the practice's clock, so that six weeks are 42 days also across a change to summer time.
     """
+    zone = ZoneInfo(treatment.practice.time_zone)
     sessions = TherapySession.objects.filter(treatment=treatment).exclude(attendance="")
     other = AllianceRating.objects.used().filter(therapy_session__treatment=treatment)
     ruler_changed = other.exclude(questionnaire=questionnaire).aggregate(
@@ -146,6 +153,7 @@ def _steps(
             absences += 1
         if session.attendance != TherapySession.Attendance.ATTENDED:
             continue
+        held_at = session.starts_at.astimezone(zone).replace(tzinfo=None)
         is_step = (session.starts_at, session.id) >= (since.starts_at, since.id)
         if is_step and (ruler_changed is None or session.starts_at > ruler_changed):
             rating = ratings.get(session.id)
@@ -156,12 +164,12 @@ def _steps(
                 resolved=rating.tension_resolved if rating else None,
                 therapist_tension=session.tension,
                 therapist_resolved=session.tension_resolved,
-                no_shows=absences if last_attended else 0,
-                gap_days=(session.starts_at - last_attended).days if last_attended else None,
+                no_shows=absences,
+                gap_days=(held_at - last_attended).days if last_attended else None,
             )
             known_at = rating.answered_at if rating else session.logged_at or session.ends_at
             steps.append((session, step, known_at))
-        absences, last_attended = 0, session.starts_at
+        absences, last_attended = 0, held_at
     return steps
 
 
@@ -304,9 +312,13 @@ def record_outcome(
 ) -> None:
     """End an episode in the therapist's words; the filter takes it as a dated input.
 
+    Twice equals once: an outcome that is recorded stays.
+
     Raises:
         IntegrityError: *not a rupture* without a reason.
     """
+    if episode.outcome:
+        return
     episode.outcome = outcome
     episode.outcome_reason = reason
     episode.outcome_at = at or timezone.now()
@@ -317,7 +329,12 @@ def record_outcome(
 
 @transaction.atomic
 def set_causes(*, episode: RuptureEpisode, causes: list[str], by: Membership) -> None:
-    """Note what the therapist thinks may be behind it: a working hypothesis."""
+    """Note what the therapist thinks may be behind it: a working hypothesis.
+
+    Twice equals once. Raises IntegrityError for a cause that is none of `Cause`.
+    """
+    if set(causes) == set(episode.causes):
+        return
     episode.causes = causes
     episode.save(update_fields=["causes"])
     audit.record("set causes", episode, client_id=episode.treatment.client_id, by=by)

@@ -1,3 +1,9 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from apps.ruptures import views
+
+urlpatterns = [
+    path("episodes/<uuid:episode_id>/acknowledge/", views.acknowledge, name="acknowledge_episode"),
+    path("episodes/<uuid:episode_id>/share/", views.share, name="share_episode"),
+    path("episodes/<uuid:episode_id>/causes/", views.set_causes, name="set_causes"),
+]

@@ -2,13 +2,17 @@
 
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.clients.models import Treatment
 from apps.core import audit
 from apps.therapy_sessions.models import TherapySession
+
+
+class AlreadyLogged(Exception):
+    """This session was logged before: what was kept then stays as it is."""
 
 
 @transaction.atomic
@@ -69,9 +73,16 @@ def log_therapy_session(
         tension: 0–4, None where untouched; `tension_resolved` only with tension of 1 or more.
 
     Raises:
-        IntegrityError: the treatment has another session at that time already.
+        AlreadyLogged: `planned` is logged by now, or the treatment has another session at that
+            time; nothing is stored.
     """
-    session = planned or TherapySession(practice_id=treatment.practice_id, treatment=treatment)
+    if planned:
+        # A form sent twice at once: the second waits here, and finds the session logged.
+        session = TherapySession.objects.select_for_update(of=("self",)).get(pk=planned.pk)
+    else:
+        session = TherapySession(practice_id=treatment.practice_id, treatment=treatment)
+    if session.attendance:
+        raise AlreadyLogged
     session.starts_at = starts_at
     session.duration_min = duration_min
     session.attendance = attendance
@@ -82,6 +93,12 @@ def log_therapy_session(
     session.not_asked_note = not_asked_note
     for field in TherapySession.OWN_VIEW:
         setattr(session, field, own_view.get(field))
-    session.save()
+    try:
+        with transaction.atomic():
+            session.save()
+    except IntegrityError as error:
+        if "therapy_session_one_per_start" not in str(error):
+            raise
+        raise AlreadyLogged from error
     audit.record("log therapy session", session, client_id=treatment.client_id, by=by)
     return session

@@ -1,3 +1,8 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from apps.therapy_sessions import views
+
+urlpatterns = [
+    path("clients/add/", views.add_client, name="add_client"),
+    path("clients/<uuid:client_id>/plan/", views.plan_sessions, name="plan_sessions"),
+]

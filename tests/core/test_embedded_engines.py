@@ -267,3 +267,17 @@ def test_a_folder_of_someone_else_is_not_used_for_sockets(tmp_path: Path) -> Non
     (tmp_path / "run").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(EmbeddedError, match="another user"):
         here.own_folder(tmp_path / "run")
+
+
+def test_servers_that_someone_named_are_used_and_no_engine_is_started() -> None:
+    named = {"DATABASE_URL": "postgres://me@db/mine", "REDIS_URL": "redis://cache:6379/0"}
+    look = "import os; print(os.environ['DATABASE_URL'], os.environ['REDIS_URL'])"
+    done = subprocess.run(
+        [*ENGINES, sys.executable, "-c", look],
+        cwd=ROOT,
+        env=without_engines(**named, PG_BIN="/nowhere"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == list(named.values())

@@ -1,10 +1,12 @@
 """Invented practices, people and treatments, with clinical traits."""
 
 from datetime import timedelta
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
 import factory
+from django.contrib.auth.hashers import make_password
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Practice, Role, Supervision, User
@@ -17,6 +19,12 @@ from apps.ruptures.services import screen_treatment
 from apps.therapy_sessions.models import TherapySession
 
 PASSWORD = "a long enough passphrase"
+
+
+@cache
+def hashed() -> str:
+    """Argon2 is slow by design: one hash serves every invented person."""
+    return make_password(PASSWORD)
 
 
 class TenantFactory(factory.django.DjangoModelFactory[Any]):
@@ -66,7 +74,7 @@ class MembershipFactory(TenantFactory):
 
     @factory.lazy_attribute_sequence
     def user(self, n: int) -> User:
-        return User.objects.create_user(f"member{n}@fernbank.example", PASSWORD)
+        return User.objects.create(email=f"member{n}@fernbank.example", password=hashed())
 
 
 class SupervisionFactory(TenantFactory):

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from apps.core.embedded import STATE, EmbeddedError, postgres, rapport, valkey
+from apps.core.embedded import STATE, EmbeddedError, postgres, rapport
 from apps.core.embedded.binaries import postgres_bin
 from apps.core.embedded.place import Place, make_state, passwords, prepare, remove
 from apps.core.embedded.process import tail
@@ -48,11 +48,13 @@ def run(chosen: argparse.Namespace) -> int:
     make_state(STATE)
     with Supervisor(STATE, follow_parent=chosen.follow_parent) as supervisor:
         place = prepare(STATE)
-        say("Starting PostgreSQL and Valkey …")
-        supervisor.start(postgres.service(place), valkey.service(place))
+        engines = rapport.engines(place)
+        if engines:
+            say(f"Starting {' and '.join(engine.name for engine in engines)} …")
+            supervisor.start(*engines)
         rapport.publish(place)
-        settings = {"BASE_URL": address} | (rapport.DEMO_ENVIRONMENT if demo else {})
-        environment = rapport.environment(place) | settings
+        defaults = {"BASE_URL": address} | (rapport.DEMO_ENVIRONMENT if demo else {})
+        environment = defaults | rapport.environment(place)
         say("Bringing the database up to date …")
         _migrate(supervisor, place, environment)
         if demo and supervisor.run(rapport.manage("seed_demo"), environment) != 0:
@@ -68,14 +70,10 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def with_engines(chosen: argparse.Namespace) -> int:
-    """Run a command with throwaway engines around it; with DATABASE_URL set, without."""
-    argv = (
-        [part for part in chosen.argv if part != "--"] if chosen.argv[:1] == ["--"] else chosen.argv
-    )
+    """Run a command with throwaway engines; with DATABASE_URL or REDIS_URL set, with that one."""
+    argv = chosen.argv[1:] if chosen.argv[:1] == ["--"] else chosen.argv
     if not argv:
         raise EmbeddedError("Name the command to run: with-engines -- pytest")
-    if os.environ.get("DATABASE_URL"):
-        os.execvp(argv[0], argv)  # noqa: S606
     with _throwaway() as supervisor_and_place:
         supervisor, place = supervisor_and_place
         return supervisor.run(argv, rapport.environment(place))
@@ -156,9 +154,7 @@ def _throwaway() -> Iterator[tuple[Supervisor, Place]]:
     try:
         place = prepare(state)
         with Supervisor(state, throwaway=[state, place.data, place.sockets]) as supervisor:
-            supervisor.start(
-                postgres.service(place, durable=False), valkey.service(place, durable=False)
-            )
+            supervisor.start(*rapport.engines(place, durable=False))
             yield supervisor, place
     finally:
         remove(state)

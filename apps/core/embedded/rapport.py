@@ -22,30 +22,42 @@ DEMO_ENVIRONMENT = {"FEEDBACK_DELAY_MINUTES": "1", "FEEDBACK_QUIET_HOURS": "fals
 """The demo does not wait two hours, nor for the morning, before it asks a client."""
 
 
+def engines(place: Place, *, durable: bool = True) -> list[Service]:
+    """Return the engines that nobody named an address for."""
+    return [
+        engine.service(place, durable=durable)
+        for name, engine in (("DATABASE_URL", postgres), ("REDIS_URL", valkey))
+        if not os.environ.get(name)
+    ]
+
+
 def environment(place: Place) -> dict[str, str]:
     """Return the environment for processes of Rapport: servers are `app`, commands `migrator`.
 
-    What the person set stays, except PG… variables, which would send libpq elsewhere.
+    What the person set wins, except PG… variables, which would send libpq elsewhere.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    return (
-        {"MAIL_FOLDER": str(place.state / "mail")}
-        | kept
-        | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
-            "DATABASE_URL": postgres.url(place, "app"),
-            "MIGRATOR_DATABASE_URL": postgres.url(place, "migrator"),
-            "REDIS_URL": valkey.url(place),
-            "SECRET_KEY": passwords(place.state)["secret_key"],
-        }
-    )
+    kept = {k: v for k, v in os.environ.items() if v and not k.startswith("PG")}
+    own = addresses(place) | {"MAIL_FOLDER": str(place.state / "mail")}
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
+    return own | kept | {"PATH": programs}
+
+
+def addresses(place: Place) -> dict[str, str]:
+    """Return how the embedded engines are reached, and the key that belongs to their data.
+
+    A database that the person named has an owner that the person names as well.
+    """
+    owner = {} if os.environ.get("DATABASE_URL") else {"MIGRATOR_DATABASE_URL": "migrator"}
+    roles = {"DATABASE_URL": "app"} | owner
+    return {name: postgres.url(place, role) for name, role in roles.items()} | {
+        "REDIS_URL": valkey.url(place),
+        "SECRET_KEY": passwords(place.state)["secret_key"],
+    }
 
 
 def publish(place: Place) -> None:
     """Write down how the engines are reached, for `apps.core.embedded.urls`."""
-    kept = environment(place)
-    names = ("DATABASE_URL", "MIGRATOR_DATABASE_URL", "REDIS_URL", "SECRET_KEY")
-    write_private(place.state / "environment.json", json.dumps({n: kept[n] for n in names}))
+    write_private(place.state / "environment.json", json.dumps(addresses(place)))
 
 
 def listen(wanted: str | None) -> socket.socket:

@@ -130,6 +130,16 @@ def initials(name: object) -> str:
 
 
 @register.filter
+def unbroken(text: object) -> str:
+    """Keep ranges on one line, for headings and narrow cells.
+
+    >>> unbroken("usually 82–95") == "usually 82\u2060–\u206095"
+    True
+    """
+    return re.sub(r"(?<=\d)–(?=\d)", "\u2060–\u2060", str(text))
+
+
+@register.filter
 def note_kind(level_tag: str) -> str:
     """Kind of note for a Django message level; a warning is for information, never amber."""
     return NOTE_KIND_OF_MESSAGE.get(level_tag, "info")

@@ -64,6 +64,7 @@ def _opened(level: Level, *, ago: int) -> Callable[[Sequence[Screening]], bool]:
             not _events(before)
             and (last.event, last.level) == (Event.OPENED, level)
             and all(s.event is Event.CONTINUES for s in since)
+            and all(s.pomp is not None for s in [last, *since])
         )
 
     return looks_right
@@ -76,6 +77,7 @@ def _marked_after_a_repair(screenings: Sequence[Screening]) -> bool:
         and events[-2:] == [Event.REPAIRED, Event.OPENED]
         and screenings[-1].event is Event.OPENED
         and screenings[-1].level is Level.MARKED
+        and screenings[-1].pomp is not None
     )
 
 

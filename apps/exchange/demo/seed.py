@@ -106,6 +106,10 @@ def _take_down(practice: Practice) -> None:
 
 
 def _add_members(practice: Practice, *, today: date) -> dict[str, Membership]:
+    for user in User.objects.filter(email__in=[colleague.email for colleague in COLLEAGUES]):
+        if not user.check_password(PASSPHRASE):  # changed while an earlier demo was tried
+            user.set_password(PASSPHRASE)
+            user.save(update_fields=["password"])
     members = {
         colleague.email: add_member(
             practice=practice,
@@ -117,10 +121,6 @@ def _add_members(practice: Practice, *, today: date) -> dict[str, Membership]:
         )
         for colleague in COLLEAGUES
     }
-    for user in User.objects.filter(email__in=members):
-        if not user.check_password(PASSPHRASE):  # changed while the demo was tried
-            user.set_password(PASSPHRASE)
-            user.save(update_fields=["password"])
     for therapist in THERAPISTS:
         start_supervision(
             supervisor=members[SUPERVISOR.email],

@@ -1,0 +1,47 @@
+"""Forms about a practice and its people."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.accounts.models import Membership, Practice, Role
+
+
+class IndependentContactForm(forms.Form):
+    """Somebody clients can turn to who treats none of them; a name and one way to reach them."""
+
+    name = forms.CharField(
+        label=gettext_lazy("Name"),
+        max_length=120,
+        error_messages={"required": gettext_lazy("Name the person clients can turn to.")},
+    )
+    phone = forms.CharField(label=gettext_lazy("Phone"), max_length=40, required=False)
+    email = forms.EmailField(
+        label=gettext_lazy("Email"),
+        required=False,
+        error_messages={
+            "invalid": gettext_lazy("This is no email address; ruth@example.org would be one.")
+        },
+    )
+
+    def __init__(self, *args: Any, practice: Practice, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.practice = practice
+
+    def clean_email(self) -> str:
+        """Refuse the address of somebody who treats clients here."""
+        email: str = self.cleaned_data["email"].strip().lower()
+        therapists = Membership.objects.with_role(Role.THERAPIST).filter(practice=self.practice)
+        if email and therapists.filter(user__email=email).exists():
+            raise forms.ValidationError(
+                _("This is a therapist’s address. Name somebody who treats none of the clients.")
+            )
+        return email
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if not (cleaned.get("phone") or cleaned.get("email") or self.errors):
+            self.add_error("phone", _("Give a phone number or an email address, or both."))
+        return cleaned

@@ -1,0 +1,278 @@
+"""A treatment's course: its sessions in order, each with rating and screening, and its episodes."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from django.db.models import Prefetch
+from django.utils.translation import gettext as _
+
+from apps.alliance.models import AllianceRating
+from apps.dashboard.chart_parts import RATINGS_BEFORE_RANGE, ChartEpisode, ChartSession
+from apps.dashboard.selectors import words
+from apps.ruptures.detection import Event
+from apps.ruptures.models import RuptureEpisode, Screening
+from apps.ruptures.reasons import Reasons
+from apps.ruptures.selectors import explain
+from apps.therapy_sessions.models import TherapySession
+
+FLAGGING = (Event.OPENED, Event.ESCALATED)
+
+
+@dataclass(frozen=True)
+class CourseSession:
+    """One logged session. `late_rating` came too late to be used; it is shown all the same."""
+
+    number: int
+    therapy_session: TherapySession
+    rating: AllianceRating | None
+    late_rating: AllianceRating | None
+    screening: Screening | None
+
+    @property
+    def held_on(self) -> date:
+        return words.local(self.therapy_session.starts_at).date()
+
+    @property
+    def was_held(self) -> bool:
+        return self.therapy_session.attendance == TherapySession.Attendance.ATTENDED
+
+    @property
+    def ratings_before(self) -> int:
+        return self.screening.ratings_before if self.screening else 0
+
+    @property
+    def usual(self) -> tuple[int, int] | None:
+        """The usual range in whole points, clipped to 0–100; None while it is forming."""
+        if self.screening is None or self.ratings_before + 1 < RATINGS_BEFORE_RANGE:
+            return None
+        return max(0, round(self.screening.low)), min(100, round(self.screening.high))
+
+    @property
+    def is_below(self) -> bool:
+        """Rated below the usual range."""
+        pomp = self.rating.pomp if self.rating else None
+        return pomp is not None and self.usual is not None and round(pomp) < self.usual[0]
+
+
+@dataclass(frozen=True)
+class Course:
+    """All logged sessions of one treatment in order, and its episodes, oldest first."""
+
+    sessions: tuple[CourseSession, ...] = ()
+    episodes: tuple[RuptureEpisode, ...] = ()
+
+    @property
+    def open_episode(self) -> RuptureEpisode | None:
+        return next((episode for episode in self.episodes if not episode.outcome), None)
+
+    @property
+    def last_closed(self) -> RuptureEpisode | None:
+        closed = [episode for episode in self.episodes if episode.outcome]
+        return max(
+            closed, key=lambda episode: episode.outcome_at or episode.opened_at, default=None
+        )
+
+    @property
+    def newest_screening(self) -> Screening | None:
+        return next((each.screening for each in reversed(self.sessions) if each.screening), None)
+
+    @property
+    def newest_rated(self) -> CourseSession | None:
+        return next(
+            (
+                each
+                for each in reversed(self.sessions)
+                if each.rating is not None and each.rating.pomp is not None
+            ),
+            None,
+        )
+
+    def opened_at(self, episode: RuptureEpisode) -> int:
+        """Number of the session that opened the episode."""
+        return next(
+            each.number for each in self.sessions if each.therapy_session.id == episode.opened_by_id
+        )
+
+    def closed_at(self, episode: RuptureEpisode) -> int | None:
+        """Number of the newest session when its outcome was recorded; None while it is open."""
+        if episode.outcome_at is None:
+            return None
+        numbers = [
+            each.number
+            for each in self.sessions
+            if each.therapy_session.starts_at <= episode.outcome_at
+        ]
+        return max([*numbers[-1:], self.opened_at(episode)])
+
+    def since_opening(self, episode: RuptureEpisode) -> tuple[CourseSession, ...]:
+        return self.sessions[self.opened_at(episode) - 1 :]
+
+    def reasons_of(self, episode: RuptureEpisode, *, therapist_name: str = "") -> Reasons:
+        """Reasons of the session that opened the episode or, later, flagged it more strongly."""
+        flagged = [
+            each.screening
+            for each in self.since_opening(episode)
+            if each.screening and each.screening.event in FLAGGING
+        ]
+        if not flagged:
+            return Reasons((), (), ())
+        return explain(flagged[-1], therapist_name=therapist_name)
+
+    def chart_sessions(
+        self, *, for_therapist: bool = True, notes: Mapping[UUID, str] | None = None
+    ) -> list[ChartSession]:
+        """The sessions as charts take them; `notes` by session id replaces the table's notes."""
+        notes = notes or {}
+        return [
+            _chart_session(
+                each,
+                notes.get(each.therapy_session.id, "") or _note(each, for_therapist=for_therapist),
+            )
+            for each in self.sessions
+        ]
+
+    def chart_episodes(
+        self, today: date, *, only: RuptureEpisode | None = None
+    ) -> list[ChartEpisode]:
+        """All episodes as charts take them, or `only` one."""
+        return [
+            ChartEpisode(
+                opened_at_number=self.opened_at(episode),
+                closed_at_number=self.closed_at(episode),
+                state=_state(episode),
+                label=_label(episode, today),
+                outcome_label=_outcome_label(episode, today),
+            )
+            for episode in self.episodes
+            if only in (None, episode)
+        ]
+
+
+def load_courses(treatment_ids: Collection[UUID]) -> dict[UUID, Course]:
+    """The courses of these treatments, in four queries however many they are."""
+    therapy_sessions = (
+        TherapySession.objects.filter(treatment__in=treatment_ids)
+        .exclude(attendance="")
+        .order_by("starts_at", "id")
+        .prefetch_related(
+            Prefetch(
+                "ratings",
+                AllianceRating.objects.filter(rater=AllianceRating.Rater.CLIENT),
+                to_attr="client_ratings",
+            ),
+            Prefetch(
+                "screenings",
+                Screening.objects.current().defer("state_after").order_by("screened_at"),
+                to_attr="current_screenings",
+            ),
+        )
+    )
+    sessions: dict[UUID, list[CourseSession]] = {id_: [] for id_ in treatment_ids}
+    for therapy_session in therapy_sessions:
+        course = sessions[therapy_session.treatment_id]
+        course.append(_course_session(len(course) + 1, therapy_session))
+    episodes: dict[UUID, list[RuptureEpisode]] = {id_: [] for id_ in treatment_ids}
+    for episode in (
+        RuptureEpisode.objects.filter(treatment__in=treatment_ids)
+        .exclude(outcome=RuptureEpisode.Outcome.SUPERSEDED)
+        .order_by("opened_at")
+    ):
+        episodes[episode.treatment_id].append(episode)
+    return {id_: Course(tuple(sessions[id_]), tuple(episodes[id_])) for id_ in treatment_ids}
+
+
+def _course_session(number: int, therapy_session: TherapySession) -> CourseSession:
+    screenings: list[Screening] = therapy_session.current_screenings  # type: ignore[attr-defined]
+    ratings: list[AllianceRating] = therapy_session.client_ratings  # type: ignore[attr-defined]
+    screening = screenings[-1] if screenings else None
+    if screening:
+        ratings = [each for each in ratings if each.questionnaire_id == screening.questionnaire_id]
+    return CourseSession(
+        number=number,
+        therapy_session=therapy_session,
+        rating=next((each for each in ratings if not each.is_late), None),
+        late_rating=next((each for each in ratings if each.is_late), None),
+        screening=screening,
+    )
+
+
+def _chart_session(each: CourseSession, note: str) -> ChartSession:
+    rating, screening = each.rating, each.screening
+    return ChartSession(
+        number=each.number,
+        held_on=each.held_on,
+        pomp=rating.pomp if rating else None,
+        therapist_pomp=each.therapy_session.own_pomp if each.was_held else None,
+        low=screening.low if screening else None,
+        high=screening.high if screening else None,
+        held=each.was_held,
+        asked=each.therapy_session.asked,
+        bond=rating.bond if rating else None,
+        goals=rating.goals if rating else None,
+        tasks=rating.tasks if rating else None,
+        level=screening.level if screening else 0,
+        in_episode=screening.in_episode if screening else False,
+        event=(screening.event or None) if screening else None,  # type: ignore[arg-type]
+        note=note,
+        ratings_before=each.ratings_before,
+    )
+
+
+def _note(each: CourseSession, *, for_therapist: bool) -> str:
+    if each.was_held:
+        return "" if for_therapist or each.rating or each.therapy_session.asked else _("No rating")
+    if (
+        each.therapy_session.attendance == TherapySession.Attendance.THERAPIST_CANCELLED
+        and not for_therapist
+    ):
+        return _("Cancelled by the therapist")
+    return each.therapy_session.get_attendance_display()
+
+
+def _state(episode: RuptureEpisode) -> Literal["open", "recovering", "repaired", "closed"]:
+    if episode.outcome == RuptureEpisode.Outcome.REPAIRED:
+        return "repaired"
+    if episode.outcome:
+        return "closed"
+    return "recovering" if episode.recovering_since else "open"
+
+
+def _label(episode: RuptureEpisode, today: date) -> str:
+    if episode.outcome and episode.outcome != RuptureEpisode.Outcome.REPAIRED:
+        return episode.get_outcome_display()
+    if episode.outcome or episode.recovering_since:
+        return _("Possible rupture")
+    return words.opened(episode.opened_at, today)
+
+
+def _outcome_label(episode: RuptureEpisode, today: date) -> str:
+    if episode.outcome == RuptureEpisode.Outcome.REPAIRED and episode.outcome_at:
+        return _("Repaired %(day)s") % {
+            "day": words.short_day(words.local(episode.outcome_at).date(), today)
+        }
+    return _("Recovering") if episode.recovering_since and not episode.outcome else ""
+
+
+def heading(episode: RuptureEpisode, found: Reasons, today: date) -> str:
+    """What an open episode is about: that ratings are back, else its strongest reason."""
+    return back_in_range(episode, today) or next(iter(found.speaks_for), _("Possible rupture"))
+
+
+def back_in_range(episode: RuptureEpisode, today: date) -> str:
+    """What to say of an open episode whose ratings are back or have settled; '' else."""
+
+    def since(moment: datetime) -> dict[str, str]:
+        return {"day": words.short_day(words.local(moment).date(), today)}
+
+    if episode.recovering_since:
+        return _("Back in the usual range since %(day)s; no outcome recorded yet.") % since(
+            episode.recovering_since
+        )
+    if episode.settled_lower_at:
+        return _(
+            "Ratings have settled at a lower level since %(day)s; no outcome recorded yet."
+        ) % since(episode.settled_lower_at)
+    return ""

@@ -1,0 +1,143 @@
+"""The open episode beside the chart: why, what may be behind it, who sees it, what comes next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+
+from apps.accounts.models import Membership
+from apps.alliance.models import CAUSE_IN_PLAIN_WORDS, Cause
+from apps.clients.models import Treatment
+from apps.dashboard.selectors import words
+from apps.dashboard.selectors.course import Course, back_in_range, heading
+from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.reasons import Reasons
+from apps.ruptures.selectors import Status, episode_status
+
+
+@dataclass(frozen=True)
+class Step:
+    title: str
+    prompt: str
+    state: str
+
+
+@dataclass(frozen=True)
+class EpisodePanel:
+    """The open episode. `heading` is the strongest reason, or that ratings are back.
+
+    `aside` is what is for the conversation and no reason; `suggestion` the client's own words for
+    a cause; `seen_by` who else sees the episode and why, `share_with` whom it can be shared with
+    ('' where nobody supervises or it is shared already).
+    """
+
+    id: UUID
+    status: Status
+    opened: str
+    heading: str
+    reasons: Reasons
+    rule_version: str
+    aside: str
+    suggestion: str
+    is_recovering: bool
+    acknowledged: str
+    seen_by: str
+    share_with: str
+    causes: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+
+def episode_panel(
+    course: Course,
+    episode: RuptureEpisode,
+    supervisors: Sequence[Membership],
+    treatment: Treatment,
+    *,
+    today: date,
+    at: datetime,
+) -> EpisodePanel:
+    """The panel of an open episode of `course`, for the therapist who conducts `treatment`."""
+    found = course.reasons_of(episode)
+    ratings = [
+        rating
+        for each in course.since_opening(episode)
+        if (rating := each.rating or each.late_rating)
+    ]
+    ticked = [cause for cause in Cause if any(cause in rating.causes for rating in ratings)]
+    quoted = ", ".join(f"“{CAUSE_IN_PLAIN_WORDS[cause]}”" for cause in ticked)
+    newest = course.newest_screening
+    return EpisodePanel(
+        id=episode.id,
+        status=episode_status(episode),
+        opened=words.opened_with_time(episode.opened_at, today),
+        heading=heading(episode, found, today),
+        reasons=found,
+        rule_version=newest.rule_version if newest else "",
+        aside=_("For your conversation, not used as a reason: the client left a comment.")
+        if any(rating.comment for rating in ratings)
+        else "",
+        suggestion=_("The client ticked %(causes)s.") % {"causes": quoted} if quoted else "",
+        is_recovering=bool(back_in_range(episode, today)),
+        acknowledged=_("Acknowledged %(day)s")
+        % {"day": words.short_day(words.local(episode.acknowledged_at).date(), today)}
+        if episode.acknowledged_at
+        else "",
+        seen_by=_seen_by(episode, supervisors, treatment, at),
+        share_with=_first_names(supervisors) if not episode.shared_at else "",
+        causes=tuple(episode.causes),
+        steps=_steps(is_noticed=bool(episode.acknowledged_at)),
+    )
+
+
+def _first_names(members: Sequence[Membership]) -> str:
+    return ", ".join(member.name.split()[0] for member in members)
+
+
+def _seen_by(
+    episode: RuptureEpisode, supervisors: Sequence[Membership], treatment: Treatment, at: datetime
+) -> str:
+    hours = treatment.practice.supervisor_wait_hours
+    said = {"who": _first_names(supervisors), "hours": hours}
+    has_waited = not episode.acknowledged_at and at >= episode.opened_at + timedelta(hours=hours)
+    if supervisors and episode.shared_at:
+        why = _("You shared it, so %(who)s sees it too:")
+    elif supervisors and episode.marked_at:
+        why = _("It is marked, so %(who)s sees it too:")
+    elif supervisors and has_waited:
+        why = _("It waited %(hours)d hours unacknowledged, so %(who)s sees it too:")
+    elif supervisors and not episode.acknowledged_at:
+        return _("Only you see it. Unacknowledged for %(hours)d hours, %(who)s sees it too.") % said
+    else:
+        return _("Only you see it.")
+    return (
+        (why % said)
+        + " "
+        + _(
+            "the reasons, the ratings around it and the causes you tick, by client code; "
+            "never the client’s comments."
+        )
+    )
+
+
+def _steps(*, is_noticed: bool) -> tuple[Step, ...]:
+    prompts = (
+        (_("Notice"), _("Read the answers. Notice your own reaction before you act.")),
+        (
+            _("Open the conversation"),
+            _("“Last time may have felt different for you. I’d like to understand it.”"),
+        ),
+        (_("Discuss what led to it"), _("One moment, in the client’s words first.")),
+        (_("Explore feelings on both sides"), _("Own your part where it is yours.")),
+        (_("Agree a way forward that rebuilds trust"), _("One small change you both want.")),
+        (
+            _("Follow up"),
+            _("Ask again, then record how it went. It stays open until you do."),
+        ),
+    )
+    states = ("done", "now") if is_noticed else ("now", "")
+    return tuple(
+        Step(title, prompt, states[n] if n < len(states) else "")
+        for n, (title, prompt) in enumerate(prompts)
+    )

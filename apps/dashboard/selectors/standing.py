@@ -1,0 +1,154 @@
+"""How each treatment of a caseload stands: what the caseload page sorts, filters and counts by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.accounts.models import Membership
+from apps.clients.models import Treatment
+from apps.dashboard.chart_parts import RATINGS_BEFORE_RANGE
+from apps.dashboard.selectors.feedback_states import FeedbackState, feedback_states
+from apps.feedback.models import FeedbackRequest
+from apps.ruptures.models import RuptureEpisode, Screening
+from apps.ruptures.selectors import Status, status
+from apps.therapy_sessions.models import TherapySession
+
+ORDER = list(Status)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one treatment stands now: what the list is sorted and filtered by."""
+
+    treatment: Any  # a Treatment with logged, last_attended, next_at and was_asked
+    episode: RuptureEpisode | None
+    newest: Screening | None
+    rated: Screening | None
+    feedback: FeedbackState
+    status: Status
+
+    @property
+    def url(self) -> str:
+        return reverse("client", args=[self.treatment.client_id])
+
+    @property
+    def since(self) -> datetime:
+        """When what is flagged was flagged."""
+        if self.episode:
+            return self.episode.opened_at
+        return self.newest.screened_at if self.newest else timezone.now()
+
+    @property
+    def usual(self) -> tuple[int, int] | None:
+        rated = self.rated
+        if rated is None or rated.ratings_before + 1 < RATINGS_BEFORE_RANGE:
+            return None
+        return max(0, round(rated.low)), min(100, round(rated.high))
+
+    @property
+    def latest(self) -> str:
+        return str(round(self.rated.pomp or 0)) if self.rated else ""
+
+    @property
+    def below(self) -> bool:
+        return bool(self.rated and self.usual and round(self.rated.pomp or 0) < self.usual[0])
+
+    @property
+    def is_latest_old(self) -> bool:
+        """A later session has no rating (yet)."""
+        return bool(
+            self.rated
+            and self.treatment.last_attended
+            and self.rated.therapy_session.starts_at < self.treatment.last_attended
+        )
+
+    def matches(self, query: str) -> bool:
+        """Whether code or initials hold the query; dots, spaces and case do not matter."""
+        wanted = _letters(query)
+        client = self.treatment.client
+        return wanted in _letters(client.code) or wanted in _letters(client.initials)
+
+
+def load_standings(
+    membership: Membership, also: Sequence[TherapySession], *, today: date, at: datetime
+) -> tuple[list[Standing], dict[UUID, FeedbackState]]:
+    """Each treatment of the caseload, strongest status first, and the feedback on its newest
+    session and on the sessions `also`."""
+    logged = ~Q(therapy_sessions__attendance="")
+    attended = Q(therapy_sessions__attendance=TherapySession.Attendance.ATTENDED)
+    planned = Q(therapy_sessions__attendance="", therapy_sessions__starts_at__gte=at)
+    was_asked = FeedbackRequest.objects.filter(therapy_session__treatment=OuterRef("pk"))
+    treatments = list(
+        Treatment.objects.conducted_by(membership)
+        .select_related("client")
+        .annotate(
+            logged=Count("therapy_sessions", filter=logged),
+            last_attended=Max("therapy_sessions__starts_at", filter=attended),
+            next_at=Min("therapy_sessions__starts_at", filter=planned),
+            was_asked=Exists(was_asked),
+        )
+    )
+    ids = [treatment.id for treatment in treatments]
+    screenings = (
+        Screening.objects.current()
+        .filter(treatment__in=ids)
+        .select_related("therapy_session")
+        .defer("state_after")
+        .order_by("treatment_id", "-therapy_session__starts_at", "-therapy_session_id")
+        .distinct("treatment_id")
+    )
+    newest = {screening.treatment_id: screening for screening in screenings}
+    rated = {
+        screening.treatment_id: screening for screening in screenings.filter(pomp__isnull=False)
+    }
+    episodes = RuptureEpisode.objects.filter(treatment__in=ids)
+    open_ = {episode.treatment_id: episode for episode in episodes.open()}
+    closed = {
+        episode.treatment_id: episode
+        for episode in episodes.exclude(
+            outcome__in=["", RuptureEpisode.Outcome.SUPERSEDED]
+        ).order_by("outcome_at")
+    }
+    last_sessions = {
+        session.treatment_id: session
+        for session in TherapySession.objects.attended()
+        .filter(treatment__in=ids)
+        .order_by("treatment_id", "-starts_at", "-id")
+        .distinct("treatment_id")
+    }
+    states = feedback_states([*last_sessions.values(), *also], today)
+    standings = []
+    for treatment in treatments:
+        last = last_sessions.get(treatment.id)
+        screening = newest.get(treatment.id)
+        standings.append(
+            Standing(
+                treatment=treatment,
+                episode=open_.get(treatment.id),
+                newest=screening,
+                rated=rated.get(treatment.id),
+                feedback=states[last.id]
+                if last
+                else FeedbackState("not_asked", _("No session yet")),
+                status=status(
+                    episode=open_.get(treatment.id),
+                    newest=screening,
+                    last_closed=closed.get(treatment.id),
+                    was_asked=treatment.was_asked or bool(last and last.asked),
+                    at=at,
+                ),
+            )
+        )
+    standings.sort(key=lambda each: (ORDER.index(each.status), each.treatment.client.code))
+    return standings, states
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text)).lower()

@@ -1,0 +1,274 @@
+"""What a supervisor sees: episodes by code, and nothing that compares one person with another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from uuid import UUID
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from apps.accounts.models import Membership, Supervision
+from apps.alliance.models import Cause
+from apps.clients.models import Treatment
+from apps.dashboard.chart_parts import ChartSession, Sparkline
+from apps.dashboard.chart_text import AllianceChart, alliance_chart, labelled_sparkline
+from apps.dashboard.selectors import words
+from apps.dashboard.selectors.course import Course, heading, load_courses
+from apps.dashboard.sparklines import SLOTS_SPARKLINE, sparkline_floor
+from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.reasons import Reasons
+from apps.ruptures.selectors import Status, episode_status
+
+SESSIONS_BEFORE_OPENING = 8
+SHARED, MARKED, WAITED = "shared", "marked", "waited"
+
+
+@dataclass(frozen=True)
+class SupervisionFilter:
+    """Which episodes the address asks for: of one supervisee (an id), or seen for one reason."""
+
+    supervisee: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class QueuedEpisode:
+    """One episode as list and panels show it; see components/supervision_row.html."""
+
+    url: str
+    code: str
+    status: Status
+    sparkline: Sparkline
+    reason: str
+    waiting: str
+    therapist: str
+    via: str
+
+
+@dataclass(frozen=True)
+class Supervisee:
+    """One panel; see components/supervisee_card.html."""
+
+    name: str
+    since: str
+    episodes: tuple[QueuedEpisode, ...]
+    other_codes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Option:
+    value: str
+    label: str
+    current: bool
+
+
+@dataclass(frozen=True)
+class SupervisionPage:
+    subtitle: str
+    queue: tuple[QueuedEpisode, ...]
+    is_filtered: bool
+    who: tuple[Option, ...]
+    why: tuple[Option, ...]
+    wait_hours: int
+    supervisees: tuple[Supervisee, ...]
+
+
+@dataclass(frozen=True)
+class SupervisedEpisodePage:
+    """One episode, for reading only: no initials, no comments, no notes."""
+
+    code: str
+    status: Status
+    heading: str
+    facts: tuple[tuple[str, str], ...]
+    chart: AllianceChart
+    reasons: Reasons
+    causes: tuple[str, ...]
+
+
+def supervision_page(
+    membership: Membership, *, today: date, at: datetime, chosen: SupervisionFilter
+) -> SupervisionPage:
+    """Compose the page, in a constant number of queries however many supervisees there are."""
+    supervisions = list(
+        Supervision.objects.current(on=today)
+        .filter(supervisor=membership)
+        .select_related("supervisee")
+        .order_by("supervisee__name", "starts_on")
+    )
+    names = {each.supervisee_id: each.supervisee.name for each in supervisions}
+    episodes = sorted(
+        RuptureEpisode.objects.for_supervisor(membership, at=at).select_related(
+            "treatment__client", "treatment__therapist", "practice"
+        ),
+        key=_waiting_since,
+    )
+    codes = list(
+        Treatment.objects.visible_to(membership, on=today)
+        .filter(therapist__in=names)
+        .order_by("client__code")
+        .values_list("id", "therapist_id", "client__code")
+    )
+    courses = load_courses({episode.treatment_id for episode in episodes})
+    floor = sparkline_floor(
+        course.chart_sessions()[-SLOTS_SPARKLINE:] for course in courses.values()
+    )
+    shown = {
+        episode.id: _queued(episode, courses[episode.treatment_id], floor=floor, today=today)
+        for episode in episodes
+    }
+    screened = [
+        newest.screened_at for course in courses.values() if (newest := course.newest_screening)
+    ]
+    return SupervisionPage(
+        subtitle=words.as_of(today, max(screened, default=None)),
+        queue=tuple(shown[each.id] for each in episodes if _is_chosen(each, chosen)),
+        is_filtered=chosen != SupervisionFilter(),
+        who=_options({"": _("All supervisees"), **_by_id(names)}, chosen.supervisee),
+        why=_options(_why_choices(membership), chosen.why),
+        wait_hours=membership.practice.supervisor_wait_hours,
+        supervisees=tuple(
+            Supervisee(
+                name=names[id_],
+                since=_since([each for each in supervisions if each.supervisee_id == id_], today),
+                episodes=tuple(
+                    shown[each.id] for each in episodes if each.treatment.therapist_id == id_
+                ),
+                other_codes=tuple(
+                    code
+                    for treatment_id, therapist_id, code in codes
+                    if therapist_id == id_ and treatment_id not in courses
+                ),
+            )
+            for id_ in names
+        ),
+    )
+
+
+def supervised_episode_page(episode: RuptureEpisode, *, today: date) -> SupervisedEpisodePage:
+    """The reasons of an episode, the ratings around it and the causes its therapist ticked."""
+    treatment = episode.treatment
+    course = load_courses([treatment.id])[treatment.id]
+    opened_at = course.opened_at(episode)
+    first = next(
+        each.number
+        for each in course.sessions
+        if each.number >= opened_at - SESSIONS_BEFORE_OPENING and each.screening
+    )
+    return SupervisedEpisodePage(
+        code=treatment.client.code,
+        status=episode_status(episode),
+        heading=_heading(episode, course, today),
+        facts=(
+            (_("Therapist"), treatment.therapist.name),
+            (
+                _("Opened"),
+                _("%(moment)s, session %(number)d")
+                % {"moment": words.moment(episode.opened_at, today), "number": opened_at},
+            ),
+            (_("Why you see it"), _via(episode, today)),
+            (_("Waiting"), words.waiting(_waiting_since(episode), today)),
+            (
+                _("Acknowledged"),
+                words.moment(episode.acknowledged_at, today)
+                if episode.acknowledged_at
+                else _("Not yet"),
+            ),
+        ),
+        chart=alliance_chart(
+            treatment.client.code,
+            _sessions_around(course, episode)[first - 1 :],
+            course.chart_episodes(today, only=episode),
+            for_therapist=False,
+        ),
+        reasons=course.reasons_of(episode, therapist_name=treatment.therapist.name),
+        causes=tuple(str(Cause(cause).label) for cause in episode.causes),
+    )
+
+
+def _sessions_around(course: Course, episode: RuptureEpisode) -> list[ChartSession]:
+    """The sessions without what became of them before this episode: that was not shared."""
+    opened_at = course.opened_at(episode)
+    return [
+        each if each.number >= opened_at else replace(each, event=None, level=0)
+        for each in course.chart_sessions(for_therapist=False)
+    ]
+
+
+def _queued(episode: RuptureEpisode, course: Course, *, floor: int, today: date) -> QueuedEpisode:
+    return QueuedEpisode(
+        url=reverse("supervised_episode", args=[episode.id]),
+        code=episode.treatment.client.code,
+        status=episode_status(episode),
+        sparkline=labelled_sparkline(
+            _sessions_around(course, episode),
+            course.chart_episodes(today, only=episode),
+            floor=floor,
+        ),
+        reason=_heading(episode, course, today),
+        waiting=words.waiting(_waiting_since(episode), today),
+        therapist=episode.treatment.therapist.name,
+        via=_via(episode, today),
+    )
+
+
+def _heading(episode: RuptureEpisode, course: Course, today: date) -> str:
+    name = episode.treatment.therapist.name
+    return heading(episode, course.reasons_of(episode, therapist_name=name), today)
+
+
+def _why(episode: RuptureEpisode) -> str:
+    if episode.shared_at:
+        return SHARED
+    return MARKED if episode.marked_at else WAITED
+
+
+def _waiting_since(episode: RuptureEpisode) -> datetime:
+    """When it asked for a conversation: shared or marked, else opened."""
+    return episode.shared_at or episode.marked_at or episode.opened_at
+
+
+def _via(episode: RuptureEpisode, today: date) -> str:
+    why = _why(episode)
+    if why == WAITED:
+        return _("Waited %(hours)d hours") % {"hours": episode.practice.supervisor_wait_hours}
+    said = {
+        "name": episode.treatment.therapist.name.split()[0],
+        "day": words.short_day(words.local(_waiting_since(episode)).date(), today),
+    }
+    if why == SHARED:
+        return _("Shared by %(name)s on %(day)s") % said
+    return _("Marked on %(day)s") % said
+
+
+def _is_chosen(episode: RuptureEpisode, chosen: SupervisionFilter) -> bool:
+    of_them = chosen.supervisee in ("", str(episode.treatment.therapist_id))
+    return of_them and chosen.why in ("", _why(episode))
+
+
+def _why_choices(membership: Membership) -> dict[str, str]:
+    hours = {"hours": membership.practice.supervisor_wait_hours}
+    return {
+        "": _("Shared, marked or waited %(hours)d h") % hours,
+        SHARED: _("Shared with you"),
+        MARKED: _("Marked"),
+        WAITED: _("Waited %(hours)d hours") % hours,
+    }
+
+
+def _by_id(names: dict[UUID, str]) -> dict[str, str]:
+    return {str(id_): name for id_, name in names.items()}
+
+
+def _options(choices: dict[str, str], chosen: str) -> tuple[Option, ...]:
+    return tuple(Option(value, label, value == chosen) for value, label in choices.items())
+
+
+def _since(supervisions: Sequence[Supervision], today: date) -> str:
+    first, last = supervisions[0], supervisions[-1]
+    said = {"since": words.short_day(first.starts_on, today)}
+    if last.ends_on is None:
+        return _("Supervised by you since %(since)s") % said
+    said["until"] = words.short_day(last.ends_on, today)
+    return _("Supervised by you since %(since)s, until %(until)s") % said

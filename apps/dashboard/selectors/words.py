@@ -1,0 +1,81 @@
+"""Days and moments as people say them, by the practice's clock."""
+
+from datetime import date, datetime, timedelta
+
+from django.utils import timezone
+from django.utils.formats import date_format, time_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+RECENT_DAYS = 13
+
+
+def local(moment: datetime) -> datetime:
+    return timezone.localtime(moment)
+
+
+def clock(moment: datetime) -> str:
+    """'10:58'."""
+    return time_format(local(moment).time(), "H:i")
+
+
+def short_day(when: date, today: date) -> str:
+    """'8 Oct', with the year where it is another one."""
+    return date_format(when, "j M" if when.year == today.year else "j M Y")
+
+
+def day(when: date, today: date) -> str:
+    """'Today', 'Tomorrow', 'Yesterday' or 'Thu 26 Nov', with the year where it is another one."""
+    near = {
+        today: _("Today"),
+        today + timedelta(days=1): _("Tomorrow"),
+        today - timedelta(days=1): _("Yesterday"),
+    }
+    return near.get(when) or date_format(when, "D j M" if when.year == today.year else "D j M Y")
+
+
+def moment(when: datetime, today: date) -> str:
+    """'Today, 10:58' or 'Thu 26 Nov, 10:00'."""
+    return _("%(day)s, %(time)s") % {"day": day(local(when).date(), today), "time": clock(when)}
+
+
+def clock_or_moment(when: datetime, today: date) -> str:
+    """'10:58' today, 'Thu 26 Nov, 10:00' on another day."""
+    return clock(when) if local(when).date() == today else moment(when, today)
+
+
+def as_of(today: date, screened_at: datetime | None) -> str:
+    """'Thursday 19 November 2026 · flags as of 12:24'; `screened_at`: the newest screening."""
+    said = date_format(today, "l j F Y")
+    if screened_at is None:
+        return said
+    return _("%(day)s · flags as of %(moment)s") % {
+        "day": said,
+        "moment": clock_or_moment(screened_at, today),
+    }
+
+
+def opened(when: datetime, today: date) -> str:
+    """'Opened today', 'Opened 2 days ago' or 'Opened 8 Oct'."""
+    opened_on = local(when).date()
+    days = (today - opened_on).days
+    if days <= 0:
+        return _("Opened today")
+    if days > RECENT_DAYS:
+        return _("Opened %(day)s") % {"day": short_day(opened_on, today)}
+    return ngettext("Opened yesterday", "Opened %(days)d days ago", days) % {"days": days}
+
+
+def opened_with_time(when: datetime, today: date) -> str:
+    """'Opened today, 10:58'; the hour matters on the first day only."""
+    if local(when).date() < today:
+        return opened(when, today)
+    return _("%(opened)s, %(time)s") % {"opened": opened(when, today), "time": clock(when)}
+
+
+def waiting(since: datetime, today: date) -> str:
+    """'Today', '1 day' or '12 days'."""
+    days = (today - local(since).date()).days
+    if days <= 0:
+        return _("Today")
+    return ngettext("%(days)d day", "%(days)d days", days) % {"days": days}

@@ -1,0 +1,155 @@
+"""The pages that look: caseload, client, supervision, practice."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from apps.accounts.forms import IndependentContactForm
+from apps.accounts.permissions import MemberRequest, Permission, permissions_of, require
+from apps.accounts.services import record_independent_contact
+from apps.clients.models import Client, Treatment
+from apps.core import audit
+from apps.dashboard.selectors.caseload import FEEDBACK, FILTERS, CaseloadFilter, caseload_page
+from apps.dashboard.selectors.client import TimelineFilter, client_page
+from apps.dashboard.selectors.practice import practice_page
+from apps.dashboard.selectors.supervision import (
+    SupervisionFilter,
+    supervised_episode_page,
+    supervision_page,
+)
+from apps.ruptures import services
+from apps.ruptures.forms import CausesForm, OutcomeForm
+from apps.ruptures.models import RuptureEpisode
+
+START_PAGES = {
+    Permission.VIEW_CASELOAD: "caseload",
+    Permission.SUPERVISE: "supervision",
+    Permission.MANAGE_PRACTICE: "practice",
+}
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """Lead each person to the first page that is theirs."""
+    allowed = permissions_of(getattr(request, "membership", None))
+    for permission, name in START_PAGES.items():
+        if permission in allowed:
+            return redirect(name)
+    raise PermissionDenied
+
+
+@require(Permission.VIEW_CASELOAD)
+@require_safe
+def caseload(request: MemberRequest) -> HttpResponse:
+    """Needs your attention, today, all clients."""
+    asked = request.GET
+    chosen = CaseloadFilter(
+        query=asked.get("q", "").strip(),
+        status=asked.get("status", "") if asked.get("status", "") in FILTERS else "",
+        feedback=asked.get("feedback", "") if asked.get("feedback", "") in FEEDBACK else "",
+        page=asked.get("page", "1"),
+    )
+    page = caseload_page(request.membership, today=request.today, chosen=chosen)
+    template = "dashboard/caseload.html" if page.clients else "dashboard/caseload_empty.html"
+    return render(request, template, {"caseload": page})
+
+
+@require(Permission.VIEW_CASELOAD)
+@require_safe
+def client(request: MemberRequest, client_id: UUID) -> HttpResponse:
+    """One client of one's own."""
+    seen = get_object_or_404(Client.objects.visible_to(request.membership), id=client_id)
+    treatment = Treatment.objects.conducted_by(request.membership).filter(client=seen).first()
+    if treatment is None:
+        raise PermissionDenied
+    return _client_page(request, treatment, OutcomeForm())
+
+
+@require(Permission.REVIEW_EPISODE)
+@require_POST
+def record_outcome(request: MemberRequest, episode_id: UUID) -> HttpResponse:
+    """End an episode; a form with errors comes back on the client's page as it was typed."""
+    episodes = RuptureEpisode.objects.conducted_by(request.membership)
+    episode = get_object_or_404(episodes.select_for_update(), id=episode_id)
+    form = OutcomeForm(request.POST)
+    if not episode.outcome and not form.is_valid():
+        return _client_page(request, episode.treatment, form)
+    if episode.outcome:
+        messages.info(request, _("An outcome is recorded already; nothing was changed."))
+    else:
+        services.record_outcome(episode=episode, by=request.membership, **form.cleaned_data)
+        messages.success(request, _("Outcome recorded."))
+    return redirect("client", episode.treatment.client_id)
+
+
+def _client_page(
+    request: MemberRequest, treatment: Treatment, outcome_form: OutcomeForm
+) -> HttpResponse:
+    chosen = TimelineFilter(
+        show=request.GET.get("show", ""), earlier=bool(request.GET.get("earlier"))
+    )
+    page = client_page(treatment, chosen=chosen, today=request.today, at=timezone.now())
+    causes_form = CausesForm(initial={"causes": page.episode.causes} if page.episode else None)
+    audit.record("view client", treatment.client, client_id=page.client_id, by=request.membership)
+    return render(
+        request,
+        "dashboard/client.html",
+        {"page": page, "causes_form": causes_form, "outcome_form": outcome_form},
+    )
+
+
+@require(Permission.SUPERVISE)
+@require_safe
+def supervision(request: MemberRequest) -> HttpResponse:
+    """Episodes that wait for a conversation, and one panel per supervisee."""
+    chosen = SupervisionFilter(
+        supervisee=request.GET.get("supervisee", ""), why=request.GET.get("why", "")
+    )
+    page = supervision_page(
+        request.membership, today=request.today, at=timezone.now(), chosen=chosen
+    )
+    return render(request, "dashboard/supervision.html", {"page": page})
+
+
+@require(Permission.SUPERVISE)
+@require_safe
+def supervised_episode(request: MemberRequest, episode_id: UUID) -> HttpResponse:
+    """One episode of a supervisee, for reading only."""
+    episodes = RuptureEpisode.objects.for_supervisor(request.membership)
+    episode = get_object_or_404(
+        episodes.select_related("treatment__client", "treatment__therapist", "practice"),
+        id=episode_id,
+    )
+    page = supervised_episode_page(episode, today=request.today)
+    audit.record(
+        "view episode", episode, client_id=episode.treatment.client_id, by=request.membership
+    )
+    return render(request, "dashboard/supervised_episode.html", {"page": page})
+
+
+@require(Permission.MANAGE_PRACTICE)
+@require_http_methods(["GET", "HEAD", "POST"])
+def practice(request: MemberRequest) -> HttpResponse:
+    """People, links and delivery; a POST records the independent contact."""
+    ours = request.membership.practice
+    form = IndependentContactForm(
+        request.POST or None,
+        practice=ours,
+        initial={
+            "name": ours.contact_name,
+            "phone": ours.contact_phone,
+            "email": ours.contact_email,
+        },
+    )
+    if request.method == "POST" and form.is_valid():
+        record_independent_contact(practice=ours, by=request.membership, **form.cleaned_data)
+        messages.success(request, _("Independent contact recorded."))
+        return redirect("practice")
+    page = practice_page(ours, today=request.today, at=timezone.now())
+    return render(request, "dashboard/practice.html", {"page": page, "form": form})

@@ -1,0 +1,69 @@
+"""`manage.py add_member`: give a person a place in a practice."""
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+
+from apps.accounts.models import Membership, Role
+from apps.accounts.services import add_member, give_sign_in, start_supervision
+from apps.exchange.management.arguments import (
+    BAD_INPUT,
+    add_person_arguments,
+    find_member,
+    find_practice,
+    read_email,
+    read_name,
+    read_password,
+)
+
+
+class Command(BaseCommand):
+    help = (
+        "Add a member to a practice, and let a supervisor see their flags from today on. A "
+        "therapist of this name whom an import made gets the sign-in and keeps the clients. The "
+        "password is asked for twice, or read from standard input."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--practice", required=True, help="its name or id")
+        add_person_arguments(parser, prefix="", roles=[Role.THERAPIST])
+        parser.add_argument("--supervisor", default="", help="email address or name of a member")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        practice = find_practice(options["practice"])
+        supervisor = None
+        if options["supervisor"]:
+            supervisor = find_member(practice, options["supervisor"])
+            if not supervisor.has_role(Role.SUPERVISOR):
+                raise _bad(f"{supervisor} is no supervisor in {practice}.")
+        name = read_name(options["name"], option="--name")
+        email = read_email(options["email"])
+        if Membership.objects.filter(practice=practice, user__email=email).exists():
+            raise _bad(f"{email} is a member of {practice} already.")
+        password = read_password(email, from_stdin=options["password_stdin"])
+        roles = [Role(role) for role in options["role"] or [Role.THERAPIST]]
+        imported = Membership.objects.filter(practice=practice, user=None, name=name).first()
+        with transaction.atomic():
+            if imported:
+                give_sign_in(member=imported, email=email, password=password, by=None)
+            member = imported or add_member(
+                practice=practice, name=name, roles=roles, email=email, password=password, by=None
+            )
+            if supervisor:
+                today = datetime.now(ZoneInfo(practice.time_zone)).date()
+                start_supervision(
+                    supervisor=supervisor, supervisee=member, starts_on=today, by=None
+                )
+        if password is None:
+            self.stdout.write(f"{email} has an account already: its password stays as it is.")
+        if imported:
+            self.stdout.write(f"{member} was made by an import and can sign in now.")
+        supervised = f", supervised by {supervisor} from today on" if supervisor else ""
+        self.stdout.write(f"{member} is a member of {practice}{supervised}.")
+
+
+def _bad(problem: str) -> CommandError:
+    return CommandError(f"{problem} Nothing was stored.", returncode=BAD_INPUT)

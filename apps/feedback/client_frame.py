@@ -1,0 +1,69 @@
+"""What stands around every page a client sees: the sender, crisis lines, an independent contact."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from django.core import signing
+
+from apps.feedback.crisis import crisis_lines, telephone
+from apps.feedback.models import FeedbackRequest
+
+LEAVE_URL = "https://www.wikipedia.org/"
+SALT = "client-frame"
+
+
+@dataclass(frozen=True)
+class ClientFrame:
+    """The frame of one request's pages; an empty one is what an unknown link gets.
+
+    A form carries its frame signed, so that even the page that is shown while the database is
+    away names the right lines and the right person.
+    """
+
+    sender_name: str = ""
+    client_country: str = ""
+    practice_country: str = ""
+    contact_name: str = ""
+    contact_phone: str = ""
+    contact_email: str = ""
+
+    @classmethod
+    def of(cls, request: FeedbackRequest) -> Self:
+        practice = request.practice
+        return cls(
+            sender_name=practice.sender_name,
+            client_country=request.therapy_session.treatment.client.country,
+            practice_country=practice.country,
+            contact_name=practice.contact_name,
+            contact_phone=practice.contact_phone,
+            contact_email=practice.contact_email,
+        )
+
+    @classmethod
+    def from_signed(cls, signed: str) -> Self:
+        """The frame that `signed` made; an empty one for anything else."""
+        try:
+            return cls(**signing.loads(signed, salt=SALT))
+        except (signing.BadSignature, TypeError):
+            return cls()
+
+    def signed(self) -> str:
+        return signing.dumps(asdict(self), salt=SALT, compress=True)
+
+    def context(self) -> dict[str, Any]:
+        """What `layouts/client.html` asks for."""
+        return {
+            "sender_name": self.sender_name,
+            "leave_url": LEAVE_URL,
+            "crisis_lines": crisis_lines(self.client_country, self.practice_country),
+            "contact": self.contact if self.contact_name else None,
+        }
+
+    @property
+    def contact(self) -> dict[str, str]:
+        return {
+            "name": self.contact_name,
+            "phone": self.contact_phone,
+            "phone_href": telephone(self.contact_phone),
+            "email": self.contact_email,
+        }

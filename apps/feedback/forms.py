@@ -1,0 +1,129 @@
+"""What a client answers about one session."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from django import forms
+from django.core.validators import MaxLengthValidator
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.alliance.models import CAUSE_IN_PLAIN_WORDS, Cause, Questionnaire
+from apps.core.widgets import DetailedCheckboxSelectMultiple, OptionDetail
+from apps.therapy_sessions.models import Resolved, Tension
+
+COMMENT_LIMIT = 5000
+NOT_A_CHOICE = gettext_lazy("This answer did not arrive as one of the choices. Choose it again.")
+
+
+class PlainTextField(forms.CharField):
+    """Text as typed: line ends as one character, and without NUL, which nobody types."""
+
+    def to_python(self, value: object) -> str:
+        text = super().to_python(value) or ""
+        return re.sub(r"\r\n?", "\n", text).replace("\0", "").strip()
+
+
+def choice_of(choices: Any, *, label: Any, help_text: Any = "") -> forms.TypedChoiceField:
+    """Radios for a whole number; untouched is None, and nothing is preselected."""
+    return forms.TypedChoiceField(
+        label=label,
+        help_text=help_text,
+        choices=choices,
+        coerce=int,
+        empty_value=None,
+        required=False,
+        widget=forms.RadioSelect,
+        error_messages={"invalid_choice": NOT_A_CHOICE},
+    )
+
+
+class FeedbackForm(forms.Form):
+    """Ratings of one questionnaire, tension, causes in plain words and a comment; all optional."""
+
+    tension = choice_of(
+        Tension.choices,
+        label=gettext_lazy(
+            "Was there any tension, misunderstanding or disagreement between you and your"
+            " therapist?"
+        ),
+    )
+    tension_resolved = choice_of(
+        Resolved.choices, label=gettext_lazy("How far was it sorted out by the end?")
+    )
+    causes = forms.MultipleChoiceField(
+        label=gettext_lazy("Did any of these play a part?"),
+        choices=[(cause.value, words) for cause, words in CAUSE_IN_PLAIN_WORDS.items()],
+        required=False,
+        widget=DetailedCheckboxSelectMultiple,
+        error_messages={"invalid_choice": NOT_A_CHOICE},
+    )
+    comment = PlainTextField(
+        label=gettext_lazy("Anything you want to add?"),
+        help_text=gettext_lazy("Only your therapist reads this."),
+        required=False,
+        # No maxlength in the page: browsers cut a longer text off without a word.
+        validators=[
+            MaxLengthValidator(
+                COMMENT_LIMIT,
+                gettext_lazy(
+                    "Your text has %(show_value)d characters; %(limit_value)d fit. All of it is"
+                    " still here: shorten it, then send your answers again."
+                ),
+            )
+        ],
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+
+    def __init__(
+        self, *args: Any, questionnaire: Questionnaire, contact: dict[str, str], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.item_fields = {f"item_{item['id']}": item for item in questionnaire.items}
+        points = [(n, str(n)) for n in range(questionnaire.minimum, questionnaire.maximum + 1)]
+        for name, item in self.item_fields.items():
+            self.fields[name] = choice_of(points, label=item["text"])
+        self.fields["causes"].widget.details = {Cause.BOUNDARY: OptionDetail(help=_tell(contact))}
+
+    @property
+    def items(self) -> Iterator[forms.BoundField]:
+        return (self[name] for name in self.item_fields)
+
+    def clean(self) -> dict[str, Any]:
+        answered = self.cleaned_data
+        if not answered.get("tension"):
+            answered["tension_resolved"] = None
+        ticked = answered.get("causes", [])
+        answered["causes"] = [cause for cause in Cause.values if cause in ticked]
+        if not self.errors and all(value in (None, "", []) for value in answered.values()):
+            raise forms.ValidationError(
+                _(
+                    "Nothing is answered yet. Answer whatever you like, even one question or a few"
+                    " words, and send it again."
+                )
+            )
+        return answered
+
+    def submission(self) -> dict[str, Any]:
+        """The arguments of `submit_response`, apart from the request."""
+        answers = {
+            item["id"]: self.cleaned_data[name]
+            for name, item in self.item_fields.items()
+            if self.cleaned_data[name] is not None
+        }
+        also = ("tension", "tension_resolved", "causes", "comment")
+        return {"answers": answers} | {name: self.cleaned_data[name] for name in also}
+
+
+def _tell(contact: dict[str, str]) -> SafeString:
+    """Whom to tell about a crossed line, beside that choice."""
+    if contact["phone"]:
+        way = format_html('<a href="{}">{}</a>', contact["phone_href"], contact["phone"])
+    else:
+        way = format_html('<a href="mailto:{0}">{0}</a>', contact["email"])
+    return format_html(
+        _("Your therapist will see this. To tell someone else: {}, {}."), contact["name"], way
+    )

@@ -1,0 +1,254 @@
+"""Reads for the client's pages (by link) and for the page that logs a session (by caseload)."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Q
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from apps.accounts.models import Membership
+from apps.alliance.models import AllianceRating
+from apps.clients.models import Client, Treatment
+from apps.feedback import timing
+from apps.feedback.models import FeedbackRequest
+from apps.feedback.services import why_not_ask
+from apps.feedback.tokens import is_genuine, read_request_id
+from apps.ruptures.models import RuptureEpisode, Screening
+from apps.ruptures.reasons import RATINGS_BEFORE_RANGE
+from apps.ruptures.selectors import status
+from apps.therapy_sessions.models import TherapySession
+
+CONSENT_HOLDS = timedelta(days=180)
+# A session is mostly logged on its day; the one before a weekend or an illness is offered too.
+OFFERED_FOR = timedelta(days=14)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Whom the page is about, and the planned session it is filled in from, where there is one."""
+
+    treatment: Treatment | None = None
+    session: TherapySession | None = None
+    # Asked for by its id, not guessed from the clock.
+    by_id: bool = False
+
+
+@dataclass(frozen=True)
+class ClientCard:
+    """What the therapist may want to know of a client while logging a session."""
+
+    client: Client
+    status: str
+    facts: tuple[tuple[str, str], ...]
+    arranged: tuple[str, ...]
+    missing: tuple[str, ...]
+    ask_again: str
+
+
+def find_request(token: str) -> FeedbackRequest | None:
+    """The request that a genuine link is for, with all that its pages need; else None."""
+    request_id = read_request_id(token)
+    if request_id is None:
+        return None
+    requests = FeedbackRequest.objects.select_related(
+        "practice", "questionnaire", "therapy_session__treatment__client"
+    )
+    asked = requests.filter(id=request_id).first()
+    return asked if asked and is_genuine(token, generation=asked.generation) else None
+
+
+def choose_session(
+    member: Membership, *, session_id: str = "", client_id: str = "", at: datetime
+) -> Chosen:
+    """The session that the page starts with.
+
+    Args:
+        session_id: a session of the member's own caseload.
+        client_id: a client of theirs; the planned session nearest to `at` is offered, up to the
+            end of the day. With neither, the nearest one planned for today of all their clients.
+
+    Raises:
+        Http404: the member may not know of it, or it does not exist.
+        PermissionDenied: they may know of the client, but do not treat them.
+    """
+    treatments = Treatment.objects.conducted_by(member).select_related("client__practice")
+    if session_id:
+        sessions = TherapySession.objects.conducted_by(member)
+        asked_for = get_object_or_404(sessions, id=_uuid(session_id))
+        return Chosen(treatments.get(id=asked_for.treatment_id), asked_for, by_id=True)
+    treatment = None
+    if client_id:
+        client = get_object_or_404(Client.objects.visible_to(member), id=_uuid(client_id))
+        treatment = treatments.filter(client=client).order_by("-starts_on").first()
+        if treatment is None:
+            raise PermissionDenied
+    session = _nearest_planned(member, treatment, at=at)
+    if session:
+        treatment = treatments.get(id=session.treatment_id)
+    return Chosen(treatment, session)
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise Http404 from error
+
+
+def _nearest_planned(
+    member: Membership, treatment: Treatment | None, *, at: datetime
+) -> TherapySession | None:
+    today = timezone.localtime(at).replace(hour=0, minute=0, second=0, microsecond=0)
+    planned = TherapySession.objects.planned().filter(starts_at__lt=today + timedelta(days=1))
+    if treatment:
+        planned = planned.filter(treatment=treatment, starts_at__gte=today - OFFERED_FOR)
+    else:
+        planned = planned.conducted_by(member).filter(starts_at__gte=today)
+    # One that has begun comes before one that has not: sessions are logged afterwards.
+    return min(
+        planned,
+        key=lambda session: (session.starts_at > at, abs(session.starts_at - at)),
+        default=None,
+    )
+
+
+def client_card(treatment: Treatment, *, starts_at: datetime, at: datetime) -> ClientCard:
+    """Facts of one client at `at`, for a session that starts at `starts_at`; nine queries."""
+    client = treatment.client
+    sessions = TherapySession.objects.filter(treatment=treatment)
+    counts = sessions.aggregate(
+        number=Count("id", filter=Q(attendance="attended", starts_at__lt=starts_at)),
+        asked=Count("id", filter=Q(attendance="attended", asked=True)),
+    )
+    answered = AllianceRating.objects.used().filter(therapy_session__treatment=treatment).count()
+    screenings = Screening.objects.current().filter(treatment=treatment)
+    newest = screenings.order_by("-therapy_session__starts_at").first()
+    episodes = RuptureEpisode.objects.filter(treatment=treatment)
+    following = sessions.planned().filter(starts_at__gt=max(starts_at, at)).order_by("starts_at")
+    next_session = following.first()
+    facts = (
+        (_("This session"), _("number %(number)s") % {"number": counts["number"] + 1}),
+        (_("Latest rating"), _latest_rating(treatment)),
+        (
+            _("Forms answered"),
+            _("%(answered)s of %(asked)s asked")
+            % {"answered": answered, "asked": max(answered, counts["asked"])},
+        ),
+        (
+            _("Next session"),
+            date_format(timezone.localtime(next_session.starts_at), "D j M, H:i")
+            if next_session
+            else _("none planned"),
+        ),
+    )
+    return ClientCard(
+        client=client,
+        status=status(
+            episode=episodes.open().first(),
+            newest=newest,
+            last_closed=episodes.exclude(outcome="").order_by("-outcome_at").first(),
+            was_asked=bool(answered or counts["asked"]),
+            at=at,
+        ),
+        facts=facts,
+        arranged=_arranged(client),
+        missing=tuple(why_not_ask(client)),
+        ask_again=_ask_again(client, timezone.localdate(at)),
+    )
+
+
+def _latest_rating(treatment: Treatment) -> str:
+    rated = (
+        Screening.objects.current()
+        .filter(treatment=treatment, pomp__isnull=False)
+        .order_by("-therapy_session__starts_at")
+        .first()
+    )
+    if rated is None or rated.pomp is None:
+        return _("none yet")
+    if rated.ratings_before < RATINGS_BEFORE_RANGE:
+        return str(round(rated.pomp))
+    return _("%(rating)s, usually %(low)s–%(high)s") % {
+        "rating": round(rated.pomp),
+        "low": max(0, round(rated.low)),
+        "high": min(100, round(rated.high)),
+    }
+
+
+def _arranged(client: Client) -> tuple[str, ...]:
+    arranged = []
+    if client.discussed_on and client.consent == Client.Consent.AGREED:
+        day = date_format(client.discussed_on, "j M Y")
+        arranged.append(_("Discussed with the client on %(day)s, consent recorded") % {"day": day})
+    if client.channels.filter(kind="email", safe_to_contact=True).exists():
+        arranged.append(_("Safe to contact: email"))
+    return tuple(arranged)
+
+
+def _ask_again(client: Client, today: date) -> str:
+    if not client.discussed_on or client.consent != Client.Consent.AGREED:
+        return ""
+    by = client.discussed_on + CONSENT_HOLDS
+    words = (
+        _("Ask about consent again by %(day)s")
+        if by >= today
+        else _("Consent was to be asked about again by %(day)s")
+    )
+    return words % {"day": date_format(by, "j M Y")}
+
+
+def when_sent(client: Client, *, ends_at: datetime | None, at: datetime) -> str:
+    """When a message about a session that ends at `ends_at` would go out, as a sentence.
+
+    `ends_at` is None while the start is not known.
+    """
+    delay = _delay_in_words(settings.FEEDBACK_DELAY)
+    if ends_at is None:
+        return _("Sent %(delay)s after the end.") % {"delay": delay}
+    due = timing.due_at(
+        max(ends_at, at - settings.FEEDBACK_DELAY),
+        time_zone=client.time_zone,
+        delay=settings.FEEDBACK_DELAY,
+        quiet_hours=settings.FEEDBACK_QUIET_HOURS,
+    )
+    if due <= at:
+        return _("Sent as soon as you save.")
+    local = timezone.localtime(due)
+    if due > ends_at + settings.FEEDBACK_DELAY:
+        return _("Sent on %(day)s at %(time)s, after the client’s quiet hours.") % {
+            "day": date_format(local, "D j M"),
+            "time": date_format(local, "H:i"),
+        }
+    return _("Sent %(delay)s after the end, at %(time)s.") % {
+        "delay": delay,
+        "time": date_format(local, "H:i"),
+    }
+
+
+def _delay_in_words(delay: timedelta) -> str:
+    hours, rest = divmod(int(delay.total_seconds()), 3600)
+    if not rest:
+        return _("%(hours)s h") % {"hours": hours}
+    minutes = int(delay.total_seconds()) // 60
+    return ngettext("%(minutes)s minute", "%(minutes)s minutes", minutes) % {"minutes": minutes}
+
+
+def next_today(member: Membership, *, after: datetime) -> TherapySession | None:
+    """The member's next planned session of the same day."""
+    midnight = timezone.localtime(after).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (
+        TherapySession.objects.conducted_by(member)
+        .planned()
+        .filter(starts_at__gt=after, starts_at__lt=midnight + timedelta(days=1))
+        .select_related("treatment__client")
+        .order_by("starts_at")
+        .first()
+    )

@@ -1,0 +1,63 @@
+"""What a therapist does with an open episode: each a POST that leads back to the client."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from apps.accounts.permissions import MemberRequest, Permission, require
+from apps.ruptures import services
+from apps.ruptures.forms import CausesForm
+from apps.ruptures.models import RuptureEpisode
+
+
+@require(Permission.REVIEW_EPISODE)
+@require_POST
+def acknowledge(request: MemberRequest, episode_id: UUID) -> HttpResponse:
+    """Note that the therapist has seen it."""
+    episode = _own_episode(request, episode_id)
+    services.acknowledge_episode(episode=episode, by=request.membership)
+    messages.success(request, _("Acknowledged. It stays on your list until you record an outcome."))
+    return _back(request, episode)
+
+
+@require(Permission.REVIEW_EPISODE)
+@require_POST
+def share(request: MemberRequest, episode_id: UUID) -> HttpResponse:
+    """Show it to the therapist's current supervisors."""
+    episode = _own_episode(request, episode_id)
+    services.share_episode(episode=episode, by=request.membership)
+    messages.success(request, _("Shared: your supervisor sees this episode by client code."))
+    return _back(request, episode)
+
+
+@require(Permission.REVIEW_EPISODE)
+@require_POST
+def set_causes(request: MemberRequest, episode_id: UUID) -> HttpResponse:
+    """Note what may be behind it."""
+    episode = _own_episode(request, episode_id)
+    form = CausesForm(request.POST)
+    if form.is_valid():
+        services.set_causes(episode=episode, by=request.membership, **form.cleaned_data)
+        messages.success(request, _("Saved what may be behind it."))
+    else:
+        messages.error(request, _("Not saved: tick causes from the list only."))
+    return _back(request, episode)
+
+
+def _own_episode(request: MemberRequest, episode_id: UUID) -> RuptureEpisode:
+    """The episode of the member's own caseload, locked: twice at once equals once."""
+    episodes = RuptureEpisode.objects.conducted_by(request.membership)
+    return get_object_or_404(episodes.select_for_update(), id=episode_id)
+
+
+def _back(request: HttpRequest, episode: RuptureEpisode) -> HttpResponse:
+    """To the page of this house the form was on, else to the client."""
+    url = request.POST.get("next", "")
+    if url_has_allowed_host_and_scheme(url, allowed_hosts={request.get_host()}):
+        return redirect(url)
+    return redirect("client", episode.treatment.client_id)

@@ -1,0 +1,40 @@
+"""Codes of clients, and mailboxes of staff."""
+
+import pytest
+
+from apps.accounts.models import Practice
+from apps.clients.services import is_staff_address, next_code
+from tests.factories import ClientFactory, MembershipFactory
+
+
+def test_the_next_code_follows_the_highest_of_the_practice(practice: Practice) -> None:
+    assert next_code(practice) == "FE-0101"
+    for code in ("FE-0150", "FE-0009", "FE-X", "ZZ-9999", "P17"):
+        ClientFactory.create(practice=practice, code=code)
+    ClientFactory.create(code="FE-0900")
+    assert next_code(practice) == "FE-0151"
+
+
+@pytest.mark.parametrize(("sender", "code"), [("Ö1", "XX-0101"), ("q", "QX-0101")])
+def test_a_short_name_gives_a_code_as_well(practice: Practice, sender: str, code: str) -> None:
+    practice.sender_name = sender
+    assert next_code(practice) == code
+
+
+@pytest.mark.parametrize(
+    ("address", "is_staff"),
+    [
+        ("mo@fernbank.example", True),
+        (" MO@FERNBANK.EXAMPLE ", True),
+        ("mo+a+b@fernbank.example", True),
+        ("m.o@fernbank.example", False),
+        ("mo@other.example", False),
+    ],
+)
+def test_a_staff_mailbox_is_known_in_any_spelling(
+    practice: Practice, address: str, is_staff: bool
+) -> None:
+    member = MembershipFactory.create(practice=practice)
+    member.user.email = "mo@fernbank.example"  # type: ignore[union-attr]
+    member.user.save()  # type: ignore[union-attr]
+    assert is_staff_address(address, practice=practice) is is_staff

@@ -1,0 +1,219 @@
+"""The outbox: each message is sent once, a dead sender is replaced, and nothing waits for Redis."""
+
+import smtplib
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Event
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import time_machine
+from django.core import mail
+from django.db import connections, transaction
+from django.utils import timezone
+from pytest_django import Settings
+
+from apps.core import outbox, tasks
+from apps.core.models import OutboxMessage
+from apps.core.outbox import NothingToSend, RenderedMessage
+
+State = OutboxMessage.State
+
+
+def render(subject_id: UUID) -> RenderedMessage:
+    return RenderedMessage("k@mail.example", "Ready", "Hello", "Fernbank")
+
+
+def render_nothing(subject_id: UUID) -> RenderedMessage:
+    raise NothingToSend
+
+
+@pytest.fixture(autouse=True)
+def _renderers(settings: Settings) -> None:
+    settings.OUTBOX_RENDERERS = {
+        "note": f"{__name__}.render",
+        "stale": f"{__name__}.render_nothing",
+    }
+
+
+@pytest.fixture
+def rung(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """What the doorbell was rung for, in place of a broker."""
+    calls: list[tuple[str, ...]] = []
+    monkeypatch.setattr(
+        tasks.deliver_message, "apply_async", lambda args, retry: calls.append(args)
+    )
+    return calls
+
+
+def put(kind: str = "note", *, due_in: timedelta = timedelta(0), **also: Any) -> OutboxMessage:
+    return OutboxMessage.objects.create(
+        practice_id=uuid4(), kind=kind, subject_id=uuid4(),
+        not_before=timezone.now() + due_in, **also,
+    )  # fmt: skip
+
+
+def state(message: OutboxMessage) -> str:
+    message.refresh_from_db()
+    return message.state
+
+
+@pytest.mark.django_db
+def test_enqueuing_the_same_thing_again_keeps_one_row_and_rings_only_for_what_is_due(
+    rung: list[tuple[str, ...]], django_capture_on_commit_callbacks: Any
+) -> None:
+    now, about, practice = timezone.now(), uuid4(), uuid4()
+    with django_capture_on_commit_callbacks(execute=True):
+        first = outbox.enqueue(kind="note", subject_id=about, practice_id=practice, not_before=now)
+        again = outbox.enqueue(kind="note", subject_id=about, practice_id=practice, not_before=now)
+        outbox.enqueue(
+            kind="note", subject_id=uuid4(), practice_id=practice,
+            not_before=now + timedelta(hours=2),
+        )  # fmt: skip
+    assert first == again
+    assert OutboxMessage.objects.count() == 2
+    assert rung == [(str(first.id),)]
+
+
+@pytest.mark.django_db
+def test_a_broker_that_is_away_breaks_nothing_and_the_message_stays_due(
+    monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    def away(**_: object) -> None:
+        raise tasks.deliver_message.OperationalError
+
+    monkeypatch.setattr(tasks.deliver_message, "apply_async", away)
+    with django_capture_on_commit_callbacks(execute=True):
+        message = outbox.enqueue(
+            kind="note", subject_id=uuid4(), practice_id=uuid4(), not_before=timezone.now()
+        )
+    assert list(OutboxMessage.objects.due(at=timezone.now())) == [message]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_sweep_sends_what_is_due_once_and_leaves_what_is_not() -> None:
+    due, later = put(), put(due_in=timedelta(minutes=1))
+    tasks.deliver_due_messages()
+    tasks.deliver_due_messages()
+    assert (state(due), state(later)) == (State.SENT, State.PENDING)
+    assert due.sent_at is not None
+    assert len(mail.outbox) == 1
+    sent = mail.outbox[0]
+    assert (sent.to, sent.subject) == (["k@mail.example"], "Ready")
+    assert sent.extra_headers["Message-ID"].startswith(f"<{due.id}.0@")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_doorbell_sends_its_own_message_and_no_other() -> None:
+    mine, other = put(), put()
+    tasks.deliver_message(str(mine.id))
+    tasks.deliver_message(str(mine.id))
+    tasks.deliver_message(str(uuid4()))
+    assert (state(mine), state(other)) == (State.SENT, State.PENDING)
+    assert len(mail.outbox) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_senders_never_claim_the_same_message() -> None:
+    first, second = put(due_in=timedelta(seconds=-2)), put(due_in=timedelta(seconds=-1))
+    locked, done = Event(), Event()
+
+    def hold_the_first() -> None:
+        try:
+            with transaction.atomic():
+                OutboxMessage.objects.select_for_update().get(id=first.id)
+                locked.set()
+                assert done.wait(timeout=30)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as other_sender:
+        holding = other_sender.submit(hold_the_first)
+        assert locked.wait(timeout=30)
+        claimed = outbox.claim(limit=10)
+        done.set()
+        holding.result()
+    assert claimed == [second]
+    assert outbox.claim(limit=10) == [first]
+    assert outbox.claim(limit=10) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_message_of_a_sender_that_died_is_taken_over_when_its_lease_has_run_out() -> None:
+    with time_machine.travel("2026-11-19T12:00:00+00:00", tick=False) as clock:
+        message = put()
+        (taken,) = outbox.claim(limit=1)
+        clock.shift(59)
+        assert outbox.claim(limit=1) == []
+        clock.shift(1)
+        (taken_over,) = outbox.claim(limit=1)
+        assert taken_over.id == message.id
+        # The first sender was only slow: its late word changes nothing.
+        outbox.deliver(taken)
+        assert state(message) == State.CLAIMED
+        assert outbox.deliver(taken_over) is True
+        assert state(message) == State.SENT
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "error", [ConnectionResetError(), TimeoutError(), smtplib.SMTPServerDisconnected()]
+)
+def test_a_refused_message_is_put_off_longer_each_time_and_fails_visibly_in_the_end(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(message: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("django.core.mail.EmailMessage.send", refuse)
+    with time_machine.travel("2026-11-19T12:00:00+00:00", tick=False) as clock:
+        message = put()
+        waits = []
+        for attempt in range(1, OutboxMessage.MAX_ATTEMPTS + 1):
+            assert outbox.deliver_due() == 0
+            assert message.attempts < attempt
+            message.refresh_from_db()
+            assert (message.attempts, message.error) == (attempt, type(error).__name__)
+            waits.append((message.not_before - timezone.now()).total_seconds() / 60)
+            clock.shift(waits[-1] * 60 + 1)
+        for tries, wait in enumerate(waits):
+            assert 2**tries <= wait <= 1.5 * 2**tries
+        assert message.state == State.FAILED
+        assert outbox.claim(limit=1) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_message_that_is_refused_does_not_hold_up_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bad = put(due_in=timedelta(seconds=-9))
+    good = [put() for _ in range(5)]
+    deliver = mail.EmailMessage.send
+
+    def send(message: mail.EmailMessage) -> int:
+        if str(bad.id) in message.extra_headers["Message-ID"]:
+            raise smtplib.SMTPRecipientsRefused({})
+        return deliver(message)
+
+    monkeypatch.setattr("django.core.mail.EmailMessage.send", send)
+    assert outbox.deliver_due() == 5
+    assert {state(message) for message in good} == {State.SENT}
+    assert state(bad) == State.PENDING
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_message_without_a_purpose_is_cancelled() -> None:
+    message = put("stale")
+    assert outbox.deliver_due() == 0
+    assert state(message) == State.CANCELLED
+    assert mail.outbox == []
+
+
+@pytest.mark.django_db
+def test_only_what_is_not_out_yet_can_be_withdrawn() -> None:
+    waiting = put()
+    gone = put(state=State.SENT, sent_at=timezone.now())
+    assert outbox.cancel(kind="note", subject_id=waiting.subject_id) == 1
+    assert outbox.cancel(kind="note", subject_id=gone.subject_id) == 0
+    assert (state(waiting), state(gone)) == (State.CANCELLED, State.SENT)

@@ -1,0 +1,118 @@
+"""What a practice manager sees: people, links, the contact and counts."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client as Browser
+from django.utils import timezone
+
+from apps.accounts.models import Membership, Practice
+from apps.core.models import AuditEntry, OutboxMessage
+from tests.factories import PracticeFactory, TreatmentFactory
+
+pytestmark = pytest.mark.django_db
+URL = "/practice/"
+
+Words = Callable[[HttpResponse], str]
+
+
+def test_only_the_manager_may_look(as_alice: Browser, as_sam: Browser, as_mona: Browser) -> None:
+    assert as_alice.get(URL).status_code == 403
+    assert as_alice.post(URL, {"name": "X", "phone": "1"}).status_code == 403
+    assert as_sam.get(URL).status_code == 403
+    assert as_mona.get(URL).status_code == 200
+    assert as_mona.delete(URL).status_code == 405
+
+
+def test_people_and_links_of_the_own_practice_are_there(
+    alice: Membership, sam: Membership, dora: Membership, as_mona: Browser, words: Words
+) -> None:
+    page = words(as_mona.get(URL))
+    assert "Alice Moreau" in page
+    assert "Therapist" in page
+    assert "Alice Moreau Sam Okafor 21 Aug no end set" in page
+    assert "Dora Lind" not in page
+
+
+def test_no_clinical_data_is_there(
+    alice: Membership, sam: Membership, as_mona: Browser, words: Words
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, falling=True)
+    page = words(as_mona.get(URL))
+    assert treatment.client.code not in page
+    assert treatment.client.initials not in page
+    for word in ("rupture ·", "Rated", "Watch", "Recovering", "episode"):
+        assert word not in page
+
+
+def test_delivery_is_counted(practice: Practice, as_mona: Browser, words: Words) -> None:
+    now = timezone.now()
+    for owner, state, not_before in (
+        (practice, "pending", now - timedelta(minutes=3)),
+        (practice, "pending", now - timedelta(minutes=1)),
+        (practice, "pending", now + timedelta(hours=1)),
+        (practice, "sent", now - timedelta(days=2)),
+        (practice, "sent", now - timedelta(days=8)),
+        (practice, "failed", now - timedelta(days=1)),
+        (practice, "cancelled", now),
+        (PracticeFactory.create(), "pending", now - timedelta(days=3)),
+    ):
+        OutboxMessage.objects.create(
+            practice_id=owner.id,
+            kind="feedback_request",
+            subject_id=uuid4(),
+            state=state,
+            not_before=not_before,
+            sent_at=not_before if state == "sent" else None,
+        )
+    page = words(as_mona.get(URL))
+    assert "2 Due oldest since 12:21" in page
+    assert "1 Planned" in page
+    assert "1 Sent last 7 days" in page
+    assert "1 Undelivered" in page
+    assert "Messages are delayed since 12:21; nothing is lost." in page
+
+
+def test_the_contact_is_recorded_once_and_audited(
+    practice: Practice, mona: Membership, as_mona: Browser, words: Words
+) -> None:
+    Practice.objects.update(contact_name="", contact_phone="", contact_email="")
+    assert "no message goes out to any client" in words(as_mona.get(URL))
+    answer = as_mona.post(URL, {"name": " Ruth Adeyemi ", "phone": "", "email": "Ruth@x.example"})
+    assert answer.headers["Location"] == URL
+    practice.refresh_from_db()
+    assert practice.has_independent_contact
+    assert (practice.contact_name, practice.contact_email) == ("Ruth Adeyemi", "ruth@x.example")
+    entry = AuditEntry.objects.get(action="record independent contact")
+    assert entry.actor_id == mona.id
+    assert "no message goes out to any client" not in words(as_mona.get(URL))
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ({"name": "", "phone": "020 7946 0018"}, "Name the person clients can turn to."),
+        ({"name": "Ruth Adeyemi"}, "Give a phone number or an email address, or both."),
+        ({"name": "Ruth Adeyemi", "email": "ruth"}, "This is no email address"),
+    ],
+)
+def test_a_contact_that_cannot_be_reached_comes_back(
+    practice: Practice, as_mona: Browser, words: Words, typed: dict[str, str], said: str
+) -> None:
+    response = as_mona.post(URL, typed)
+    assert said in words(response)
+    for text in filter(None, typed.values()):
+        assert f'value="{text}"' in response.content.decode()
+    practice.refresh_from_db()
+    assert practice.contact_phone == "020 7946 0018"
+
+
+def test_a_therapist_is_no_independent_contact(
+    alice: Membership, as_mona: Browser, words: Words
+) -> None:
+    assert alice.user is not None
+    response = as_mona.post(URL, {"name": "Alice", "email": alice.user.email.upper()})
+    assert "This is a therapist’s address." in words(response)

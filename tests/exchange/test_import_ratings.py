@@ -1,0 +1,519 @@
+"""`manage.py import_ratings`: each rule, the errors, twice equals once, the figures of `screen`."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from apps.accounts.models import Membership, Practice, Role
+from apps.alliance.models import AllianceRating, Questionnaire
+from apps.clients.models import Client, Treatment
+from apps.core.models import AuditEntry, OutboxMessage
+from apps.exchange.models import ImportedSession
+from apps.feedback.services import practice_questionnaire, why_not_ask
+from apps.ruptures.models import RuptureEpisode, Screening
+from apps.therapy_sessions.models import TherapySession
+from tests.factories import ClientFactory
+
+pytestmark = pytest.mark.django_db
+
+STORED = (Client, Treatment, TherapySession, AllianceRating, Screening, ImportedSession)
+V_SHAPE = (75, 75, 80, 80, 55, 75, 80, 80)
+QUESTIONNAIRE = {
+    "key": "four-items",
+    "version": 1,
+    "title": "Four items",
+    "validated": False,
+    "licence": {"name": "not attested", "source": "", "attested_on": None},
+    "detection_form": "form5",
+    "scale": {"minimum": 1, "maximum": 5},
+    "items": [
+        {"id": "b1", "subscale": "bond", "text": ""},
+        {"id": "b2", "subscale": "bond", "text": ""},
+        {"id": "g1", "subscale": "goals", "text": ""},
+        {"id": "t1", "subscale": "tasks", "text": ""},
+    ],
+}
+RICH = """\
+client,therapist,session,b1,b2,g1,t1,attended,asked,tension,resolved,therapist_tension,\
+therapist_resolved,no_shows,gap_days
+A,T1,2,4,4,4,4,,,0,2,,,1,
+A,T1,3,4,4,4,5,,,,,0,,,
+A,T1,5,5,4,4,5,,,0,,,,,
+A,T1,6,,,,,0,,,,,,,
+A,T1,7,4,4,5,5,,,1,4,1,4,,
+A,T1,8,2,2,1,3,,,3,0,2,1,2,
+A,T1,9,,,,,,0,,,,,,
+A,T1,10,4,4,4,,,,0,,,,,50
+A,T2,11,3,3,3,3,,,,,,,1,
+A,T2,12,1,1,2,,,,4,,,,3,
+A,T2,13,,,,,,,2,,,,,
+B,T2,1,5,5,5,5,,,,,,,,
+B,,4,5,5,5,5,,,,,,,,42
+B,,5,1,1,1,1,0,,,,,,,
+C,,1,3,3.5,3,3,,,,,,,,
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "four.json").write_text(json.dumps(QUESTIONNAIRE), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def load(practice: Practice, folder: Path):
+    """Import a text into alice's practice; return what is printed."""
+
+    def run(text: str | bytes, **options: Any) -> str:
+        (folder / "ratings.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+        printed = StringIO()
+        arguments = {
+            "practice": practice.name,
+            "questionnaire": str(folder / "four.json"),
+            "therapist": "T0",
+            **options,
+        }
+        call_command(
+            "import_ratings",
+            str(folder / "ratings.csv"),
+            *(f"--{name.replace('_', '-')}={value}" for name, value in arguments.items()),
+            stdout=printed,
+            stderr=StringIO(),
+        )
+        return printed.getvalue()
+
+    return run
+
+
+@pytest.fixture
+def refusal(load):
+    """Import a text that is refused; return the message after the file name."""
+
+    def run(text: str | bytes, **options: Any) -> str:
+        before = stored_rows()
+        with pytest.raises(CommandError) as refused:
+            load(text, **options)
+        assert refused.value.returncode == 2
+        assert stored_rows() == before
+        assert str(refused.value).endswith("Nothing was stored.")
+        return str(refused.value).partition("ratings.csv, ")[2]
+
+    return run
+
+
+def csv(header: str, *rows: str) -> str:
+    return "\n".join([header, *rows, ""])
+
+
+def pomps(*values: float | None, client: str = "A") -> str:
+    rows = (f"{client},{n},{'' if v is None else v}" for n, v in enumerate(values, start=1))
+    return csv("client,session,pomp", *rows)
+
+
+def stored_rows() -> list[list[Any]]:
+    return [
+        *(sorted(map(str, model.objects.values_list())) for model in (*STORED, RuptureEpisode)),
+        sorted(map(str, Membership.objects.values_list("id", "name"))),
+        sorted(map(str, Questionnaire.objects.values_list("id", "key"))),
+        [AuditEntry.objects.count()],
+    ]
+
+
+def sessions_of(code: str) -> list[TherapySession]:
+    return list(TherapySession.objects.filter(treatment__client__code=code).order_by("starts_at"))
+
+
+def screenings() -> dict[tuple[str, str], dict[str, Any]]:
+    return {
+        (row.therapy_session.treatment.client.code, row.therapy_session.imported.place): row.outputs
+        for row in Screening.objects.current()
+        .select_related("therapy_session__treatment__client", "therapy_session__imported")
+        .order_by("therapy_session__starts_at")
+    }
+
+
+def screened(path: Path, form: str = "form5") -> dict[tuple[str, str], dict[str, Any]]:
+    """What `manage.py screen` prints about the same file."""
+    printed = StringIO()
+    call_command("screen", str(path), f"--form={form}", "--format=jsonl", stdout=printed)
+    steps = {}
+    for line in map(json.loads, printed.getvalue().splitlines()):
+        place = line.pop("session") if "session" in line else line.pop("held_at")
+        steps[line.pop("client"), str(place)] = line
+    return steps
+
+
+class TestFigures:
+    def test_every_step_has_the_figures_that_screen_prints(self, load, folder):
+        load(RICH)
+        expected = screened(folder / "ratings.csv")
+        assert len(expected) == 16
+        assert screenings() == expected
+
+    def test_the_columns_pages_read_are_the_same_figures(self, load):
+        load(pomps(*V_SHAPE))
+        rows = Screening.objects.order_by("therapy_session__starts_at")
+        assert [row.event for row in rows][4:7] == ["opened", "improving", "repaired"]
+        for row in rows:
+            assert (row.pomp, row.low, row.high) == tuple(
+                row.outputs[name] for name in ("pomp", "low", "high")
+            )
+        episode = RuptureEpisode.objects.get()
+        assert episode.recovering_since
+        assert not episode.outcome
+        assert episode.opened_at == sessions_of("A")[4].ends_at
+
+    @pytest.mark.parametrize("last", ["2026-03-01", "2026-04-15T10:00", "2026-04-16", "2026-05-30"])
+    def test_dates_tell_of_a_break_as_screen_reads_them_across_summer_time(
+        self, load, folder, last
+    ):
+        rows = ["A,2026-02-26T10:00,80", f"A,{last},60", "A,2026-06-04,80"]
+        if "T" not in last:
+            rows[0] = "A,2026-02-26,80"
+        load(csv("client,held_at,pomp", *rows))
+        expected = screened(folder / "ratings.csv")
+        assert list(screenings().values()) == list(expected.values())
+
+    def test_a_break_with_missing_numbers_inside_is_told_once(self, load, folder):
+        rows = ["A,1,2026-01-01,80", "A,4,2026-03-20,70", "A,5,2026-03-27,80"]
+        load(csv("client,session,held_at,pomp", *rows))
+        assert screenings() == screened(folder / "ratings.csv")
+
+    def test_many_sessions_not_attended_are_no_break(self, load, folder):
+        rows = [f"A,{n},{'' if 2 < n < 12 else 80},{int(not 2 < n < 12)}" for n in range(1, 14)]
+        load(csv("client,session,pomp,attended", *rows))
+        assert screenings() == screened(folder / "ratings.csv")
+
+    def test_gap_days_become_dates(self, load, folder):
+        load(csv("client,session,pomp,gap_days", "A,1,80,", "A,2,70,60", "A,3,80,3"))
+        first, second, third = sessions_of("A")
+        assert (second.starts_at - first.starts_at).days in (59, 60)
+        assert (third.starts_at - second.starts_at).days == 3
+        assert screenings() == screened(folder / "ratings.csv")
+
+
+class TestRows:
+    def test_sessions_missing_between_rows_are_attended_asked_and_unrated(self, load):
+        load(pomps(80).rstrip("\n") + "\nA,4,80\n")
+        sessions = sessions_of("A")
+        assert [session.attendance for session in sessions] == ["attended"] * 4
+        assert [session.asked for session in sessions] == [True] * 4
+        assert [session.ratings.count() for session in sessions] == [1, 0, 0, 1]
+
+    def test_answers_keep_their_items_subscales_and_tension(self, load):
+        load(RICH)
+        rating = AllianceRating.objects.get(
+            therapy_session__imported__place="8", therapy_session__treatment__client__code="A"
+        )
+        assert rating.answers == {"b1": 2, "b2": 2, "g1": 1, "t1": 3}
+        assert (rating.pomp, rating.bond, rating.goals, rating.tasks) == (25, 25, 0, 50)
+        assert (rating.tension, rating.tension_resolved) == (3, 0)
+        assert rating.mode == AllianceRating.Mode.IMPORTED
+        session = rating.therapy_session
+        assert (session.tension, session.tension_resolved) == (2, 1)
+        half = AllianceRating.objects.get(therapy_session__treatment__client__code="C")
+        assert half.answers == {"b1": 3, "b2": 3.5, "g1": 3, "t1": 3}
+
+    def test_no_shows_are_sessions_between_and_a_row_not_attended_counts_for_nothing(self, load):
+        load(RICH)
+        attendance = [session.attendance for session in sessions_of("A")]
+        assert attendance == [
+            "no_show",
+            *["attended"] * 4,
+            "therapist_cancelled",
+            "attended",
+            *["no_show"] * 2,
+            *["attended"] * 3,
+            "no_show",
+            "attended",
+            *["no_show"] * 3,
+            *["attended"] * 2,
+        ]
+
+    def test_a_score_is_stored_without_answers(self, load, practice):
+        load(pomps(72.5), questionnaire="rapport-alliance-form")
+        rating = AllianceRating.objects.get()
+        assert (rating.pomp, rating.answers, rating.bond) == (72.5, {}, None)
+        assert rating.questionnaire == practice_questionnaire(practice)
+
+    def test_a_new_therapist_ends_the_treatment_and_starts_another(self, load):
+        load(RICH)
+        first, second = Treatment.objects.filter(client__code="A").order_by("starts_on")
+        assert (first.therapist.name, second.therapist.name) == ("T1", "T2")
+        assert first.ends_on == first.therapy_sessions.latest("starts_at").starts_at.date()
+        assert first.starts_on < first.ends_on < second.starts_on
+        assert second.ends_on is None
+
+    def test_therapists_become_members_who_cannot_sign_in(self, load, practice):
+        printed = load(RICH)
+        members = Membership.objects.filter(practice=practice, user=None).order_by("name")
+        assert [(member.name, member.roles) for member in members] == [
+            (name, [Role.THERAPIST]) for name in ("T0", "T1", "T2")
+        ]
+        assert "New members without sign-in: T1, T2, T0." in printed
+
+    def test_a_member_of_this_name_gets_the_clients(self, load, alice):
+        load(csv("client,session,pomp,therapist", "A,1,80,Alice Moreau"))
+        assert Treatment.objects.get().therapist == alice
+        assert Client.objects.visible_to(alice).get().code == "A"
+
+    def test_nothing_is_ever_sent_to_the_clients(self, load, practice):
+        load(RICH)
+        for client in Client.objects.all():
+            assert (client.consent, client.discussed_on) == ("", None)
+            assert not client.channels.exists()
+            assert why_not_ask(client)
+        assert not OutboxMessage.objects.exists()
+        assert not Questionnaire.objects.get(key="four-items").may_be_sent
+        assert practice_questionnaire(practice).key == "rapport-alliance-form"
+
+    def test_each_client_is_in_the_audit_trail(self, load):
+        load(RICH)
+        entries = AuditEntry.objects.filter(action="import ratings")
+        assert {entry.client_id for entry in entries} == set(
+            Client.objects.values_list("id", flat=True)
+        )
+
+
+class TestDates:
+    @time_machine.travel(datetime(2026, 11, 18, 12, tzinfo=UTC), tick=False)
+    def test_the_longest_course_ended_last_week_and_others_began_with_it(self, load):
+        load(csv("client,session,pomp", *(f"A,{n},80" for n in range(1, 6)), "B,1,80", "B,2,80"))
+        weeks = [session.starts_at.date().isocalendar().week for session in sessions_of("A")]
+        assert weeks == [42, 43, 44, 45, 46]
+        assert [s.starts_at.date().isocalendar().week for s in sessions_of("B")] == [42, 43]
+
+    @time_machine.travel(datetime(2026, 11, 18, 12, tzinfo=UTC), tick=False)
+    def test_the_first_week_may_be_given(self, load):
+        load(pomps(80, 80), first_week="2026-03-05")
+        first, second = sessions_of("A")
+        assert date(2026, 3, 2) <= first.starts_at.date() <= date(2026, 3, 6)
+        assert second.starts_at == first.starts_at + timedelta(weeks=1)
+
+    def test_held_at_is_used_by_the_practices_clock(self, load):
+        rows = ["A,2026-06-01T10:00,80", "A,2026-06-08,80", "A,2026-06-15T10:00Z,80"]
+        with pytest.raises(CommandError, match="line 4, column held_at: expected a time zone"):
+            load(csv("client,held_at,pomp", *rows))
+        load(csv("client,held_at,pomp", *rows[:2]))
+        assert [f"{session.starts_at:%d %H:%M}" for session in sessions_of("A")] == [
+            "01 09:00",
+            "08 11:00",
+        ]
+
+    def test_sessions_to_come_are_refused(self, refusal):
+        later = (timezone.now() + timedelta(days=9)).date()
+        message = refusal(csv("client,held_at,pomp", f"A,{later},80"))
+        assert message.startswith("line 2, column held_at: expected a session held by now")
+        message = refusal(pomps(80, 80), first_week=str(later))
+        assert message.startswith("line 2, column session: expected a session held by now")
+
+    def test_a_row_without_a_date_among_dated_ones_is_refused(self, refusal):
+        text = csv("client,session,held_at,pomp", "A,1,2026-01-01,80", "A,2,,80")
+        assert refusal(text).startswith("line 3, column held_at: expected a date, as in other rows")
+
+
+class TestAgain:
+    def test_the_same_file_changes_nothing_on_a_later_day_either(self, load):
+        load(RICH)
+        before = stored_rows()
+        assert load(RICH) == "Nothing new: all 18 sessions were imported before.\n"
+        assert stored_rows() == before
+        with time_machine.travel(timezone.now() + timedelta(days=100)):
+            load(RICH)
+        assert stored_rows() == before
+
+    def test_a_longer_file_adds_and_ends_as_if_it_had_come_at_once(self, load, folder):
+        lines = RICH.splitlines(keepends=True)
+        for end in (5, 8, 13, len(lines)):
+            load("".join(lines[:end]), first_week="2025-11-03")
+        assert screenings() == screened(folder / "ratings.csv")
+
+    def test_a_longer_file_on_the_same_day_leads_to_no_day_to_come(self, load, folder):
+        for end in (2, 3, 5, 8):
+            load(pomps(*V_SHAPE[:end]))
+        assert screenings() == screened(folder / "ratings.csv")
+        assert sessions_of("A")[-1].starts_at < timezone.now()
+
+    def test_a_break_that_leads_past_today_is_refused(self, load, refusal):
+        header = "client,session,pomp,gap_days"
+        load(csv(header, "A,1,80,"))
+        message = refusal(csv(header, "A,1,80,", "A,2,80,", "A,3,80,50"))
+        assert "column session: expected a session held by now" in message
+
+    def test_a_shorter_file_takes_nothing_away(self, load):
+        load(pomps(*V_SHAPE))
+        before = stored_rows()
+        load(pomps(*V_SHAPE[:3]))
+        assert stored_rows() == before
+
+    def test_the_next_weeks_follow_the_dates_made_up_before(self, load):
+        load(pomps(80, 80))
+        last = sessions_of("A")[-1].starts_at
+        with time_machine.travel(timezone.now() + timedelta(weeks=10)):
+            load(pomps(80, 80, 80))
+        assert sessions_of("A")[-1].starts_at == last + timedelta(weeks=1)
+
+    @pytest.mark.parametrize(
+        ("place", "value", "message"),
+        [
+            (
+                "3:b2",
+                "3",
+                "line 3, column b2: expected b2 of 3 to be 4 as imported before, found '",
+            ),
+            ("3:b2", "", "line 3, column b2"),
+            ("2:therapist", "T9", "line 2, column therapist: expected therapist of 2 to be T1"),
+            ("4:asked", "0", "line 4, column asked"),
+            ("5:attended", "1", "line 5, column attended"),
+            ("6:attended", "0", "line 6, column attended"),
+            ("6:tension", "2", "line 6, column tension"),
+            ("6:resolved", "3", "line 6, column resolved"),
+            ("7:therapist_tension", "", "line 7, column therapist_tension"),
+            ("7:therapist_resolved", "4", "line 7, column therapist_resolved"),
+            ("7:no_shows", "1", "line 7, column no_shows"),
+            ("9:gap_days", "", "line 9, column gap_days: expected days that agree with the dates"),
+        ],
+    )
+    def test_a_row_that_contradicts_what_is_stored_is_refused(
+        self, load, refusal, place, value, message
+    ):
+        load(RICH)
+        rows = [line.split(",") for line in RICH.splitlines()]
+        line, _, column = place.partition(":")
+        rows[int(line) - 1][rows[0].index(column)] = value
+        if column == "therapist":  # the others named T1 would be a change of therapist
+            rows[2:9] = [[*row[:1], value, *row[2:]] for row in rows[2:9]]
+        assert refusal("\n".join(map(",".join, rows)) + "\n").startswith(message)
+
+    def test_a_row_that_went_missing_is_refused_where_it_should_be(self, load, refusal):
+        load(pomps(80, 70, 80))
+        message = refusal("client,session,pomp\nA,1,80\nA,3,80\n")
+        expected = "line 3, column session: expected pomp of 2 to be 70.0 as imported before"
+        assert message.startswith(expected)
+
+    @pytest.mark.parametrize("rows", [["A,4,80", "A,5,80"], ["A,1,80", "A,2,80"]])
+    def test_new_rows_follow_the_ones_imported_before(self, load, refusal, rows):
+        load(csv("client,session,pomp", "A,2,80", "A,3,80"))
+        assert refusal(csv("client,session,pomp", *rows)).startswith("line 2, column session")
+
+    def test_another_questionnaire_is_refused(self, load, refusal):
+        load(pomps(80))
+        message = refusal(pomps(80), questionnaire="rapport-alliance-form")
+        assert message.startswith("line 2, column client: expected ratings by four-items version 1")
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("text", "place"),
+        [
+            (csv("client,session,pomp", "A,1,80", "A,2,NA"), "line 3, column pomp"),
+            (csv("client,session,pomp", "A,1,80", "A,1,80"), "line 3, column session"),
+            (csv("client,session,b1,b2,g1,t1", "A,1,1,1,1,6"), "line 2, column t1"),
+            (csv("client,session,b1,b2,g1,x1", "A,1,1,1,1,1"), "line 1, column x1"),
+            (csv("client,session,b1,b2,g1", "A,1,1,1,1"), "line 1, column t1: expected this item"),
+            (b"client,session,pomp\n\xe4,1,80\n", "line 2, column byte 1: expected UTF-8"),
+            (csv("client,session,pomp", "A" * 21 + ",1,80"), "line 2, column client: expected a c"),
+            (
+                csv("client,session,pomp,therapist", f"A,1,80,{'T' * 121}"),
+                "line 2, column therapist",
+            ),
+            (csv("client,session,pomp,no_shows", "A,1,80,31"), "line 2, column no_shows"),
+            (csv("client,session,pomp,gap_days", "A,1,80,", "A,2,8,4e9"), "line 3, column gap_d"),
+            (
+                csv(
+                    "client,session,held_at,gap_days,pomp",
+                    "A,1,2026-01-01,,8",
+                    "A,2,2026-01-08,50,8",
+                ),
+                "line 3, column gap_days: expected days that agree with the dates",
+            ),
+            (csv("client,held_at,pomp", "A,0001-01-01,80"), "line 2, column held_at: expected a m"),
+            (csv("client,held_at,pomp", "A,2026-01-01,8", "A,2026-01-01T12:00,8"), "line 3, col"),
+        ],
+    )
+    def test_is_refused_with_its_place_and_nothing_is_stored(self, refusal, text, place):
+        assert refusal(text).startswith(place)
+
+    def test_at_the_end_of_a_long_file_nothing_before_it_is_stored(self, refusal):
+        good = "".join(f"C{n},T{n},{m},80\n" for n in range(20) for m in range(1, 5))
+        message = refusal(f"client,therapist,session,pomp\n{good}Z,T1,1,101\n")
+        assert message.startswith("line 82, column pomp: expected a number from 0 to 100")
+
+    def test_dates_beyond_the_calendar_are_refused(self, folder, load):
+        rows = [f"A,{n},80,3650" for n in range(1, 900)]
+        with pytest.raises(CommandError, match="lead out of the calendar"):
+            load(csv("client,session,pomp,gap_days", *rows))
+        assert not Client.objects.exists()
+
+    def test_rows_without_a_therapist_need_one_named(self, refusal):
+        message = refusal(pomps(80), therapist="")
+        assert message.startswith("line 2, column therapist: expected a therapist; for rows")
+
+    def test_a_member_who_is_no_therapist_gets_no_clients(self, refusal, mona):
+        message = refusal(pomps(80), therapist=mona.name)
+        assert message.startswith("line 2, column therapist: expected a member who works as")
+
+    def test_a_code_that_a_client_of_the_practice_has_is_refused(self, refusal, practice):
+        ClientFactory.create(practice=practice, code="A")
+        assert refusal(pomps(80)).startswith("line 2, column client: expected a code that no clie")
+
+    def test_clients_of_another_practice_may_have_the_same_code(self, load, dora):
+        ClientFactory.create(practice=dora.practice, code="A")
+        load(pomps(80))
+        assert Client.objects.filter(code="A").count() == 2
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"practice": "Nowhere"}, "There is no practice 'Nowhere'; there are: Fernbank"),
+            ({"questionnaire": "other"}, "has no questionnaire 'other'; it has rapport-alliance"),
+            ({"questionnaire": "missing.json"}, "missing.json is no questionnaire file"),
+        ],
+    )
+    def test_what_is_not_there_is_named(self, load, options, message):
+        with pytest.raises(CommandError, match=message) as refused:
+            load(pomps(80), **options)
+        assert refused.value.returncode == 2
+        assert not Client.objects.exists()
+
+    def test_a_practice_is_found_by_its_id(self, load, practice):
+        load(pomps(80), practice=str(practice.id))
+        assert Client.objects.get().practice == practice
+
+    def test_of_two_practices_of_one_name_the_id_is_asked_for(self, load, practice, dora):
+        Practice.objects.filter(id=dora.practice_id).update(name=practice.name)
+        with pytest.raises(CommandError, match=f"Give an id: .*{practice.id}"):
+            load(pomps(80))
+
+    def test_a_file_that_cannot_be_read_is_named(self, practice, folder):
+        with pytest.raises(CommandError, match="expected a readable file") as refused:
+            call_command(
+                "import_ratings",
+                str(folder / "nowhere.csv"),
+                f"--practice={practice.name}",
+                "--questionnaire=rapport-alliance-form",
+            )
+        assert refused.value.returncode == 2
+
+
+def courses(*, name: str, sessions: int) -> str:
+    rows = (f"{name}{c},{n},80" for c in range(2) for n in range(1, sessions + 1))
+    return csv("client,session,pomp", *rows)
+
+
+def test_a_longer_course_costs_no_more_queries(load):
+    load(courses(name="A", sessions=2))  # the questionnaire and the member are there from now on
+    with CaptureQueriesContext(connection) as short:
+        load(courses(name="B", sessions=4))
+    with CaptureQueriesContext(connection) as long:
+        load(courses(name="C", sessions=40))
+    assert len(short) == len(long)

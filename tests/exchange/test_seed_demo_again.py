@@ -1,0 +1,121 @@
+"""`manage.py seed_demo` run again, on another day, at any hour."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from io import StringIO
+from itertools import islice, pairwise
+
+import pytest
+import time_machine
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from apps.accounts.models import Membership, Practice, User
+from apps.alliance.models import AllianceRating
+from apps.clients.models import Client, ContactChannel, Treatment
+from apps.core.models import OutboxMessage
+from apps.exchange.demo.cast import MANAGER, SUPERVISOR, THERAPISTS
+from apps.exchange.demo.days import SESSION, todays_starts, weekly_starts
+from apps.exchange.demo.seed import PASSPHRASE
+from apps.feedback.models import FeedbackRequest
+from apps.ruptures.models import RuptureEpisode, Screening
+from apps.therapy_sessions.models import TherapySession
+from tests.exchange.test_seed_demo import LONDON, THURSDAY_NOON, figures, status
+
+pytestmark = pytest.mark.django_db
+
+MODELS = (
+    Practice,
+    Membership,
+    Client,
+    ContactChannel,
+    Treatment,
+    TherapySession,
+    AllianceRating,
+    Screening,
+    RuptureEpisode,
+    FeedbackRequest,
+    OutboxMessage,
+)
+
+
+def seed() -> str:
+    printed = StringIO()
+    call_command("seed_demo", stdout=printed)
+    return printed.getvalue()
+
+
+@pytest.fixture
+def demo(db: None) -> Iterator[Practice]:
+    """The demo practice on a Thursday at noon, with the clock standing still."""
+    with time_machine.travel(THURSDAY_NOON, tick=False):
+        seed()
+        yield Practice.objects.get()
+
+
+def ids() -> list[set]:
+    return [set(model.objects.values_list("pk", flat=True)) for model in MODELS]
+
+
+def test_a_second_run_changes_nothing_and_prints_the_sign_ins_again(demo):
+    before = ids()
+    printed = seed()
+    assert ids() == before
+    assert "there already" in printed
+    for colleague in (THERAPISTS[0], SUPERVISOR, MANAGER):
+        assert f"{colleague.email}" in printed
+    assert printed.count(PASSPHRASE) == 3
+
+
+def test_on_a_later_day_it_is_made_anew_and_other_practices_stay(demo, alice):
+    old, others = demo.id, set(Membership.objects.filter(practice=alice.practice))
+    users = set(User.objects.values_list("id", flat=True))
+    with time_machine.travel(THURSDAY_NOON + timedelta(days=1), tick=False):
+        assert "is ready" in seed()
+        assert TherapySession.objects.filter(starts_at__date=timezone.localdate()).count() >= 12
+    assert not Practice.objects.filter(id=old).exists()
+    assert set(Membership.objects.filter(practice=alice.practice)) == others
+    assert set(User.objects.values_list("id", flat=True)) == users
+    for model in MODELS[2:]:
+        assert not model.objects.filter(practice_id=old).exists()
+
+
+def test_it_is_the_same_data_a_week_later(demo):
+    before = figures()
+    with time_machine.travel(THURSDAY_NOON + timedelta(weeks=1), tick=False):
+        seed()
+    shifted = [(code, at + timedelta(weeks=1), *rest) for code, at, *rest in before]
+    assert figures() == shifted
+
+
+def test_production_is_refused(settings):
+    settings.PRODUCTION = True
+    with pytest.raises(CommandError, match="not made in production"):
+        seed()
+    assert not Practice.objects.exists()
+
+
+@pytest.mark.parametrize("day", range(16, 23))
+@pytest.mark.parametrize("clock", ["00:05", "03:10", "07:30", "12:24", "18:45", "23:50"])
+def test_todays_sessions_fit_into_the_day_at_any_hour(day, clock):
+    now = datetime.fromisoformat(f"2026-11-{day} {clock}").replace(tzinfo=LONDON)
+    for therapist in THERAPISTS:
+        count = sum(person.today is not None for person in therapist.clients)
+        starts = todays_starts(now, count=count, pace_min=therapist.pace_min)
+        assert len(starts) == count
+        assert {start.date() for start in starts} == {now.date()}
+        assert all(b - a >= SESSION for a, b in pairwise(starts))
+        others = len(therapist.clients) - count
+        assert len(set(islice(weekly_starts(now), others))) == others
+
+
+@pytest.mark.parametrize("clock", ["00:05", "23:50"])
+def test_it_is_made_at_any_hour(clock):
+    now = datetime.fromisoformat(f"2026-11-22 {clock}").replace(tzinfo=LONDON)
+    with time_machine.travel(now, tick=False):
+        seed()
+        assert len(set(map(status, Treatment.objects.all()))) == 9
+        assert not OutboxMessage.objects.filter(state="pending").exists()
+        assert not TherapySession.objects.exclude(attendance="").filter(
+            starts_at__gt=timezone.now()
+        )

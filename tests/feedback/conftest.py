@@ -1,0 +1,50 @@
+"""A request that waits for its answer, and the address its client was sent."""
+
+import pytest
+from django.test import Client as Browser
+from django.urls import reverse
+
+from apps.accounts.models import Membership
+from apps.clients.models import Treatment
+from apps.feedback.models import FeedbackRequest
+from apps.feedback.services import practice_questionnaire, request_feedback
+from apps.feedback.tokens import make_token
+from tests.factories import TherapySessionFactory, TreatmentFactory
+
+ITEMS = ("heard", "accepted", "matters", "direction", "suited", "helpful")
+
+
+@pytest.fixture
+def treatment(alice: Membership) -> Treatment:
+    return TreatmentFactory.create(therapist=alice)
+
+
+@pytest.fixture
+def asked(treatment: Treatment) -> FeedbackRequest:
+    return request_feedback(
+        therapy_session=TherapySessionFactory.create(treatment=treatment),
+        questionnaire=practice_questionnaire(treatment.practice),
+        channel_kind="email",
+        by=None,
+    )
+
+
+@pytest.fixture
+def link(asked: FeedbackRequest) -> str:
+    return link_of(asked)
+
+
+@pytest.fixture
+def phone() -> Browser:
+    """A client's browser: fresh, signed in nowhere, and stopped by every CSRF check there is."""
+    return Browser(enforce_csrf_checks=True)
+
+
+def link_of(asked: FeedbackRequest) -> str:
+    token = make_token(asked.id, generation=asked.generation)
+    return reverse("feedback_form", args=[token])
+
+
+def answers(**changes: object) -> dict[str, object]:
+    """Sevens all over, and whatever the test is about."""
+    return {f"item_{item}": "7" for item in ITEMS} | changes

@@ -1,0 +1,88 @@
+"""What leaves the house: neutral words, to a safe address, once."""
+
+import pytest
+from django.core import mail
+from django.utils import timezone
+from pytest_django import Settings
+
+from apps.core import outbox
+from apps.core.models import OutboxMessage
+from apps.core.outbox import NothingToSend
+from apps.feedback.messages import render_feedback_request
+from apps.feedback.models import FeedbackRequest
+from apps.feedback.services import KIND, submit_response
+
+FORBIDDEN = ("therap", "counsel", "session", "mental", "psycho", "clinic", "treatment")
+
+
+def test_nothing_in_a_message_tells_what_it_is_about_or_whom_it_is_for(
+    asked: FeedbackRequest, settings: Settings
+) -> None:
+    OutboxMessage.objects.update(not_before=timezone.now())
+    outbox.enqueue(
+        kind=KIND, subject_id=asked.id, practice_id=asked.practice_id, not_before=timezone.now()
+    )
+    message = OutboxMessage.objects.get()
+    rendered = render_feedback_request(asked.id)
+    everything = " ".join(
+        (rendered.subject, rendered.body, rendered.sender_name, settings.DEFAULT_FROM_EMAIL)
+    )
+    client = asked.therapy_session.treatment.client
+    names = (client.initials, client.code, asked.practice.name, "Alice", "Moreau")
+    # The token is random: letters of a word can meet in it.
+    readable = everything.replace(rendered.body.split("/f/")[1].split("/")[0], "")
+    for word in FORBIDDEN:
+        assert word not in readable.lower()
+    for name in names:
+        assert name not in readable
+    assert message.kind == KIND
+
+
+def test_the_link_of_a_message_opens_the_form_and_is_stored_nowhere(
+    asked: FeedbackRequest, link: str
+) -> None:
+    rendered = render_feedback_request(asked.id)
+    assert link in rendered.body
+    token = link.split("/")[2]
+    assert token not in str(list(OutboxMessage.objects.values()))
+    assert token not in str(list(FeedbackRequest.objects.values()))
+
+
+def unsafe(asked: FeedbackRequest) -> None:
+    asked.therapy_session.treatment.client.channels.update(safe_to_contact=False)
+
+
+def declined(asked: FeedbackRequest) -> None:
+    client = asked.therapy_session.treatment.client
+    client.consent = client.Consent.DECLINED
+    client.save()
+
+
+def answered(asked: FeedbackRequest) -> None:
+    submit_response(request_id=asked.id, answers={"heard": 5})
+
+
+def run_out(asked: FeedbackRequest) -> None:
+    asked.due_at = asked.created_at.replace(year=2020)
+    asked.expires_at = asked.created_at.replace(year=2021)
+    asked.save()
+
+
+@pytest.mark.parametrize("change", [unsafe, declined, answered, run_out])
+def test_a_message_that_lost_its_purpose_is_not_sent(
+    asked: FeedbackRequest, change: object
+) -> None:
+    change(asked)  # type: ignore[operator]
+    with pytest.raises(NothingToSend):
+        render_feedback_request(asked.id)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_due_request_goes_out_once_to_the_safe_address(asked: FeedbackRequest) -> None:
+    OutboxMessage.objects.update(not_before=timezone.now())
+    assert outbox.deliver_due() == 1
+    assert outbox.deliver_due() == 0
+    sent = mail.outbox[0]
+    assert sent.to == [asked.therapy_session.treatment.client.channels.get().address]
+    assert sent.from_email.startswith("Fernbank <")
+    assert len(mail.outbox) == 1

@@ -1,0 +1,166 @@
+"""Chromium, and a Rapport of its own for the stories: the real launcher, worker and mail server."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default as modern_policy
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import Envelope
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+STARTS_WITHIN_S = 180
+PASSPHRASE = "quiet harbour lantern"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's or the person's own Chromium; where there is none, CI fails and others skip."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        if os.environ.get("RAPPORT_REQUIRE_BROWSER"):
+            pytest.fail("Chromium is missing, and browser tests must run here.")
+        pytest.skip("Chromium is missing: install it to run the browser tests.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Postbox:
+    """A mail server on a socket that keeps what it is given."""
+
+    received: list[EmailMessage] = field(default_factory=list)
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:  # noqa: N802
+        message = BytesParser(policy=modern_policy).parsebytes(envelope.original_content or b"")
+        assert isinstance(message, EmailMessage)
+        self.received.append(message)
+        return "250 taken"
+
+    def wait_for(self, recipient: str, *, seconds: int) -> EmailMessage:
+        """The newest mail to `recipient`; fails where none comes within `seconds`."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            for message in reversed(self.received):
+                if recipient in message["To"]:
+                    return message
+            time.sleep(0.2)
+        pytest.fail(f"No mail to {recipient} within {seconds} s.")
+
+
+@dataclass
+class Rapport:
+    """A running demo in a folder of its own."""
+
+    address: str
+    folder: Path
+    environment: dict[str, str]
+    process: subprocess.Popen[str]
+    postbox: Postbox
+
+    def stop(self) -> int:
+        """Press Ctrl-C; returns the exit status."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def rapport(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rapport]:
+    folder = tmp_path_factory.mktemp("clone")
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for name in filter(None, tracked.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    postbox = Postbox()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = Controller(postbox, hostname="127.0.0.1", port=port)
+    server.start()
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.endswith("DATABASE_URL")
+        and name not in {"REDIS_URL", "SECRET_KEY", "BASE_URL", "PORT", "DJANGO_SETTINGS_MODULE"}
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "apps.core.embedded", "demo"],
+        cwd=folder,
+        env=inherited | {"EMAIL_URL": f"smtp://127.0.0.1:{port}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        address = _address(process)
+        yield Rapport(address, folder, inherited | {"BASE_URL": address}, process, postbox)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=60)
+        server.stop()
+        if process.stdout:
+            process.stdout.close()
+
+
+def _address(process: subprocess.Popen[str]) -> str:
+    """Where the demo says it is, once it answers there."""
+    said = []
+    until = time.monotonic() + STARTS_WITHIN_S
+    assert process.stdout
+    for line in process.stdout:
+        said.append(line)
+        if line.startswith("Rapport is at "):
+            address = line.split()[3].rstrip("/")
+            while time.monotonic() < until:
+                try:
+                    with urlopen(f"{address}/healthz/", timeout=2) as response:
+                        if response.status == 200:
+                            return address
+                except URLError:
+                    time.sleep(0.2)
+    pytest.fail("The demo did not start:\n" + "".join(said))
+
+
+def sign_in(chromium: Browser, rapport: Rapport, name: str) -> Page:
+    """A page of one of the demo's people, on the page they start at."""
+    page = chromium.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.set_default_timeout(15_000)
+    page.goto(f"{rapport.address}/sign-in/")
+    page.locator("input[name=username]").fill(f"{name}@fernbank.example")
+    page.locator("input[type=password]").fill(PASSPHRASE)
+    page.locator("button[type=submit]").click()
+    return page

@@ -1,0 +1,132 @@
+"""Every page and state by axe (WCAG 2.2 AA), light and dark, wide and narrow, nothing sideways."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import product
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from tests.journeys.conftest import Rapport, sign_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("journeys")]
+
+RULES = {
+    "runOnly": {
+        "type": "tag",
+        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    }
+}
+LOOKS = list(product([1440, 375], ["light", "dark"]))
+LINKS = """
+from apps.feedback.messages import link_to
+from apps.feedback.models import FeedbackRequest
+for state in ("open", "answered", "expired"):
+    print(link_to(FeedbackRequest.objects.filter(state=state).latest("due_at")))
+"""
+
+
+@pytest.fixture(scope="module")
+def client_links(rapport: Rapport) -> list[str]:
+    """The links of an open, an answered and an expired request of the demo."""
+    said = subprocess.run(
+        [sys.executable, "manage.py", "shell", "--no-imports", "-c", LINKS],
+        cwd=rapport.folder,
+        env=rapport.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return said.split()
+
+
+def look_at(page: Page, name: str) -> list[str]:
+    """What is wrong with the page as it stands, in each look, one line each."""
+    wrong = []
+    for width, scheme in LOOKS:
+        page.set_viewport_size({"width": width, "height": 900})
+        # Without motion, or axe meets buttons halfway between two colours.
+        page.emulate_media(
+            color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce"
+        )
+        for violation in Axe().run(page, options=RULES).response["violations"]:
+            nodes = [node["html"][:120] for node in violation["nodes"][:2]]
+            wrong.append(f"{name} {width} {scheme}: {violation['id']} {nodes}")
+        if page.evaluate("document.documentElement.scrollWidth") > width:
+            wrong.append(f"{name} {width}: scrolls sideways")
+    page.set_viewport_size({"width": 320, "height": 900})
+    if page.evaluate("document.documentElement.scrollWidth") > 320:
+        wrong.append(f"{name} 320: scrolls sideways")
+    return wrong
+
+
+@pytest.fixture
+def hana(chromium: Browser, rapport: Rapport) -> Iterator[Page]:
+    page = sign_in(chromium, rapport, "hana")
+    yield page
+    page.context.close()
+
+
+def test_pages_of_a_therapist(hana: Page, rapport: Rapport) -> None:
+    wrong = look_at(hana, "caseload")
+    clients = [
+        link.get_attribute("href")
+        for link in hana.locator("table a.rp-row-link, table a[href*='/clients/']").all()
+    ]
+    assert len(clients) >= 10
+    for href in list(dict.fromkeys(clients))[:5]:
+        hana.goto(f"{rapport.address}{href}")
+        wrong += look_at(hana, f"client {hana.title()}")
+    for path in (
+        "/caseload/?q=nobody",
+        "/caseload/?status=possible",
+        "/sessions/log/",
+        "/clients/add/",
+        f"{clients[0]}plan/",
+        "/no-such-page/",
+    ):
+        hana.goto(f"{rapport.address}{path}")
+        wrong += look_at(hana, path)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_forms_with_errors(hana: Page, rapport: Rapport) -> None:
+    wrong = []
+    for path, button in (("/clients/add/", "Add client"), ("/sessions/log/", "Save session")):
+        hana.goto(f"{rapport.address}{path}")
+        hana.locator("form[method=post]").last.evaluate("form => { form.noValidate = true }")
+        hana.get_by_label("Minutes").fill("1")
+        hana.get_by_role("button", name=button).click()
+        assert hana.locator("[aria-invalid=true]").count(), path
+        wrong += look_at(hana, f"{path} refused")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_pages_of_a_supervisor_and_a_manager(chromium: Browser, rapport: Rapport) -> None:
+    miriam = sign_in(chromium, rapport, "miriam")
+    wrong = look_at(miriam, "supervision")
+    miriam.get_by_role("link", name="Prepare").first.click()
+    wrong += look_at(miriam, "supervised episode")
+    ines = sign_in(chromium, rapport, "ines")
+    wrong += look_at(ines, "practice")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_pages_without_a_sign_in(
+    chromium: Browser, rapport: Rapport, client_links: list[str]
+) -> None:
+    page = chromium.new_context().new_page()
+    wrong = []
+    unknown = f"{rapport.address}/f/unknown/"
+    for address in (f"{rapport.address}/sign-in/", *client_links, unknown):
+        page.goto(address)
+        wrong += look_at(page, page.title())
+    page.goto(client_links[0])
+    page.get_by_role("button", name="Send my answers").click()
+    wrong += look_at(page, "empty form refused")
+    for path in ("/styleguide/", "/dev/outbox/"):
+        page.goto(f"{rapport.address}{path}")
+        wrong += look_at(page, path)
+    assert not wrong, "\n".join(wrong)

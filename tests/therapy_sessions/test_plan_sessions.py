@@ -1,0 +1,127 @@
+"""Planning sessions with a client who is there already."""
+
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client as Browser
+from django.urls import reverse
+
+from apps.accounts.models import Membership
+from apps.clients.models import Treatment
+from apps.core.models import AuditEntry
+from apps.therapy_sessions.models import TherapySession
+from tests.factories import TreatmentFactory
+from tests.therapy_sessions.test_add_client import shown
+
+
+@pytest.fixture(autouse=True)
+def _on_a_thursday_in_march() -> Any:
+    with time_machine.travel("2026-03-19T12:30:00+00:00", tick=False):
+        yield
+
+
+@pytest.fixture
+def treatment(alice: Membership) -> Treatment:
+    return TreatmentFactory.create(therapist=alice)
+
+
+@pytest.fixture
+def url(treatment: Treatment) -> str:
+    return reverse("plan_sessions", args=[treatment.client_id])
+
+
+def plan(**changes: object) -> dict[str, object]:
+    series = {"first_on": "2026-03-26", "start": "16:30", "minutes": "45"}
+    return series | {"every_weeks": "1", "count": "2"} | changes
+
+
+def starts() -> list[str]:
+    sessions = TherapySession.objects.order_by("starts_at")
+    return [session.starts_at.isoformat()[:16] for session in sessions]
+
+
+def test_a_series_keeps_its_time_of_day_when_the_clocks_change(
+    as_alice: Browser, alice: Membership, treatment: Treatment, url: str
+) -> None:
+    response = as_alice.post(url, plan())
+    assert response["Location"] == reverse("client", args=[treatment.client_id])
+    assert starts() == ["2026-03-26T16:30", "2026-04-02T15:30"]
+    assert set(TherapySession.objects.values_list("duration_min", flat=True)) == {45}
+    entry = AuditEntry.objects.get(action="plan therapy sessions")
+    assert (entry.actor_id, entry.client_id) == (alice.id, treatment.client_id)
+    assert "2 sessions are planned, the first on Thu 26 Mar, 16:30." in shown(
+        as_alice.get(response["Location"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"every_weeks": "0", "count": "9"}, ["2026-03-26T16:30"]),
+        ({"every_weeks": "2"}, ["2026-03-26T16:30", "2026-04-09T15:30"]),
+    ],
+)
+def test_sessions_come_once_or_every_two_weeks(
+    as_alice: Browser, url: str, changes: dict[str, object], expected: list[str]
+) -> None:
+    as_alice.post(url, plan(**changes))
+    assert starts() == expected
+
+
+def test_planning_the_same_again_changes_nothing(as_alice: Browser, url: str) -> None:
+    as_alice.post(url, plan())
+    kept = list(TherapySession.objects.order_by("pk").values())
+    as_alice.post(url, plan(minutes="90"))
+    assert list(TherapySession.objects.order_by("pk").values()) == kept
+    assert "Thu 26 Mar 2026, 16:30" in shown(as_alice.get(url))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"first_on": ""}, "Enter a day of the calendar."),
+        ({"start": "noon"}, "Enter a time of day, such as 14:30."),
+        ({"count": "0"}, "Plan 1 to 60 sessions at once."),
+        ({"first_on": "2024-03-26"}, "Plan within a year of today."),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused(
+    as_alice: Browser, url: str, changes: dict[str, object], sentence: str
+) -> None:
+    assert sentence in shown(as_alice.post(url, plan(**changes)))
+    assert starts() == []
+
+
+def test_looking_at_the_plan_is_noted(
+    as_alice: Browser, alice: Membership, treatment: Treatment, url: str
+) -> None:
+    as_alice.get(url)
+    entry = AuditEntry.objects.get(actor_id=alice.id)
+    assert (entry.action, entry.client_id) == ("view client", treatment.client_id)
+
+
+@pytest.mark.parametrize("who", ["as_charlie", "as_dora"])
+def test_strangers_find_nothing(request: pytest.FixtureRequest, who: str, url: str) -> None:
+    browser = request.getfixturevalue(who)
+    assert browser.get(url).status_code == browser.post(url, plan()).status_code == 404
+
+
+@pytest.mark.parametrize("who", ["as_sam", "as_mona"])
+def test_who_treats_nobody_plans_nothing(
+    request: pytest.FixtureRequest, who: str, url: str
+) -> None:
+    assert request.getfixturevalue(who).post(url, plan()).status_code == 403
+
+
+def test_a_supervisor_who_also_treats_plans_nothing_for_a_supervisee(
+    sam: Membership, as_sam: Browser, url: str
+) -> None:
+    sam.roles = ["supervisor", "therapist"]
+    sam.save()
+    assert as_sam.post(url, plan()).status_code == 403
+    assert starts() == []
+
+
+def test_other_methods_are_refused(as_alice: Browser, url: str) -> None:
+    assert as_alice.put(url).status_code == 405
