@@ -23,9 +23,7 @@ def test_fifteen_characters_of_any_kind_are_enough() -> None:
 
 def test_common_passwords_are_refused_however_long() -> None:
     with pytest.raises(ValidationError):
-        validate_password("1234567890123456789")
-    with pytest.raises(ValidationError):
-        validate_password("1qaz2wsx3edc4rfv")
+        validate_password("yfdbufnjh10305070")
 
 
 def list_of(path: Path, words: list[str], *, behind: str = "") -> BreachedPasswordValidator:
