@@ -37,16 +37,20 @@ STARTS_WITHIN_S = 180
 PASSPHRASE = "quiet harbour lantern"
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
+def find_chromium() -> str:
     """Debian's or the person's own Chromium; where there is none, CI fails and others skip."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         if os.environ.get("RAPPORT_REQUIRE_BROWSER"):
             pytest.fail("Chromium is missing, and browser tests must run here.")
         pytest.skip("Chromium is missing: install it to run the browser tests.")
+    return path
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         yield browser
         browser.close()
 
