@@ -289,6 +289,7 @@ INVITATION_VALID_FOR = timedelta(days=7)
 PASSWORD_RESET_VALID_FOR = timedelta(hours=1)
 SESSION_IDLE_TIME = timedelta(minutes=30)
 SESSION_COOKIE_AGE = 12 * 60 * 60
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_COOKIE_SAMESITE = "Lax"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 

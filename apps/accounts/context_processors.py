@@ -27,7 +27,22 @@ NAVIGATION: tuple[tuple[Permission, str, str | Promise, str, frozenset[str]], ..
         "diagram-3",
         frozenset({"supervised_episode"}),
     ),
-    (Permission.MANAGE_PRACTICE, "practice", _("Practice"), "buildings", frozenset()),
+    (
+        Permission.MANAGE_PRACTICE,
+        "practice",
+        _("Practice"),
+        "buildings",
+        frozenset(
+            {
+                "people",
+                "invite_member",
+                "member",
+                "hand_over",
+                "add_supervision",
+                "end_supervision",
+            }
+        ),
+    ),
 )
 
 
