@@ -7,6 +7,7 @@ therapist in another practice; `as_alice` is a browser-like client signed in as 
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from uuid import UUID, uuid4
 
 import environ
@@ -24,27 +25,40 @@ from tests.factories import MembershipFactory, PracticeFactory, SupervisionFacto
 
 @pytest.fixture(scope="session")
 def django_db_setup(
-    request: pytest.FixtureRequest,
     django_test_environment: None,
     django_db_blocker: DjangoDbBlocker,
     django_db_modify_db_settings: None,
 ) -> Iterator[None]:
     """A database made by its owner and used as role `app`, which the second wall binds."""
-    owner = environ.Env.db_url_config(os.environ["MIGRATOR_DATABASE_URL"])
-    app = {key: connection.settings_dict[key] for key in ("USER", "PASSWORD")}
-    with django_db_blocker.unblock():
-        connection.settings_dict.update({key: owner[key] for key in app})
+    with django_db_blocker.unblock(), the_owner():
         made = setup_databases(verbosity=0, interactive=False)
         with connection.cursor() as cursor:
             # Only tests that commit for real empty the tables afterwards.
             cursor.execute("GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO app")
+    yield
+    with django_db_blocker.unblock(), the_owner():
+        teardown_databases(made, verbosity=0)
+
+
+@pytest.fixture(scope="module")
+def as_owner(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Work as `migrator`, which `manage.py` is: for tests of commands."""
+    with django_db_blocker.unblock(), the_owner():
+        yield
+
+
+@contextmanager
+def the_owner() -> Iterator[None]:
+    """Sign in to the database as its owner for a while."""
+    owner = environ.Env.db_url_config(os.environ["MIGRATOR_DATABASE_URL"])
+    app = {key: connection.settings_dict[key] for key in ("USER", "PASSWORD")}
+    connection.close()
+    connection.settings_dict.update({key: owner[key] for key in app})
+    try:
+        yield
+    finally:
         connection.close()
         connection.settings_dict.update(app)
-    yield
-    with django_db_blocker.unblock():
-        connection.close()
-        connection.settings_dict.update({key: owner[key] for key in app})
-        teardown_databases(made, verbosity=0)
 
 
 @pytest.fixture

@@ -158,7 +158,7 @@ superuser = json.loads((Path(host).parent / "secrets.json").read_text())["postgr
 with psycopg.connect(host=host, user="postgres", password=superuser, dbname="template1",
                      autocommit=True) as c:  # back to what an empty image starts from
     c.execute("DROP DATABASE rapport")
-    for role in ("migrator", "app", "backup"):
+    for role in ("migrator", "app", "backup", "lookup"):
         c.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(role)))
         c.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 path = f"{postgres_bin()}:{os.environ['PATH']}"

@@ -20,7 +20,7 @@ LOOK = """
 import json, os, environ, psycopg, redis
 from kombu import Connection
 
-address = os.environ["DATABASE_URL"]
+address = os.environ["MIGRATOR_DATABASE_URL"]
 settings = environ.Env.db_url_config(address)
 run = os.path.dirname(settings["OPTIONS"]["host"])
 passwords = json.load(open(os.path.join(run, "secrets.json")))

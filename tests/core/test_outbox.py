@@ -10,11 +10,11 @@ from uuid import UUID, uuid4
 import pytest
 import time_machine
 from django.core import mail
-from django.db import connections, transaction
+from django.db import connections
 from django.utils import timezone
 from pytest_django import Settings
 
-from apps.core import outbox, tasks
+from apps.core import outbox, tasks, tenancy
 from apps.core.models import OutboxMessage
 from apps.core.outbox import NothingToSend, RenderedMessage
 
@@ -48,15 +48,31 @@ def rung(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
 
 def put(kind: str = "note", *, due_in: timedelta = timedelta(0), **also: Any) -> OutboxMessage:
-    return OutboxMessage.objects.create(
-        practice_id=uuid4(), kind=kind, subject_id=uuid4(),
-        not_before=timezone.now() + due_in, **also,
-    )  # fmt: skip
+    """A message of a practice of its own."""
+    practice_id = uuid4()
+    with tenancy.practice(practice_id):
+        return OutboxMessage.objects.create(
+            practice_id=practice_id, kind=kind, subject_id=uuid4(),
+            not_before=timezone.now() + due_in, **also,
+        )  # fmt: skip
+
+
+def reread(message: OutboxMessage) -> OutboxMessage:
+    with tenancy.practice(message.practice_id):
+        message.refresh_from_db()
+    return message
 
 
 def state(message: OutboxMessage) -> str:
-    message.refresh_from_db()
-    return message.state
+    return reread(message).state
+
+
+def claim(message: OutboxMessage) -> OutboxMessage | None:
+    return outbox.claim(practice_id=message.practice_id, message_id=message.id)
+
+
+def deliver(message: OutboxMessage) -> bool:
+    return outbox.deliver(practice_id=message.practice_id, message_id=message.id)
 
 
 @pytest.mark.django_db
@@ -64,16 +80,16 @@ def test_enqueuing_the_same_thing_again_keeps_one_row_and_rings_only_for_what_is
     rung: list[tuple[str, ...]], django_capture_on_commit_callbacks: Any
 ) -> None:
     now, about, practice = timezone.now(), uuid4(), uuid4()
-    with django_capture_on_commit_callbacks(execute=True):
+    with django_capture_on_commit_callbacks(execute=True), tenancy.practice(practice):
         first = outbox.enqueue(kind="note", subject_id=about, practice_id=practice, not_before=now)
         again = outbox.enqueue(kind="note", subject_id=about, practice_id=practice, not_before=now)
         outbox.enqueue(
             kind="note", subject_id=uuid4(), practice_id=practice,
             not_before=now + timedelta(hours=2),
         )  # fmt: skip
+        assert OutboxMessage.objects.count() == 2
     assert first == again
-    assert OutboxMessage.objects.count() == 2
-    assert rung == [(str(first.id),)]
+    assert rung == [(str(practice), str(first.id))]
 
 
 @pytest.mark.django_db
@@ -84,11 +100,12 @@ def test_a_broker_that_is_away_breaks_nothing_and_the_message_stays_due(
         raise tasks.deliver_message.OperationalError
 
     monkeypatch.setattr(tasks.deliver_message, "apply_async", away)
-    with django_capture_on_commit_callbacks(execute=True):
+    practice = uuid4()
+    with django_capture_on_commit_callbacks(execute=True), tenancy.practice(practice):
         message = outbox.enqueue(
-            kind="note", subject_id=uuid4(), practice_id=uuid4(), not_before=timezone.now()
+            kind="note", subject_id=uuid4(), practice_id=practice, not_before=timezone.now()
         )
-    assert list(OutboxMessage.objects.due(at=timezone.now())) == [message]
+    assert [due.message_id for due in outbox.due(limit=9)] == [message.id]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -107,9 +124,10 @@ def test_the_sweep_sends_what_is_due_once_and_leaves_what_is_not() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_the_doorbell_sends_its_own_message_and_no_other() -> None:
     mine, other = put(), put()
-    tasks.deliver_message(str(mine.id))
-    tasks.deliver_message(str(mine.id))
-    tasks.deliver_message(str(uuid4()))
+    tasks.deliver_message(str(mine.practice_id), str(mine.id))
+    tasks.deliver_message(str(mine.practice_id), str(mine.id))
+    tasks.deliver_message(str(mine.practice_id), str(other.id))
+    tasks.deliver_message(str(mine.practice_id), str(uuid4()))
     assert (state(mine), state(other)) == (State.SENT, State.PENDING)
     assert len(mail.outbox) == 1
 
@@ -121,7 +139,7 @@ def test_two_senders_never_claim_the_same_message() -> None:
 
     def hold_the_first() -> None:
         try:
-            with transaction.atomic():
+            with tenancy.practice(first.practice_id):
                 OutboxMessage.objects.select_for_update().get(id=first.id)
                 locked.set()
                 assert done.wait(timeout=30)
@@ -131,29 +149,29 @@ def test_two_senders_never_claim_the_same_message() -> None:
     with ThreadPoolExecutor(1) as other_sender:
         holding = other_sender.submit(hold_the_first)
         assert locked.wait(timeout=30)
-        claimed = outbox.claim(limit=10)
+        claimed = [claim(first), claim(second)]
         done.set()
         holding.result()
-    assert claimed == [second]
-    assert outbox.claim(limit=10) == [first]
-    assert outbox.claim(limit=10) == []
+    assert claimed == [None, second]
+    assert claim(first) == first
+    assert claim(first) is None
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_message_of_a_sender_that_died_is_taken_over_when_its_lease_has_run_out() -> None:
     with time_machine.travel("2026-11-19T12:00:00+00:00", tick=False) as clock:
         message = put()
-        (taken,) = outbox.claim(limit=1)
+        slow = claim(message)
+        assert slow
         clock.shift(59)
-        assert outbox.claim(limit=1) == []
+        assert claim(message) is None
         clock.shift(1)
-        (taken_over,) = outbox.claim(limit=1)
-        assert taken_over.id == message.id
+        assert deliver(message) is True
+        sent_at = reread(message).sent_at
+        clock.shift(1)
         # The first sender was only slow: its late word changes nothing.
-        outbox.deliver(taken)
-        assert state(message) == State.CLAIMED
-        assert outbox.deliver(taken_over) is True
-        assert state(message) == State.SENT
+        assert outbox._settle(slow, state=State.FAILED) is False
+        assert (state(message), message.sent_at) == (State.SENT, sent_at)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -173,14 +191,14 @@ def test_a_refused_message_is_put_off_longer_each_time_and_fails_visibly_in_the_
         for attempt in range(1, OutboxMessage.MAX_ATTEMPTS + 1):
             assert outbox.deliver_due() == 0
             assert message.attempts < attempt
-            message.refresh_from_db()
+            reread(message)
             assert (message.attempts, message.error) == (attempt, type(error).__name__)
             waits.append((message.not_before - timezone.now()).total_seconds() / 60)
             clock.shift(waits[-1] * 60 + 1)
         for tries, wait in enumerate(waits):
             assert 2**tries <= wait <= 1.5 * 2**tries
         assert message.state == State.FAILED
-        assert outbox.claim(limit=1) == []
+        assert claim(message) is None
 
 
 @pytest.mark.django_db(transaction=True)
@@ -214,6 +232,7 @@ def test_a_message_without_a_purpose_is_cancelled() -> None:
 def test_only_what_is_not_out_yet_can_be_withdrawn() -> None:
     waiting = put()
     gone = put(state=State.SENT, sent_at=timezone.now())
-    assert outbox.cancel(kind="note", subject_id=waiting.subject_id) == 1
-    assert outbox.cancel(kind="note", subject_id=gone.subject_id) == 0
+    for message, withdrawn in ((waiting, 1), (gone, 0)):
+        with tenancy.practice(message.practice_id):
+            assert outbox.cancel(kind="note", subject_id=message.subject_id) == withdrawn
     assert (state(waiting), state(gone)) == (State.CANCELLED, State.SENT)

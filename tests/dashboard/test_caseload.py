@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -13,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Role
+from apps.core import tenancy
 from apps.core.models import OutboxMessage
 from apps.feedback.services import practice_questionnaire, request_feedback
 from apps.ruptures.services import record_outcome
@@ -310,13 +312,14 @@ def test_delayed_messages_are_told_after_two_minutes(
     assert ("delayed" in page) is is_told
 
 
-def _wait(practice_id: object, *, seconds: int) -> None:
-    OutboxMessage.objects.create(
-        practice_id=practice_id,
-        kind="feedback_request",
-        subject_id="00000000-0000-4000-8000-000000000001",
-        not_before=timezone.now() - timedelta(seconds=seconds),
-    )
+def _wait(practice_id: UUID, *, seconds: int) -> None:
+    with tenancy.practice(practice_id):
+        OutboxMessage.objects.create(
+            practice_id=practice_id,
+            kind="feedback_request",
+            subject_id="00000000-0000-4000-8000-000000000001",
+            not_before=timezone.now() - timedelta(seconds=seconds),
+        )
 
 
 def test_three_hundred_clients_cost_as_many_queries_as_three(

@@ -10,6 +10,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Practice
+from apps.core import tenancy
 from apps.core.models import AuditEntry, OutboxMessage
 from tests.factories import PracticeFactory, TreatmentFactory
 
@@ -60,14 +61,15 @@ def test_delivery_is_counted(practice: Practice, as_mona: Browser, words: Words)
         (practice, "cancelled", now),
         (PracticeFactory.create(), "pending", now - timedelta(days=3)),
     ):
-        OutboxMessage.objects.create(
-            practice_id=owner.id,
-            kind="feedback_request",
-            subject_id=uuid4(),
-            state=state,
-            not_before=not_before,
-            sent_at=not_before if state == "sent" else None,
-        )
+        with tenancy.practice(owner.id):
+            OutboxMessage.objects.create(
+                practice_id=owner.id,
+                kind="feedback_request",
+                subject_id=uuid4(),
+                state=state,
+                not_before=not_before,
+                sent_at=not_before if state == "sent" else None,
+            )
     page = words(as_mona.get(URL))
     assert "2 Due oldest since 12:21" in page
     assert "1 Planned" in page

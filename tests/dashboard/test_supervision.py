@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership, Role, Supervision
 from apps.clients.models import Treatment
+from apps.core import tenancy
 from apps.core.models import AuditEntry
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.services import acknowledge_episode, record_outcome, share_episode
@@ -129,8 +130,9 @@ def test_strangers_find_nothing(
     falling: Treatment, charlie: Membership, dora: Membership, sign_in: Callable[..., Browser]
 ) -> None:
     for member in (charlie, dora):
-        member.roles = [Role.SUPERVISOR]
-        member.save()
+        with tenancy.practice(member.practice_id):
+            member.roles = [Role.SUPERVISOR]
+            member.save()
         assert sign_in(member).get(address(falling.episodes.get())).status_code == 404
 
 

@@ -23,7 +23,7 @@ from apps.ruptures.models import RuptureEpisode, Screening
 from apps.therapy_sessions.models import TherapySession
 from tests.factories import ClientFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_owner")]
 
 STORED = (Client, Treatment, TherapySession, AllianceRating, Screening, ImportedSession)
 V_SHAPE = (75, 75, 80, 80, 55, 75, 80, 80)

@@ -15,7 +15,7 @@ from apps.exchange.management import arguments
 from apps.feedback.services import practice_questionnaire
 from tests.factories import PASSWORD, MembershipFactory, TreatmentFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_owner")]
 
 PRACTICE = {
     "name": "Larkfield Therapy",

@@ -40,7 +40,7 @@ MODELS = (
     OutboxMessage,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_owner")]
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from apps.ruptures.models import RuptureEpisode, Screening
 from apps.therapy_sessions.models import TherapySession
 from tests.exchange.test_seed_demo import LONDON, THURSDAY_NOON, figures, status
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_owner")]
 
 MODELS = (
     Practice,

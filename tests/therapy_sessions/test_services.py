@@ -8,6 +8,7 @@ from django.db import connections
 from django.utils import timezone
 
 from apps.accounts.models import Membership
+from apps.core import tenancy
 from apps.therapy_sessions.models import TherapySession
 from apps.therapy_sessions.services import AlreadyLogged, log_therapy_session
 from tests.factories import TherapySessionFactory, TreatmentFactory
@@ -62,9 +63,10 @@ def test_of_two_forms_sent_at_once_one_is_logged(alice: Membership, is_planned: 
         try:
             ready.wait(timeout=30)
             own = {"own_bond": bond}
-            return log(
-                planned, alice, own_view=own, planned=planned if is_planned else None
-            ).own_bond
+            with tenancy.practice(alice.practice_id):
+                return log(
+                    planned, alice, own_view=own, planned=planned if is_planned else None
+                ).own_bond
         except AlreadyLogged:
             return None
         finally:

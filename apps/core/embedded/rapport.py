@@ -37,6 +37,8 @@ def environment(place: Place) -> dict[str, str]:
     What the person set wins, except PG… variables, which would send libpq elsewhere.
     """
     kept = {k: v for k, v in os.environ.items() if v and not k.startswith("PG")}
+    if "DATABASE_URL" not in kept:
+        kept.pop("MIGRATOR_DATABASE_URL", None)  # the owner of somebody else's database
     own = addresses(place) | {"MAIL_FOLDER": str(place.state / "mail")}
     programs = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
     return own | kept | {"PATH": programs}
