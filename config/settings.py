@@ -71,7 +71,9 @@ if PRODUCTION and not ALLOWED_HOSTS:
 
 # Address that clients reach the feedback form at; the one in every message.
 BASE_URL = required(
-    "BASE_URL", "http://127.0.0.1:8000", "Give the public address, e.g. https://fb.example.org"
+    "BASE_URL",
+    embedded("BASE_URL") or "http://127.0.0.1:8000",
+    "Give the public address, e.g. https://fb.example.org",
 ).rstrip("/")
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 

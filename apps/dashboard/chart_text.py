@@ -249,9 +249,9 @@ def _value(pomp: float | None) -> str:
 
 def _usual(session: ChartSession, shown: bool) -> str:
     usual = usual_range(session)
-    if shown and usual:
-        return f"{usual[0]}–{usual[1]}"
-    return MISSING if shown else _("forming")
+    if usual is None:
+        return MISSING
+    return f"{usual[0]}–{usual[1]}" if shown else _("forming")
 
 
 def _note(s: ChartSession) -> str:

@@ -84,7 +84,8 @@ def alliance_drawing(
     ranged = with_range(sessions)[start:]
     window = sessions[start:]
     zones, brackets, labels = _episodes(frame, window, episodes, phase)
-    learn = _learning(frame, ranged) if start == 0 or not any(ranged) else None
+    asked = any(s.asked or s.pomp is not None for s in sessions)
+    learn = _learning(frame, ranged) if asked and (start == 0 or not any(ranged)) else None
     return Drawing(
         width=frame.width,
         height=frame.height,

@@ -125,7 +125,7 @@ def client_card(treatment: Treatment, *, starts_at: datetime, at: datetime) -> C
     client = treatment.client
     sessions = TherapySession.objects.filter(treatment=treatment)
     counts = sessions.aggregate(
-        number=Count("id", filter=Q(attendance="attended", starts_at__lt=starts_at)),
+        before=Count("id", filter=~Q(attendance="") & Q(starts_at__lt=starts_at)),
         asked=Count("id", filter=Q(attendance="attended", asked=True)),
     )
     answered = AllianceRating.objects.used().filter(therapy_session__treatment=treatment).count()
@@ -135,12 +135,14 @@ def client_card(treatment: Treatment, *, starts_at: datetime, at: datetime) -> C
     following = sessions.planned().filter(starts_at__gt=max(starts_at, at)).order_by("starts_at")
     next_session = following.first()
     facts = (
-        (_("This session"), _("number %(number)s") % {"number": counts["number"] + 1}),
+        (_("This session"), _("number %(number)s") % {"number": counts["before"] + 1}),
         (_("Latest rating"), _latest_rating(treatment)),
         (
             _("Forms answered"),
             _("%(answered)s of %(asked)s asked")
-            % {"answered": answered, "asked": max(answered, counts["asked"])},
+            % {"answered": answered, "asked": max(answered, counts["asked"])}
+            if answered or counts["asked"]
+            else _("none asked yet"),
         ),
         (
             _("Next session"),

@@ -160,6 +160,16 @@ def test_a_recorded_repair_shows_for_four_weeks(
     assert "Repaired" not in words(as_alice.get(URL)).partition("All clients")[2]
 
 
+def test_amber_numbers_are_for_open_episodes_alone(alice: Membership, as_alice: Browser) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, falling=True)
+    assert "rp-rating--below" in as_alice.get(URL).content.decode()
+    episode = treatment.episodes.get()
+    record_outcome(
+        episode=episode, outcome=episode.Outcome.NOT_A_RUPTURE, reason="Ill that day.", by=alice
+    )
+    assert "--below" not in as_alice.get(URL).content.decode()
+
+
 def test_the_strongest_come_first_and_four_at_most(
     alice: Membership, as_alice: Browser, words: Words
 ) -> None:
@@ -225,6 +235,30 @@ def test_the_feedback_filter_goes_by_the_newest_session(
     table = words(as_alice.get(URL, {"feedback": "not_asked"})).partition("All clients")[2]
     assert unasked.client.code in table
     assert answered.client.code not in table
+
+
+def test_days_inside_a_sentence_are_written_small(
+    alice: Membership, as_alice: Browser, words: Words
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, falling=True)
+    TherapySessionFactory.create(
+        treatment=treatment, attendance="", starts_at=datetime(2026, 11, 20, 9, tzinfo=UTC)
+    )
+    cards, _, table = words(as_alice.get(URL)).partition("All clients")
+    assert "Next session tomorrow, 09:00" in cards
+    assert "Tomorrow 09:00" in table
+
+
+def test_a_reason_in_own_words_stands_instead_of_other(
+    alice: Membership, as_alice: Browser, words: Words
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, pomps=STEADY)
+    TherapySessionFactory.create(
+        treatment=treatment, not_asked_reason="other", not_asked_note="Ran out of time"
+    )
+    page = words(as_alice.get(URL))
+    assert "Not asked Ran out of time" in page
+    assert "in a few words" not in page
 
 
 def test_twelve_clients_make_a_page(

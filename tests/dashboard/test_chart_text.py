@@ -63,6 +63,11 @@ def test_the_table_tells_silence_from_not_asking_and_from_no_session() -> None:
     ]
 
 
+def test_a_session_that_was_not_held_has_no_usual_range() -> None:
+    sessions = [*course(90, 90, 90), ChartSession(4, FIRST_DAY, held=False)]
+    assert [row.usual for row in rows(sessions, [])] == ["–", "82–100", "forming", "forming"]
+
+
 def test_a_recorded_repair_stands_beside_its_session() -> None:
     table = rows(course(90, 92, 91, 62, 90), [ChartEpisode(4, 5, "repaired", "")])
     assert table[0].note == "Repair recorded"

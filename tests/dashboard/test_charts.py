@@ -88,6 +88,11 @@ def test_the_usual_range_starts_at_the_third_rating() -> None:
     assert [bracket.kind for bracket in drawing.brackets] == ["learn"]
 
 
+def test_no_baseline_forms_for_a_client_who_is_not_asked() -> None:
+    unasked = [replace(each, asked=False) for each in course(None, None, None, None)]
+    assert alliance_drawing(unasked, []).brackets == ()
+
+
 def test_two_ratings_have_no_usual_range_yet() -> None:
     drawing = alliance_drawing(course(80, 82), [])
     assert drawing.band is None

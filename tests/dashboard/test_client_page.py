@@ -201,6 +201,16 @@ def test_what_has_no_rating_says_why(alice: Membership, as_alice: Browser, words
         assert said in page.partition("Sessions All")[2]
 
 
+def test_an_answer_in_part_is_no_silence(
+    alice: Membership, as_alice: Browser, words: Words
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, pomps=[90, 80, 90, 80])
+    treatment.therapy_sessions.latest("starts_at").ratings.update(pomp=None)
+    page = words(as_alice.get(address(treatment)))
+    assert "Answered in part" in page.partition("Sessions All")[0]
+    assert "No answer for session" not in page
+
+
 def test_a_late_rating_is_shown_and_not_used(
     falling: Treatment, as_alice: Browser, words: Words
 ) -> None:

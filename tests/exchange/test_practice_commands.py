@@ -5,6 +5,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
@@ -71,7 +72,7 @@ class TestCreatePractice:
         assert member.user.check_password(PASSWORD)
         assert practice_questionnaire(practice).key == "rapport-alliance-form"
         assert str(practice.id) in printed
-        assert "sign in at http://127.0.0.1:8000/ as nora@larkfield.example and add" in printed
+        assert f"sign in at {settings.BASE_URL}/ as nora@larkfield.example and add" in printed
 
     def test_the_person_can_sign_in(self, say, client):
         say(PASSWORD)
@@ -167,6 +168,22 @@ class TestAddMember:
             f"Tariq Vale is a member of {practice}, supervised by Sam Okafor from today on.\n"
         )
 
+    def test_a_supervisor_can_join_after_those_they_supervise(self, say, practice, alice, charlie):
+        say(PASSWORD)
+        printed = run(
+            "add_member",
+            "--password-stdin",
+            "--role=supervisor",
+            f"--supervises={alice.user.email}",
+            f"--supervises={charlie.name}",
+            practice=practice.id,
+            name="Tariq Vale",
+            email="tariq@fernbank.example",
+        )
+        found = Supervision.objects.filter(supervisor__name="Tariq Vale")
+        assert {each.supervisee for each in found} == {alice, charlie}
+        assert f"supervising {alice}, {charlie} from today on" in printed
+
     def test_roles_are_chosen_and_the_practice_named_by_its_id(self, say, practice):
         say(PASSWORD)
         run(
@@ -190,6 +207,8 @@ class TestAddMember:
         [
             ({"supervisor": "nobody"}, "No member is called 'nobody'"),
             ({"supervisor": "Charlie Nowak"}, "Charlie Nowak is no supervisor in"),
+            ({"supervises": "nobody"}, "No member is called 'nobody'"),
+            ({"supervises": "Charlie Nowak"}, "Who supervises needs --role supervisor"),
             ({"practice": "Nowhere"}, "There is no practice 'Nowhere'"),
             ({"email": "tariq"}, "'tariq' is no email address"),
             ({"name": "  "}, "--name: "),

@@ -363,6 +363,26 @@ def test_facts_of_the_client_stand_beside_the_form(as_alice: Browser, alice: Mem
     assert facts["Next session"] == "none planned"
 
 
+def test_a_session_has_the_number_that_chart_and_diary_give_it(
+    as_alice: Browser, alice: Membership
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, pomps=[80])
+    TherapySessionFactory.create(
+        treatment=treatment,
+        attendance="no_show",
+        starts_at=timezone.now() - timedelta(days=3),
+    )
+    page = as_alice.get(f"{URL}?client={treatment.client_id}")
+    assert dict(page.context["card"].facts)["This session"] == "number 3"
+
+
+def test_nobody_is_counted_as_silent_before_being_asked(
+    as_alice: Browser, treatment: Treatment
+) -> None:
+    page = as_alice.get(f"{URL}?client={treatment.client_id}")
+    assert dict(page.context["card"].facts)["Forms answered"] == "none asked yet"
+
+
 def test_the_number_of_queries_does_not_grow_with_the_caseload(
     as_alice: Browser, alice: Membership, planned: TherapySession,
     django_assert_max_num_queries: Any,

@@ -52,7 +52,7 @@ def run(chosen: argparse.Namespace) -> int:
         if engines:
             say(f"Starting {' and '.join(engine.name for engine in engines)} …")
             supervisor.start(*engines)
-        rapport.publish(place)
+        rapport.publish(place, address)
         defaults = {"BASE_URL": address} | (rapport.DEMO_ENVIRONMENT if demo else {})
         environment = defaults | rapport.environment(place)
         say("Bringing the database up to date …")

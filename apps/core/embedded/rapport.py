@@ -57,9 +57,10 @@ def addresses(place: Place) -> dict[str, str]:
     }
 
 
-def publish(place: Place) -> None:
-    """Write down how the engines are reached, for `apps.core.embedded.urls`."""
-    write_private(place.state / "environment.json", json.dumps(addresses(place)))
+def publish(place: Place, address: str) -> None:
+    """Write down how engines and pages are reached, for `apps.core.embedded.urls`."""
+    reached = addresses(place) | {"BASE_URL": address}
+    write_private(place.state / "environment.json", json.dumps(reached))
 
 
 def listen(wanted: str | None) -> socket.socket:

@@ -131,12 +131,15 @@ def initials(name: object) -> str:
 
 @register.filter
 def unbroken(text: object) -> str:
-    """Keep ranges on one line, for headings and narrow cells.
+    """Keep ranges and days on one line, for headings and narrow cells.
 
     >>> unbroken("usually 82–95") == "usually 82\u2060–\u206095"
     True
+    >>> unbroken("since 16 Nov") == "since 16\u00a0Nov"
+    True
     """
-    return re.sub(r"(?<=\d)–(?=\d)", "\u2060–\u2060", str(text))
+    joined = re.sub(r"(?<=\d)–(?=\d)", "\u2060–\u2060", str(text))
+    return re.sub(r"(?<=\d) (?=[^\W\d_]{3}\b)", "\u00a0", joined)
 
 
 @register.filter
@@ -186,3 +189,12 @@ def section_head(content: str, title: str, id: str, count: object = None) -> Saf
 def empty_state(content: str, title: str, icon: str = "info-circle") -> SafeString:
     """What to do where nothing is shown yet; the slot holds sentence and action."""
     return _slot("empty_state", content=content, title=title, icon_name=icon)
+
+
+@register.simple_block_tag
+def hero_art(content: str, ring: str = "dash") -> SafeString:
+    """Drawing above a page that says one thing; the slot holds the mark inside the rings.
+
+    ``ring``: plate (something arrived), dash (something did not).
+    """
+    return _slot("hero_art", content=content, ring=ring)

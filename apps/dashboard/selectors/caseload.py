@@ -230,7 +230,7 @@ def _card(standing: Standing, course: Course, *, floor: int, today: date) -> Att
         if episode
         else _("Since %(day)s")
         % {"day": words.short_day(words.local(standing.since).date(), today)},
-        next_session=_("Next session %(moment)s") % {"moment": words.moment(next_at, today)}
+        next_session=_("Next session %(moment)s") % {"moment": words.moment_inside(next_at, today)}
         if next_at
         else "",
         acknowledge_url=reverse("acknowledge_episode", args=[episode.id])

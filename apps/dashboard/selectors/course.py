@@ -51,6 +51,11 @@ class CourseSession:
         return max(0, round(self.screening.low)), min(100, round(self.screening.high))
 
     @property
+    def is_partial(self) -> bool:
+        """Answered, with too few ratings for a score: a gap in the line, and no silence."""
+        return self.rating is not None and self.rating.pomp is None
+
+    @property
     def is_below(self) -> bool:
         """Rated below the usual range."""
         pomp = self.rating.pomp if self.rating else None
@@ -209,7 +214,7 @@ def _chart_session(each: CourseSession, note: str) -> ChartSession:
         low=screening.low if screening else None,
         high=screening.high if screening else None,
         held=each.was_held,
-        asked=each.therapy_session.asked,
+        asked=each.therapy_session.asked and not each.is_partial,
         bond=rating.bond if rating else None,
         goals=rating.goals if rating else None,
         tasks=rating.tasks if rating else None,
@@ -222,6 +227,8 @@ def _chart_session(each: CourseSession, note: str) -> ChartSession:
 
 
 def _note(each: CourseSession, *, for_therapist: bool) -> str:
+    if each.is_partial:
+        return _("Answered in part")
     if each.was_held:
         return "" if for_therapist or each.rating or each.therapy_session.asked else _("No rating")
     if (

@@ -70,7 +70,8 @@ def _state(
     if request is None:
         if session.asked:
             return FeedbackState("no_answer", _("No answer"))
-        return FeedbackState("not_asked", _("Not asked"), session.get_not_asked_reason_display())
+        why = session.not_asked_note or session.get_not_asked_reason_display()
+        return FeedbackState("not_asked", _("Not asked"), why)
     if request.state == FeedbackRequest.State.OPEN:
         if message and message.sent_at:
             return _at("sent", _("Sent"), message.sent_at, today)
@@ -79,7 +80,7 @@ def _state(
         return _at("due", _("Due"), request.due_at, today)
     if request.state == FeedbackRequest.State.EXPIRED:
         until = _("Expired %(day)s") % {
-            "day": words.day(words.local(request.expires_at).date(), today)
+            "day": words.day_inside(words.local(request.expires_at).date(), today)
         }
         if session.asked:
             return FeedbackState("no_answer", _("No answer"), until)

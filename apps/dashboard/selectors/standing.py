@@ -58,7 +58,10 @@ class Standing:
 
     @property
     def below(self) -> bool:
-        return bool(self.rated and self.usual and round(self.rated.pomp or 0) < self.usual[0])
+        """Rated below the usual range in an open episode: amber is for possible ruptures alone."""
+        if not (self.episode and self.rated and self.usual):
+            return False
+        return round(self.rated.pomp or 0) < self.usual[0]
 
     @property
     def is_latest_old(self) -> bool:

@@ -4,6 +4,7 @@ from datetime import date, datetime, timedelta
 
 from django.utils import timezone
 from django.utils.formats import date_format, time_format
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -24,19 +25,31 @@ def short_day(when: date, today: date) -> str:
     return date_format(when, "j M" if when.year == today.year else "j M Y")
 
 
-def day(when: date, today: date) -> str:
-    """'Today', 'Tomorrow', 'Yesterday' or 'Thu 26 Nov', with the year where it is another one."""
+def day_inside(when: date, today: date) -> str:
+    """Inside a sentence: 'today', 'tomorrow', 'yesterday' or 'Thu 26 Nov', with the year where it
+    is another one."""
     near = {
-        today: _("Today"),
-        today + timedelta(days=1): _("Tomorrow"),
-        today - timedelta(days=1): _("Yesterday"),
+        today: _("today"),
+        today + timedelta(days=1): _("tomorrow"),
+        today - timedelta(days=1): _("yesterday"),
     }
     return near.get(when) or date_format(when, "D j M" if when.year == today.year else "D j M Y")
 
 
+def day(when: date, today: date) -> str:
+    """The same standing alone: 'Today' or 'Thu 26 Nov'."""
+    return capfirst(day_inside(when, today))
+
+
+def moment_inside(when: datetime, today: date) -> str:
+    """Inside a sentence: 'today, 10:58' or 'Thu 26 Nov, 10:00'."""
+    said = day_inside(local(when).date(), today)
+    return _("%(day)s, %(time)s") % {"day": said, "time": clock(when)}
+
+
 def moment(when: datetime, today: date) -> str:
-    """'Today, 10:58' or 'Thu 26 Nov, 10:00'."""
-    return _("%(day)s, %(time)s") % {"day": day(local(when).date(), today), "time": clock(when)}
+    """The same standing alone: 'Today, 10:58' or 'Thu 26 Nov, 10:00'."""
+    return capfirst(moment_inside(when, today))
 
 
 def clock_or_moment(when: datetime, today: date) -> str:

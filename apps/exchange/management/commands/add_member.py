@@ -22,8 +22,9 @@ from apps.exchange.management.arguments import (
 
 class Command(BaseCommand):
     help = (
-        "Add a member to a practice, and let a supervisor see their flags from today on. A "
-        "therapist of this name whom an import made gets the sign-in and keeps the clients. The "
+        "Add a member to a practice, and let a supervisor see flags from today on: those of the "
+        "new member, or as the new member those of others. A therapist of this name whom an import "
+        "made gets the sign-in and keeps the clients. The "
         "password is asked for twice, or read from standard input."
     )
 
@@ -31,6 +32,13 @@ class Command(BaseCommand):
         parser.add_argument("--practice", required=True, help="its name or id")
         add_person_arguments(parser, prefix="", roles=[Role.THERAPIST])
         parser.add_argument("--supervisor", default="", help="email address or name of a member")
+        parser.add_argument(
+            "--supervises",
+            action="append",
+            default=[],
+            metavar="THERAPIST",
+            help="email address or name of a member; may be given more than once",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         practice = find_practice(options["practice"])
@@ -39,6 +47,9 @@ class Command(BaseCommand):
             supervisor = find_member(practice, options["supervisor"])
             if not supervisor.has_role(Role.SUPERVISOR):
                 raise _bad(f"{supervisor} is no supervisor in {practice}.")
+        supervisees = [find_member(practice, each) for each in options["supervises"]]
+        if supervisees and Role.SUPERVISOR not in (options["role"] or []):
+            raise _bad("Who supervises needs --role supervisor.")
         name = read_name(options["name"], option="--name")
         email = read_email(options["email"])
         if Membership.objects.filter(practice=practice, user__email=email).exists():
@@ -52,16 +63,17 @@ class Command(BaseCommand):
             member = imported or add_member(
                 practice=practice, name=name, roles=roles, email=email, password=password, by=None
             )
-            if supervisor:
-                today = datetime.now(ZoneInfo(practice.time_zone)).date()
-                start_supervision(
-                    supervisor=supervisor, supervisee=member, starts_on=today, by=None
-                )
+            today = datetime.now(ZoneInfo(practice.time_zone)).date()
+            links = [(member, supervisee) for supervisee in supervisees]
+            for above, below in [(supervisor, member), *links] if supervisor else links:
+                start_supervision(supervisor=above, supervisee=below, starts_on=today, by=None)
         if password is None:
             self.stdout.write(f"{email} has an account already: its password stays as it is.")
         if imported:
             self.stdout.write(f"{member} was made by an import and can sign in now.")
         supervised = f", supervised by {supervisor} from today on" if supervisor else ""
+        if supervisees:
+            supervised += f", supervising {', '.join(map(str, supervisees))} from today on"
         self.stdout.write(f"{member} is a member of {practice}{supervised}.")
 
 
