@@ -95,6 +95,9 @@ INSTALLED_APPS = [
     "crispy_forms",
     "crispy_bootstrap5",
     "csp",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
     "apps.core",
     "apps.accounts",
     "apps.clients",
@@ -115,6 +118,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "apps.accounts.middleware.SignInMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "apps.accounts.middleware.PracticeMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -172,7 +177,7 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Counters only: what is in it may be lost at any time, and names nobody.
+# Counts what is asked too often and remembers used codes; may be lost at any time, names nobody.
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -211,6 +216,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"expires": 30},
     },
+    "forget ended sessions": {
+        "task": "apps.accounts.tasks.forget_ended_sessions",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "expire feedback requests": {
         "task": "apps.feedback.tasks.expire_feedback_requests",
         "schedule": 60.0,
@@ -221,6 +231,7 @@ CELERY_BEAT_SCHEDULE = {
 # ── Accounts ─────────────────────────────────────────────────────────────────────────────────
 
 AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
@@ -232,7 +243,64 @@ AUTH_PASSWORD_VALIDATORS = [
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+# Sorted SHA-1 hashes in capitals, one a line, as Have I Been Pwned hands them out.
+BREACHED_PASSWORDS_FILE = env.str("BREACHED_PASSWORDS_FILE", "")
+if BREACHED_PASSWORDS_FILE:
+    if not Path(BREACHED_PASSWORDS_FILE).is_file():
+        raise ImproperlyConfigured(
+            f"BREACHED_PASSWORDS_FILE is {BREACHED_PASSWORDS_FILE!r}, which is no file."
+        )
+    AUTH_PASSWORD_VALIDATORS.append(
+        {
+            "NAME": "apps.accounts.validators.BreachedPasswordValidator",
+            "OPTIONS": {"path": BREACHED_PASSWORDS_FILE},
+        }
+    )
+
+ACCOUNT_ADAPTER = "apps.accounts.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 5 * 60
+# A clinic shares one address. What is counted per account grows slower: apps/accounts/throttle.py.
+ACCOUNT_RATE_LIMITS = {
+    "login": "100/h/ip",
+    "login_failed": None,
+    "reset_password": "20/h/ip,5/h/key",
+    "reauthenticate": None,
+}
+ACCOUNT_FORMS = {
+    "login": "apps.accounts.sign_in_forms.SignInForm",
+    "reauthenticate": "apps.accounts.sign_in_forms.PasswordAgainForm",
+    "change_password": "apps.accounts.sign_in_forms.ChangePasswordForm",
+}
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+
+MFA_ADAPTER = "apps.accounts.adapters.SecondStepAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_ISSUER = "Rapport"
+MFA_FORMS = {
+    "authenticate": "apps.accounts.sign_in_forms.CodeForm",
+    "reauthenticate": "apps.accounts.sign_in_forms.CodeAgainForm",
+    "activate_totp": "apps.accounts.sign_in_forms.FirstCodeForm",
+    "add_webauthn": "apps.accounts.sign_in_forms.SecurityKeyForm",
+}
+MFA_REQUIRED = env.bool("RAPPORT_MFA_REQUIRED", PRODUCTION)
+if PRODUCTION and not MFA_REQUIRED:
+    raise ImproperlyConfigured(
+        "RAPPORT_MFA_REQUIRED=false lets staff sign in with a password alone. Unset it."
+    )
+
+# What is kept sealed: secrets of the second step and drafts. Current key first.
+SEALING_KEYS = env.list("SEALING_KEYS", default=[SECRET_KEY])
+
+INVITATION_VALID_FOR = timedelta(days=7)
+PASSWORD_RESET_VALID_FOR = timedelta(hours=1)
+SESSION_IDLE_TIME = timedelta(minutes=30)
 SESSION_COOKIE_AGE = 12 * 60 * 60
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
@@ -293,7 +361,7 @@ LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_TZ = True
 TIME_ZONE = "UTC"
 
-# ── Messages to clients ──────────────────────────────────────────────────────────────────────
+# ── Messages ─────────────────────────────────────────────────────────────────────────────────
 
 # Development writes each mail to a file; /dev/outbox/ shows them.
 MAIL_FOLDER = Path(env.str("MAIL_FOLDER", str(BASE_DIR / ".rapport" / "mail")))
@@ -311,7 +379,11 @@ DEFAULT_FROM_EMAIL = required(
 )
 
 # How each kind of outbox message is written, by dotted path: core must not import what is above.
-OUTBOX_RENDERERS = {"feedback_request": "apps.feedback.messages.render_feedback_request"}
+OUTBOX_RENDERERS = {
+    "feedback_request": "apps.feedback.messages.render_feedback_request",
+    "invitation": "apps.accounts.messages.render_invitation",
+    "password_reset": "apps.accounts.messages.render_password_reset",
+}
 
 # The demo shortens the delay and lifts the quiet hours, so that a visitor sees a message go out.
 FEEDBACK_DELAY = timedelta(minutes=env.int("FEEDBACK_DELAY_MINUTES", 120))

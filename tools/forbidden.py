@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 SQL_CALLS = {"execute", "executemany", "raw", "extra", "RawSQL", "RunSQL"}
-SCOPES = {"visible_to", "treated_by", "conducted_by", "for_supervisor"}
+SCOPES = {
+    "visible_to",
+    "treated_by",
+    "conducted_by",
+    "for_supervisor",
+    "colleagues_of",
+    "in_practice_of",
+}
 SHORTCUTS = {"get_object_or_404", "get_list_or_404", "aget_object_or_404"}
 UNSAFE_TEMPLATE = re.compile(r"\|\s*safe(?:seq)?\b|{%-?\s*autoescape\s+off")
 

@@ -27,7 +27,22 @@ NAVIGATION: tuple[tuple[Permission, str, str | Promise, str, frozenset[str]], ..
         "diagram-3",
         frozenset({"supervised_episode"}),
     ),
-    (Permission.MANAGE_PRACTICE, "practice", _("Practice"), "buildings", frozenset()),
+    (
+        Permission.MANAGE_PRACTICE,
+        "practice",
+        _("Practice"),
+        "buildings",
+        frozenset(
+            {
+                "people",
+                "invite_member",
+                "member",
+                "hand_over",
+                "add_supervision",
+                "end_supervision",
+            }
+        ),
+    ),
 )
 
 
@@ -49,6 +64,9 @@ def layout(request: HttpRequest) -> dict[str, Any]:
         "theme": user.theme if isinstance(user, User) else User.Theme.AUTO,
         "member_name": membership.name if membership else "",
         "practice_name": membership.practice.name if membership else "",
+        "other_practices": [
+            each for each in getattr(request, "memberships", ()) if each != membership
+        ],
         "nav": tuple(
             NavItem(reverse(name), label, icon, here == name or here in below)
             for permission, name, label, icon, below in NAVIGATION

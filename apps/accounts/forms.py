@@ -3,7 +3,6 @@
 from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -55,14 +54,3 @@ class IndependentContactForm(forms.Form):
         if not (cleaned.get("phone") or cleaned.get("email") or self.errors):
             self.add_error("phone", _("Give a phone number or an email address, or both."))
         return cleaned
-
-
-class SignInForm(AuthenticationForm):
-    """Email address and password; one sentence for whatever does not fit."""
-
-    error_messages = {
-        "invalid_login": gettext_lazy(
-            "Email address and password do not belong together. Check both and try again."
-        ),
-        "inactive": gettext_lazy("This account is closed. Ask your practice manager."),
-    }

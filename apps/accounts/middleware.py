@@ -1,14 +1,116 @@
-"""Which practice a signed-in person works in during this request."""
+"""Who a request comes from: an unended session, a second step, and one practice."""
 
 import zoneinfo
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import SESSION_KEY, logout
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from redis import RedisError
 
-from apps.accounts.models import Membership
+from apps.accounts import drafts, sign_in
+from apps.accounts.models import Membership, User
+from apps.accounts.services import memberships_of
 from apps.core import tenancy
+
+# All that a signed-in person without a second step may reach, beside pages open to everybody.
+ENROLMENT = {
+    "mfa_index",
+    "mfa_activate_totp",
+    "mfa_add_webauthn",
+    "account_reauthenticate",
+    "theme",
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A session that was ended with this request: whose it was, and why."""
+
+    user_id: str
+    why: str
+
+
+class SignInMiddleware:
+    """End sessions whose time is over, and hold back people who have set up no second step.
+
+    A form sent by a session that had ended is kept, and given back once its sender has signed in.
+    Where the counters against guessing cannot be reached, nobody signs in.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request.ended = end_if_over(request)  # type: ignore[attr-defined]
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: object, kwargs: object
+    ) -> HttpResponse | None:
+        if not getattr(view, "login_required", True):
+            return None
+        ended: Ended | None = request.ended  # type: ignore[attr-defined]
+        if ended:
+            return sign_in_again(request, ended)
+        drafts.drop_if_sent_again(request)
+        match = request.resolver_match
+        if (
+            settings.MFA_REQUIRED
+            and isinstance(request.user, User)
+            and not (match and match.url_name in ENROLMENT)
+            and not sign_in.has_second_step(request.user)
+        ):
+            return redirect("mfa_index")
+        return None
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if isinstance(error, RedisError):
+            return render(request, "503.html", status=503)
+        return None
+
+
+def end_if_over(request: HttpRequest) -> Ended | None:
+    """End the session of the request if its time is over; None where there is none or it goes on.
+
+    A session that was bound to an earlier password, second step or role has been ended already,
+    by Django, when it looked up the person.
+    """
+    user_id = request.session.get(SESSION_KEY)
+    if user_id is None:
+        return None
+    if not request.user.is_authenticated:
+        return Ended(user_id, "changed")
+    why = sign_in.time_is_over(request)
+    if not why:
+        return None
+    logout(request)
+    return Ended(user_id, why)
+
+
+def sign_in_again(request: HttpRequest, ended: Ended) -> HttpResponse:
+    """Send the person to the sign-in page, saying why and keeping what they were sending."""
+    why = {
+        "idle": _("You were signed out after 30 minutes without a click."),
+        "long": _("You were signed out after 12 hours."),
+        "changed": _("You were signed out because your sign-in or your roles have changed."),
+    }[ended.why]
+    if drafts.is_worth_keeping(request):
+        drafts.keep(request, user_id=ended.user_id)
+        messages.info(request, f"{why} {_('What you were writing is kept.')}")
+        return redirect_to_login(reverse("kept_draft"))
+    messages.info(request, why)
+    here = request.get_full_path() if request.method in sign_in.SAFE_METHODS else reverse("home")
+    return redirect_to_login(here)
 
 
 class PracticeMiddleware:
@@ -16,15 +118,17 @@ class PracticeMiddleware:
 
     It owns the transaction in which row-level security shows this practice's rows; the one that
     Django opens around each view (`ATOMIC_REQUESTS`) is a savepoint in it, so that a view that
-    raises still leaves nothing behind. Where a person belongs to several practices, the first by
-    name is theirs until they switch.
+    raises still leaves nothing behind. Where a person belongs to several practices
+    (`request.memberships`), the first by name is theirs until they switch.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        membership = membership_of(request.user.pk)
+        memberships = memberships_of(request.user.pk) if request.user.pk else []
+        membership = chosen(memberships, request.session.get(sign_in.PRACTICE, ""))
+        request.memberships = memberships  # type: ignore[attr-defined]
         request.membership = membership  # type: ignore[attr-defined]
         if membership is None:
             request.today = timezone.localdate()  # type: ignore[attr-defined]
@@ -37,14 +141,7 @@ class PracticeMiddleware:
         return response
 
 
-def membership_of(user_id: UUID | None) -> Membership | None:
-    """The active membership that a signed-in person works in; None for strangers."""
-    if user_id is None:
-        return None
-    with tenancy.user(user_id):
-        return (
-            Membership.objects.filter(user=user_id, is_active=True)
-            .select_related("practice")
-            .order_by("practice__name", "practice_id")
-            .first()
-        )
+def chosen(memberships: list[Membership], practice_id: UUID | str) -> Membership | None:
+    """The membership in the practice a person switched to, else their first; None for strangers."""
+    wanted = (each for each in memberships if str(each.practice_id) == str(practice_id))
+    return next(wanted, None) or next(iter(memberships), None)

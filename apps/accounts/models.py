@@ -2,7 +2,7 @@
 
 import uuid
 import zoneinfo
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
@@ -11,6 +11,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 
@@ -81,6 +83,9 @@ class User(AbstractBaseUser):
     email = models.EmailField(unique=True)
     is_active = models.BooleanField(default=True)
     theme = models.CharField(max_length=5, choices=Theme, default=Theme.AUTO)
+    sessions_ended = models.PositiveIntegerField(
+        default=0, help_text="one more ends every session at its next request"
+    )
 
     objects = UserManager()
 
@@ -95,6 +100,15 @@ class User(AbstractBaseUser):
     def __str__(self) -> str:
         return str(self.id)
 
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What each session is bound to: the password, and how often sessions were ended."""
+        return salted_hmac(
+            "apps.accounts.models.User.session",
+            f"{self.sessions_ended}:{self.password}",
+            secret=secret,
+            algorithm="sha256",
+        ).hexdigest()
+
 
 class Role(models.TextChoices):
     THERAPIST = "therapist", _("Therapist")
@@ -103,6 +117,10 @@ class Role(models.TextChoices):
 
 
 class MembershipQuerySet(models.QuerySet["Membership"]):
+    def colleagues_of(self, member: "Membership") -> "MembershipQuerySet":
+        """Everybody with a place in the member's practice, the member too."""
+        return self.filter(practice=member.practice_id)
+
     def with_role(self, role: Role) -> "MembershipQuerySet":
         return self.filter(is_active=True, roles__contains=[role])
 
@@ -116,6 +134,7 @@ class Membership(PracticeModel):
     name = models.CharField(max_length=120, help_text="as colleagues know the person")
     roles = ArrayField(models.CharField(max_length=10, choices=Role))
     is_active = models.BooleanField(default=True)
+    last_sign_in_on = models.DateField(null=True, blank=True)
 
     objects = MembershipQuerySet.as_manager()
 
@@ -144,6 +163,9 @@ class Membership(PracticeModel):
 
 
 class SupervisionQuerySet(models.QuerySet["Supervision"]):
+    def in_practice_of(self, member: Membership) -> "SupervisionQuerySet":
+        return self.filter(practice=member.practice_id)
+
     def current(self, *, on: date) -> "SupervisionQuerySet":
         """Supervisions that hold on the day `on`, first and last day included."""
         return self.filter(
@@ -185,3 +207,40 @@ class Supervision(PracticeModel):
 
     def __str__(self) -> str:
         return f"{self.supervisor} → {self.supervisee}"
+
+
+class AccountLinkQuerySet(models.QuerySet["AccountLink"]):
+    def open(self, *, at: datetime) -> "AccountLinkQuerySet":
+        """Links that can still be used at `at`."""
+        return self.filter(used_at__isnull=True, expires_at__gt=at)
+
+
+class AccountLink(PracticeModel):
+    """A mailed link that works once: to join a practice, or to choose a new password.
+
+    Its token is made when the mail is sent and stored nowhere (`apps.accounts.links`).
+    """
+
+    class Purpose(models.TextChoices):
+        INVITATION = "invitation", _("Invitation")
+        PASSWORD_RESET = "password_reset", _("New password")
+
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="links")
+    purpose = models.CharField(max_length=14, choices=Purpose)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, help_text="when it was used or withdrawn")
+
+    objects = AccountLinkQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(purpose__in=["invitation", "password_reset"]),
+                name="account_link_purpose_known",
+            ),
+        ]
+        indexes = [models.Index(fields=["practice", "membership"], name="account_link_by_member")]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} {self.id}"

@@ -1,11 +1,31 @@
 """Writes about practices and the people in them."""
 
-from datetime import date
+from datetime import date, timedelta
+from uuid import UUID
 
-from django.db import transaction
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
 
-from apps.accounts.models import Membership, Practice, Role, Supervision, User
-from apps.core import audit
+from apps.accounts.models import AccountLink, Membership, Practice, Role, Supervision, User
+from apps.core import audit, outbox, tenancy
+
+
+class AlreadyMember(Exception):
+    """The address belongs to somebody who has a place in the practice."""
+
+
+class LastManager(Exception):
+    """Without this member nobody could manage the practice."""
+
+
+class NeverJoined(Exception):
+    """The member has not taken the place they were offered: invite them again."""
+
+
+class LinkClosed(Exception):
+    """The link was used, withdrawn or has run out."""
 
 
 @transaction.atomic
@@ -53,6 +73,139 @@ def add_member(
     member = Membership.objects.create(practice=practice, user=user, name=name, roles=roles)
     audit.record("add member", member, by=by)
     return member
+
+
+@transaction.atomic
+def invite_member(
+    *, practice: Practice, name: str, email: str, roles: list[Role], by: Membership | None
+) -> Membership:
+    """Offer a person a place in the practice: they join once they open the link in the mail.
+
+    A person who has an account elsewhere keeps it; nobody learns that they have one.
+
+    Raises:
+        AlreadyMember: the address has a place here, open, closed or offered.
+    """
+    email = email.strip().lower()
+    user = User.objects.filter(email=email).first() or User.objects.create_user(email)
+    try:
+        with transaction.atomic():
+            member = Membership.objects.create(
+                practice=practice, user=user, name=name, roles=roles, is_active=False
+            )
+    except IntegrityError:
+        raise AlreadyMember from None
+    _mail_link(member, AccountLink.Purpose.INVITATION, settings.INVITATION_VALID_FOR)
+    audit.record("invite member", member, by=by)
+    return member
+
+
+@transaction.atomic
+def invite_again(*, member: Membership, by: Membership) -> None:
+    """Mail a fresh invitation to somebody who has not joined yet; the one before stops working."""
+    _mail_link(member, AccountLink.Purpose.INVITATION, settings.INVITATION_VALID_FOR)
+    audit.record("invite member", member, by=by)
+
+
+@transaction.atomic
+def request_password_reset(*, email: str) -> None:
+    """Mail a link for a new password, if the address belongs to somebody who works somewhere.
+
+    The message goes out from the first practice, by name, that the person works in.
+    """
+    user = User.objects.filter(email=email.strip().lower(), is_active=True).first()
+    member = next(iter(memberships_of(user.id)), None) if user else None
+    if member is None:
+        return
+    with tenancy.practice(member.practice_id):
+        _mail_link(member, AccountLink.Purpose.PASSWORD_RESET, settings.PASSWORD_RESET_VALID_FOR)
+        audit.record("ask for a new password", member, by=None)
+
+
+@transaction.atomic
+def accept_invitation(*, link_id: UUID, password: str) -> Membership:
+    """Join the practice. `password` is set only where the person has none yet.
+
+    Raises:
+        LinkClosed: nothing was changed.
+    """
+    member = _use_link(link_id, AccountLink.Purpose.INVITATION)
+    user = _account_of(member)
+    if not user.has_usable_password():
+        user.set_password(password)
+        user.save(update_fields=["password"])
+    member.is_active = True
+    member.save(update_fields=["is_active"])
+    audit.record("join practice", member, by=member)
+    return member
+
+
+@transaction.atomic
+def reset_password(*, link_id: UUID, password: str) -> None:
+    """Set a new password and end every session. The second step stays as it is.
+
+    Raises:
+        LinkClosed: nothing was changed.
+    """
+    member = _use_link(link_id, AccountLink.Purpose.PASSWORD_RESET)
+    user = _account_of(member)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    end_sessions(user=user)
+    audit.record("set a new password", member, by=member)
+
+
+@transaction.atomic
+def change_roles(*, member: Membership, roles: list[Role], by: Membership) -> None:
+    """Give the member these roles and no others; their sessions end at the next request.
+
+    Raises:
+        LastManager: nothing was changed.
+    """
+    if Role.MANAGER not in roles:
+        _refuse_last_manager(member)
+    member.roles = roles
+    member.save(update_fields=["roles"])
+    _end_sessions_of(member)
+    audit.record("change roles", member, by=by)
+
+
+@transaction.atomic
+def deactivate_member(*, member: Membership, by: Membership) -> None:
+    """Close the member's place here: every access ends at the next request, offers are withdrawn.
+
+    Raises:
+        LastManager: nothing was changed.
+    """
+    _refuse_last_manager(member)
+    member.is_active = False
+    member.save(update_fields=["is_active"])
+    _withdraw_links(member, *AccountLink.Purpose)
+    _end_sessions_of(member)
+    audit.record("deactivate member", member, by=by)
+
+
+@transaction.atomic
+def reactivate_member(*, member: Membership, by: Membership) -> None:
+    """Open the place of somebody who has worked here before; their roles are as they were.
+
+    Raises:
+        NeverJoined: nothing was changed.
+    """
+    if is_waiting(member):
+        raise NeverJoined
+    member.is_active = True
+    member.save(update_fields=["is_active"])
+    _end_sessions_of(member)
+    audit.record("reactivate member", member, by=by)
+
+
+@transaction.atomic
+def end_supervision(*, supervision: Supervision, ends_on: date, by: Membership) -> None:
+    """Set the last day of a supervision; the supervisor's access ends with it."""
+    supervision.ends_on = ends_on
+    supervision.save(update_fields=["ends_on"])
+    audit.record("end supervision", supervision, by=by)
 
 
 @transaction.atomic
@@ -111,3 +264,109 @@ def set_theme(*, user: User, theme: User.Theme) -> None:
     """Remember how the person wants pages to look."""
     user.theme = theme
     user.save(update_fields=["theme"])
+
+
+def is_waiting(member: Membership) -> bool:
+    """Whether the member was offered a place and has not taken it, whatever became of the offer."""
+    return (
+        not member.is_active
+        and member.last_sign_in_on is None
+        and member.links.filter(purpose=AccountLink.Purpose.INVITATION).exists()
+    )
+
+
+def memberships_of(user_id: UUID) -> list[Membership]:
+    """The active memberships of a person, by name of the practice, whatever practice is chosen."""
+    with tenancy.user(user_id):
+        return list(
+            Membership.objects.filter(user=user_id, is_active=True)
+            .select_related("practice")
+            .order_by("practice__name", "practice_id")
+        )
+
+
+@transaction.atomic
+def end_sessions(*, user: User) -> None:
+    """End every session of the person at its next request."""
+    User.objects.filter(id=user.id).update(sessions_ended=F("sessions_ended") + 1)
+    user.refresh_from_db(fields=["sessions_ended"])
+
+
+@transaction.atomic
+def note_sign_in_change(*, user: User, by: Membership | None) -> None:
+    """Note that a person changed their password or second step, and end their sessions."""
+    end_sessions(user=user)
+    if by:
+        audit.record("change own sign-in", by, by=by)
+
+
+@transaction.atomic
+def note_sign_in(*, user: User) -> None:
+    """Note the day for the practice that a person who has just signed in works in first."""
+    for member in memberships_of(user.id)[:1]:
+        note_day(member=member)
+
+
+@transaction.atomic
+def note_day(*, member: Membership) -> None:
+    """Note that the member began to work in this practice today."""
+    with tenancy.practice(member.practice_id):
+        member.last_sign_in_on = timezone.localdate()
+        member.save(update_fields=["last_sign_in_on"])
+
+
+def _mail_link(member: Membership, purpose: AccountLink.Purpose, valid_for: timedelta) -> None:
+    _withdraw_links(member, purpose)
+    now = timezone.now()
+    link = AccountLink.objects.create(
+        practice_id=member.practice_id,
+        membership=member,
+        purpose=purpose,
+        expires_at=now + valid_for,
+    )
+    outbox.enqueue(
+        kind=purpose.value, subject_id=link.id, practice_id=link.practice_id, not_before=now
+    )
+
+
+def _withdraw_links(member: Membership, *purposes: AccountLink.Purpose) -> None:
+    now = timezone.now()
+    AccountLink.objects.open(at=now).filter(membership=member, purpose__in=purposes).update(
+        used_at=now
+    )
+
+
+def _use_link(link_id: UUID, purpose: AccountLink.Purpose) -> Membership:
+    """Take a link, once: of two uses at the same time one finds it closed."""
+    now = timezone.now()
+    link = (
+        AccountLink.objects.open(at=now)
+        .select_for_update(of=("self",))
+        .select_related("membership__user")
+        .filter(id=link_id, purpose=purpose)
+        .first()
+    )
+    if link is None:
+        raise LinkClosed
+    link.used_at = now
+    link.save(update_fields=["used_at"])
+    return link.membership
+
+
+def _account_of(member: Membership) -> User:
+    if member.user is None:
+        raise LinkClosed
+    return member.user
+
+
+def _end_sessions_of(member: Membership) -> None:
+    if member.user:
+        end_sessions(user=member.user)
+
+
+def _refuse_last_manager(member: Membership) -> None:
+    """Raises LastManager; holds the managers' rows, so that two cannot leave at once."""
+    managers = Membership.objects.with_role(Role.MANAGER).select_for_update()
+    ids = set(managers.filter(practice=member.practice_id).values_list("id", flat=True))
+    if ids == {member.id}:
+        raise LastManager

@@ -97,8 +97,11 @@ class ContactChannel(PracticeModel):
 
 class TreatmentQuerySet(models.QuerySet["Treatment"]):
     def current(self, *, on: date) -> Self:
-        """Treatments not ended before the day `on`. One planned for later counts: it is known."""
-        return self.filter(Q(ends_on__isnull=True) | Q(ends_on__gte=on))
+        """Treatments not ended by the day `on`: on the day one ends, access to it is over.
+
+        One planned for later counts: it is known.
+        """
+        return self.filter(Q(ends_on__isnull=True) | Q(ends_on__gt=on))
 
     def visible_to(self, membership: Membership, *, on: date | None = None) -> Self:
         """Current treatments of clients that the member may know of."""
@@ -109,6 +112,10 @@ class TreatmentQuerySet(models.QuerySet["Treatment"]):
     def conducted_by(self, membership: Membership, *, on: date | None = None) -> Self:
         """The member's own caseload: current treatments they conduct themselves."""
         return self.visible_to(membership, on=on).filter(therapist=membership)
+
+    def to_hand_over(self, therapist: Membership, *, on: date) -> Self:
+        """The therapist's caseload for whoever manages the practice: to be shown by code only."""
+        return self.current(on=on).filter(therapist=therapist, practice=therapist.practice_id)
 
 
 class Treatment(PracticeModel):

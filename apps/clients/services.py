@@ -77,6 +77,44 @@ def add_client(
     return treatment
 
 
+@transaction.atomic
+def hand_over_caseload(
+    *,
+    treatments: list[Treatment],
+    to: Membership,
+    on: date,
+    by: Membership,
+) -> None:
+    """End treatments on the day `on` and start new ones of the same clients with `to`.
+
+    The therapist before loses access with the commit; the history stays with the treatment that
+    ended. A client whom `to` treats already gets no second treatment.
+    """
+    treatments = list(
+        Treatment.objects.current(on=on)
+        .select_for_update()
+        .filter(id__in=[each.id for each in treatments])
+    )
+    already = set(
+        Treatment.objects.current(on=on)
+        .filter(therapist=to, client__in=[each.client_id for each in treatments])
+        .values_list("client_id", flat=True)
+    )
+    for treatment in treatments:
+        treatment.starts_on = min(on, treatment.starts_on)
+        treatment.ends_on = on
+        treatment.save(update_fields=["starts_on", "ends_on"])
+        if treatment.client_id not in already:
+            Treatment.objects.create(
+                practice_id=treatment.practice_id,
+                client_id=treatment.client_id,
+                therapist=to,
+                approach=treatment.approach,
+                starts_on=on,
+            )
+        audit.record("hand over client", treatment, client_id=treatment.client_id, by=by)
+
+
 def is_staff_address(email: str, *, practice: Practice) -> bool:
     """Whether mail to `email` reaches a member of the practice: case and '+…' make no difference.
 

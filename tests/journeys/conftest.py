@@ -37,20 +37,25 @@ STARTS_WITHIN_S = 180
 PASSPHRASE = "quiet harbour lantern"
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Debian's or the person's own Chromium; where there is none, CI fails and others skip.
-
-    Closed after each module: while Playwright runs, its event loop does too, and Django refuses
-    the database to whatever other test this process goes on with.
-    """
+def find_chromium() -> str:
+    """Debian's or the person's own Chromium; where there is none, CI fails and others skip."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         if os.environ.get("RAPPORT_REQUIRE_BROWSER"):
             pytest.fail("Chromium is missing, and browser tests must run here.")
         pytest.skip("Chromium is missing: install it to run the browser tests.")
+    return path
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A browser, closed after each module.
+
+    While Playwright runs, its event loop does too, and Django refuses the database to whatever
+    other test this process goes on with.
+    """
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         yield browser
         browser.close()
 

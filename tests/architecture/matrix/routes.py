@@ -113,13 +113,23 @@ def nothing(case: Case) -> dict[str, Any]:
 
 
 ON_EPISODE: dict[str, Any] = {"kwarg": "episode_id", "reach": OWN, "client_data": True}
+ON_MEMBER: dict[str, Any] = {"kwarg": "member_id", "reach": OF_THE_PRACTICE}
 LINKS = frozenset({Relation.LINK, Relation.ANSWERED})
 
 ROUTES = {
     "home": Route(READ, SIGNED_IN, reads=frozenset({302})),
     "health": Route(READ, PUBLIC),
     "login": Route(READ | WRITE, PUBLIC, theirs=True),
-    "logout": Route(WRITE, SIGNED_IN, theirs=True),
+    "logout": Route(READ | WRITE, PUBLIC, theirs=True),
+    "account_login": Route(READ | WRITE, PUBLIC, theirs=True),
+    "account_logout": Route(READ | WRITE, PUBLIC, theirs=True),
+    "account_reset_password": Route(READ | WRITE, PUBLIC, theirs=True),
+    "account_link": Route(READ | WRITE, PUBLIC, theirs=True),
+    "mfa_authenticate": Route(READ | WRITE, PUBLIC, theirs=True),
+    "account_*": Route(READ | WRITE, SIGNED_IN, theirs=True),
+    "mfa_*": Route(READ | WRITE, SIGNED_IN, theirs=True),
+    "kept_draft": Route(READ | WRITE, SIGNED_IN, theirs=True),
+    "switch_practice": Route(WRITE, SIGNED_IN, theirs=True),
     "theme": Route(
         WRITE, SIGNED_IN, memberless=False, body=lambda case: {"theme": "dark"},
         doors=(Door("body", "next", refused=0),),
@@ -166,6 +176,21 @@ ROUTES = {
         client_data=True, audited=True,
     ),
     "practice": Route(READ | WRITE, Permission.MANAGE_PRACTICE, body=a_contact),
+    "people": Route(READ, Permission.MANAGE_PRACTICE),
+    "invite_member": Route(READ | WRITE, Permission.MANAGE_PRACTICE),
+    "member": Route(READ | WRITE, Permission.MANAGE_PRACTICE, **ON_MEMBER),
+    "invite_again": Route(
+        WRITE, Permission.MANAGE_PRACTICE, reads=frozenset({302}), **ON_MEMBER
+    ),
+    "deactivate_member": Route(WRITE, Permission.MANAGE_PRACTICE, body=nothing, **ON_MEMBER),
+    "reactivate_member": Route(
+        WRITE, Permission.MANAGE_PRACTICE, reads=frozenset({302}), **ON_MEMBER
+    ),
+    "hand_over": Route(READ | WRITE, Permission.MANAGE_PRACTICE, **ON_MEMBER),
+    "add_supervision": Route(READ | WRITE, Permission.MANAGE_PRACTICE),
+    "end_supervision": Route(
+        READ | WRITE, Permission.MANAGE_PRACTICE, kwarg="supervision_id", reach=OF_THE_PRACTICE
+    ),
     "feedback_form": Route(
         READ | WRITE, PUBLIC, kwarg="token", reach=LINKS, client_data=True,
         body=lambda case: {f"item_{item}": "7" for item in ITEMS},

@@ -1,6 +1,7 @@
 """Two practices with the same people and clients, and a canary in every text of every row."""
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
+from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
 from django.apps import apps
 from django.conf import settings
 from django.db import models, transaction
@@ -17,6 +19,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership, Practice, Role, User
 from apps.accounts.permissions import Permission, permissions_of
+from apps.accounts.sign_in import BEGAN, SEEN
 from apps.alliance.models import Questionnaire
 from apps.clients.models import Treatment
 from apps.core import tenancy
@@ -231,11 +234,12 @@ def build() -> World:
         for name, ends_on in (
             ("supervisor", None), ("supervising therapist", None), ("ex-supervisor", yesterday)
         ):  # fmt: skip
-            SupervisionFactory.create(
+            supervision = SupervisionFactory.create(
                 supervisor=members[name], supervisee=members["therapist"], ends_on=ends_on
             )
         for number, therapist in CLIENTS.items():
             cases[letter, number] = _case(letter, number, members[therapist], therapist)
+            cases[letter, number].ids["supervision_id"] = str(supervision.id)
         people += _people(letter, members, cases[letter, "1"].ids["token"])
         with tenancy.practice(practice.id):
             Membership.objects.filter(id=members["disabled member"].id).update(is_active=False)
@@ -264,6 +268,11 @@ def _people(letter: str, members: dict[str, Membership], token: str) -> list[Per
         browser = Browser()
         assert member.user
         browser.force_login(member.user)
+        # As somebody who signed in by hand just now, so that no cell is led to prove it again.
+        session = browser.session
+        session[BEGAN] = session[SEEN] = int(time.time())
+        session[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": "password", "at": time.time()}]
+        session.save()
         key = browser.cookies[settings.SESSION_COOKIE_NAME].value
         supervises = ("therapist",) if name in {"supervisor", "supervising therapist"} else ()
         is_user = name != "disabled user"

@@ -1,0 +1,106 @@
+"""Where django-allauth is bent to the rules of the house: design of accounts in one place.
+
+Nobody signs up, guessing slows down, a step-up asks for the second step where there is one, and
+the secrets of second steps are sealed in the database.
+"""
+
+from typing import Any, cast
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.accounts import throttle
+from apps.accounts.models import User
+from apps.accounts.sign_in import begin_session
+from apps.core import sealing
+
+SECRETS = "second step"
+# Signing in and out speaks for itself.
+UNSAID = {"account/messages/logged_in.txt", "account/messages/logged_out.txt"}
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "email_password_mismatch": gettext_lazy(
+            "Email address and password do not belong together. Check both and try again."
+        ),
+        "incorrect_password": gettext_lazy("That is not your password. Try again."),
+        "enter_current_password": gettext_lazy("That is not your present password. Try again."),
+        "incorrect_code": gettext_lazy(
+            "That code does not fit. Codes change every 30 seconds and work once: take the next."
+        ),
+    }
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return False
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
+        """Check a password, slower and slower for an account that is guessed at.
+
+        Raises:
+            ValidationError: it is too early for another attempt.
+        """
+        with throttle.attempt(f"password:{credentials['email'].lower()}") as attempt:
+            user: User | None = super().authenticate(request, **credentials)
+            attempt.succeeded = user is not None
+        return user
+
+    def reauthenticate(self, user: AbstractBaseUser, password: str) -> bool:
+        email = cast(User, user).email
+        return self.authenticate(context.request, email=email, password=password) == user
+
+    def get_reauthentication_methods(
+        self, user: AbstractBaseUser | AnonymousUser
+    ) -> list[dict[str, Any]]:
+        """With a second step, a password alone proves too little."""
+        methods = super().get_reauthentication_methods(user)
+        return [each for each in methods if each["id"] != "reauthenticate"] or methods
+
+    def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
+        super().login(request, user)
+        begin_session(request, cast(User, user))
+
+    def add_message(
+        self,
+        request: HttpRequest,
+        level: int,
+        message_template: str | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        if message_template not in UNSAID:
+            super().add_message(request, level, message_template, *args, **kwargs)
+
+
+class SecondStepAdapter(DefaultMFAAdapter):
+    error_messages = DefaultMFAAdapter.error_messages | {
+        "incorrect_code": AccountAdapter.error_messages["incorrect_code"],
+    }
+
+    def encrypt(self, text: str) -> str:
+        return sealing.seal(text, purpose=SECRETS)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return sealing.unseal(encrypted_text, purpose=SECRETS)
+
+    def generate_authenticator_name(
+        self,
+        user: AbstractBaseUser,
+        type: Authenticator.Type,  # noqa: A002
+    ) -> str:
+        number = Authenticator.objects.filter(user_id=user.pk, type=type).count() + 1
+        return _("Security key") if number == 1 else _("Security key %d") % number
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        return {**super().get_public_key_credential_rp_entity(), "name": "Rapport"}
+
+    def get_public_key_credential_user_entity(self, user: AbstractBaseUser) -> dict[str, Any]:
+        entity = super().get_public_key_credential_user_entity(user)
+        return {**entity, "display_name": entity["name"]}

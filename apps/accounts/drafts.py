@@ -1,0 +1,83 @@
+"""What somebody was sending when their session had ended: kept, and given back to them alone.
+
+It lies sealed in the session of the browser that sent it, for an hour, until it is sent again.
+Passwords and files are left out.
+"""
+
+import json
+from dataclasses import dataclass
+
+from django.http import HttpRequest
+
+from apps.core import sealing
+
+KEY = "draft"
+PURPOSE = "draft"
+KEPT_FOR_S = 60 * 60
+# Their answers are short, or secret.
+WITHOUT_DRAFT = {"theme", "switch_practice", "login", "logout", "health"}
+PREFIXES_WITHOUT_DRAFT = ("mfa_", "account_")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A form as it was sent: where to, and every field with its values."""
+
+    path: str
+    fields: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What was written by hand, for the person to recognise."""
+        return tuple(value for _, values in self.fields for value in values if " " in value.strip())
+
+
+def is_worth_keeping(request: HttpRequest) -> bool:
+    name = (request.resolver_match and request.resolver_match.url_name) or ""
+    return (
+        request.method == "POST"
+        and name not in WITHOUT_DRAFT
+        and not name.startswith(PREFIXES_WITHOUT_DRAFT)
+    )
+
+
+def keep(request: HttpRequest, *, user_id: str) -> None:
+    """Keep what the request sends, for the person with `user_id`."""
+    fields = [
+        (name, values)
+        for name, values in request.POST.lists()
+        if name != "csrfmiddlewaretoken" and "password" not in name
+    ]
+    text = json.dumps({"user": user_id, "path": request.get_full_path(), "fields": fields})
+    request.session[KEY] = {"path": request.path, "sealed": sealing.seal(text, purpose=PURPOSE)}
+
+
+def kept_for(request: HttpRequest) -> Draft | None:
+    """The draft that the person signed in now may have back; somebody else's is dropped."""
+    kept = request.session.get(KEY)
+    if not kept:
+        return None
+    try:
+        text = sealing.unseal(kept["sealed"], purpose=PURPOSE, max_age_s=KEPT_FOR_S)
+    except sealing.Unreadable:
+        drop(request)
+        return None
+    draft = json.loads(text)
+    if draft["user"] != str(request.user.pk):
+        drop(request)
+        return None
+    return Draft(
+        path=draft["path"],
+        fields=tuple((name, tuple(values)) for name, values in draft["fields"]),
+    )
+
+
+def drop(request: HttpRequest) -> None:
+    request.session.pop(KEY, None)
+
+
+def drop_if_sent_again(request: HttpRequest) -> None:
+    """Forget the draft once it goes where it was going."""
+    kept = request.session.get(KEY)
+    if kept and request.method == "POST" and request.path == kept["path"]:
+        drop(request)

@@ -1,0 +1,49 @@
+"""What a message to a member of staff says: neutral words and a link that works once."""
+
+from uuid import UUID
+
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.accounts.links import make_token
+from apps.accounts.models import AccountLink
+from apps.core.outbox import NothingToSend, RenderedMessage
+
+
+def link_to(link: AccountLink) -> str:
+    """The address of an account link; whoever holds it can use it, once."""
+    return settings.BASE_URL + reverse("account_link", args=[make_token(link)])
+
+
+def render_invitation(subject_id: UUID) -> RenderedMessage:
+    """The message that invites somebody to a practice."""
+    return _render(subject_id, "invitation")
+
+
+def render_password_reset(subject_id: UUID) -> RenderedMessage:
+    """The message that lets somebody choose a new password."""
+    return _render(subject_id, "password_reset")
+
+
+def _render(subject_id: UUID, kind: str) -> RenderedMessage:
+    """
+    Raises:
+        NothingToSend: the link was used, withdrawn or has run out, or the person has no address.
+    """
+    link = (
+        AccountLink.objects.open(at=timezone.now())
+        .select_related("practice", "membership__user")
+        .filter(id=subject_id)
+        .first()
+    )
+    if link is None or link.membership.user is None:
+        raise NothingToSend
+    context = {"practice": link.practice, "link": link_to(link)}
+    return RenderedMessage(
+        recipient=link.membership.user.email,
+        subject=render_to_string(f"messages/{kind}_subject.txt", context).strip(),
+        body=render_to_string(f"messages/{kind}.txt", context),
+        sender_name=link.practice.sender_name,
+    )

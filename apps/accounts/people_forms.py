@@ -1,0 +1,110 @@
+"""Forms by which a manager tends the people of a practice."""
+
+from datetime import date
+from typing import Any, cast
+
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.accounts.models import Membership, Role, Supervision
+
+NAME_A_ROLE = gettext_lazy("Tick at least one role.")
+
+
+class DayField(forms.DateField):
+    """A day, picked in the browser's own calendar."""
+
+    widget = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
+    default_error_messages = {"invalid": gettext_lazy("This is no date; 2026-11-30 is one.")}
+
+
+class RolesForm(forms.Form):
+    roles = forms.TypedMultipleChoiceField(
+        label=gettext_lazy("Roles here"),
+        choices=Role.choices,
+        coerce=Role,
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": NAME_A_ROLE},
+    )
+
+
+class InvitationForm(RolesForm):
+    name = forms.CharField(
+        label=gettext_lazy("Name"),
+        max_length=120,
+        help_text=gettext_lazy("As colleagues know the person."),
+        error_messages={"required": gettext_lazy("Say who it is.")},
+    )
+    email = forms.EmailField(
+        label=gettext_lazy("Work email"),
+        error_messages={
+            "required": gettext_lazy("The invitation is sent by email: give an address."),
+            "invalid": gettext_lazy("This is no email address; sam@example.org would be one."),
+        },
+    )
+
+
+class SupervisionForm(forms.Form):
+    """Who supervises whom, and from which day up to which."""
+
+    supervisee = forms.ModelChoiceField(
+        Membership.objects.none(), label=gettext_lazy("Supervisee"), empty_label=""
+    )
+    supervisor = forms.ModelChoiceField(
+        Membership.objects.none(),
+        label=gettext_lazy("Supervisor"),
+        empty_label="",
+        help_text=gettext_lazy("Somebody who has the role of a supervisor here."),
+    )
+    starts_on = DayField(label=gettext_lazy("From"))
+    ends_on = DayField(
+        label=gettext_lazy("Last day"),
+        required=False,
+        help_text=gettext_lazy("Leave it blank while it goes on."),
+    )
+
+    def __init__(self, *args: Any, manager: Membership, today: date, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.today = today
+        self.fields["starts_on"].initial = today
+        colleagues = Membership.objects.colleagues_of(manager).order_by("name")
+        for name, role in (("supervisee", Role.THERAPIST), ("supervisor", Role.SUPERVISOR)):
+            cast(forms.ModelChoiceField, self.fields[name]).queryset = colleagues.with_role(role)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if self.errors:
+            return cleaned
+        if cleaned["supervisee"] == cleaned["supervisor"]:
+            self.add_error("supervisor", _("Nobody supervises themselves. Choose somebody else."))
+        if cleaned["ends_on"] and cleaned["ends_on"] < cleaned["starts_on"]:
+            self.add_error("ends_on", _("The last day comes before the first. Change one of them."))
+        if self.errors:
+            return cleaned
+        pair = {name: cleaned[name] for name in ("supervisee", "supervisor")}
+        if Supervision.objects.filter(**pair, ends_on__isnull=True).exists():
+            self.add_error(None, _("These two have an open link already. Set its last day first."))
+        return cleaned
+
+
+class EndSupervisionForm(forms.Form):
+    ends_on = DayField(
+        label=gettext_lazy("Last day"),
+        help_text=gettext_lazy(
+            "Access ends with that day. A day that has passed ends it at the next click."
+        ),
+    )
+
+    def __init__(self, *args: Any, supervision: Supervision, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.supervision = supervision
+
+    def clean_ends_on(self) -> date:
+        day: date = self.cleaned_data["ends_on"]
+        if day < self.supervision.starts_on:
+            raise forms.ValidationError(
+                _("The link began on %s. Choose that day or a later one.")
+                % self.supervision.starts_on
+            )
+        return day

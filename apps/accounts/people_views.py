@@ -1,0 +1,155 @@
+"""Pages by which a manager tends the people of a practice. No clinical data comes near them."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from apps.accounts import people_forms as forms
+from apps.accounts import selectors, services
+from apps.accounts.models import Membership, Supervision
+from apps.accounts.permissions import MemberRequest, Permission, require
+from apps.accounts.sign_in import require_recent_sign_in
+
+LAST_MANAGER = gettext_lazy(
+    "Nobody else manages this practice. Give somebody else that role first."
+)
+
+
+@require(Permission.MANAGE_PRACTICE)
+@require_safe
+def people(request: MemberRequest) -> HttpResponse:
+    """Everybody who works here, and who supervises whom."""
+    page = selectors.people_page(request.membership, today=request.today)
+    return render(request, "accounts/people.html", {"page": page})
+
+
+@require(Permission.MANAGE_PRACTICE)
+@require_http_methods(["GET", "HEAD", "POST"])
+@require_recent_sign_in
+def invite(request: MemberRequest) -> HttpResponse:
+    """Invite a person by email."""
+    form = forms.InvitationForm(_sent(request))
+    if form.is_valid() and _invited(request, form):
+        messages.success(
+            request, _("An invitation is on its way to %(email)s.") % form.cleaned_data
+        )
+        return redirect("people")
+    return render(request, "accounts/invite.html", {"form": form})
+
+
+@require(Permission.MANAGE_PRACTICE)
+@require_http_methods(["GET", "HEAD", "POST"])
+@require_recent_sign_in
+def member(request: MemberRequest, member_id: UUID) -> HttpResponse:
+    """One person: their roles, and what else can be done."""
+    person = _colleague(request, member_id)
+    form = forms.RolesForm(_sent(request), initial={"roles": person.roles})
+    if form.is_valid() and _roles_changed(request, person, form):
+        messages.success(request, _("Saved. %s signs in anew.") % person.name)
+        return redirect("people")
+    context = {"form": form, "person": person, "is_waiting": services.is_waiting(person)}
+    return render(request, "accounts/member.html", context)
+
+
+@require(Permission.MANAGE_PRACTICE)
+@require_POST
+@require_recent_sign_in
+def invite_again(request: MemberRequest, member_id: UUID) -> HttpResponse:
+    """Send a fresh invitation."""
+    person = _colleague(request, member_id)
+    if services.is_waiting(person):
+        services.invite_again(member=person, by=request.membership)
+        messages.success(request, _("A fresh invitation is on its way; the one before is void."))
+    else:
+        messages.error(request, _("Not sent: %s has joined already.") % person.name)
+    return redirect("people")
+
+
+@require(Permission.MANAGE_PRACTICE)
+@require_POST
+def deactivate(request: MemberRequest, member_id: UUID) -> HttpResponse:
+    """Close a person's place here, at once."""
+    person = _colleague(request, member_id)
+    try:
+        services.deactivate_member(member=person, by=request.membership)
+        messages.success(request, _("Closed: %s has no access here any more.") % person.name)
+    except services.LastManager:
+        messages.error(request, str(LAST_MANAGER))
+    return redirect("people")
+
+
+@require(Permission.MANAGE_PRACTICE)
+@require_POST
+@require_recent_sign_in
+def reactivate(request: MemberRequest, member_id: UUID) -> HttpResponse:
+    """Open the place of somebody who worked here before."""
+    person = _colleague(request, member_id)
+    try:
+        services.reactivate_member(member=person, by=request.membership)
+        messages.success(request, _("Open again: %s can sign in.") % person.name)
+    except services.NeverJoined:
+        messages.error(request, _("%s has not joined yet. Invite them again.") % person.name)
+    return redirect("people")
+
+
+@require(Permission.MANAGE_PRACTICE)
+@require_http_methods(["GET", "HEAD", "POST"])
+@require_recent_sign_in
+def add_supervision(request: MemberRequest) -> HttpResponse:
+    """Let somebody see a colleague's flags, from a day on."""
+    form = forms.SupervisionForm(_sent(request), manager=request.membership, today=request.today)
+    if not form.is_valid():
+        return render(request, "accounts/add_supervision.html", {"form": form})
+    services.start_supervision(**form.cleaned_data, by=request.membership)
+    messages.success(request, _("The link is recorded."))
+    return redirect("people")
+
+
+@require(Permission.MANAGE_PRACTICE)
+@require_http_methods(["GET", "HEAD", "POST"])
+def end_supervision(request: MemberRequest, supervision_id: UUID) -> HttpResponse:
+    """Set the last day of a supervision."""
+    links = Supervision.objects.in_practice_of(request.membership)
+    supervision = get_object_or_404(
+        links.select_related("supervisor", "supervisee"), id=supervision_id
+    )
+    first_proposal = {"ends_on": supervision.ends_on or request.today}
+    form = forms.EndSupervisionForm(_sent(request), supervision=supervision, initial=first_proposal)
+    if not form.is_valid():
+        context = {"form": form, "supervision": supervision}
+        return render(request, "accounts/end_supervision.html", context)
+    services.end_supervision(supervision=supervision, **form.cleaned_data, by=request.membership)
+    messages.success(request, _("The last day is recorded."))
+    return redirect("people")
+
+
+def _sent(request: MemberRequest) -> QueryDict | None:
+    return request.POST if request.method == "POST" else None
+
+
+def _colleague(request: MemberRequest, member_id: UUID) -> Membership:
+    return get_object_or_404(Membership.objects.colleagues_of(request.membership), id=member_id)
+
+
+def _invited(request: MemberRequest, form: forms.InvitationForm) -> bool:
+    practice = request.membership.practice
+    try:
+        services.invite_member(practice=practice, **form.cleaned_data, by=request.membership)
+    except services.AlreadyMember:
+        form.add_error("email", _("Somebody with this address is on the list already."))
+        return False
+    return True
+
+
+def _roles_changed(request: MemberRequest, person: Membership, form: forms.RolesForm) -> bool:
+    try:
+        services.change_roles(member=person, **form.cleaned_data, by=request.membership)
+    except services.LastManager:
+        form.add_error("roles", str(LAST_MANAGER))
+        return False
+    return True

@@ -1,0 +1,104 @@
+"""Sessions: how they begin and end, what a second step is, and who signed in just now."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from http import HTTPStatus
+from typing import Concatenate, ParamSpec, TypeVar
+
+from allauth.account.adapter import get_adapter
+from allauth.account.decorators import reauthentication_required
+from allauth.core.exceptions import ReauthenticationRequired
+from allauth.mfa.models import Authenticator
+from allauth.mfa.utils import is_mfa_enabled
+from django.conf import settings
+from django.contrib.auth import update_session_auth_hash
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from apps.accounts import drafts, services
+from apps.accounts.models import User
+
+P = ParamSpec("P")
+Request = TypeVar("Request", bound=HttpRequest)
+View = Callable[Concatenate[Request, P], HttpResponse]
+
+BEGAN, SEEN, PRACTICE = "began_at", "seen_at", "practice_id"
+# The session is written once a minute, not at every request.
+SEEN_EVERY_S = 60
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+
+
+def begin_session(request: HttpRequest, user: User) -> None:
+    """Start the clocks of a session, and note the day for the practice the person works in."""
+    request.session[BEGAN] = request.session[SEEN] = int(time.time())
+    services.note_sign_in(user=user)
+
+
+def time_is_over(request: HttpRequest) -> str:
+    """Why this session's time is over: "idle", "long" or "" while it is not.
+
+    Keeps the clock of a session that goes on.
+    """
+    now = int(time.time())
+    began = request.session.setdefault(BEGAN, now)
+    seen = request.session.setdefault(SEEN, now)
+    if now - began > settings.SESSION_COOKIE_AGE:
+        return "long"
+    if timedelta(seconds=now - seen) > settings.SESSION_IDLE_TIME:
+        return "idle"
+    if now - seen > SEEN_EVERY_S:
+        request.session[SEEN] = now
+    return ""
+
+
+def has_second_step(user: User) -> bool:
+    """Whether an app or a security key is set up; recovery codes alone are none."""
+    is_set_up: bool = is_mfa_enabled(user, [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN])
+    return is_set_up
+
+
+def require_recent_sign_in(view: View[Request, P]) -> View[Request, P]:
+    """Let a view be used only by people who proved within five minutes who they are.
+
+    Others prove it first. What they were sending is kept and offered to them afterwards. The
+    requirement is stamped on the view (`view.recent_sign_in`), so that a test can see it.
+    """
+    checked = reauthentication_required(view)
+
+    @wraps(view)
+    def guarded(request: Request, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        try:
+            response: HttpResponse = checked(request, *args, **kwargs)
+        except ReauthenticationRequired:
+            if request.method in SAFE_METHODS:
+                raise
+            drafts.keep(request, user_id=str(request.user.pk))
+            [method, *_] = get_adapter().get_reauthentication_methods(request.user)
+            return redirect(f"{method['url']}?{urlencode({'next': reverse('kept_draft')})}")
+        return response
+
+    guarded.recent_sign_in = True  # type: ignore[attr-defined]
+    return guarded
+
+
+def changes_sign_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """End the person's other sessions once the view has changed how they sign in."""
+
+    @wraps(view)
+    def changing(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        if (
+            request.method == "POST"
+            and response.status_code == HTTPStatus.FOUND
+            and isinstance(request.user, User)
+        ):
+            user = request.user
+            services.note_sign_in_change(user=user, by=getattr(request, "membership", None))
+            update_session_auth_hash(request, user)
+        return response
+
+    return changing

@@ -1,0 +1,119 @@
+"""Pages on the way in that are ours: mailed links, the account, kept drafts, the switcher."""
+
+from typing import cast
+
+from allauth.account.internal.flows.login import record_authentication
+from allauth.account.utils import perform_login
+from allauth.core import ratelimit
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from apps.accounts import drafts, selectors, services
+from apps.accounts.links import read_token
+from apps.accounts.models import AccountLink, User
+from apps.accounts.sign_in import PRACTICE, require_recent_sign_in
+from apps.accounts.sign_in_forms import AddressForm, JoinForm, NewPasswordForm
+from apps.core import tenancy
+
+
+@login_not_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def forgotten(request: HttpRequest) -> HttpResponse:
+    """Ask for a link to choose a new password; the answer is the same for every address."""
+    form = AddressForm(request.POST or None)
+    if not (request.method == "POST" and form.is_valid()):
+        return render(request, "account/forgotten.html", {"form": form})
+    email = form.cleaned_data["email"].lower()
+    if not ratelimit.consume(request, action="reset_password", key=email):
+        too_many: HttpResponse = ratelimit.respond_429(request)
+        return too_many
+    services.request_password_reset(email=email)
+    return render(request, "account/forgotten.html", {"form": form, "sent": True})
+
+
+@login_not_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def account_link(request: HttpRequest, token: str) -> HttpResponse:
+    """Use a mailed link: join a practice, or choose a new password. Looking changes nothing."""
+    address = read_token(token)
+    if address is None:
+        raise Http404
+    link = selectors.open_link(practice_id=address.practice_id, link_id=address.link_id)
+    if link is None:
+        return render(request, "account/link_closed.html", status=410)
+    form = _form_for(link, request)
+    if not (request.method == "POST" and form.is_valid()):
+        return render(request, "account/link.html", {"link": link, "form": form})
+    try:
+        return _use(request, link, form.cleaned_data.get("password", ""))
+    except services.LinkClosed:
+        return render(request, "account/link_closed.html", status=410)
+
+
+def _form_for(link: AccountLink, request: HttpRequest) -> JoinForm | NewPasswordForm:
+    user = cast(User, link.membership.user)
+    invited = link.purpose == AccountLink.Purpose.INVITATION
+    kind = JoinForm if invited and user.has_usable_password() else NewPasswordForm
+    return kind(request.POST if request.method == "POST" else None, user=user)
+
+
+def _use(request: HttpRequest, link: AccountLink, password: str) -> HttpResponse:
+    """Raises LinkClosed where somebody was faster."""
+    with tenancy.practice(link.practice_id):
+        if link.purpose == AccountLink.Purpose.PASSWORD_RESET:
+            services.reset_password(link_id=link.id, password=password)
+            messages.success(request, _("Your new password is set. Sign in with it."))
+            return redirect("login")
+        member = services.accept_invitation(link_id=link.id, password=password)
+    if not password:
+        messages.success(request, _("You have joined. Sign in with the password you have."))
+        return redirect("login")
+    # They have just chosen the password: they need not type it again to set up a second step.
+    record_authentication(request, member.user, method="password", reauthenticated=True)
+    response: HttpResponse = perform_login(request, member.user)
+    return response
+
+
+@require_safe
+def account(request: HttpRequest) -> HttpResponse:
+    """How the person signs in; without a second step, the way to one."""
+    page = selectors.account_page(cast(User, request.user))
+    template = "account/index.html" if page.has_second_step else "account/choose_second_step.html"
+    return render(request, template, {"page": page})
+
+
+@require_recent_sign_in
+@require_safe
+def recovery_codes(request: HttpRequest) -> HttpResponse:
+    """The recovery codes that are left."""
+    codes = selectors.unused_recovery_codes(cast(User, request.user))
+    return render(request, "mfa/recovery_codes/index.html", {"codes": codes})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def kept_draft(request: HttpRequest) -> HttpResponse:
+    """Give back what was sent when the session had ended: to send again, or to drop (POST)."""
+    draft = drafts.kept_for(request)
+    if request.method == "POST":
+        drafts.drop(request)
+    if request.method == "POST" or draft is None:
+        return redirect("home")
+    return render(request, "account/kept_draft.html", {"draft": draft})
+
+
+@require_POST
+def switch_practice(request: HttpRequest) -> HttpResponse:
+    """Work in another practice that the person belongs to."""
+    wanted = request.POST.get("practice", "")
+    for member in request.memberships:  # type: ignore[attr-defined]
+        if str(member.practice_id) == wanted:
+            request.session[PRACTICE] = wanted
+            services.note_day(member=member)
+            return redirect("home")
+    raise Http404

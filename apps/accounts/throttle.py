@@ -1,0 +1,75 @@
+"""Guessing a password or a code takes ever longer. Nobody is locked out for good.
+
+Ten wrong answers are free; fifteen minutes without one forget them, and so does a right answer.
+From the tenth on each is followed by a pause: 30 s, then 1, 2, 4 and at most 5 minutes. What comes
+in the pause is refused unread and does not count.
+
+The counters live in the cache, changed by its atomic operations only. Where the cache is away,
+nothing is let through: `redis.RedisError` ends the request (see `SignInMiddleware`).
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from django.core.cache import cache
+from django.core.exceptions import ValidationError
+from django.utils.translation import ngettext
+
+FREE_ATTEMPTS = 10
+REMEMBERED_S = 15 * 60
+FIRST_PAUSE_S = 30
+LONGEST_PAUSE_S = 5 * 60
+
+
+def pause_after(failures: int) -> int:
+    """Seconds until the next attempt after so many failures in a row.
+
+    >>> [pause_after(n) for n in (9, 10, 11, 12, 13, 14, 99)]
+    [0, 30, 60, 120, 240, 300, 300]
+    """
+    if failures < FREE_ATTEMPTS:
+        return 0
+    return min(FIRST_PAUSE_S << min(failures - FREE_ATTEMPTS, 16), LONGEST_PAUSE_S)
+
+
+@dataclass
+class Attempt:
+    """One attempt to prove who one is; it has failed until the block says otherwise."""
+
+    succeeded: bool = False
+
+
+@contextmanager
+def attempt(account: str) -> Iterator[Attempt]:
+    """One attempt at `account`: an email address, or a user and the step.
+
+    It counts as failed before the block runs, so that many attempts at once gain nothing.
+
+    Raises:
+        ValidationError: it is too early; says how long to wait.
+    """
+    name = hashlib.sha256(account.encode()).hexdigest()
+    count, gate = f"sign-in:failures:{name}", f"sign-in:pause:{name}"
+    cache.add(count, 0, timeout=REMEMBERED_S)
+    failures: int = cache.incr(count)
+    cache.touch(count, REMEMBERED_S)
+    pause = pause_after(failures)
+    if pause and not cache.add(gate, 1, timeout=pause):
+        cache.decr(count)
+        minutes = math.ceil(pause_after(failures - 1) / 60)
+        raise ValidationError(
+            ngettext(
+                "Too many attempts. Wait %(minutes)d minute and try again.",
+                "Too many attempts. Wait %(minutes)d minutes and try again.",
+                minutes,
+            ),
+            code="too_many_attempts",
+            params={"minutes": minutes},
+        )
+    this = Attempt()
+    yield this
+    if this.succeeded:
+        cache.delete_many([count, gate])

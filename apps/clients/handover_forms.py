@@ -1,0 +1,54 @@
+"""The form by which a manager hands a caseload to another therapist, by client codes."""
+
+from datetime import date
+from typing import Any, cast
+
+from django import forms
+from django.utils.translation import gettext_lazy
+
+from apps.accounts.models import Membership, Role
+from apps.clients.models import Treatment
+
+
+class TreatmentsByCode(forms.ModelMultipleChoiceField):
+    def label_from_instance(self, obj: Treatment) -> str:
+        return obj.client.code
+
+
+class HandoverForm(forms.Form):
+    """Which clients, and to whom. Nothing but codes is shown."""
+
+    treatments = TreatmentsByCode(
+        Treatment.objects.none(),
+        label=gettext_lazy("Clients"),
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": gettext_lazy("Tick the clients to hand over.")},
+    )
+    to = forms.ModelChoiceField(
+        Membership.objects.none(),
+        label=gettext_lazy("New therapist"),
+        empty_label="",
+        error_messages={"required": gettext_lazy("Choose who takes them on.")},
+    )
+
+    def __init__(
+        self, *args: Any, manager: Membership, therapist: Membership, today: date, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        treatments, to = self.fields["treatments"], self.fields["to"]
+        cast(TreatmentsByCode, treatments).queryset = (
+            Treatment.objects.to_hand_over(therapist, on=today)
+            .select_related("client")
+            .order_by("client__code")
+        )
+        cast(forms.ModelChoiceField, to).queryset = (
+            Membership.objects.colleagues_of(manager)
+            .with_role(Role.THERAPIST)
+            .exclude(id=therapist.id)
+            .order_by("name")
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nobody to hand over."""
+        return not list(self["treatments"])

@@ -1,0 +1,46 @@
+"""Handing over a caseload: the manager's page, by client codes and without clinical data."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods
+
+from apps.accounts.models import Membership
+from apps.accounts.permissions import MemberRequest, Permission, require
+from apps.accounts.sign_in import require_recent_sign_in
+from apps.clients import services
+from apps.clients.handover_forms import HandoverForm
+
+
+@require(Permission.MANAGE_PRACTICE)
+@require_http_methods(["GET", "HEAD", "POST"])
+@require_recent_sign_in
+def hand_over(request: MemberRequest, member_id: UUID) -> HttpResponse:
+    """Give clients of one therapist to another."""
+    manager, today = request.membership, request.today
+    therapist = get_object_or_404(Membership.objects.colleagues_of(manager), id=member_id)
+    sent = request.POST if request.method == "POST" else None
+    form = HandoverForm(sent, manager=manager, therapist=therapist, today=today)
+    if not form.is_valid():
+        context = {"form": form, "therapist": therapist}
+        return render(request, "clients/hand_over.html", context)
+    treatments = list(form.cleaned_data["treatments"])
+    services.hand_over_caseload(
+        treatments=treatments, to=form.cleaned_data["to"], on=today, by=manager
+    )
+    messages.success(request, _handed_over(len(treatments)))
+    return redirect("people")
+
+
+def _handed_over(number: int) -> str:
+    return (
+        ngettext(
+            "%d client handed over. Access of the therapist before has ended.",
+            "%d clients handed over. Access of the therapist before has ended.",
+            number,
+        )
+        % number
+    )

@@ -1,0 +1,68 @@
+"""Signing in by hand: password, second step, and the codes for it."""
+
+import html
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal import auth as totp
+from django.test import Client as Browser
+from pytest_django import Settings
+
+from apps.accounts.models import Membership
+from tests.factories import PASSWORD
+
+ENROLLED = Authenticator.Type.TOTP
+
+
+@pytest.fixture
+def second_step_required(settings: Settings) -> None:
+    settings.MFA_REQUIRED = True
+
+
+def shown(response: Any) -> str:
+    """The text of a page as a reader sees it."""
+    return html.unescape(response.content.decode())
+
+
+def code_of(member: Membership, *, later: int = 0) -> str:
+    """The code that the member's app shows now, or `later` periods from now."""
+    secret = totp.decrypt(Authenticator.objects.get(user=member.user, type=ENROLLED).data["secret"])
+    return totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30 + later))
+
+
+def wrong_code_of(member: Membership) -> str:
+    right = code_of(member)
+    return f"{(int(right) + 1) % 10**6:06}"
+
+
+def enrol(member: Membership) -> list[str]:
+    """Set up an app for the member; returns the recovery codes."""
+    totp.TOTP.activate(member.user, totp.generate_totp_secret())  # type: ignore[arg-type]
+    return RecoveryCodes.activate(member.user).generate_codes()  # type: ignore[arg-type]
+
+
+def enter(browser: Browser, member: Membership, password: str = PASSWORD, **also: str) -> Any:
+    assert member.user
+    sent = {"username": member.user.email, "password": password, **also}
+    return browser.post("/sign-in/", sent)
+
+
+def is_in(browser: Browser) -> bool:
+    return "_auth_user_id" in browser.session
+
+
+@pytest.fixture
+def proven(sign_in: Callable[[Membership], Browser]) -> Callable[[Membership], Browser]:
+    """Signed in, and the password shown once more just now."""
+
+    def proven(member: Membership) -> Browser:
+        browser = sign_in(member)
+        page = browser.post("/sign-in/again/", {"password": PASSWORD})
+        assert page.status_code == 302
+        return browser
+
+    return proven

@@ -1,0 +1,329 @@
+"""The manager tends the people: who may, what happens, what is noted, and when it holds."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client as Browser
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.accounts import services
+from apps.accounts.models import AccountLink, Membership, Practice, Role, Supervision
+from apps.core.models import AuditEntry
+from apps.ruptures.models import RuptureEpisode
+from tests.accounts.conftest import enrol, shown
+from tests.factories import ClientFactory, MembershipFactory, SupervisionFactory, TreatmentFactory
+
+TODAY = timezone.localdate
+
+
+@pytest.fixture
+def manager(mona: Membership, proven: Callable[[Membership], Browser]) -> Browser:
+    """mona, who has just shown that it is her."""
+    return proven(mona)
+
+
+def sent(**changes: Any) -> dict[str, Any]:
+    person = {"name": "Nina Berg", "email": "nina@fernbank.example", "roles": ["therapist"]}
+    return person | changes
+
+
+def noted(action: str, by: Membership) -> list[AuditEntry]:
+    return list(AuditEntry.objects.filter(action=action, actor_id=by.id))
+
+
+# ── The page ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_page_lists_everybody_with_roles_second_factor_and_state(
+    manager: Browser, mona: Membership, sam: Membership, alice: Membership, practice: Practice
+) -> None:
+    enrol(alice)
+    services.deactivate_member(member=MembershipFactory(practice=practice, name="Left"), by=mona)
+    manager.post(reverse("invite_member"), sent())
+    page = shown(manager.get(reverse("people")))
+    for word in ("Alice Moreau", "Sam Okafor", "Mona Haddad", "Practice manager", "App code"):
+        assert word in page
+    for state in ("Active", "Closed", "Invited ", "Not set up", "Current", "No end date"):
+        assert state in page
+
+
+def test_the_page_shows_nothing_of_clients(
+    manager: Browser, alice: Membership, practice: Practice
+) -> None:
+    client = ClientFactory.create(practice=practice, initials="Q. Z.")
+    TreatmentFactory.create(therapist=alice, client=client, falling=True)
+    for name in ("people", "invite_member", "add_supervision"):
+        page = shown(manager.get(reverse(name)))
+        assert client.code not in page
+        assert "Q. Z." not in page
+
+
+def test_the_page_costs_the_same_however_many_work_here(
+    manager: Browser,
+    practice: Practice,
+    alice: Membership,
+    django_assert_max_num_queries: Any,
+    django_assert_num_queries: Any,
+) -> None:
+    manager.get(reverse("people"))
+    with django_assert_max_num_queries(20) as first:
+        manager.get(reverse("people"))
+    for _ in range(5):
+        supervisor = MembershipFactory.create(practice=practice, roles=[Role.SUPERVISOR])
+        SupervisionFactory.create(supervisor=supervisor, supervisee=alice)
+        enrol(supervisor)
+    with django_assert_num_queries(len(first)):
+        manager.get(reverse("people"))
+
+
+# ── Who may ──────────────────────────────────────────────────────────────────────────────────
+
+PAGES = ["people", "invite_member", "add_supervision"]
+OF_A_PERSON = ["member", "invite_again", "deactivate_member", "reactivate_member", "hand_over"]
+POST_ONLY = ["invite_again", "deactivate_member", "reactivate_member"]
+
+
+@pytest.mark.parametrize("name", [*PAGES, *OF_A_PERSON, "end_supervision"])
+@pytest.mark.parametrize("who", ["alice", "sam"])
+def test_only_managers_tend_people(
+    name: str,
+    who: str,
+    alice: Membership,
+    sam: Membership,
+    sign_in: Callable[[Membership], Browser],
+) -> None:
+    browser = sign_in({"alice": alice, "sam": sam}[who])
+    supervision = Supervision.objects.get()
+    address = {
+        **{page: reverse(page) for page in PAGES},
+        **{page: reverse(page, args=[alice.id]) for page in OF_A_PERSON},
+        "end_supervision": reverse("end_supervision", args=[supervision.id]),
+    }[name]
+    assert browser.get(address).status_code == 403
+    assert browser.post(address, sent()).status_code == 403
+
+
+def told(response: Any) -> str:
+    """The page without what differs from one request to the next."""
+    return re.sub(r'(?<=csrfmiddlewaretoken" value=")\w+', "", shown(response))
+
+
+@pytest.mark.parametrize("name", OF_A_PERSON)
+def test_people_of_other_practices_are_strangers(
+    manager: Browser, dora: Membership, name: str
+) -> None:
+    missing = uuid4()
+    there = manager.post(reverse(name, args=[dora.id]))
+    nowhere = manager.post(reverse(name, args=[missing]))
+    assert there.status_code == nowhere.status_code == 404
+    assert told(there).replace(str(dora.id), "") == told(nowhere).replace(str(missing), "")
+
+
+def test_links_of_other_practices_are_strangers(manager: Browser, dora: Membership) -> None:
+    other = MembershipFactory.create(practice=dora.practice, roles=[Role.SUPERVISOR])
+    link = SupervisionFactory.create(supervisor=other, supervisee=dora)
+    assert manager.get(reverse("end_supervision", args=[link.id])).status_code == 404
+
+
+@pytest.mark.parametrize("name", POST_ONLY)
+def test_what_changes_something_is_never_done_by_looking(
+    manager: Browser, alice: Membership, name: str
+) -> None:
+    assert manager.get(reverse(name, args=[alice.id])).status_code == 405
+
+
+def test_the_list_is_only_looked_at(manager: Browser) -> None:
+    assert manager.post(reverse("people")).status_code == 405
+    assert manager.put(reverse("invite_member")).status_code == 405
+
+
+# ── Inviting ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_manager_invites_somebody(manager: Browser, mona: Membership) -> None:
+    response = manager.post(reverse("invite_member"), sent(roles=["therapist", "supervisor"]))
+    assert response["Location"] == reverse("people")
+    nina = Membership.objects.get(name="Nina Berg")
+    assert nina.roles == ["therapist", "supervisor"]
+    assert not nina.is_active
+    assert nina.links.get().purpose == AccountLink.Purpose.INVITATION
+    assert [entry.object_id for entry in noted("invite member", mona)] == [nina.id]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"name": ""}, "Say who it is."),
+        ({"email": "nina"}, "This is no email address"),
+        ({"email": ""}, "give an address"),
+        ({"roles": []}, "Tick at least one role."),
+        ({"roles": ["king"]}, "king is not one of the available choices"),
+    ],
+)
+def test_an_invitation_that_cannot_be_sent_says_why_and_keeps_the_rest(
+    manager: Browser, change: dict[str, Any], says: str
+) -> None:
+    page = manager.post(reverse("invite_member"), sent(**change))
+    assert page.status_code == 200
+    assert says in shown(page)
+    assert not AccountLink.objects.exists()
+    if "name" not in change:
+        assert 'value="Nina Berg"' in shown(page)
+
+
+def test_an_address_that_is_on_the_list_is_not_invited_again(
+    manager: Browser, alice: Membership
+) -> None:
+    page = manager.post(reverse("invite_member"), sent(email=alice.user.email.upper()))  # type: ignore[union-attr]
+    assert "on the list already" in shown(page)
+
+
+def test_a_fresh_invitation_is_sent_only_to_those_who_have_not_joined(
+    manager: Browser, mona: Membership, alice: Membership
+) -> None:
+    manager.post(reverse("invite_member"), sent())
+    nina = Membership.objects.get(name="Nina Berg")
+    manager.post(reverse("invite_again", args=[nina.id]))
+    assert nina.links.count() == 2
+    manager.post(reverse("invite_again", args=[alice.id]))
+    assert not alice.links.exists()
+
+
+# ── Roles and places ─────────────────────────────────────────────────────────────────────────
+
+
+def test_roles_hold_at_the_next_request(
+    manager: Browser, mona: Membership, alice: Membership, sign_in: Callable[[Membership], Browser]
+) -> None:
+    browser = sign_in(alice)
+    assert browser.get("/caseload/").status_code == 200
+    response = manager.post(reverse("member", args=[alice.id]), {"roles": ["supervisor"]})
+    assert response["Location"] == reverse("people")
+    assert browser.get("/caseload/").status_code == 302, "the session is over"
+    assert sign_in(Membership.objects.get(id=alice.id)).get("/caseload/").status_code == 403
+    assert [entry.object_id for entry in noted("change roles", mona)] == [alice.id]
+
+
+@pytest.mark.parametrize("roles", [[], ["king"]])
+def test_roles_that_are_none_are_refused(
+    manager: Browser, alice: Membership, roles: list[str]
+) -> None:
+    assert manager.post(reverse("member", args=[alice.id]), {"roles": roles}).status_code == 200
+    alice.refresh_from_db()
+    assert alice.roles == [Role.THERAPIST]
+
+
+def test_the_last_manager_stays(manager: Browser, mona: Membership, practice: Practice) -> None:
+    page = manager.post(reverse("member", args=[mona.id]), {"roles": ["therapist"]})
+    assert "Nobody else manages this practice." in shown(page)
+    manager.post(reverse("deactivate_member", args=[mona.id]))
+    mona.refresh_from_db()
+    assert mona.is_active
+    MembershipFactory.create(practice=practice, roles=[Role.MANAGER])
+    manager.post(reverse("deactivate_member", args=[mona.id]))
+    mona.refresh_from_db()
+    assert not mona.is_active
+
+
+def test_a_closed_place_holds_at_the_next_request_and_can_be_opened_again(
+    manager: Browser, mona: Membership, alice: Membership, as_alice: Browser
+) -> None:
+    assert as_alice.get("/caseload/").status_code == 200
+    manager.post(reverse("deactivate_member", args=[alice.id]))
+    assert as_alice.get("/caseload/").status_code == 302
+    manager.post(reverse("reactivate_member", args=[alice.id]))
+    alice.refresh_from_db()
+    assert alice.is_active
+    assert len(noted("deactivate member", mona)) == len(noted("reactivate member", mona)) == 1
+
+
+def test_a_place_that_was_never_taken_is_not_opened_for_somebody(
+    manager: Browser, mona: Membership
+) -> None:
+    manager.post(reverse("invite_member"), sent())
+    nina = Membership.objects.get(name="Nina Berg")
+    manager.post(reverse("reactivate_member", args=[nina.id]))
+    nina.refresh_from_db()
+    assert not nina.is_active
+
+
+def test_changing_roles_and_opening_places_ask_who_it_is(
+    as_mona: Browser, alice: Membership
+) -> None:
+    for name in ("member", "invite_again", "reactivate_member", "hand_over"):
+        response = as_mona.post(reverse(name, args=[alice.id]), {"roles": ["manager"]})
+        assert response["Location"].startswith("/sign-in/again/"), name
+    alice.refresh_from_db()
+    assert alice.roles == [Role.THERAPIST]
+
+
+# ── Supervision ──────────────────────────────────────────────────────────────────────────────
+
+
+def link(supervisee: Membership, supervisor: Membership, **changes: Any) -> dict[str, Any]:
+    fields = {
+        "supervisee": supervisee.id,
+        "supervisor": supervisor.id,
+        "starts_on": TODAY().isoformat(),
+        "ends_on": "",
+    }
+    return fields | changes
+
+
+def test_a_manager_links_supervisor_and_supervisee(
+    manager: Browser, mona: Membership, sam: Membership, charlie: Membership
+) -> None:
+    ends_on = TODAY() + timedelta(days=30)
+    manager.post(reverse("add_supervision"), link(charlie, sam, ends_on=ends_on.isoformat()))
+    made = Supervision.objects.get(supervisee=charlie)
+    assert (made.supervisor, made.starts_on, made.ends_on) == (sam, TODAY(), ends_on)
+    assert [entry.object_id for entry in noted("start supervision", mona)] == [made.id]
+
+
+def test_a_link_that_makes_no_sense_is_refused_with_the_reason(
+    manager: Browser, sam: Membership, alice: Membership, charlie: Membership, dora: Membership
+) -> None:
+    both = MembershipFactory.create(practice=sam.practice, roles=[Role.THERAPIST, Role.SUPERVISOR])
+    yesterday = (TODAY() - timedelta(days=1)).isoformat()
+    for fields, says in (
+        (link(alice, sam), "an open link already"),
+        (link(both, both), "Nobody supervises themselves"),
+        (link(charlie, sam, ends_on=yesterday), "The last day comes before the first"),
+        (link(charlie, alice), "Select a valid choice"),
+        (link(dora, sam), "Select a valid choice"),
+        (link(charlie, sam, starts_on="soon"), "This is no date"),
+    ):
+        page = manager.post(reverse("add_supervision"), fields)
+        assert says in shown(page), says
+    assert Supervision.objects.count() == 1
+
+
+def test_a_link_that_ended_yesterday_opens_nothing_at_the_next_request(
+    manager: Browser, mona: Membership, sam: Membership, alice: Membership
+) -> None:
+    TreatmentFactory.create(therapist=alice, falling=True)
+    RuptureEpisode.objects.update(shared_at=timezone.now())
+    assert RuptureEpisode.objects.for_supervisor(sam).exists()
+    supervision = Supervision.objects.get()
+    yesterday = TODAY() - timedelta(days=1)
+    address = reverse("end_supervision", args=[supervision.id])
+    assert "Sam Okafor supervises Alice Moreau" in shown(manager.get(address))
+    manager.post(address, {"ends_on": yesterday.isoformat()})
+    assert not RuptureEpisode.objects.for_supervisor(sam).exists()
+    assert "Ended" in shown(manager.get(reverse("people")))
+    assert [entry.object_id for entry in noted("end supervision", mona)] == [supervision.id]
+
+
+def test_a_link_ends_no_earlier_than_it_began(manager: Browser, sam: Membership) -> None:
+    supervision = Supervision.objects.get()
+    before = supervision.starts_on - timedelta(days=1)
+    address = reverse("end_supervision", args=[supervision.id])
+    for day, says in ((before.isoformat(), "The link began on"), ("", "required")):
+        assert says in shown(manager.post(address, {"ends_on": day}))
+    supervision.refresh_from_db()
+    assert supervision.ends_on is None

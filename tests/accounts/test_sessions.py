@@ -1,0 +1,309 @@
+"""How sessions end, and what becomes of the text somebody was writing."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.contrib.sessions.models import Session
+from django.test import Client as Browser
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.accounts import services
+from apps.accounts.models import Membership, Role
+from apps.accounts.sign_in import SEEN
+from tests.accounts.conftest import enrol, enter, is_in, shown
+from tests.conftest import work_in
+from tests.factories import PASSWORD
+
+ROLES = {"roles": [Role.THERAPIST]}
+
+
+def goes_on(browser: Browser) -> bool:
+    return browser.get("/account/").status_code == 200
+
+
+def test_a_session_ends_after_half_an_hour_without_a_click(as_alice: Browser) -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        assert goes_on(as_alice)
+        clock.shift(timedelta(minutes=29))
+        assert goes_on(as_alice)
+        clock.shift(timedelta(minutes=29))
+        assert goes_on(as_alice), "a click starts the half hour anew"
+        clock.shift(timedelta(minutes=31))
+        response = as_alice.get("/account/")
+    assert response["Location"] == "/sign-in/?next=/account/"
+    assert "You were signed out after 30 minutes" in shown(as_alice.get("/sign-in/"))
+    assert not is_in(as_alice)
+
+
+def test_a_session_ends_after_twelve_hours_however_busy(as_alice: Browser) -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        for _ in range(24):
+            clock.shift(timedelta(minutes=29, seconds=59))
+            assert goes_on(as_alice)
+        clock.shift(timedelta(minutes=2))
+        assert not goes_on(as_alice)
+    assert "You were signed out after 12 hours" in shown(as_alice.get("/sign-in/"))
+
+
+def test_a_new_password_ends_the_other_sessions(
+    alice: Membership, sign_in: Callable[[Membership], Browser]
+) -> None:
+    here, there = sign_in(alice), sign_in(alice)
+    new = "another long enough passphrase"
+    sent = {"oldpassword": PASSWORD, "password1": new, "password2": new}
+    assert here.post("/account/password/", sent).status_code == 302
+    assert goes_on(here)
+    assert not goes_on(there)
+
+
+def test_a_change_of_the_second_step_ends_the_other_sessions(
+    alice: Membership,
+    sign_in: Callable[[Membership], Browser],
+    proven: Callable[[Membership], Browser],
+) -> None:
+    here, there = proven(alice), sign_in(alice)
+    enrol(alice)
+    assert here.post("/account/codes/new/").status_code == 302
+    assert goes_on(here)
+    assert not goes_on(there)
+    there = sign_in(alice)
+    assert here.post("/account/app/remove/").status_code == 302
+    assert goes_on(here)
+    assert not goes_on(there)
+
+
+def test_a_change_of_roles_ends_every_session(
+    alice: Membership, mona: Membership, as_alice: Browser
+) -> None:
+    assert goes_on(as_alice)
+    services.change_roles(member=alice, roles=[Role.SUPERVISOR], by=mona)
+    response = as_alice.get("/account/")
+    assert response["Location"].startswith("/sign-in/")
+    assert "your roles have changed" in shown(as_alice.get("/sign-in/"))
+
+
+def test_a_closed_place_ends_every_session_and_opening_it_revives_none(
+    alice: Membership, mona: Membership, as_alice: Browser
+) -> None:
+    services.deactivate_member(member=alice, by=mona)
+    assert not goes_on(as_alice)
+    services.reactivate_member(member=alice, by=mona)
+    assert not goes_on(as_alice)
+
+
+def test_a_reset_password_ends_every_session(alice: Membership, as_alice: Browser) -> None:
+    services.request_password_reset(email=alice.user.email)  # type: ignore[union-attr]
+    link = alice.links.get()
+    services.reset_password(link_id=link.id, password="another long enough passphrase")
+    assert not goes_on(as_alice)
+
+
+def test_signing_out_needs_a_press_of_a_button(as_alice: Browser) -> None:
+    assert "Sign out?" in shown(as_alice.get("/sign-out/"))
+    assert is_in(as_alice)
+    assert as_alice.post("/sign-out/")["Location"] == "/sign-in/"
+    assert not is_in(as_alice)
+
+
+TEXT = "She said the summary felt rushed. Ask about it first."
+
+
+def send_too_late(browser: Browser, path: str) -> None:
+    """Send a form an hour after the last click."""
+    session = browser.session
+    session[SEEN] -= 60 * 60
+    session.save()
+    response = browser.post(path, {"name": TEXT, "roles": ["therapist", "supervisor"]})
+    assert response["Location"] == "/sign-in/?next=/kept/"
+    assert "What you were writing is kept." in shown(browser.get("/sign-in/"))
+
+
+def test_what_was_sent_too_late_is_given_back_after_signing_in(
+    as_mona: Browser, mona: Membership
+) -> None:
+    path = reverse("invite_member")
+    send_too_late(as_mona, path)
+    assert enter(as_mona, mona, next="/kept/")["Location"] == "/kept/"
+    page = shown(as_mona.get("/kept/"))
+    assert TEXT in page
+    assert f'action="{path}"' in page
+    assert page.count('name="roles"') == 2
+    assert 'value="supervisor"' in page
+    assert TEXT in shown(as_mona.get("/kept/")), "looking changes nothing"
+
+
+def test_a_draft_lies_sealed_until_its_author_is_back(
+    as_mona: Browser, mona: Membership, alice: Membership
+) -> None:
+    send_too_late(as_mona, reverse("invite_member"))
+    stored = " ".join(str(session.get_decoded()) for session in Session.objects.all())
+    assert "draft" in stored
+    assert "rushed" not in stored
+    enter(as_mona, alice)
+    assert TEXT not in shown(as_mona.get("/kept/", follow=True))
+    as_mona.post("/sign-out/")
+    enter(as_mona, mona)
+    assert as_mona.get("/kept/").status_code == 302, "it was dropped when somebody else came"
+
+
+def test_a_draft_goes_once_it_is_sent_or_thrown_away(as_mona: Browser, mona: Membership) -> None:
+    path = reverse("invite_member")
+    send_too_late(as_mona, path)
+    enter(as_mona, mona)
+    assert TEXT in shown(as_mona.get("/kept/"))
+    as_mona.post("/kept/")
+    assert as_mona.get("/kept/")["Location"] == "/"
+    as_mona.post("/sign-in/again/", {"password": PASSWORD})
+    send_too_late(as_mona, path)
+    enter(as_mona, mona)
+    as_mona.post("/sign-in/again/", {"password": PASSWORD})
+    assert as_mona.get("/kept/").status_code == 200
+    assert TEXT in shown(as_mona.post(path, {"name": TEXT})), "back on the form it came from"
+    assert as_mona.get("/kept/")["Location"] == "/"
+
+
+def test_a_draft_runs_out(as_mona: Browser, mona: Membership) -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        send_too_late(as_mona, reverse("invite_member"))
+        clock.shift(timedelta(minutes=59))
+        enter(as_mona, mona)
+        assert as_mona.get("/kept/").status_code == 200
+        clock.shift(timedelta(minutes=2))
+        assert as_mona.get("/kept/")["Location"] == "/"
+
+
+def test_a_text_survives_a_session_that_was_ended_from_outside(
+    as_alice: Browser, alice: Membership, mona: Membership
+) -> None:
+    services.change_roles(member=alice, roles=[Role.THERAPIST], by=mona)
+    response = as_alice.post(reverse("invite_member"), {"name": TEXT})
+    assert response["Location"] == "/sign-in/?next=/kept/"
+    enter(as_alice, alice)
+    assert TEXT in shown(as_alice.get("/kept/"))
+
+
+def test_passwords_and_codes_are_never_kept(as_alice: Browser, alice: Membership) -> None:
+    with time_machine.travel(timezone.now() + timedelta(hours=1), tick=False):
+        as_alice.post("/account/password/", {"oldpassword": PASSWORD, "password1": "x"})
+    assert "draft" not in as_alice.session
+
+
+# ── Once more: who is it? ────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "name", ["invite_member", "add_supervision", "mfa_add_webauthn", "mfa_activate_totp"]
+)
+def test_roles_and_second_steps_ask_once_more_who_it_is(as_mona: Browser, name: str) -> None:
+    path = reverse(name)
+    assert as_mona.get(path)["Location"].startswith("/sign-in/again/?next=")
+    as_mona.post("/sign-in/again/", {"password": PASSWORD})
+    assert as_mona.get(path).status_code == 200
+
+
+def test_the_proof_lasts_five_minutes(
+    mona: Membership, proven: Callable[[Membership], Browser]
+) -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        browser = proven(mona)
+        clock.shift(timedelta(minutes=4, seconds=59))
+        assert browser.get(reverse("invite_member")).status_code == 200
+        clock.shift(timedelta(seconds=2))
+        assert browser.get(reverse("invite_member")).status_code == 302
+
+
+def test_somebody_with_a_second_step_proves_it_by_that(mona: Membership, as_mona: Browser) -> None:
+    enrol(mona)
+    response = as_mona.get(reverse("invite_member"))
+    assert response["Location"].startswith("/sign-in/again/code/")
+    as_mona.post("/sign-in/again/", {"password": PASSWORD})
+    assert as_mona.get(reverse("invite_member")).status_code == 302
+
+
+def test_what_was_sent_before_the_proof_is_given_back(mona: Membership, as_mona: Browser) -> None:
+    response = as_mona.post(reverse("invite_member"), {"name": TEXT})
+    assert response["Location"] == "/sign-in/again/?next=%2Fkept%2F"
+    response = as_mona.post("/sign-in/again/", {"password": PASSWORD, "next": "/kept/"})
+    assert response["Location"] == "/kept/"
+    assert TEXT in shown(as_mona.get("/kept/"))
+
+
+# ── Several practices ────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def elsewhere(alice: Membership, dora: Membership) -> Membership:
+    """alice's place in dora's practice, which comes second by name."""
+    from apps.core import tenancy
+    from tests.factories import MembershipFactory
+
+    with tenancy.practice(dora.practice_id):
+        dora.practice.name = "Zephyr"
+        dora.practice.save()
+    place: Membership = MembershipFactory.create(
+        practice=dora.practice, user=alice.user, name="Alice M.", roles=[Role.MANAGER]
+    )
+    return place
+
+
+def switch(browser: Browser, to: Membership) -> int:
+    return browser.post("/switch-practice/", {"practice": str(to.practice_id)}).status_code
+
+
+def test_a_person_switches_between_their_practices(
+    as_alice: Browser, alice: Membership, elsewhere: Membership
+) -> None:
+    page = shown(as_alice.get("/account/password/"))
+    enrol(alice)
+    page = shown(as_alice.get("/account/"))
+    assert alice.practice.name in page
+    assert "Switch to Zephyr" in page
+    assert switch(as_alice, elsewhere) == 302
+    page = shown(as_alice.get("/account/"))
+    assert f"Switch to {alice.practice.name}" in page
+    assert as_alice.get(reverse("people")).status_code == 200, "a manager there"
+    assert switch(as_alice, alice) == 302
+    assert as_alice.get(reverse("people")).status_code == 403, "a therapist here"
+
+
+def test_nobody_switches_to_a_practice_that_is_not_theirs(
+    as_alice: Browser, dora: Membership
+) -> None:
+    assert switch(as_alice, dora) == 404
+    assert as_alice.post("/switch-practice/", {"practice": "x"}).status_code == 404
+    assert as_alice.get("/switch-practice/").status_code == 405
+
+
+def test_a_planted_practice_in_the_session_opens_nothing(
+    as_alice: Browser, alice: Membership, dora: Membership
+) -> None:
+    session = as_alice.session
+    session["practice_id"] = str(dora.practice_id)
+    session.save()
+    assert alice.name in shown(as_alice.get("/caseload/"))
+
+
+def test_a_place_that_is_closed_can_be_worked_in_no_more(
+    as_alice: Browser, alice: Membership, elsewhere: Membership
+) -> None:
+    switch(as_alice, elsewhere)
+    work_in(elsewhere.practice_id)
+    elsewhere.is_active = False
+    elsewhere.save()
+    work_in(alice.practice_id)
+    assert as_alice.get(reverse("people")).status_code == 403, "back in the first practice"
+    assert switch(as_alice, elsewhere) == 404
+
+
+def test_the_day_is_noted_where_one_works_and_nowhere_else(
+    client: Browser, alice: Membership, elsewhere: Membership
+) -> None:
+    enter(client, alice)
+    alice.refresh_from_db()
+    assert alice.last_sign_in_on == timezone.localdate()
+    work_in(elsewhere.practice_id)
+    elsewhere.refresh_from_db()
+    assert elsewhere.last_sign_in_on is None

@@ -1,0 +1,184 @@
+"""Guessing grows slower, nobody is locked out, and without counters nobody signs in."""
+
+import os
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+import time_machine
+from django.core.cache import cache
+from django.core.exceptions import ValidationError
+from django.test import Client as Browser
+from django.utils import timezone
+from pytest_django import Settings
+
+from apps.accounts import throttle
+from apps.accounts.models import Membership
+from tests.accounts.conftest import code_of, enrol, enter, is_in, shown, wrong_code_of
+from tests.factories import PASSWORD
+
+TOO_EARLY = "Too many attempts."
+
+
+def fail(account: str, times: int = 1) -> None:
+    for _ in range(times):
+        with throttle.attempt(account):
+            pass
+
+
+def test_ten_wrong_passwords_are_free_and_the_eleventh_has_to_wait(
+    client: Browser, alice: Membership
+) -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        for _ in range(10):
+            assert TOO_EARLY not in shown(enter(client, alice, "wrong"))
+        assert TOO_EARLY in shown(enter(client, alice, PASSWORD)), "the right one waits too"
+        assert not is_in(client)
+        clock.shift(timedelta(seconds=31))
+        enter(client, alice, PASSWORD)
+        assert is_in(client)
+
+
+def test_the_pause_grows_and_never_becomes_a_lock() -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        fail("alice", 10)
+        for pause in (30, 60, 120, 240, 300, 300):
+            clock.shift(pause - 1)
+            with pytest.raises(ValidationError):
+                fail("alice")
+            clock.shift(2)
+            fail("alice")
+
+
+def test_what_is_refused_does_not_count() -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        fail("alice", 10)
+        for _ in range(20):
+            with pytest.raises(ValidationError):
+                fail("alice")
+        clock.shift(31)
+        fail("alice")
+        clock.shift(61)
+        fail("alice")
+
+
+def test_a_right_answer_and_a_quarter_of_an_hour_forget_the_wrong_ones() -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        fail("alice", 9)
+        with throttle.attempt("alice") as attempt:
+            attempt.succeeded = True
+        fail("alice", 10)
+        clock.shift(15 * 60 + 1)
+        fail("alice", 10)
+        with pytest.raises(ValidationError):
+            fail("alice")
+
+
+def test_one_account_does_not_slow_another(
+    client: Browser, alice: Membership, sam: Membership
+) -> None:
+    for _ in range(11):
+        enter(client, alice, "wrong")
+    enter(client, sam)
+    assert is_in(client)
+
+
+def test_an_account_that_does_not_exist_slows_down_alike(client: Browser, db: None) -> None:
+    for _ in range(10):
+        client.post("/sign-in/", {"username": "nobody@x.example", "password": "x"})
+    page = client.post("/sign-in/", {"username": "Nobody@X.example", "password": "x"})
+    assert TOO_EARLY in shown(page)
+
+
+def test_codes_are_guessed_as_slowly_as_passwords(client: Browser, alice: Membership) -> None:
+    enrol(alice)
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        enter(client, alice)
+        for _ in range(10):
+            client.post("/sign-in/second-step/", {"code": wrong_code_of(alice)})
+        page = client.post("/sign-in/second-step/", {"code": code_of(alice)})
+        assert TOO_EARLY in shown(page)
+        assert not is_in(client)
+        clock.shift(31)
+        client.post("/sign-in/second-step/", {"code": code_of(alice)})
+        assert is_in(client)
+
+
+def test_a_password_shown_again_is_guessed_at_as_slowly(as_alice: Browser) -> None:
+    for _ in range(10):
+        as_alice.post("/sign-in/again/", {"password": "wrong"})
+    assert TOO_EARLY in shown(as_alice.post("/sign-in/again/", {"password": PASSWORD}))
+
+
+def test_an_address_has_a_hundred_attempts_an_hour(client: Browser, alice: Membership) -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        for number in range(100):
+            sent = {"username": f"nobody{number}@x.example", "password": ""}
+            assert client.post("/sign-in/", sent).status_code == 200
+        assert enter(client, alice).status_code == 429
+        assert client.get("/sign-in/").status_code == 200, "looking is no attempt"
+        elsewhere = Browser(REMOTE_ADDR="192.0.2.7")
+        enter(elsewhere, alice)
+        assert is_in(elsewhere)
+        clock.shift(timedelta(hours=1, seconds=1))
+        enter(client, alice)
+        assert is_in(client)
+
+
+def test_links_for_a_new_password_are_few(client: Browser, alice: Membership) -> None:
+    statuses = [
+        client.post("/sign-in/forgotten/", {"email": alice.user.email}).status_code  # type: ignore[union-attr]
+        for _ in range(6)
+    ]
+    assert statuses == [200] * 5 + [429]
+
+
+@pytest.fixture
+def valkey(settings: Settings) -> None:
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": os.environ["REDIS_URL"],
+            "KEY_PREFIX": uuid4().hex,
+        }
+    }
+
+
+def test_the_counters_work_in_the_real_cache(valkey: None) -> None:
+    fail("alice", 10)
+    with pytest.raises(ValidationError):
+        fail("alice")
+    with throttle.attempt("sam") as attempt:
+        attempt.succeeded = True
+    fail("sam", 10)
+    with pytest.raises(ValidationError):
+        fail("sam")
+
+
+def test_production_counts_in_the_cache_that_all_processes_share() -> None:
+    from config import settings as written
+
+    assert written.CACHES["default"]["BACKEND"].endswith("RedisCache")
+    assert written.CACHES["default"]["LOCATION"] == written.REDIS_URL
+
+
+def test_without_counters_nobody_signs_in(
+    client: Browser, alice: Membership, settings: Settings
+) -> None:
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": "unix:///nowhere/valkey.sock",
+        }
+    }
+    page = enter(client, alice)
+    assert page.status_code == 503
+    assert "Try again in a minute." in shown(page)
+    assert not is_in(client)
+
+
+def test_nothing_that_tells_a_person_is_in_the_cache(valkey: None) -> None:
+    fail("alice@fernbank.example")
+    keys = cache._cache.get_client().keys("*")  # type: ignore[attr-defined]
+    assert keys
+    assert not [key for key in keys if b"alice" in key]

@@ -1,0 +1,151 @@
+"""A caseload changes hands: by codes, at once, with its history where it was."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client as Browser
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.accounts.models import Membership, Practice
+from apps.clients.models import Client, Treatment
+from apps.clients.services import hand_over_caseload
+from apps.core.models import AuditEntry
+from tests.accounts.conftest import proven, shown
+from tests.factories import ClientFactory, TreatmentFactory
+
+__all__ = ["proven"]
+
+
+@pytest.fixture
+def manager(mona: Membership, proven: Callable[[Membership], Browser]) -> Browser:
+    return proven(mona)
+
+
+@pytest.fixture
+def treatments(alice: Membership, practice: Practice) -> list[Treatment]:
+    return [
+        TreatmentFactory.create(
+            therapist=alice,
+            client=ClientFactory.create(practice=practice, initials="Q. Z."),
+            falling=True,
+        )
+        for _ in range(3)
+    ]
+
+
+def hand_over(browser: Browser, therapist: Membership, treatments: list[Treatment], to: Any) -> Any:
+    address = reverse("hand_over", args=[therapist.id])
+    return browser.post(address, {"treatments": [each.id for each in treatments], "to": to})
+
+
+def test_the_page_shows_codes_and_nothing_else_of_a_client(
+    manager: Browser, alice: Membership, charlie: Membership, treatments: list[Treatment]
+) -> None:
+    page = shown(manager.get(reverse("hand_over", args=[alice.id])))
+    for treatment in treatments:
+        assert treatment.client.code in page
+        assert str(treatment.client_id) not in page
+    assert "Q. Z." not in page
+    assert "CBT" not in page
+    assert "Charlie Nowak" in page
+
+
+def test_chosen_clients_change_hands_with_the_press_of_the_button(
+    manager: Browser,
+    mona: Membership,
+    alice: Membership,
+    charlie: Membership,
+    treatments: list[Treatment],
+) -> None:
+    kept, *given = treatments
+    response = hand_over(manager, alice, given, charlie.id)
+    assert response["Location"] == reverse("people")
+    codes = {each.client.code for each in given}
+    assert set(Client.objects.visible_to(alice).values_list("code", flat=True)) == {
+        kept.client.code
+    }
+    assert set(Client.objects.visible_to(charlie).values_list("code", flat=True)) == codes
+    for treatment in given:
+        treatment.refresh_from_db()
+        assert treatment.ends_on == timezone.localdate()
+        assert treatment.therapy_sessions.count() == 9, "history stays where it was"
+        fresh = Treatment.objects.get(client=treatment.client, therapist=charlie)
+        assert fresh.starts_on == timezone.localdate()
+        assert fresh.approach == treatment.approach
+        assert fresh.therapy_sessions.count() == 0
+    noted = AuditEntry.objects.filter(action="hand over client", actor_id=mona.id)
+    assert {entry.client_id for entry in noted} == {each.client_id for each in given}
+
+
+def test_a_client_whom_the_new_therapist_treats_already_gets_no_second_treatment(
+    mona: Membership, alice: Membership, charlie: Membership, treatments: list[Treatment]
+) -> None:
+    both = treatments[0]
+    TreatmentFactory.create(therapist=charlie, client=both.client)
+    hand_over_caseload(treatments=[both], to=charlie, on=timezone.localdate(), by=mona)
+    assert Treatment.objects.filter(client=both.client, therapist=charlie).count() == 1
+    assert not Client.objects.treated_by(alice).filter(id=both.client_id).exists()
+
+
+def test_a_treatment_that_was_to_begin_later_changes_hands_as_well(
+    mona: Membership, alice: Membership, charlie: Membership
+) -> None:
+    planned = TreatmentFactory.create(
+        therapist=alice, starts_on=timezone.localdate() + timedelta(days=7)
+    )
+    hand_over_caseload(treatments=[planned], to=charlie, on=timezone.localdate(), by=mona)
+    assert not Client.objects.visible_to(alice).exists()
+    assert Client.objects.visible_to(charlie).exists()
+
+
+def test_twice_equals_once(
+    mona: Membership, alice: Membership, charlie: Membership, treatments: list[Treatment]
+) -> None:
+    for _ in range(2):
+        hand_over_caseload(treatments=treatments, to=charlie, on=timezone.localdate(), by=mona)
+    assert Treatment.objects.filter(therapist=charlie).count() == 3
+
+
+def test_neither_clients_nor_therapists_of_others_can_be_named(
+    manager: Browser,
+    alice: Membership,
+    charlie: Membership,
+    dora: Membership,
+    treatments: list[Treatment],
+) -> None:
+    theirs = TreatmentFactory.create(therapist=dora)
+    charlies = TreatmentFactory.create(therapist=charlie)
+    for chosen, to in (
+        ([theirs], charlie.id),
+        ([charlies], charlie.id),
+        (treatments, dora.id),
+        (treatments, alice.id),
+        ([], charlie.id),
+        (treatments, ""),
+    ):
+        page = hand_over(manager, alice, chosen, to)
+        assert page.status_code == 200
+    assert Client.objects.visible_to(alice).count() == 3
+    assert not AuditEntry.objects.filter(action="hand over client").exists()
+
+
+def test_somebody_who_left_can_be_relieved_and_takes_nobody_on(
+    manager: Browser, alice: Membership, charlie: Membership, treatments: list[Treatment]
+) -> None:
+    alice.is_active = False
+    alice.save()
+    assert "Alice Moreau" not in shown(manager.get(reverse("hand_over", args=[charlie.id])))
+    assert hand_over(manager, alice, treatments, charlie.id).status_code == 302
+    assert Client.objects.visible_to(charlie).count() == 3
+
+
+def test_an_empty_caseload_says_so(manager: Browser, charlie: Membership) -> None:
+    page = shown(manager.get(reverse("hand_over", args=[charlie.id])))
+    assert "Nobody is on this caseload." in page
+
+
+def test_a_stranger_is_a_stranger(manager: Browser, dora: Membership) -> None:
+    assert manager.get(reverse("hand_over", args=[dora.id])).status_code == 404
