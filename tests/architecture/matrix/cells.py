@@ -59,16 +59,16 @@ class Cell:
     @property
     def allowed(self) -> bool:
         """Whether the declaration lets this request through to the view's work."""
-        return self.expected() in (self.route.reads, frozenset({302})) and not self._sent_away
+        return self.expected() in (self.route.reads, frozenset({302})) and not self.is_sent_away
 
     @property
-    def _sent_away(self) -> bool:
+    def is_sent_away(self) -> bool:
         return self.route.who != PUBLIC and not self.person.is_signed_in
 
     def expected(self) -> frozenset[int]:
         """The statuses that the table declares for it; empty: the package's own business."""
         row, permissions = self.route, self.person.permissions
-        if self._sent_away:
+        if self.is_sent_away:
             return frozenset({302})
         if row.theirs:
             return frozenset()
@@ -233,12 +233,12 @@ def judge(world: World, cell: Cell, response: Any, delta: dict[str, int]) -> Ite
     expected, status = cell.expected(), response.status_code
     if status >= 500 or (expected and status not in expected):
         yield f"answered {status}, declared {sorted(expected) or 'below 500'}"
-    if cell._sent_away and not response.headers.get("Location", "").startswith(
+    if cell.is_sent_away and not response.headers.get("Location", "").startswith(
         reverse(settings.LOGIN_URL)
     ):
         yield f"leads to {response.headers.get('Location')}, not to the sign-in"
     changed = sorted(table for table, n in delta.items() if n and table not in NOT_COUNTED)
-    theirs = cell.route.theirs and cell.method not in SAFE and not cell._sent_away
+    theirs = cell.route.theirs and cell.method not in SAFE and not cell.is_sent_away
     if changed and not cell.may_write and not theirs:
         yield f"changed {changed}"
     if cell.writes and not changed:
@@ -285,7 +285,6 @@ def told(cell: Cell, response: Any) -> tuple[object, ...]:
 
 def _note(report: Report, cell: Cell, response: Any) -> None:
     reached = report.reached.setdefault((cell.name, cell.person.name), set())
-    location = response.headers.get("Location", "")
-    is_in = response.status_code < 400 and not location.startswith(reverse(settings.LOGIN_URL))
+    is_in = response.status_code < 400 and not cell.is_sent_away
     if cell.method in cell.route.methods and is_in and cell.door.refused == 404:
         reached.add(str(cell.relation) if cell.relation else "yes")
