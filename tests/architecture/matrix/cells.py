@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -163,26 +164,49 @@ def ask_all(
 
     `judges` replaces `judge`, for a world in which one wall is down on purpose.
     """
-    # Each of thousands of refusals would be a line in the log.
-    logging.getLogger("django.request").setLevel(logging.CRITICAL)
     browser = Browser(raise_request_exception=False)
     absent: dict[tuple[object, ...], tuple[object, ...]] = {}
-    for cell in these:
-        report.cells += 1
-        mail.outbox.clear()
-        with taken_back():
-            before = written()
-            response = ask(browser, cell)
-            after = written()
-        delta = {table: after[table] - before.get(table, 0) for table in after}
-        wrong = list((judges or judge)(world, cell, response, delta))
-        same = (cell.name, cell.door, str(cell.person), cell.method)
-        if cell.relation is Relation.MISSING:
-            absent[same] = told(cell, response)
-        elif cell.hides and told(cell, response) != absent[same]:
-            wrong.append("differs from the answer about a missing object")
-        report.leaks += [f"{cell}: {each}" for each in wrong]
-        _note(report, cell, response)
+    with without_log_lines():
+        for cell in these:
+            _ask_one(world, cell, report, browser, absent, judges or judge)
+
+
+def _ask_one(
+    world: World,
+    cell: Cell,
+    report: Report,
+    browser: Browser,
+    absent: dict[tuple[object, ...], tuple[object, ...]],
+    judges: Judge,
+) -> None:
+    """Ask one cell; `absent` keeps the answers about missing objects for the cells that follow."""
+    report.cells += 1
+    mail.outbox.clear()
+    with taken_back():
+        before = written()
+        response = ask(browser, cell)
+        after = written()
+    delta = {table: after[table] - before.get(table, 0) for table in after}
+    wrong = list(judges(world, cell, response, delta))
+    same = (cell.name, cell.door, str(cell.person), cell.method)
+    if cell.relation is Relation.MISSING:
+        absent[same] = told(cell, response)
+    elif cell.hides and told(cell, response) != absent[same]:
+        wrong.append("differs from the answer about a missing object")
+    report.leaks += [f"{cell}: {each}" for each in wrong]
+    _note(report, cell, response)
+
+
+@contextmanager
+def without_log_lines() -> Iterator[None]:
+    """Each of thousands of refusals would be a line in the log."""
+    logger = logging.getLogger("django.request")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def ask(browser: Browser, cell: Cell) -> Any:
