@@ -16,9 +16,11 @@ from tests.architecture.matrix.cells import ask, cells
 from tests.architecture.matrix.routes import (
     COMMANDS,
     PUBLIC,
+    READ,
     ROUTES,
     SIGNED_IN,
     TASKS,
+    Route,
     key_of,
     urls,
 )
@@ -35,13 +37,22 @@ def test_every_route_is_declared_and_no_declaration_is_stale() -> None:
     assert not stale, f"{stale}: no route has this name; take the row away"
 
 
+def test_one_row_speaks_for_the_routes_of_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ROUTES, "account_*", Route(READ, PUBLIC, theirs=True))
+    monkeypatch.setitem(ROUTES, "account_email_*", Route(READ, SIGNED_IN, theirs=True))
+    assert key_of("account_login") == "account_*"
+    assert key_of("account_email_sent") == "account_email_*"
+    assert key_of("accounting") == ""
+    assert all(row.theirs for name, row in ROUTES.items() if name.endswith("*"))
+
+
 def test_every_view_carries_what_is_declared() -> None:
     for name, pattern in urls():
         row, view = ROUTES[key_of(name)], pattern.callback
         if isinstance(row.who, Permission):
             assert getattr(view, "permission", None) == row.who, name
             assert getattr(view, "login_required", True), name
-        elif not name.endswith("*") and key_of(name) == name:
+        elif key_of(name) == name:
             assert getattr(view, "login_required", True) == (row.who == SIGNED_IN), name
 
 

@@ -9,7 +9,7 @@ from django.db import connection, models
 from pytest_django.plugin import DjangoDbBlocker
 
 from apps.clients.models import ClientQuerySet
-from tests.architecture.matrix.__main__ import last_lines
+from tests.architecture.matrix.__main__ import tell
 from tests.architecture.matrix.cells import Cell, Report, ask_all, cells, names
 from tests.architecture.matrix.routes import SAFE
 from tests.architecture.matrix.world import TENANT, Relation, World, canaries, texts, world
@@ -87,7 +87,7 @@ def test_one_wall_alone_shows_nothing_of_the_other_practice(
 
 
 def test_a_scope_that_forgets_is_reported(
-    practices: World, monkeypatch: pytest.MonkeyPatch
+    practices: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With both walls down the other practice shows; with the second one up, colleagues do."""
     monkeypatch.setattr(ClientQuerySet, "visible_to", lambda self, *args, **kwargs: self.all())
@@ -100,7 +100,11 @@ def test_a_scope_that_forgets_is_reported(
     ask_all(practices, these, report)
     assert any("colleague's object by therapist" in leak for leak in report.leaks)
     assert any("other practice's object" in leak for leak in report.leaks) != is_bound()
-    assert last_lines(report).endswith(f"{len(these)} cells, {len(report.leaks)} leaks")
+    assert tell(report) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == f"{len(these)} cells, {len(report.leaks)} leaks"
+    assert set(report.leaks) <= set(said)
+    assert tell(Report(cells=1)) == 0
 
 
 def test_without_either_wall_the_other_practice_shows(

@@ -54,9 +54,11 @@ def _mark(reached: set[str]) -> str:
     )
 
 
-def last_lines(report: Report) -> str:
-    """Every leak, and the sentence that counts."""
-    return "\n".join([*report.leaks, f"{report.cells} cells, {len(report.leaks)} leaks"])
+def tell(report: Report) -> int:
+    """Print table, legend, every leak and the sentence that counts; the exit status."""
+    count = f"{report.cells} cells, {len(report.leaks)} leaks"
+    sys.stdout.write("\n".join([table(report), "", LEGEND, "", *report.leaks, count, ""]))
+    return 1 if report.leaks else 0
 
 
 def main() -> int:
@@ -76,8 +78,7 @@ def main() -> int:
         connection.close()
         with the_owner():
             teardown_databases(made, verbosity=0)
-    sys.stdout.write(f"{table(report)}\n\n{LEGEND}\n\n{last_lines(report)}\n")
-    return 1 if report.leaks else 0
+    return tell(report)
 
 
 if __name__ == "__main__":

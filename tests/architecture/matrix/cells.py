@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -59,16 +60,16 @@ class Cell:
     @property
     def allowed(self) -> bool:
         """Whether the declaration lets this request through to the view's work."""
-        return self.expected() in (self.route.reads, frozenset({302})) and not self._sent_away
+        return self.expected() in (self.route.reads, frozenset({302})) and not self.is_sent_away
 
     @property
-    def _sent_away(self) -> bool:
+    def is_sent_away(self) -> bool:
         return self.route.who != PUBLIC and not self.person.is_signed_in
 
     def expected(self) -> frozenset[int]:
         """The statuses that the table declares for it; empty: the package's own business."""
         row, permissions = self.route, self.person.permissions
-        if self._sent_away:
+        if self.is_sent_away:
             return frozenset({302})
         if row.theirs:
             return frozenset()
@@ -163,26 +164,49 @@ def ask_all(
 
     `judges` replaces `judge`, for a world in which one wall is down on purpose.
     """
-    # Each of thousands of refusals would be a line in the log.
-    logging.getLogger("django.request").setLevel(logging.CRITICAL)
     browser = Browser(raise_request_exception=False)
     absent: dict[tuple[object, ...], tuple[object, ...]] = {}
-    for cell in these:
-        report.cells += 1
-        mail.outbox.clear()
-        with taken_back():
-            before = written()
-            response = ask(browser, cell)
-            after = written()
-        delta = {table: after[table] - before.get(table, 0) for table in after}
-        wrong = list((judges or judge)(world, cell, response, delta))
-        same = (cell.name, cell.door, str(cell.person), cell.method)
-        if cell.relation is Relation.MISSING:
-            absent[same] = told(cell, response)
-        elif cell.hides and told(cell, response) != absent[same]:
-            wrong.append("differs from the answer about a missing object")
-        report.leaks += [f"{cell}: {each}" for each in wrong]
-        _note(report, cell, response)
+    with without_log_lines():
+        for cell in these:
+            _ask_one(world, cell, report, browser, absent, judges or judge)
+
+
+def _ask_one(
+    world: World,
+    cell: Cell,
+    report: Report,
+    browser: Browser,
+    absent: dict[tuple[object, ...], tuple[object, ...]],
+    judges: Judge,
+) -> None:
+    """Ask one cell; `absent` keeps the answers about missing objects for the cells that follow."""
+    report.cells += 1
+    mail.outbox.clear()
+    with taken_back():
+        before = written()
+        response = ask(browser, cell)
+        after = written()
+    delta = {table: after[table] - before.get(table, 0) for table in after}
+    wrong = list(judges(world, cell, response, delta))
+    same = (cell.name, cell.door, str(cell.person), cell.method)
+    if cell.relation is Relation.MISSING:
+        absent[same] = told(cell, response)
+    elif cell.hides and told(cell, response) != absent[same]:
+        wrong.append("differs from the answer about a missing object")
+    report.leaks += [f"{cell}: {each}" for each in wrong]
+    _note(report, cell, response)
+
+
+@contextmanager
+def without_log_lines() -> Iterator[None]:
+    """Each of thousands of refusals would be a line in the log."""
+    logger = logging.getLogger("django.request")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def ask(browser: Browser, cell: Cell) -> Any:
@@ -233,12 +257,12 @@ def judge(world: World, cell: Cell, response: Any, delta: dict[str, int]) -> Ite
     expected, status = cell.expected(), response.status_code
     if status >= 500 or (expected and status not in expected):
         yield f"answered {status}, declared {sorted(expected) or 'below 500'}"
-    if cell._sent_away and not response.headers.get("Location", "").startswith(
+    if cell.is_sent_away and not response.headers.get("Location", "").startswith(
         reverse(settings.LOGIN_URL)
     ):
         yield f"leads to {response.headers.get('Location')}, not to the sign-in"
     changed = sorted(table for table, n in delta.items() if n and table not in NOT_COUNTED)
-    theirs = cell.route.theirs and cell.method not in SAFE and not cell._sent_away
+    theirs = cell.route.theirs and cell.method not in SAFE and not cell.is_sent_away
     if changed and not cell.may_write and not theirs:
         yield f"changed {changed}"
     if cell.writes and not changed:
@@ -285,7 +309,6 @@ def told(cell: Cell, response: Any) -> tuple[object, ...]:
 
 def _note(report: Report, cell: Cell, response: Any) -> None:
     reached = report.reached.setdefault((cell.name, cell.person.name), set())
-    location = response.headers.get("Location", "")
-    is_in = response.status_code < 400 and not location.startswith(reverse(settings.LOGIN_URL))
+    is_in = response.status_code < 400 and not cell.is_sent_away
     if cell.method in cell.route.methods and is_in and cell.door.refused == 404:
         reached.add(str(cell.relation) if cell.relation else "yes")

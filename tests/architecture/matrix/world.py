@@ -245,7 +245,7 @@ def build() -> World:
             Membership.objects.filter(id=members["disabled member"].id).update(is_active=False)
             members["disabled member"].is_active = False
             User.objects.filter(id=members["disabled user"].user_id).update(is_active=False)
-            _let_every_text_sing(letter, cases)
+            _let_every_text_sing(practice, letter, cases)
     nothing = {name: str(uuid4()) for name in cases["a", "1"].ids}
     nothing["token"] = make_token(uuid4(), generation=0)
     nothing["next"] = f"/clients/{nothing['client_id']}/"
@@ -333,15 +333,18 @@ def _ids(
     }
 
 
-def _let_every_text_sing(letter: str, cases: dict[tuple[str, str], Case]) -> None:
-    """Put a canary into every text of every row that the practice can see."""
+def _let_every_text_sing(
+    practice: Practice, letter: str, cases: dict[tuple[str, str], Case]
+) -> None:
+    """Put a canary into every text of every row of the practice."""
     numbers = {case.ids["client_id"]: case.number for case in cases.values()}
     subjects = {
         request.id: _client_of(request)
         for request in FeedbackRequest.objects.select_related("therapy_session__treatment")
     }
     for model in TENANT:
-        for row in model._default_manager.all():
+        column = "id" if model is Practice else "practice_id"
+        for row in model._default_manager.filter(**{column: practice.id}):
             client_id = subjects.get(getattr(row, "subject_id", None)) or _client_of(row)
             number = numbers.get(str(client_id), "0")
             sung = {
