@@ -1,6 +1,7 @@
 """Logging a session and asking for feedback, from the page's point of view."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -190,9 +191,13 @@ def test_a_session_whose_answers_would_no_longer_count_is_not_asked_about(
 
 
 def test_a_session_logged_at_night_is_asked_about_in_the_morning(
-    as_alice: Browser, treatment: Treatment, planned: TherapySession
+    alice: Membership,
+    sign_in: Callable[[Membership], Browser],
+    treatment: Treatment,
+    planned: TherapySession,
 ) -> None:
     with time_machine.travel("2026-11-19T23:10:00+00:00", tick=False):
+        as_alice = sign_in(alice)
         assert "Sent on Fri 20 Nov at 08:00, after the client’s quiet hours." in shown(
             as_alice.get(f"{URL}?session={planned.id}")
         )
