@@ -322,7 +322,6 @@ CONTENT_SECURITY_POLICY = {
 }
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
-CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "apps.core.views.csrf_failure"
 # 100 answers and a long comment fit many times over; what is larger is not a form of ours.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024

@@ -12,7 +12,6 @@ from uuid import UUID, uuid4
 
 import environ
 import pytest
-from django.core.cache import caches
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import setup_databases, teardown_databases
@@ -39,12 +38,6 @@ def django_db_setup(
     yield
     with django_db_blocker.unblock(), the_owner():
         teardown_databases(made, verbosity=0)
-
-
-@pytest.fixture(autouse=True)
-def counters_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one test counts in Redis, no other finds there."""
-    monkeypatch.setattr(caches["default"], "key_prefix", uuid4().hex)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +104,7 @@ def dora(db: None) -> Membership:
 
 @pytest.fixture(autouse=True)
 def own_counters(settings: Settings) -> None:
-    """Each test counts attempts by itself: tests run side by side and share one Valkey."""
+    """Each test counts attempts by itself, by its own clock: Valkey's cannot be frozen."""
     settings.CACHES = {
         "default": {
             "BACKEND": "django.core.cache.backends.locmem.LocMemCache",

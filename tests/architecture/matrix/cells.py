@@ -290,7 +290,12 @@ def sung(world: World, cell: Cell, response: Any) -> Iterator[str]:
                 "s",
             )
         else:
-            is_fine = world.may_see(cell.person, canary)
+            # Everybody who signs in sees their own account, whatever they may do here.
+            own_account = cell.route.theirs and canary.number == "0"
+            a_code = cell.route.codes and canary.kind == "c"
+            is_fine = world.may_see(cell.person, canary) or (
+                (own_account or a_code) and canary.practice == cell.person.practice
+            )
         if not is_fine:
             kind = {"c": "code", "s": "sender", "z": "data"}[canary.kind]
             whose = f"client {canary.number}" if canary.number != "0" else "people"

@@ -60,6 +60,7 @@ class Route:
         body: a valid body, with which a POST changes rows and leads on.
         queries: query strings that must not widen what is shown.
         reads: statuses of an allowed read.
+        codes: shows the codes of the practice's clients, and nothing else of them.
         memberless: 403 also for a person without an active membership.
     """
 
@@ -76,6 +77,7 @@ class Route:
     reads: frozenset[int] = field(default_factory=lambda: frozenset({200}))
     memberless: bool = True
     theirs: bool = False
+    codes: bool = False
 
     def every_door(self) -> tuple[Door, ...]:
         """The address itself first, then the other ways in."""
@@ -183,10 +185,8 @@ ROUTES = {
         WRITE, Permission.MANAGE_PRACTICE, reads=frozenset({302}), **ON_MEMBER
     ),
     "deactivate_member": Route(WRITE, Permission.MANAGE_PRACTICE, body=nothing, **ON_MEMBER),
-    "reactivate_member": Route(
-        WRITE, Permission.MANAGE_PRACTICE, reads=frozenset({302}), **ON_MEMBER
-    ),
-    "hand_over": Route(READ | WRITE, Permission.MANAGE_PRACTICE, **ON_MEMBER),
+    "reactivate_member": Route(WRITE, Permission.MANAGE_PRACTICE, body=nothing, **ON_MEMBER),
+    "hand_over": Route(READ | WRITE, Permission.MANAGE_PRACTICE, codes=True, **ON_MEMBER),
     "add_supervision": Route(READ | WRITE, Permission.MANAGE_PRACTICE),
     "end_supervision": Route(
         READ | WRITE, Permission.MANAGE_PRACTICE, kwarg="supervision_id", reach=OF_THE_PRACTICE

@@ -10,11 +10,11 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
 from django.apps import apps
 from django.conf import settings
 from django.db import models, transaction
 from django.test import Client as Browser
+from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Practice, Role, User
@@ -29,6 +29,7 @@ from apps.feedback.services import practice_questionnaire, request_feedback, sub
 from apps.feedback.tokens import make_token
 from apps.ruptures.models import RuptureEpisode
 from tests.factories import (
+    PASSWORD,
     MembershipFactory,
     PracticeFactory,
     SupervisionFactory,
@@ -268,11 +269,11 @@ def _people(letter: str, members: dict[str, Membership], token: str) -> list[Per
         browser = Browser()
         assert member.user
         browser.force_login(member.user)
-        # As somebody who signed in by hand just now, so that no cell is led to prove it again.
+        # As somebody who signed in and proved it again just now, so that no cell is led to that.
         session = browser.session
         session[BEGAN] = session[SEEN] = int(time.time())
-        session[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": "password", "at": time.time()}]
         session.save()
+        browser.post(reverse("account_reauthenticate"), {"password": PASSWORD})
         key = browser.cookies[settings.SESSION_COOKIE_NAME].value
         supervises = ("therapist",) if name in {"supervisor", "supervising therapist"} else ()
         is_user = name != "disabled user"
