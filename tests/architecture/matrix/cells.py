@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.core import mail
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client as Browser
 from django.urls import NoReverseMatch, reverse
