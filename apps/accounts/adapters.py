@@ -21,7 +21,7 @@ from apps.accounts.models import User
 from apps.accounts.sign_in import begin_session
 from apps.core import sealing
 
-SECRETS = "second step"
+SECRETS = "second step"  # pragma: allowlist secret
 # Signing in and out speaks for itself.
 UNSAID = {"account/messages/logged_in.txt", "account/messages/logged_out.txt"}
 

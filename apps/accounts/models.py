@@ -223,7 +223,7 @@ class AccountLink(PracticeModel):
 
     class Purpose(models.TextChoices):
         INVITATION = "invitation", _("Invitation")
-        PASSWORD_RESET = "password_reset", _("New password")
+        PASSWORD_RESET = "password_reset", _("New password")  # pragma: allowlist secret
 
     membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="links")
     purpose = models.CharField(max_length=14, choices=Purpose)

@@ -43,7 +43,7 @@ PRODUCTION = {
     "RAPPORT_ENVIRONMENT": "production",
     "DEBUG": "false",
     "ALLOWED_HOSTS": "rapport.example.org",
-    "SECRET_KEY": "a key that is long enough to pass for one, and used for nothing else",
+    "SECRET_KEY": "a key that is long enough for one, used for nothing",  # pragma: allowlist secret
     "BASE_URL": "https://rapport.example.org",
     "DEFAULT_FROM_EMAIL": "forms@example.org",
     "EMAIL_URL": "smtp+tls://user:password@127.0.0.1:587",
