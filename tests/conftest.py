@@ -114,6 +114,18 @@ def own_counters(settings: Settings) -> None:
 
 
 @pytest.fixture
+def valkey(own_counters: None, settings: Settings) -> None:
+    """The real cache, with counters that no other test finds."""
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": os.environ["REDIS_URL"],
+            "KEY_PREFIX": uuid4().hex,
+        }
+    }
+
+
+@pytest.fixture
 def sign_in() -> Callable[[Membership], Browser]:
     def sign_in(member: Membership) -> Browser:
         browser = Browser()

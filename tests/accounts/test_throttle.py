@@ -1,8 +1,6 @@
 """Guessing grows slower, nobody is locked out, and without counters nobody signs in."""
 
-import os
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 import time_machine
@@ -131,17 +129,6 @@ def test_links_for_a_new_password_are_few(client: Browser, alice: Membership) ->
         for _ in range(6)
     ]
     assert statuses == [200] * 5 + [429]
-
-
-@pytest.fixture
-def valkey(settings: Settings) -> None:
-    settings.CACHES = {
-        "default": {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
-            "LOCATION": os.environ["REDIS_URL"],
-            "KEY_PREFIX": uuid4().hex,
-        }
-    }
 
 
 def test_the_counters_work_in_the_real_cache(valkey: None) -> None:

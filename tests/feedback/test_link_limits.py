@@ -16,6 +16,7 @@ from apps.feedback.tokens import make_token
 from tests.feedback.conftest import answers, link_of
 from tests.feedback.test_client_form import hidden, shown
 
+pytestmark = pytest.mark.usefixtures("valkey")
 UNKNOWN = "/f/" + "A" * 44 + "/"
 
 

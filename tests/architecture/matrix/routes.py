@@ -212,6 +212,7 @@ class Task:
 
 
 TASKS = {
+    "apps.accounts.tasks.forget_ended_sessions": Task(),
     "apps.core.tasks.deliver_message": Task(("practice_id", "message_id")),
     "apps.core.tasks.deliver_due_messages": Task(),
     "apps.feedback.tasks.expire_feedback_requests": Task(),
@@ -230,6 +231,7 @@ COMMANDS = {
     "add_member": Command("migrator", shows_client_data=False),
     "create_practice": Command("migrator", shows_client_data=False),
     "import_ratings": Command("migrator", shows_client_data=False),
+    "revoke_links": Command("migrator", shows_client_data=False),
     "screen": Command("migrator", shows_client_data=True),
     "seed_demo": Command("migrator", shows_client_data=False),
 }

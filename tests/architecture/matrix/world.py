@@ -17,7 +17,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.accounts.models import Membership, Practice, Role, User
+from apps.accounts.models import AccountLink, Membership, Practice, Role, User
 from apps.accounts.permissions import Permission, permissions_of
 from apps.accounts.sign_in import BEGAN, SEEN
 from apps.alliance.models import Questionnaire
@@ -237,6 +237,13 @@ def build() -> World:
         ):  # fmt: skip
             supervision = SupervisionFactory.create(
                 supervisor=members[name], supervisee=members["therapist"], ends_on=ends_on
+            )
+        with tenancy.practice(practice.id):
+            AccountLink.objects.create(
+                practice=practice,
+                membership=members["colleague"],
+                purpose=AccountLink.Purpose.PASSWORD_RESET,
+                expires_at=timezone.now() + timedelta(hours=1),
             )
         for number, therapist in CLIENTS.items():
             cases[letter, number] = _case(letter, number, members[therapist], therapist)
