@@ -38,6 +38,7 @@ access-report: developing ## Print who reaches which address; fails on a leak
 	@$(EMBEDDED) with-engines -- python -m tests.architecture.matrix
 
 check: developing ## Style, types, layers, security, migrations, settings, locks
+	@$(BIN)/python -m pip --disable-pip-version-check check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/djlint --quiet --check --lint templates

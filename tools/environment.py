@@ -160,9 +160,11 @@ def way_out(output: str, root: Path) -> str:
 
 
 def _install(venv: Path, lock: Path, root: Path) -> None:
-    options = ["--require-hashes", "--no-input", "--disable-pip-version-check", "--quiet"]
+    # A lock is complete. Left to look for dependencies, pip 23 takes a newer release of a package
+    # that another asks for with an extra, and then finds it unpinned.
+    options = ["--no-deps", "--require-hashes", "--no-input", "--disable-pip-version-check"]
     python = str(venv / "bin" / "python")
-    _run([python, "-m", "pip", "install", *options, "-r", str(lock)], root)
+    _run([python, "-m", "pip", "install", "--quiet", *options, "-r", str(lock)], root)
 
 
 def _run(argv: list[str], root: Path) -> None:
