@@ -195,6 +195,11 @@ class LogSessionForm(forms.Form):
             data["starts_at"] = datetime.combine(
                 held_on, data["start"], tzinfo=timezone.get_current_timezone()
             )
+            if data["starts_at"] > timezone.now() and took_place:
+                self.add_error(
+                    "start",
+                    _("This session has not begun yet. Correct the time, or log it afterwards."),
+                )
 
     def _find_planned(self, data: dict[str, Any]) -> None:
         """Which planned session this is, if any: the one asked for, else that of the day."""

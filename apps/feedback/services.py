@@ -72,9 +72,8 @@ def log_session_and_ask(*, ask_by: str, by: Membership, **session: Any) -> Thera
         AlreadyLogged: nothing is stored; the session was logged before.
     """
     therapy_session = log_therapy_session(by=by, **session)
-    if therapy_session.attendance != TherapySession.Attendance.ATTENDED:
-        return therapy_session
     questionnaire = practice_questionnaire(by.practice)
+    # Also an absence: logged late, it belongs to a session that is screened already.
     screen_treatment(
         treatment=therapy_session.treatment,
         questionnaire=questionnaire,

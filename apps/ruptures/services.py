@@ -2,24 +2,18 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import Max, Q
 from django.utils import timezone
 
 from apps.accounts.models import Membership
-from apps.alliance.models import AllianceRating, Questionnaire
+from apps.alliance.models import Questionnaire
 from apps.clients.models import Treatment
 from apps.core import audit
-from apps.ruptures import detection
-from apps.ruptures.detection import Event, Level, State, Step
+from apps.ruptures import detection, steps
+from apps.ruptures.detection import Event, Level, State
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.therapy_sessions.models import TherapySession
-
-CLIENT_ABSENT = frozenset(
-    {TherapySession.Attendance.LATE_CANCELLATION, TherapySession.Attendance.NO_SHOW}
-)
 
 
 @transaction.atomic
@@ -50,22 +44,25 @@ def screen_treatment(
         .select_related("practice")
         .get(pk=treatment.pk)
     )
-    steps = _steps(treatment, questionnaire, since)
-    if not steps:
+    series = steps.series_since(treatment, questionnaire, since)
+    if not series.steps:
         return []
     parameters = detection.PARAMETERS[questionnaire.detection_form]
-    before = _screening_before(treatment, questionnaire, steps[0][0])
+    before = _screening_before(
+        treatment, questionnaire, series.steps[0].session, begins_after=series.begins_after
+    )
     state = State.from_json(before.state_after) if before else detection.start(parameters)
     at_maximum_run = before.at_maximum_run if before else 0
     verdicts = _verdicts(treatment, questionnaire, since=before.known_at if before else None)
     existing = {
         screening.therapy_session_id: screening
         for screening in Screening.objects.current().filter(
-            questionnaire=questionnaire, therapy_session__in=[session for session, *_ in steps]
+            questionnaire=questionnaire,
+            therapy_session__in=[session for session, *_ in series.steps],
         )
     }
     made, told = [], []
-    for session, step, known_at in steps:
+    for session, step, known_at in series.steps:
         while verdicts and verdicts[0][0] < known_at:
             state = _after_verdict(state, verdicts.pop(0)[1], parameters)
         after, screening = detection.screen(state, step, parameters)
@@ -120,67 +117,17 @@ def _same(one: Screening, other: Screening) -> bool:
     )
 
 
-def _steps(
-    treatment: Treatment, questionnaire: Questionnaire, since: TherapySession
-) -> list[tuple[TherapySession, Step, datetime]]:
-    """Attended sessions from `since` on, what is known about each, and when it was known.
-
-    A series starts after the last session rated with another questionnaire: a new one is a new
-    ruler. Absences and days are counted from the session before, also where that is older; days by
-    the practice's clock, so that six weeks are 42 days also across a change to summer time.
-    """
-    zone = ZoneInfo(treatment.practice.time_zone)
-    sessions = TherapySession.objects.filter(treatment=treatment).exclude(attendance="")
-    other = AllianceRating.objects.used().filter(therapy_session__treatment=treatment)
-    ruler_changed = other.exclude(questionnaire=questionnaire).aggregate(
-        at=Max(
-            "therapy_session__starts_at", filter=Q(therapy_session__starts_at__lt=since.starts_at)
-        )
-    )["at"]
-    previous = sessions.attended().filter(_before(since)).last()
-    if previous:
-        sessions = sessions.filter(starts_at__gte=previous.starts_at)
-    ratings = {
-        rating.therapy_session_id: rating
-        for rating in AllianceRating.objects.used().filter(
-            questionnaire=questionnaire, therapy_session__in=sessions
-        )
-    }
-    steps = []
-    absences, last_attended = 0, None
-    for session in sessions.order_by("starts_at", "id"):
-        if session.attendance in CLIENT_ABSENT:
-            absences += 1
-        if session.attendance != TherapySession.Attendance.ATTENDED:
-            continue
-        held_at = session.starts_at.astimezone(zone).replace(tzinfo=None)
-        is_step = (session.starts_at, session.id) >= (since.starts_at, since.id)
-        if is_step and (ruler_changed is None or session.starts_at > ruler_changed):
-            rating = ratings.get(session.id)
-            step = Step(
-                pomp=rating.pomp if rating else None,
-                asked=session.asked,
-                tension=rating.tension if rating else None,
-                resolved=rating.tension_resolved if rating else None,
-                therapist_tension=session.tension,
-                therapist_resolved=session.tension_resolved,
-                no_shows=absences,
-                gap_days=(held_at - last_attended).days if last_attended else None,
-            )
-            known_at = rating.answered_at if rating else session.logged_at or session.ends_at
-            steps.append((session, step, known_at))
-        absences, last_attended = 0, held_at
-    return steps
-
-
-def _before(session: TherapySession) -> Q:
-    return Q(starts_at__lt=session.starts_at) | Q(starts_at=session.starts_at, id__lt=session.id)
-
-
 def _screening_before(
-    treatment: Treatment, questionnaire: Questionnaire, session: TherapySession
+    treatment: Treatment,
+    questionnaire: Questionnaire,
+    session: TherapySession,
+    *,
+    begins_after: datetime | None,
 ) -> Screening | None:
-    earlier = TherapySession.objects.attended().filter(_before(session), treatment=treatment)
+    """The current screening of the step before `session` in the same series."""
+    earlier = TherapySession.objects.attended().filter(steps.before(session), treatment=treatment)
+    if begins_after:
+        earlier = earlier.filter(starts_at__gt=begins_after)
     return (
         Screening.objects.current()
         .filter(questionnaire=questionnaire, therapy_session__in=earlier)

@@ -226,6 +226,27 @@ def test_what_is_still_to_come_cannot_have_taken_place(
     assert not TherapySession.objects.exists()
 
 
+@pytest.mark.parametrize("attendance", ["attended", "no_show"])
+def test_a_session_of_this_afternoon_waits_until_it_has_begun(
+    as_alice: Browser, treatment: Treatment, attendance: str
+) -> None:
+    later = form_data(treatment, start="14:00", attendance=attendance)
+    page = shown(as_alice.post(URL, later))
+    assert "This session has not begun yet. Correct the time, or log it afterwards." in page
+    assert not TherapySession.objects.exists()
+    now = form_data(treatment, start="12:30", attendance=attendance)
+    assert as_alice.post(URL, now | {"not_asked_reason": ""}).status_code == 302
+
+
+def test_an_absence_logged_late_counts_for_the_session_after_it(
+    as_alice: Browser, treatment: Treatment
+) -> None:
+    as_alice.post(URL, form_data(treatment))
+    missed = form_data(treatment, held_on="2026-11-17", attendance="no_show")
+    as_alice.post(URL, missed | {"ask_by": ""})
+    assert Screening.objects.current().get().inputs["no_shows"] == 1
+
+
 def test_a_session_to_come_can_be_cancelled(as_alice: Browser, treatment: Treatment) -> None:
     sent = form_data(treatment, held_on="2026-11-20", attendance="therapist_cancelled")
     assert as_alice.post(URL, sent).status_code == 302
