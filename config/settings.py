@@ -226,6 +226,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "move episodes on": {
+        "task": "apps.ruptures.tasks.move_episodes_on",
+        "schedule": 300.0,
+        "options": {"expires": 300},
+    },
 }
 
 # ── Accounts ─────────────────────────────────────────────────────────────────────────────────

@@ -95,7 +95,8 @@ class RuptureEpisodeQuerySet(models.QuerySet["RuptureEpisode"]):
     def for_supervisor(self, membership: Membership, *, at: datetime | None = None) -> Self:
         """Open episodes that current supervisees' supervisor may see at `at` (now).
 
-        Shared, marked, or unacknowledged for the practice's waiting time (72 h).
+        Shared, marked, or once unacknowledged for the practice's waiting time (72 h). That the time
+        is over is also noted on the episode (`waited_at`), but nobody waits for the note.
         """
         at = at or timezone.now()
         wait = timedelta(hours=membership.practice.supervisor_wait_hours)
@@ -107,6 +108,7 @@ class RuptureEpisodeQuerySet(models.QuerySet["RuptureEpisode"]):
         return self.open().filter(
             Q(shared_at__isnull=False)
             | Q(marked_at__isnull=False)
+            | Q(waited_at__isnull=False)
             | Q(acknowledged_at__isnull=True, opened_at__lte=at - wait),
             treatment__in=Treatment.objects.visible_to(membership),
             treatment__therapist__in=supervisees,
@@ -117,7 +119,9 @@ class RuptureEpisode(PracticeModel):
     """A possible rupture, from the step that opened it to the outcome a person records.
 
     The detector opens it, marks it and says that ratings are back (`recovering_since`) or have
-    settled lower (`settled_lower_at`); only the therapist ends it.
+    settled lower (`settled_lower_at`). The therapist ends it; where treatment stops before that,
+    `apps.ruptures.transitions` does. Each of its times is set once: one opening, one escalation and
+    one waiting time are told once.
     """
 
     class Outcome(models.TextChoices):
@@ -139,6 +143,9 @@ class RuptureEpisode(PracticeModel):
     settled_lower_at = models.DateTimeField(null=True)
     acknowledged_at = models.DateTimeField(null=True)
     shared_at = models.DateTimeField(null=True)
+    waited_at = models.DateTimeField(
+        null=True, help_text="when the supervisor's waiting time ended unacknowledged"
+    )
     causes = ArrayField(models.CharField(max_length=20, choices=Cause), default=list)
     outcome = models.CharField(max_length=20, choices=Outcome, blank=True)
     outcome_reason = models.CharField(max_length=500, blank=True)
@@ -176,3 +183,67 @@ class RuptureEpisode(PracticeModel):
 
     def __str__(self) -> str:
         return f"episode {self.id}"
+
+
+class RuleChange(PracticeModel):
+    """Other figures for the filter: proposed, replayed over the past, then decided by a person.
+
+    The newest confirmed one of a form is in force from `decided_at` on; without one, the rule that
+    comes with Rapport is. `parameters` is empty while local norms are still being estimated,
+    `report` (see `apps.ruptures.replay`) while the replay runs.
+    """
+
+    class Decision(models.TextChoices):
+        CONFIRMED = "confirmed", _("In use since then")
+        KEPT = "kept", _("Not used")
+
+    detection_form = models.CharField(max_length=10, choices=Questionnaire.DetectionForm)
+    version = models.CharField(max_length=40)
+    parameters = models.JSONField(null=True, help_text="detection.Parameters, every figure")
+    learned_from = models.JSONField(
+        null=True, help_text='{"clients", "ratings"} where these are local norms'
+    )
+    proposed_at = models.DateTimeField(default=timezone.now)
+    proposed_by = models.ForeignKey(
+        Membership, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    progress = models.PositiveSmallIntegerField(default=0, help_text="of 100")
+    report = models.JSONField(null=True)
+    replayed_at = models.DateTimeField(null=True)
+    decision = models.CharField(max_length=10, choices=Decision, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.ForeignKey(
+        Membership, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["practice"], condition=Q(decision=""), name="rule_change_one_undecided"
+            ),
+            models.UniqueConstraint(
+                fields=["practice", "version"], name="rule_change_version_unique"
+            ),
+            models.CheckConstraint(
+                condition=Q(decision="", decided_at__isnull=True)
+                | Q(decision__in=["confirmed", "kept"], decided_at__isnull=False),
+                name="rule_change_decision_has_a_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(decision="confirmed")
+                | (
+                    Q(parameters__isnull=False, report__isnull=False, decided_by__isnull=False)
+                    & ~Q(reason="")
+                ),
+                name="rule_change_confirmed_by_a_person_after_replay",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["practice", "detection_form", "-decided_at"], name="rule_change_in_force"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.version

@@ -1,7 +1,7 @@
 """What a fall means: screening treatments, and what people do with an episode."""
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -232,10 +232,16 @@ def _date(episode: RuptureEpisode) -> None:
 
 @transaction.atomic
 def acknowledge_episode(*, episode: RuptureEpisode, by: Membership) -> None:
-    """The therapist has seen it; its waiting time for the supervisor ends. Twice equals once."""
+    """The therapist has seen it; its waiting time for the supervisor ends. Twice equals once.
+
+    Where the waiting time was over by then, the supervisor goes on seeing it.
+    """
     if not episode.acknowledged_at:
-        episode.acknowledged_at = timezone.now()
-        episode.save(update_fields=["acknowledged_at"])
+        now = timezone.now()
+        if now >= episode.opened_at + timedelta(hours=episode.practice.supervisor_wait_hours):
+            episode.waited_at = episode.waited_at or now
+        episode.acknowledged_at = now
+        episode.save(update_fields=["acknowledged_at", "waited_at"])
         audit.record("acknowledge episode", episode, client_id=episode.treatment.client_id, by=by)
 
 

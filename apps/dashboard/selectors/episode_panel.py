@@ -100,7 +100,9 @@ def _seen_by(
 ) -> str:
     hours = treatment.practice.supervisor_wait_hours
     said = {"who": _first_names(supervisors), "hours": hours}
-    has_waited = not episode.acknowledged_at and at >= episode.opened_at + timedelta(hours=hours)
+    has_waited = episode.waited_at or (
+        not episode.acknowledged_at and at >= episode.opened_at + timedelta(hours=hours)
+    )
     if supervisors and episode.shared_at:
         why = _("You shared it, so %(who)s sees it too:")
     elif supervisors and episode.marked_at:

@@ -216,6 +216,7 @@ TASKS = {
     "apps.core.tasks.deliver_message": Task(("practice_id", "message_id")),
     "apps.core.tasks.deliver_due_messages": Task(),
     "apps.feedback.tasks.expire_feedback_requests": Task(),
+    "apps.ruptures.tasks.move_episodes_on": Task(),
 }
 
 

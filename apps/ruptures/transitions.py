@@ -1,0 +1,100 @@
+"""What time alone does to an open episode. The beat calls it; called twice, it does nothing more.
+
+- After the practice's waiting time (72 h) without acknowledgement the supervisor sees it, and goes
+  on seeing it: a late acknowledgement hides nothing.
+- Where treatment is over, or nobody came for 60 days, it ended unrepaired. Only a person can say
+  that something was repaired; where ratings had come back, the reason says so.
+"""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.db import connection, transaction
+from django.db.models import Max, Q
+from django.db.models.functions import Greatest
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.accounts.models import Practice
+from apps.core import audit, tenancy
+from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.services import record_outcome
+from apps.therapy_sessions.models import TherapySession
+
+ENDS_AFTER = timedelta(days=60)
+
+
+def move_episodes_on() -> None:
+    """Note waiting times and ends that were reached by now, in every practice."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT practice_id FROM practices_with_open_episodes()")
+        practice_ids = [row[0] for row in cursor.fetchall()]
+    for practice_id in practice_ids:
+        with tenancy.practice(practice_id):
+            practice = Practice.objects.get(id=practice_id)
+            note_waiting(practice, at=timezone.now())
+            end_unrepaired(practice, at=timezone.now())
+
+
+@transaction.atomic
+def note_waiting(practice: Practice, *, at: datetime) -> int:
+    """Let supervisors see what waited unacknowledged long enough; returns how many episodes."""
+    since = at - timedelta(hours=practice.supervisor_wait_hours)
+    waiting = (
+        RuptureEpisode.objects.open()
+        .filter(practice=practice, waited_at=None, acknowledged_at=None, opened_at__lte=since)
+        .select_for_update(of=("self",), skip_locked=True)
+        .select_related("treatment")
+    )
+    for episode in waiting:
+        episode.waited_at = at
+        episode.save(update_fields=["waited_at"])
+        audit.record(
+            "let supervisor see episode", episode, client_id=episode.treatment.client_id, by=None
+        )
+    return len(waiting)
+
+
+@transaction.atomic
+def end_unrepaired(practice: Practice, *, at: datetime) -> int:
+    """End what nobody can repair any more; returns how many episodes."""
+    today = at.astimezone(ZoneInfo(practice.time_zone)).date()
+    attended = Q(treatment__therapy_sessions__attendance=TherapySession.Attendance.ATTENDED)
+    over = (
+        RuptureEpisode.objects.open()
+        .filter(practice=practice)
+        .annotate(
+            last_seen=Greatest(
+                "opened_at", Max("treatment__therapy_sessions__starts_at", filter=attended)
+            )
+        )
+        .filter(Q(treatment__ends_on__lte=today) | Q(last_seen__lte=at - ENDS_AFTER))
+        .values_list("id", flat=True)
+    )
+    ending = (
+        RuptureEpisode.objects.open()
+        .filter(id__in=list(over))
+        .select_for_update(of=("self",), skip_locked=True)
+        .select_related("treatment")
+    )
+    for episode in ending:
+        ends_on = episode.treatment.ends_on
+        record_outcome(
+            episode=episode,
+            outcome=RuptureEpisode.Outcome.ENDED_UNREPAIRED,
+            reason=_why_ended(episode, is_closed=bool(ends_on and ends_on <= today)),
+            at=at,
+            by=None,
+        )
+    return len(ending)
+
+
+def _why_ended(episode: RuptureEpisode, *, is_closed: bool) -> str:
+    why = (
+        _("The treatment ended.")
+        if is_closed
+        else _("No attended session for %(days)d days.") % {"days": ENDS_AFTER.days}
+    )
+    if episode.recovering_since:
+        why += " " + _("Ratings were back in the usual range; no outcome was recorded.")
+    return why

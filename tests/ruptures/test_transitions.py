@@ -1,0 +1,158 @@
+"""What time alone does to an open episode, with the clock standing still."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import time_machine
+from django.test import Client as Browser
+
+from apps.accounts.models import Membership
+from apps.clients.models import Treatment
+from apps.core.models import AuditEntry
+from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.services import acknowledge_episode, share_episode
+from apps.ruptures.tasks import move_episodes_on
+from tests.conftest import work_in
+from tests.factories import MembershipFactory, TherapySessionFactory, TreatmentFactory
+
+pytestmark = pytest.mark.django_db
+OPENED = datetime(2026, 11, 19, 13, tzinfo=ZoneInfo("Europe/London"))
+Outcome = RuptureEpisode.Outcome
+
+
+def at(moment: datetime) -> Any:
+    return time_machine.travel(moment, tick=False)
+
+
+@pytest.fixture
+def treatment(alice: Membership) -> Treatment:
+    """The fall was rated on the 18th; what was possible, not marked, opened at OPENED."""
+    with at(OPENED):
+        treatment = TreatmentFactory.create(therapist=alice, falling=True)
+        treatment.episodes.update(opened_at=OPENED, marked_at=None)
+    return treatment
+
+
+def episode_at(moment: datetime, treatment: Treatment) -> RuptureEpisode:
+    """The episode after the beat came by at `moment`, twice."""
+    with at(moment):
+        move_episodes_on()
+        move_episodes_on()
+    work_in(treatment.practice_id)
+    return treatment.episodes.get()
+
+
+def seen_by(sam: Membership, moment: datetime) -> bool:
+    with at(moment):
+        return RuptureEpisode.objects.for_supervisor(sam).exists()
+
+
+class TestWaiting:
+    def test_a_possible_rupture_is_the_therapists_until_it_has_waited(self, treatment, sam):
+        just_before = OPENED + timedelta(hours=72, seconds=-1)
+        assert not episode_at(just_before, treatment).waited_at
+        assert not seen_by(sam, just_before)
+
+    def test_then_the_supervisor_is_let_in_once(self, treatment, sam):
+        reached = OPENED + timedelta(hours=72)
+        assert episode_at(reached, treatment).waited_at == reached
+        episode_at(reached + timedelta(hours=5), treatment)
+        entry = AuditEntry.objects.get(action="let supervisor see episode")
+        assert (entry.actor_id, entry.object_id) == (None, treatment.episodes.get().id)
+        assert seen_by(sam, reached)
+
+    def test_nobody_waits_for_the_beat(self, treatment, sam):
+        assert seen_by(sam, OPENED + timedelta(hours=72))
+
+    def test_a_late_acknowledgement_hides_nothing(self, treatment, alice, sam):
+        late = OPENED + timedelta(hours=80)
+        with at(late):
+            acknowledge_episode(episode=treatment.episodes.get(), by=alice)
+        assert seen_by(sam, late + timedelta(days=1))
+        episode = treatment.episodes.get()
+        assert (episode.waited_at, episode.acknowledged_at) == (late, late)
+
+    def test_acknowledged_in_time_it_stays_with_the_therapist(self, treatment, alice, sam):
+        with at(OPENED + timedelta(hours=71)):
+            acknowledge_episode(episode=treatment.episodes.get(), by=alice)
+        later = OPENED + timedelta(days=20)
+        assert not episode_at(later, treatment).waited_at
+        assert not seen_by(sam, later)
+
+    def test_the_practice_decides_how_long(self, treatment):
+        type(treatment.practice).objects.update(supervisor_wait_hours=24)
+        assert episode_at(OPENED + timedelta(hours=24), treatment).waited_at
+
+    def test_shared_or_marked_is_seen_at_once(self, treatment, alice, sam):
+        assert not seen_by(sam, OPENED)
+        with at(OPENED):
+            share_episode(episode=treatment.episodes.get(), by=alice)
+        assert seen_by(sam, OPENED)
+        treatment.episodes.update(shared_at=None, marked_at=OPENED)
+        assert seen_by(sam, OPENED)
+
+    def test_watch_is_never_the_supervisors(self, treatment, sam):
+        treatment.episodes.all().delete()
+        assert not seen_by(sam, OPENED + timedelta(days=30))
+
+    def test_another_practice_is_moved_on_by_its_own_clock(self, treatment, dora):
+        work_in(dora.practice_id)
+        with at(OPENED):
+            other = TreatmentFactory.create(
+                therapist=MembershipFactory.create(practice=dora.practice), falling=True
+            )
+        episode_at(OPENED + timedelta(days=4), treatment)
+        work_in(dora.practice_id)
+        assert other.episodes.get().waited_at
+
+
+class TestEnds:
+    def test_sixty_days_without_an_attended_session_end_it_unrepaired(self, treatment, as_alice):
+        episode = treatment.episodes.get()
+        last_seen = max(episode.opened_at, episode.opened_by.starts_at)
+        assert not episode_at(last_seen + timedelta(days=60, seconds=-1), treatment).outcome
+        ended = episode_at(last_seen + timedelta(days=60), treatment)
+        assert ended.outcome == Outcome.ENDED_UNREPAIRED
+        assert ended.outcome_reason == "No attended session for 60 days."
+        assert AuditEntry.objects.filter(action="record outcome", actor_id=None).count() == 1
+
+    def test_whoever_came_since_keeps_it_open(self, treatment):
+        TherapySessionFactory.create(treatment=treatment, starts_at=OPENED + timedelta(days=30))
+        assert not episode_at(OPENED + timedelta(days=70), treatment).outcome
+
+    def test_a_no_show_is_no_attended_session(self, treatment):
+        TherapySessionFactory.create(
+            treatment=treatment, starts_at=OPENED + timedelta(days=30), attendance="no_show"
+        )
+        assert episode_at(OPENED + timedelta(days=60), treatment).outcome
+
+    def test_a_session_logged_very_late_gives_its_episode_time(self, treatment):
+        """What opened today is not over today, however old the session is."""
+        logged = OPENED + timedelta(days=90)
+        treatment.episodes.update(opened_at=logged)
+        assert not episode_at(logged, treatment).outcome
+
+    def test_a_treatment_that_is_over_ends_it_on_its_last_day(self, treatment):
+        last_day = OPENED + timedelta(days=3)
+        Treatment.objects.update(ends_on=last_day.date())
+        assert not episode_at(last_day - timedelta(days=1), treatment).outcome
+        ended = episode_at(last_day, treatment)
+        assert ended.outcome == Outcome.ENDED_UNREPAIRED
+        assert ended.outcome_reason == "The treatment ended."
+
+    def test_that_ratings_were_back_is_said_but_only_a_person_says_repaired(self, treatment):
+        treatment.episodes.update(recovering_since=OPENED)
+        ended = episode_at(OPENED + timedelta(days=61), treatment)
+        assert ended.outcome == Outcome.ENDED_UNREPAIRED
+        assert "Ratings were back in the usual range" in ended.outcome_reason
+
+
+def test_the_therapist_reads_that_it_waited_though_they_have_acknowledged_it(
+    treatment: Treatment, sam: Membership, as_alice: Browser, alice: Membership
+) -> None:
+    with at(OPENED + timedelta(hours=80)):
+        acknowledge_episode(episode=treatment.episodes.get(), by=alice)
+    page = as_alice.get(f"/clients/{treatment.client_id}/").content.decode()
+    assert "It waited 72 hours unacknowledged, so Sam sees it too:" in page
