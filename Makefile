@@ -8,6 +8,10 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 # What is skipped, ruff reports as S108 and S308, where each exception says its reason.
 BANDIT := $(BIN)/bandit --quiet --recursive --severity-level medium --confidence-level medium \
 	--skip B108,B308,B703
+# Nothing goes out, nor into the home folder: neither figures about the run nor a question for a newer version.
+SEMGREP := SEMGREP_SETTINGS_FILE=.venv/semgrep/SETTINGS SEMGREP_LOG_FILE=.venv/semgrep/LOG \
+	.venv/semgrep/bin/semgrep scan --strict --error --disable-nosem --quiet --metrics=off \
+	--disable-version-check --config tools/rules.yml
 # Passwords of examples and of invented people are no secrets.
 SECRETS := $(BIN)/detect-secrets-hook --no-verify --exclude-secrets '^(app|password|a long enough passphrase)$$'
 PRODUCTION_LIKE = RAPPORT_ENVIRONMENT=production DEBUG=false ALLOWED_HOSTS=rapport.example.org \
@@ -45,7 +49,7 @@ check: developing ## Style, types, layers, security, migrations, settings, locks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BANDIT) apps config deploy tools
-	$(BIN)/python tools/forbidden.py $$(git ls-files 'apps/*.py' 'config/*.py' 'deploy/*.py' 'tools/*.py' 'templates/*.html')
+	$(SEMGREP) apps config deploy tools templates
 	@git ls-files -z ':!requirements/*.lock' ':!static/vendor' | xargs -0 $(SECRETS)
 	@echo 'locks name no address'
 	@! grep -nE 'https?://|file://|/opt/' requirements/*.lock
@@ -63,6 +67,7 @@ lock: ## Pin the packages anew from requirements/*.in (needs uv)
 	$(LOCK) --upgrade requirements/app.in -o requirements/app.lock
 	$(LOCK) --upgrade requirements/embedded.in -c requirements/app.lock -o requirements/embedded.lock
 	$(LOCK) --upgrade requirements/dev.in -c requirements/app.lock -o requirements/dev.lock
+	$(LOCK) --upgrade requirements/semgrep.in -o requirements/semgrep.lock
 	@! grep -nE 'https?://|file://|/opt/' requirements/*.lock
 
 clean-data: serving ## Delete this clone's database and messages; asks first

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SETS = ["app", "embedded", "dev"]
+SETS = ["app", "embedded", "dev", "semgrep"]
 
 
 def names(text: str) -> set[str]:

@@ -13,8 +13,8 @@ from tests.architecture.matrix.__main__ import tell
 from tests.architecture.matrix.cells import Cell, Report, ask_all, cells, names
 from tests.architecture.matrix.routes import SAFE
 from tests.architecture.matrix.world import TENANT, Relation, World, canaries, texts, world
+from tests.architecture.rules import SCOPES
 from tests.conftest import the_owner
-from tools.forbidden import SCOPES
 
 
 @pytest.fixture(scope="module", params=["app", "migrator"])
