@@ -13,6 +13,7 @@ from apps.core import audit
 from apps.ruptures import detection, steps
 from apps.ruptures.detection import Event, Level, State
 from apps.ruptures.models import RuptureEpisode, Screening
+from apps.ruptures.rules import Rule, rule_in_force
 from apps.therapy_sessions.models import TherapySession
 
 
@@ -47,11 +48,11 @@ def screen_treatment(
     series = steps.series_since(treatment, questionnaire, since)
     if not series.steps:
         return []
-    parameters = detection.PARAMETERS[questionnaire.detection_form]
+    rule = rule_in_force(treatment.practice_id, questionnaire.detection_form)
     before = _screening_before(
         treatment, questionnaire, series.steps[0].session, begins_after=series.begins_after
     )
-    state = State.from_json(before.state_after) if before else detection.start(parameters)
+    state = _state_after(before, rule)
     at_maximum_run = before.at_maximum_run if before else 0
     verdicts = _verdicts(treatment, questionnaire, since=before.known_at if before else None)
     existing = {
@@ -63,9 +64,8 @@ def screen_treatment(
     }
     made, told = [], []
     for session, step, known_at in series.steps:
-        while verdicts and verdicts[0][0] < known_at:
-            state = _after_verdict(state, verdicts.pop(0)[1], parameters)
-        after, screening = detection.screen(state, step, parameters)
+        state = _after_verdicts(state, verdicts, known_at, rule.parameters)
+        after, screening = detection.screen(state, step, rule.parameters)
         if step.pomp is not None:
             at_maximum_run = at_maximum_run + 1 if step.pomp == 100 else 0
         row = Screening(
@@ -73,7 +73,7 @@ def screen_treatment(
             treatment=treatment,
             questionnaire=questionnaire,
             therapy_session=session,
-            rule_version=detection.RULE_VERSION,
+            rule_version=rule.version,
             inputs=asdict(step),
             state_before=state.to_json(),
             state_after=after.to_json(),
@@ -131,9 +131,36 @@ def _screening_before(
     return (
         Screening.objects.current()
         .filter(questionnaire=questionnaire, therapy_session__in=earlier)
+        .select_related("therapy_session", "treatment__practice", "questionnaire")
         .order_by("therapy_session__starts_at", "therapy_session_id")
         .last()
     )
+
+
+def _state_after(before: Screening | None, rule: Rule) -> State:
+    """The state to go on from: as stored, or worked out anew where another rule stored it.
+
+    Then the series is replayed silently: what was flagged under the other rule stays as it was.
+    What only this rule would have opened back then is forgotten, or the next fall would go on in
+    an episode that nobody sees.
+    """
+    if before is None:
+        return detection.start(rule.parameters)
+    if before.rule_version == rule.version:
+        return State.from_json(before.state_after)
+    treatment, questionnaire = before.treatment, before.questionnaire
+    last = before.therapy_session
+    verdicts = _verdicts(treatment, questionnaire, since=None)
+    state = detection.start(rule.parameters)
+    series = steps.series_since(treatment, questionnaire, last, whole=True)
+    for session, step, known_at in series.steps:
+        if (session.starts_at, session.id) > (last.starts_at, last.id):
+            break
+        state = _after_verdicts(state, verdicts, known_at, rule.parameters)
+        state, _ = detection.screen(state, step, rule.parameters)
+    if state.open and not before.state_after["open"]:
+        return detection.not_a_rupture(state, rule.parameters)
+    return state
 
 
 def _verdicts(
@@ -158,16 +185,24 @@ def _verdicts(
     ]
 
 
-def _after_verdict(
-    state: State, episode: RuptureEpisode, parameters: detection.Parameters
+def _after_verdicts(
+    state: State,
+    verdicts: list[tuple[datetime, RuptureEpisode]],
+    known_at: datetime,
+    parameters: detection.Parameters,
 ) -> State:
-    """A person's word about an episode that the filter still holds open closes it there too."""
-    if episode.outcome == RuptureEpisode.Outcome.NOT_A_RUPTURE or (
-        episode.outcome == RuptureEpisode.Outcome.REPAIRED and state.open
-    ):
-        return detection.not_a_rupture(state, parameters)
-    if episode.outcome == RuptureEpisode.Outcome.SETTLED_LOWER:
-        return detection.settled_lower(state, parameters)
+    """The state after all that people recorded before `known_at`; takes it off `verdicts`.
+
+    A person's word about an episode that the filter still holds open closes it there too.
+    """
+    while verdicts and verdicts[0][0] < known_at:
+        outcome = verdicts.pop(0)[1].outcome
+        if outcome == RuptureEpisode.Outcome.NOT_A_RUPTURE or (
+            outcome == RuptureEpisode.Outcome.REPAIRED and state.open
+        ):
+            state = detection.not_a_rupture(state, parameters)
+        elif outcome == RuptureEpisode.Outcome.SETTLED_LOWER:
+            state = detection.settled_lower(state, parameters)
     return state
 
 
