@@ -110,8 +110,13 @@ class TreatmentQuerySet(models.QuerySet["Treatment"]):
         return self.current(on=on).filter(client__in=clients)
 
     def conducted_by(self, membership: Membership, *, on: date | None = None) -> Self:
-        """The member's own caseload: current treatments they conduct themselves."""
-        return self.visible_to(membership, on=on).filter(therapist=membership)
+        """The member's own caseload: current treatments they conduct themselves.
+
+        A part of `visible_to`, said directly: going through its clients again makes a query that
+        PostgreSQL plans badly while its statistics are young, by minutes for 300 clients.
+        """
+        on = on or timezone.localdate()
+        return self.current(on=on).filter(therapist=membership, practice=membership.practice_id)
 
     def to_hand_over(self, therapist: Membership, *, on: date) -> Self:
         """The therapist's caseload for whoever manages the practice: to be shown by code only."""
