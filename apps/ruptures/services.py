@@ -11,7 +11,7 @@ from apps.alliance.models import Questionnaire
 from apps.clients.models import Treatment
 from apps.core import audit
 from apps.ruptures import detection, steps
-from apps.ruptures.detection import Event, Level, State
+from apps.ruptures.detection import Event, Level, State, Verdict
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.rules import Rule, rule_in_force
 from apps.therapy_sessions.models import TherapySession
@@ -159,27 +159,21 @@ def _state_after(before: Screening | None, rule: Rule) -> State:
         state = _after_verdicts(state, verdicts, known_at, rule.parameters)
         state, _ = detection.screen(state, step, rule.parameters)
     if state.open and not before.state_after["open"]:
-        return detection.not_a_rupture(state, rule.parameters)
+        return detection.after_verdict(state, Verdict.NOT_A_RUPTURE, rule.parameters)
     return state
 
 
 def _verdicts(
     treatment: Treatment, questionnaire: Questionnaire, *, since: datetime | None
-) -> list[tuple[datetime, RuptureEpisode]]:
+) -> list[tuple[datetime, Verdict]]:
     """Outcomes that people recorded after `since`, oldest first: dated inputs of the filter."""
     recorded = RuptureEpisode.objects.filter(
         treatment=treatment, questionnaire=questionnaire
-    ).filter(
-        outcome__in=[
-            RuptureEpisode.Outcome.NOT_A_RUPTURE,
-            RuptureEpisode.Outcome.REPAIRED,
-            RuptureEpisode.Outcome.SETTLED_LOWER,
-        ]
-    )
+    ).filter(outcome__in=list(Verdict))
     if since:
         recorded = recorded.filter(outcome_at__gte=since)
     return [
-        (episode.outcome_at, episode)
+        (episode.outcome_at, Verdict(episode.outcome))
         for episode in recorded.order_by("outcome_at")
         if episode.outcome_at
     ]
@@ -187,22 +181,13 @@ def _verdicts(
 
 def _after_verdicts(
     state: State,
-    verdicts: list[tuple[datetime, RuptureEpisode]],
+    verdicts: list[tuple[datetime, Verdict]],
     known_at: datetime,
     parameters: detection.Parameters,
 ) -> State:
-    """The state after all that people recorded before `known_at`; takes it off `verdicts`.
-
-    A person's word about an episode that the filter still holds open closes it there too.
-    """
+    """The state after all that people recorded before `known_at`; takes it off `verdicts`."""
     while verdicts and verdicts[0][0] < known_at:
-        outcome = verdicts.pop(0)[1].outcome
-        if outcome == RuptureEpisode.Outcome.NOT_A_RUPTURE or (
-            outcome == RuptureEpisode.Outcome.REPAIRED and state.open
-        ):
-            state = detection.not_a_rupture(state, parameters)
-        elif outcome == RuptureEpisode.Outcome.SETTLED_LOWER:
-            state = detection.settled_lower(state, parameters)
+        state = detection.after_verdict(state, verdicts.pop(0)[1], parameters)
     return state
 
 

@@ -19,10 +19,10 @@ from apps.ruptures.detection import (
     Screening,
     State,
     Step,
-    not_a_rupture,
+    Verdict,
+    after_verdict,
     replay,
     screen,
-    settled_lower,
     start,
 )
 
@@ -179,7 +179,7 @@ class TestEpisodes:
 
     def test_not_a_rupture_forgets_the_suspicion_and_keeps_what_was_learnt(self):
         state, _ = replay(rated(*[80] * 6, 60), FORM5)
-        after = not_a_rupture(state, FORM5)
+        after = after_verdict(state, Verdict.NOT_A_RUPTURE, FORM5)
         assert state.open
         assert not after.open
         assert after.peak == 0
@@ -189,14 +189,17 @@ class TestEpisodes:
 
     def test_settled_lower_takes_the_fall_for_usual(self):
         steady, _ = replay(rated(*[80] * 6), FORM5)
-        assert settled_lower(steady, FORM5) == steady
+        assert after_verdict(steady, Verdict.SETTLED_LOWER, FORM5) == steady
         opened, _ = replay(rated(*[80] * 6, 62), FORM5)
-        after = settled_lower(opened, FORM5)
+        after = after_verdict(opened, Verdict.SETTLED_LOWER, FORM5)
         assert not after.open
         assert [regime.weight for regime in after.regimes] == [1, 0, 0]
         assert after.regimes[0].mean == pytest.approx(opened.regimes[1].mean - FORM5.fall)
         staying, _ = replay(rated(*[80] * 6, 62, 62, 62), FORM5)
-        assert settled_lower(staying, FORM5).regimes[0].mean == staying.regimes[2].mean
+        assert (
+            after_verdict(staying, Verdict.SETTLED_LOWER, FORM5).regimes[0].mean
+            == staying.regimes[2].mean
+        )
 
     def test_thresholds_are_inclusive(self):
         exact = replace(FORM5, hazard=0.30)

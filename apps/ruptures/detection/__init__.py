@@ -9,9 +9,9 @@ Pure Python, standard library only; no Django, no database, no clock, no randomn
 (<Event.OPENED: 'opened'>, 'POSSIBLE', 0.597164)
 """
 
-from .filter import not_a_rupture, replay, screen, settled_lower, start
+from .filter import after_verdict, replay, screen, start
 from .parameters import FORM5, PARAMETERS, RULE_VERSION, SLIDER, Parameters
-from .records import Event, Evidence, Level, Regime, Screening, State, Step
+from .records import Event, Evidence, Level, Regime, Screening, State, Step, Verdict
 
 __all__ = [
     "FORM5",
@@ -26,9 +26,9 @@ __all__ = [
     "Screening",
     "State",
     "Step",
-    "not_a_rupture",
+    "Verdict",
+    "after_verdict",
     "replay",
     "screen",
-    "settled_lower",
     "start",
 ]

@@ -15,7 +15,7 @@ from math import exp, log, sqrt
 from typing import NamedTuple
 
 from .parameters import Parameters
-from .records import Event, Evidence, Level, Regime, Screening, State, Step
+from .records import Event, Evidence, Level, Regime, Screening, State, Step, Verdict
 
 USUAL_RANGE_Z = 1.645
 """The usual range holds nine of ten steady ratings: ± 1.645 standard deviations."""
@@ -149,33 +149,29 @@ def replay(steps: Iterable[Step], parameters: Parameters) -> tuple[State, list[S
     return state, screenings
 
 
-def not_a_rupture(state: State, parameters: Parameters) -> State:
-    """A person recorded *not a rupture*: forget the suspicion, keep the baselines and counts."""
-    return replace(state, regimes=_unsuspecting(*state.regimes, parameters), open=False, peak=0)
+def after_verdict(state: State, verdict: Verdict, parameters: Parameters) -> State:
+    """A person's word about an episode, recorded between two steps.
 
-
-def settled_lower(state: State, parameters: Parameters) -> State:
-    """A person recorded *settled at a lower level*: what was the fall is usual from now on.
-
-    As the filter's own event does; where it holds no settled regime yet, the fall's level stands
-    in for it. A state without an open episode is returned as it is.
+    *Not a rupture* forgets the suspicion and keeps the baselines and counts. *Repaired* does the
+    same where the filter still holds the episode open. *Settled lower* makes the fall's level the
+    usual one, as the filter's own event does; where there is no settled regime yet, the level of
+    the fall stands in for it. A verdict that finds no open episode changes nothing else.
     """
-    if not state.open:
-        return state
-    _, rupture, settled = state.regimes
-    lower = settled
-    if not settled.weight:
-        lower = rupture._replace(mean=max(0.0, rupture.mean - parameters.fall))
-    return replace(
-        state,
-        regimes=(
+    closed = replace(state, open=False, peak=0)
+    steady, rupture, settled = state.regimes
+    if verdict is Verdict.NOT_A_RUPTURE or (verdict is Verdict.REPAIRED and state.open):
+        return replace(closed, regimes=_unsuspecting(steady, rupture, settled, parameters))
+    if verdict is Verdict.SETTLED_LOWER and state.open:
+        lower = settled
+        if not settled.weight:
+            lower = rupture._replace(mean=max(0.0, rupture.mean - parameters.fall))
+        regimes = (
             lower._replace(weight=1.0),
             rupture._replace(weight=0.0),
             settled._replace(weight=0.0),
-        ),
-        open=False,
-        peak=0,
-    )
+        )
+        return replace(closed, regimes=regimes)
+    return state
 
 
 def _unsuspecting(

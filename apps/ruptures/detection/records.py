@@ -29,6 +29,14 @@ class Event(StrEnum):
     SETTLED_LOWER = "settled_lower"
 
 
+class Verdict(StrEnum):
+    """What a person recorded about an episode; the filter takes it for a fact."""
+
+    NOT_A_RUPTURE = "not_a_rupture"
+    REPAIRED = "repaired"
+    SETTLED_LOWER = "settled_lower"
+
+
 class Regime(NamedTuple):
     """One explanation of the ratings: how likely it is, and the baseline if it is true."""
 
