@@ -4,6 +4,7 @@ Production must say what it stands on: with `RAPPORT_ENVIRONMENT=production` eve
 has no safe default is required, and a missing one stops the start with the line that mends it.
 """
 
+import os
 from datetime import time, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -367,15 +368,52 @@ TIME_ZONE = "UTC"
 
 # ── Messages ─────────────────────────────────────────────────────────────────────────────────
 
-# Development writes each mail to a file; /dev/outbox/ shows them.
+# Development writes each message to a file; /dev/outbox/ shows them.
 MAIL_FOLDER = Path(env.str("MAIL_FOLDER", str(BASE_DIR / ".rapport" / "mail")))
-EMAIL_URL = required("EMAIL_URL", "", "Give smtp+tls://user:password@host:587")
-if EMAIL_URL:
+# A provider that django-anymail knows, in place of EMAIL_URL; its keys are variables ANYMAIL_….
+EMAIL_PROVIDER = env.str("EMAIL_PROVIDER", "")
+EMAIL_URL = (
+    "" if EMAIL_PROVIDER else required("EMAIL_URL", "", "Give smtp+tls://user:password@host:587")
+)
+# Providers that sign what they report: their bounces and complaints are taken at /hooks/email/.
+EMAIL_WEBHOOK = {
+    "mailgun": "anymail.webhooks.mailgun.MailgunTrackingWebhookView",
+    "mandrill": "anymail.webhooks.mandrill.MandrillCombinedWebhookView",
+}.get(EMAIL_PROVIDER, "")
+ANYMAIL = {
+    name.removeprefix("ANYMAIL_").removesuffix("_FILE"): secret(name.removesuffix("_FILE"))
+    for name in os.environ
+    if name.startswith("ANYMAIL_")
+} | {"REQUESTS_TIMEOUT": (5, 10)}
+if EMAIL_PROVIDER:
+    EMAIL_BACKEND = f"anymail.backends.{EMAIL_PROVIDER}.EmailBackend"
+elif EMAIL_URL:
     vars().update(environ.Env.email_url_config(EMAIL_URL))
+    EMAIL_BACKEND = "apps.core.carriers.smtp.EmailBackend"
 else:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = str(MAIL_FOLDER)
-EMAIL_TIMEOUT = 15
+# Seconds: for one wait, and for one message in all.
+EMAIL_TIMEOUT = 10
+EMAIL_DEADLINE_S = 15.0
+# Text messages: a gateway that speaks Twilio's HTTP API, https://ACCOUNT:TOKEN@api.twilio.com.
+# Development posts them to its own web server; without a gateway production sends none.
+TEXT_GATEWAY_URL = secret("TEXT_GATEWAY_URL") or (
+    "" if PRODUCTION else BASE_URL.replace("://", "://development:development@") + "/dev/texts"
+)
+TEXT_SENDER = env.str("TEXT_SENDER", "Rapport")
+CARRIERS = {
+    "email": "apps.core.carriers.email.EmailCarrier",
+    "text": "apps.core.carriers.text.TextCarrier",
+}
+# Outside production real messages reach nobody but these: addresses, or domains as '@example.org'.
+ALLOWED_RECIPIENTS = (
+    env.list("ALLOWED_RECIPIENTS", default=[])
+    if not PRODUCTION and (EMAIL_URL or EMAIL_PROVIDER or secret("TEXT_GATEWAY_URL"))
+    else None
+)
+# How many messages one sweep sends at the same time: one that hangs holds up its own slot alone.
+OUTBOX_SLOTS = env.int("OUTBOX_SLOTS", 8)
 DEFAULT_FROM_EMAIL = required(
     "DEFAULT_FROM_EMAIL",
     "forms@rapport.localhost",
@@ -388,6 +426,9 @@ OUTBOX_RENDERERS = {
     "invitation": "apps.accounts.messages.render_invitation",
     "password_reset": "apps.accounts.messages.render_password_reset",  # pragma: allowlist secret
 }
+
+# Who is told, by kind, that an address takes no messages: (subject_id, channel=…).
+OUTBOX_UNREACHABLE: dict[str, str] = {}
 
 # The demo shortens the delay and lifts the quiet hours, so that a visitor sees a message go out.
 FEEDBACK_DELAY = timedelta(minutes=env.int("FEEDBACK_DELAY_MINUTES", 120))

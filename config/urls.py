@@ -3,12 +3,15 @@
 from django.conf import settings
 from django.urls import include, path
 
+from apps.core import hooks
 from apps.core import views as core
 
 handler500 = "apps.feedback.client_views.server_error"
 
 urlpatterns = [
     path("healthz/", core.health, name="health"),
+    path("hooks/email/", hooks.email_report, name="email_report"),
+    path("hooks/text/<uuid:practice_id>/<uuid:message_id>/", hooks.text_report, name="text_report"),
     path("", include("apps.accounts.urls")),
     path("", include("apps.clients.urls")),
     path("", include("apps.therapy_sessions.urls")),
@@ -22,5 +25,10 @@ if not settings.PRODUCTION:
 
     urlpatterns += [
         path("dev/outbox/", core.dev_outbox, name="dev_outbox"),
+        path(
+            "dev/texts/2010-04-01/Accounts/<str:account>/Messages.json",
+            core.dev_text_gateway,
+            name="dev_text_gateway",
+        ),
         path("styleguide/", styleguide, name="styleguide"),
     ]

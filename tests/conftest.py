@@ -113,6 +113,12 @@ def own_counters(settings: Settings) -> None:
     }
 
 
+@pytest.fixture(autouse=True)
+def one_slot(settings: Settings) -> None:
+    """Messages go out in the test's own thread, which sees what its transaction wrote."""
+    settings.OUTBOX_SLOTS = 1
+
+
 @pytest.fixture
 def valkey(own_counters: None, settings: Settings) -> None:
     """The real cache, with counters that no other test finds."""

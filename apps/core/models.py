@@ -12,11 +12,18 @@ from django.db.models import Q
 
 class OutboxQuerySet(models.QuerySet["OutboxMessage"]):
     def due(self, *, at: datetime) -> "OutboxQuerySet":
-        """Messages that may be sent at `at`: pending and due, or claimed by a sender that died."""
+        """Messages that may be sent at `at`: pending and due, claimed by a sender that died, or
+        uncertain for the first time and held long enough.
+        """
         return self.filter(
             Q(state=OutboxMessage.State.PENDING, not_before__lte=at)
             | Q(state=OutboxMessage.State.CLAIMED, lease_until__lte=at)
+            | Q(state=OutboxMessage.State.UNCERTAIN, doubts=1, not_before__lte=at)
         )
+
+    def waiting(self, *, at: datetime) -> "OutboxQuerySet":
+        """Messages that should be out by `at` and are not, also between two tries."""
+        return self.filter(state__in=OutboxMessage.NOT_OUT, due_at__lte=at)
 
 
 class OutboxMessage(models.Model):
@@ -24,6 +31,9 @@ class OutboxMessage(models.Model):
 
     Written in the transaction of what causes it. It holds neither address, text nor link: they
     are made when it is sent, by the renderer of its kind (`settings.OUTBOX_RENDERERS`).
+
+    pending → claimed → sent | failed | cancelled | pending (try again) | uncertain (the connection
+    was lost after the whole message was handed over); uncertain → pending, once; sent → bounced.
     """
 
     class State(models.TextChoices):
@@ -32,18 +42,31 @@ class OutboxMessage(models.Model):
         SENT = "sent"
         FAILED = "failed"
         CANCELLED = "cancelled"
+        UNCERTAIN = "uncertain"
+        BOUNCED = "bounced"
 
+    class Channel(models.TextChoices):
+        EMAIL = "email"
+        TEXT = "text"
+
+    NOT_OUT = (State.PENDING, State.CLAIMED)
     MAX_ATTEMPTS = 8
     LEASE = timedelta(seconds=60)
+    HOLD = timedelta(minutes=10)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     practice_id = models.UUIDField()
     kind = models.CharField(max_length=40, help_text="key of settings.OUTBOX_RENDERERS")
     subject_id = models.UUIDField(help_text="row that the message is about")
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
-    not_before = models.DateTimeField()
+    channel = models.CharField(max_length=5, choices=Channel, default=Channel.EMAIL)
+    due_at = models.DateTimeField(help_text="when it should be out; retries do not move it")
+    not_before = models.DateTimeField(help_text="no sender may take it earlier")
     lease_until = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
+    doubts = models.PositiveSmallIntegerField(
+        default=0, help_text="how often the connection was lost after the message was handed over"
+    )
     sent_at = models.DateTimeField(null=True)
     error = models.CharField(max_length=80, blank=True, help_text="kind of error, never its text")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -61,22 +84,48 @@ class OutboxMessage(models.Model):
                 name="outbox_lease_while_claimed",
             ),
             models.CheckConstraint(
-                condition=Q(state="sent", sent_at__isnull=False)
-                | (~Q(state="sent") & Q(sent_at__isnull=True)),
+                condition=Q(state__in=["sent", "bounced"], sent_at__isnull=False)
+                | (~Q(state__in=["sent", "bounced"]) & Q(sent_at__isnull=True)),
                 name="outbox_sent_has_a_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="uncertain") | Q(doubts__gt=0),
+                name="outbox_uncertain_has_doubts",
             ),
         ]
         indexes = [
             # The sweep looks across practices for what is due; the partial index stays small.
             models.Index(
                 fields=["not_before"],
-                condition=Q(state__in=["pending", "claimed"]),
+                condition=Q(state__in=["pending", "claimed", "uncertain"]),
                 name="outbox_due",
             ),
+            models.Index(
+                fields=["practice_id", "due_at"],
+                condition=Q(state__in=["pending", "claimed"]),
+                name="outbox_waiting",
+            ),
+            models.Index(fields=["practice_id", "sent_at"], name="outbox_by_time_sent"),
         ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id} ({self.state})"
+
+
+class Sending(models.Model):
+    """Whether this installation sends: one row, without a practice, made by the first sender."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    database = models.CharField(max_length=80, help_text="database that sending is released for")
+    paused_at = models.DateTimeField(null=True)
+    why = models.CharField(max_length=80, blank=True)
+
+    class Meta:
+        verbose_name_plural = "sending"
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="sending_one_row")]
+
+    def __str__(self) -> str:
+        return "paused" if self.paused_at else "released"
 
 
 class AuditEntry(models.Model):

@@ -7,50 +7,63 @@ out and another sender takes over. Losing Redis loses nothing: a sweep finds wha
 
 import logging
 import random
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from itertools import groupby
+from operator import itemgetter
 from uuid import UUID
 
 from django.conf import settings
-from django.core.mail import EmailMessage
 from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from apps.core import tenancy
+from apps.core import carriers, sending, tenancy
+from apps.core.carriers import MaybeSent, RenderedMessage, Unreachable
 from apps.core.models import OutboxMessage
 
 logger = logging.getLogger(__name__)
+
+State = OutboxMessage.State
+# What a carrier may take at most, and some seconds to write down how it ended.
+SENDING_TAKES = timedelta(seconds=20)
+CHANCE = random.SystemRandom()
 
 
 class NothingToSend(Exception):
     """Raised by a renderer whose message has no use any more: it is cancelled, not sent."""
 
 
-@dataclass(frozen=True)
-class RenderedMessage:
-    """A message as it leaves: made at the last moment, stored nowhere."""
+class NotYet(Exception):
+    """Raised by a renderer whose message must wait until `until`, e.g. for quiet hours to end."""
 
-    recipient: str
-    subject: str
-    body: str
-    sender_name: str
+    def __init__(self, until: datetime) -> None:
+        super().__init__(until)
+        self.until = until
 
 
 def enqueue(
-    *, kind: str, subject_id: UUID, practice_id: UUID, not_before: datetime
+    *,
+    kind: str,
+    subject_id: UUID,
+    practice_id: UUID,
+    not_before: datetime,
+    channel: str = OutboxMessage.Channel.EMAIL,
 ) -> OutboxMessage:
     """Record that a message must go out at `not_before`; ring the doorbell if that is now.
 
-    `kind` names the renderer in `settings.OUTBOX_RENDERERS`. Call it in the transaction of what
-    causes the message; enqueuing the same kind and subject again changes nothing.
+    `kind` names the renderer in `settings.OUTBOX_RENDERERS`, `channel` the way it will probably
+    go: the renderer decides. Call it in the transaction of what causes the message; enqueuing the
+    same kind and subject again changes nothing.
     """
     message, created = OutboxMessage.objects.get_or_create(
         practice_id=practice_id,
         kind=kind,
         subject_id=subject_id,
-        defaults={"not_before": not_before},
+        defaults={"not_before": not_before, "due_at": not_before, "channel": channel},
     )
     if created and not_before <= timezone.now():
         transaction.on_commit(lambda: ring(practice_id, message.id), robust=True)
@@ -68,95 +81,180 @@ def ring(practice_id: UUID, message_id: UUID) -> None:
 
 
 def cancel(*, kind: str, subject_id: UUID) -> int:
-    """Withdraw a message that is not out yet; returns how many rows that concerned."""
+    """Withdraw a message that is not out yet; returns how many rows that concerned.
+
+    One that may have gone out is not sent a second time.
+    """
     return OutboxMessage.objects.filter(
-        kind=kind, subject_id=subject_id, state=OutboxMessage.State.PENDING
-    ).update(state=OutboxMessage.State.CANCELLED)
+        kind=kind, subject_id=subject_id, state__in=[State.PENDING, State.UNCERTAIN]
+    ).update(state=State.CANCELLED)
 
 
-class Due(NamedTuple):
-    """A message that may be sent now, and whose it is; read across practices."""
+def reschedule(*, kind: str, subject_id: UUID, not_before: datetime) -> int:
+    """Move a message that no sender has taken yet; returns how many rows that concerned."""
+    return OutboxMessage.objects.filter(
+        kind=kind, subject_id=subject_id, state=State.PENDING
+    ).update(not_before=not_before, due_at=not_before)
 
-    practice_id: UUID
-    message_id: UUID
-    not_before: datetime
 
-
-def due(*, limit: int) -> list[Due]:
-    """Up to `limit` due messages of all practices, the longest due first."""
+def due(*, limit: int) -> list[tuple[UUID, UUID]]:
+    """Practice and id of up to `limit` due messages of all practices, the longest due first."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT practice_id, id, not_before FROM due_messages(%s) LIMIT %s",
-            [timezone.now(), limit],
-        )
-        return [Due(*row) for row in cursor.fetchall()]
+        cursor.execute("SELECT practice_id, id FROM due_messages(%s, %s)", [timezone.now(), limit])
+        rows: list[tuple[UUID, UUID]] = cursor.fetchall()
+    return rows
 
 
-def claim(*, practice_id: UUID, message_id: UUID) -> OutboxMessage | None:
-    """Take a due message for this sender alone, for `OutboxMessage.LEASE`; None if taken."""
+def waiting_since() -> datetime | None:
+    """When the message was due that waits longest, of all practices; None where none waits."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT waiting_since(%s)", [timezone.now()])
+        since: datetime | None = cursor.fetchone()[0]
+    return since
+
+
+def claim(*, practice_id: UUID, message_ids: list[UUID]) -> list[OutboxMessage]:
+    """Take due messages of one practice for this sender alone, for `OutboxMessage.LEASE`.
+
+    Left out is what is not due any more and what another sender has.
+    """
     now = timezone.now()
     with transaction.atomic(durable=True), tenancy.practice(practice_id):
-        message = (
+        claimed = list(
             OutboxMessage.objects.due(at=now)
-            .filter(id=message_id)
+            .filter(id__in=message_ids)
             .select_for_update(skip_locked=True)
-            .first()
         )
-        if message:
-            message.state = OutboxMessage.State.CLAIMED
+        for message in claimed:
+            message.state = State.CLAIMED
             message.lease_until = now + OutboxMessage.LEASE
-            message.save(update_fields=["state", "lease_until"])
-    return message
-
-
-def deliver_due(*, limit: int = 100) -> int:
-    """Send up to `limit` due messages, one at a time; returns how many are out."""
-    return sum(
-        deliver(practice_id=each.practice_id, message_id=each.message_id)
-        for each in due(limit=limit)
-    )
+        OutboxMessage.objects.filter(id__in=[message.id for message in claimed]).update(
+            state=State.CLAIMED, lease_until=now + OutboxMessage.LEASE
+        )
+    return claimed
 
 
 def deliver(*, practice_id: UUID, message_id: UUID) -> bool:
-    """Send one message if it is due and nobody else has it; True where it is out.
+    """Send one message if it is due and nobody else has it; True where it is out."""
+    if sending.paused():
+        return False
+    claimed = claim(practice_id=practice_id, message_ids=[message_id])
+    return bool(claimed) and _deliver(claimed[0])
 
-    What goes wrong is tried again, later each time, up to eight times.
+
+def deliver_due(*, for_s: float = 25.0) -> int:
+    """Send what is due, `settings.OUTBOX_SLOTS` messages at a time; returns how many are out.
+
+    A message that hangs holds up its own slot alone. Nothing is begun after `for_s` seconds.
     """
-    message = claim(practice_id=practice_id, message_id=message_id)
-    if message is None:
-        return False
+    messages, taking = _claimed(until=time.monotonic() + for_s), threading.Lock()
+
+    def work() -> int:
+        out = 0
+        while True:
+            with taking:
+                message = next(messages, None)
+            if message is None:
+                return out
+            out += _deliver(message)
+
+    def work_in_a_thread() -> int:
+        try:
+            return work()
+        finally:
+            carriers.close()
+            connection.close()
+
+    beside = settings.OUTBOX_SLOTS - 1
+    if not beside:
+        return work()
+    with ThreadPoolExecutor(beside) as pool:
+        others = [pool.submit(work_in_a_thread) for _ in range(beside)]
+        return work() + sum(other.result() for other in others)
+
+
+def _claimed(*, until: float) -> Iterator[OutboxMessage]:
+    """Claim due messages, no more at a time than are sent at once."""
+    slots = settings.OUTBOX_SLOTS
+    while time.monotonic() < until and not sending.paused():
+        # Several senders look at the same rows: each takes some by chance.
+        found = due(limit=4 * slots)
+        if not found:
+            return
+        taken = sorted(CHANCE.sample(found, min(slots, len(found))))
+        for practice_id, rows in groupby(taken, key=itemgetter(0)):
+            yield from claim(practice_id=practice_id, message_ids=[row[1] for row in rows])
+
+
+def _deliver(message: OutboxMessage) -> bool:
+    """Send a claimed message and write down how it ended; True where it is out.
+
+    What goes wrong is tried again, later each time, up to eight times within 24 hours.
+    """
+    now = timezone.now()
+    if message.lease_until and message.lease_until - now < SENDING_TAKES:
+        return _settle(message, state=State.PENDING) and False
     try:
-        with tenancy.practice(practice_id):
-            rendered = import_string(settings.OUTBOX_RENDERERS[message.kind])(message.subject_id)
-        _send_email(message, rendered)
+        rendered = _render(message)
+        carriers.send(message, rendered)
     except NothingToSend:
-        _settle(message, state=OutboxMessage.State.CANCELLED)
-        return False
+        _settle(message, state=State.CANCELLED)
+    except NotYet as later:
+        _settle(message, state=State.PENDING, not_before=later.until, due_at=later.until)
+    except MaybeSent:
+        # Sent again once, with the same link and Message-ID: a second copy does no harm.
+        _settle(
+            message,
+            state=State.UNCERTAIN,
+            doubts=message.doubts + 1,
+            not_before=timezone.now() + OutboxMessage.HOLD,
+            error=MaybeSent.__name__,
+        )
+    except Unreachable:
+        _give_up(message, rendered.channel)
     except Exception as error:  # noqa: BLE001 - one bad message must not hold up the others
         _put_off(message, error)
-        return False
-    return _settle(message, state=OutboxMessage.State.SENT, sent_at=timezone.now())
+    else:
+        return _settle(
+            message,
+            state=State.SENT,
+            sent_at=timezone.now(),
+            channel=rendered.channel,
+            error="",
+        )
+    return False
 
 
-def _send_email(message: OutboxMessage, rendered: RenderedMessage) -> None:
-    host = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2]
-    EmailMessage(
-        subject=rendered.subject,
-        body=rendered.body,
-        from_email=f"{rendered.sender_name} <{settings.DEFAULT_FROM_EMAIL}>",
-        to=[rendered.recipient],
-        headers={"Message-ID": f"<{message.id}.{message.attempts}@{host}>"},
-    ).send()
+def _render(message: OutboxMessage) -> RenderedMessage:
+    with tenancy.practice(message.practice_id):
+        rendered: RenderedMessage = import_string(settings.OUTBOX_RENDERERS[message.kind])(
+            message.subject_id
+        )
+    if not may_reach(rendered.recipient):
+        logger.warning("Message %s: recipient is not in ALLOWED_RECIPIENTS", message.id)
+        raise NothingToSend
+    return rendered
+
+
+def may_reach(recipient: str) -> bool:
+    """Whether this installation may write to somebody: a copy of production must not.
+
+    Entries of `settings.ALLOWED_RECIPIENTS` are whole addresses, or domains as '@example.org'.
+    """
+    allowed = settings.ALLOWED_RECIPIENTS
+    host = f"@{recipient.rpartition('@')[2]}"
+    return allowed is None or bool({recipient.lower(), host.lower()} & set(allowed))
 
 
 def _put_off(message: OutboxMessage, error: Exception) -> None:
     attempts = message.attempts + 1
     failed = attempts >= OutboxMessage.MAX_ATTEMPTS
-    # 1, 2, 4 … 64 minutes, each up to half longer, so that a recovered server is not stormed.
-    delay = timedelta(minutes=2 ** (attempts - 1)) * random.uniform(1, 1.5)  # noqa: S311 - no secret
+    # 1, 3, 9 … 729 minutes, each up to 30 % longer, so that a recovered server is not stormed:
+    # eight tries end within 24 hours.
+    delay = timedelta(minutes=3 ** (attempts - 1)) * CHANCE.uniform(1, 1.3)
     _settle(
         message,
-        state=OutboxMessage.State.FAILED if failed else OutboxMessage.State.PENDING,
+        state=State.FAILED if failed else State.PENDING,
         attempts=attempts,
         not_before=timezone.now() + delay,
         error=type(error).__name__,
@@ -164,11 +262,25 @@ def _put_off(message: OutboxMessage, error: Exception) -> None:
     logger.warning("Message %s: %s, attempt %s", message.id, type(error).__name__, attempts)
 
 
+def _give_up(message: OutboxMessage, channel: str) -> None:
+    with tenancy.practice(message.practice_id):
+        if _settle(message, state=State.FAILED, channel=channel, error=Unreachable.__name__):
+            tell_unreachable(message, channel=channel)
+    logger.warning("Message %s: its address takes no messages", message.id)
+
+
+def tell_unreachable(message: OutboxMessage, *, channel: str) -> None:
+    """Tell whoever sent a message of this kind that the address takes none."""
+    told = settings.OUTBOX_UNREACHABLE.get(message.kind)
+    if told:
+        import_string(told)(message.subject_id, channel=channel)
+
+
 def _settle(message: OutboxMessage, **changes: object) -> bool:
     """Write the end of a claim, unless the lease ran out and another sender has it by now."""
     with tenancy.practice(message.practice_id):
         return bool(
             OutboxMessage.objects.filter(
-                id=message.id, state=OutboxMessage.State.CLAIMED, lease_until=message.lease_until
+                id=message.id, state=State.CLAIMED, lease_until=message.lease_until
             ).update(lease_until=None, **changes)
         )

@@ -102,28 +102,38 @@ class LookUp(migrations.RunSQL):
         returns: result type.
         query: SQL of the body.
         reads: columns it may read by table, e.g. {"core_outboxmessage": "id, practice_id"}.
+        replaces: a look-up of an earlier migration that this one takes the place of.
     """
 
-    def __init__(self, signature: str, returns: str, query: str, reads: dict[str, str]) -> None:
-        self.arguments = [signature, returns, query, reads]
+    def __init__(
+        self,
+        signature: str,
+        returns: str,
+        query: str,
+        reads: dict[str, str],
+        replaces: "LookUp | None" = None,
+    ) -> None:
+        self.arguments = [signature, returns, query, reads, replaces]
         grants = [
             f"GRANT SELECT ({columns}) ON {table} TO lookup" for table, columns in reads.items()
         ]
-        super().__init__(
-            [
-                *grants,
-                (
-                    f"CREATE FUNCTION {signature} RETURNS {returns} LANGUAGE sql STABLE"
-                    f" SECURITY DEFINER SET search_path = public, pg_temp AS $$ {query} $$"
-                ),
-                f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC",
-                f"GRANT EXECUTE ON FUNCTION {signature} TO app",
-                "GRANT CREATE ON SCHEMA public TO lookup",
-                f"ALTER FUNCTION {signature} OWNER TO lookup",
-                "REVOKE CREATE ON SCHEMA public FROM lookup",
-            ],
-            [f"DROP FUNCTION {signature}"],
-        )
+        self.do: list[Any] = [
+            *grants,
+            (
+                f"CREATE FUNCTION {signature} RETURNS {returns} LANGUAGE sql STABLE"
+                f" SECURITY DEFINER SET search_path = public, pg_temp AS $$ {query} $$"
+            ),
+            f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC",
+            f"GRANT EXECUTE ON FUNCTION {signature} TO app",
+            "GRANT CREATE ON SCHEMA public TO lookup",
+            f"ALTER FUNCTION {signature} OWNER TO lookup",
+            "REVOKE CREATE ON SCHEMA public FROM lookup",
+        ]
+        self.undo: list[Any] = [f"DROP FUNCTION {signature}"]
+        if replaces:
+            super().__init__([*replaces.undo, *self.do], [*self.undo, *replaces.do])
+        else:
+            super().__init__(self.do, self.undo)
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, str]]:
         return (type(self).__name__, self.arguments, {})

@@ -1,26 +1,39 @@
 """Pages of the house itself: health, the development outbox, and what a stale form gets."""
 
 import email
+from email.mime.text import MIMEText
 from email.policy import default as modern_policy
+from email.utils import format_datetime
 from pathlib import Path
+from uuid import uuid4
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.views.decorators.http import require_safe
+from django.utils.translation import gettext
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST, require_safe
 
-from apps.core import outbox
+from apps.core import outbox, sending
 
 
 @login_not_required
 @require_safe
 def health(request: HttpRequest) -> JsonResponse:
-    """Whether the database answers, and for how many seconds the oldest due message has waited."""
-    oldest = next(iter(outbox.due(limit=1)), None)
-    waiting = (timezone.now() - oldest.not_before).total_seconds() if oldest else 0
-    return JsonResponse({"database": "up", "oldest_due_message_s": round(waiting)})
+    """Whether the database answers, for how many seconds the oldest due message has waited, and
+    whether messages go out at all.
+    """
+    oldest = outbox.waiting_since()
+    waiting_s = (timezone.now() - oldest).total_seconds() if oldest else 0
+    return JsonResponse(
+        {
+            "database": "up",
+            "oldest_due_message_s": round(waiting_s),
+            "sending": "paused" if sending.paused() else "on",
+        }
+    )
 
 
 @login_not_required
@@ -31,7 +44,7 @@ def dev_outbox(request: HttpRequest) -> HttpResponse:
     mails = []
     for file in files:
         message = email.message_from_bytes(file.read_bytes(), policy=modern_policy)
-        body = message.get_body()
+        body = message.get_body(preferencelist=("plain",))
         text = body.get_content() if body else ""
         mails.append(
             {
@@ -43,6 +56,24 @@ def dev_outbox(request: HttpRequest) -> HttpResponse:
             }
         )
     return render(request, "core/dev_outbox.html", {"mails": mails})
+
+
+@csrf_exempt
+@login_not_required
+@require_POST
+def dev_text_gateway(request: HttpRequest, account: str) -> JsonResponse:
+    """A text gateway for development: takes what a real one takes, and puts it to the mails."""
+    if "Authorization" not in request.headers:
+        return JsonResponse({"code": 20003}, status=403)
+    text = MIMEText(request.POST.get("Body", ""), "plain", "utf-8")
+    text["Subject"] = gettext("Text message")
+    text["From"], text["To"] = request.POST.get("From", ""), request.POST.get("To", "")
+    text["Date"] = format_datetime(timezone.now())
+    folder = Path(settings.MAIL_FOLDER)
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{timezone.now():%Y%m%d-%H%M%S}-text-{uuid4().hex}.log"
+    (folder / name).write_bytes(text.as_bytes())
+    return JsonResponse({"sid": f"SM{uuid4().hex}", "status": "queued"}, status=201)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 import time_machine
 from django.core import mail
+from django.core.mail.backends.locmem import EmailBackend as LocMem
 from django.db import connections
 from django.utils import timezone
 from pytest_django import Settings
@@ -19,6 +20,7 @@ from apps.core.models import OutboxMessage
 from apps.core.outbox import NothingToSend, RenderedMessage
 
 State = OutboxMessage.State
+BACKEND = "django.core.mail.backends.locmem.EmailBackend.send_messages"
 
 
 def render(subject_id: UUID) -> RenderedMessage:
@@ -53,7 +55,7 @@ def put(kind: str = "note", *, due_in: timedelta = timedelta(0), **also: Any) ->
     with tenancy.practice(practice_id):
         return OutboxMessage.objects.create(
             practice_id=practice_id, kind=kind, subject_id=uuid4(),
-            not_before=timezone.now() + due_in, **also,
+            **{"not_before": timezone.now() + due_in, "due_at": timezone.now() + due_in} | also,
         )  # fmt: skip
 
 
@@ -68,7 +70,8 @@ def state(message: OutboxMessage) -> str:
 
 
 def claim(message: OutboxMessage) -> OutboxMessage | None:
-    return outbox.claim(practice_id=message.practice_id, message_id=message.id)
+    claimed = outbox.claim(practice_id=message.practice_id, message_ids=[message.id])
+    return claimed[0] if claimed else None
 
 
 def deliver(message: OutboxMessage) -> bool:
@@ -105,7 +108,7 @@ def test_a_broker_that_is_away_breaks_nothing_and_the_message_stays_due(
         message = outbox.enqueue(
             kind="note", subject_id=uuid4(), practice_id=practice, not_before=timezone.now()
         )
-    assert [due.message_id for due in outbox.due(limit=9)] == [message.id]
+    assert outbox.due(limit=9) == [(practice, message.id)]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -181,22 +184,23 @@ def test_a_message_of_a_sender_that_died_is_taken_over_when_its_lease_has_run_ou
 def test_a_refused_message_is_put_off_longer_each_time_and_fails_visibly_in_the_end(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def refuse(message: Any) -> None:
+    def refuse(backend: Any, messages: Any) -> None:
         raise error
 
-    monkeypatch.setattr("django.core.mail.EmailMessage.send", refuse)
+    monkeypatch.setattr(BACKEND, refuse)
     with time_machine.travel("2026-11-19T12:00:00+00:00", tick=False) as clock:
         message = put()
         waits = []
         for attempt in range(1, OutboxMessage.MAX_ATTEMPTS + 1):
-            assert outbox.deliver_due() == 0
+            assert deliver(message) is False
             assert message.attempts < attempt
             reread(message)
             assert (message.attempts, message.error) == (attempt, type(error).__name__)
             waits.append((message.not_before - timezone.now()).total_seconds() / 60)
             clock.shift(waits[-1] * 60 + 1)
         for tries, wait in enumerate(waits):
-            assert 2**tries <= wait <= 1.5 * 2**tries
+            assert 3**tries <= wait <= 1.3 * 3**tries
+        assert sum(waits[:-1]) <= 24 * 60
         assert message.state == State.FAILED
         assert claim(message) is None
 
@@ -207,14 +211,14 @@ def test_one_message_that_is_refused_does_not_hold_up_the_others(
 ) -> None:
     bad = put(due_in=timedelta(seconds=-9))
     good = [put() for _ in range(5)]
-    deliver = mail.EmailMessage.send
+    accept = LocMem.send_messages
 
-    def send(message: mail.EmailMessage) -> int:
-        if str(bad.id) in message.extra_headers["Message-ID"]:
-            raise smtplib.SMTPRecipientsRefused({})
-        return deliver(message)
+    def send(backend: Any, messages: list[mail.EmailMessage]) -> int:
+        if str(bad.id) in messages[0].extra_headers["Message-ID"]:
+            raise smtplib.SMTPRecipientsRefused({"k@mail.example": (450, b"busy")})
+        return accept(backend, messages)
 
-    monkeypatch.setattr("django.core.mail.EmailMessage.send", send)
+    monkeypatch.setattr(BACKEND, send)
     assert outbox.deliver_due() == 5
     assert {state(message) for message in good} == {State.SENT}
     assert state(bad) == State.PENDING

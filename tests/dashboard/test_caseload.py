@@ -352,7 +352,8 @@ def _wait(practice_id: UUID, *, seconds: int) -> None:
             practice_id=practice_id,
             kind="feedback_request",
             subject_id="00000000-0000-4000-8000-000000000001",
-            not_before=timezone.now() - timedelta(seconds=seconds),
+            not_before=timezone.now() + timedelta(minutes=9),
+            due_at=timezone.now() - timedelta(seconds=seconds),
         )
 
 

@@ -68,6 +68,7 @@ def test_delivery_is_counted(practice: Practice, as_mona: Browser, words: Words)
                 subject_id=uuid4(),
                 state=state,
                 not_before=not_before,
+                due_at=not_before,
                 sent_at=not_before if state == "sent" else None,
             )
     page = words(as_mona.get(URL))

@@ -60,7 +60,9 @@ def run(chosen: argparse.Namespace) -> int:
         if demo and supervisor.run(rapport.manage("seed_demo"), environment) != 0:
             raise EmbeddedError("The demo practice could not be made; the reason is above.")
         supervisor.start(
-            rapport.web(place, listening, environment), rapport.worker(place, environment)
+            rapport.web(place, listening, environment),
+            rapport.worker(place, environment),
+            rapport.beat(place, environment),
         )
         say(f"\nRapport is at {address}/  (Ctrl-C stops it; logs are in {place.logs})")
         supervisor.keep_running()
@@ -109,7 +111,7 @@ def restore(chosen: argparse.Namespace) -> int:
             )
         options = ["--no-owner", "--single-transaction", "--exit-on-error", "--dbname=rapport"]
         _tool(place, "pg_restore", "migrator", *options, str(source))
-    say("Restored. Start with 'make run'.")
+    say("Restored. Start with 'make run'; messages wait until 'manage.py release_sending'.")
     return 0
 
 

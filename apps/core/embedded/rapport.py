@@ -118,21 +118,36 @@ def web(place: Place, listening: socket.socket, settings: dict[str, str]) -> Ser
 
 
 def worker(place: Place, settings: dict[str, str]) -> Service:
-    """Return one Celery worker, with the only scheduler inside, as a service."""
-    schedule = place.state / "celerybeat-schedule"
+    """Return one Celery worker as a service."""
     options = ["--concurrency=2", "--prefetch-multiplier=1", "--loglevel=INFO"]
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     return Service(
         name="Worker",
         argv=[
             *(sys.executable, "-m", "celery", "--app=config.celery", "worker"),
-            *("--beat", f"--schedule={schedule}", *options, *quiet),
+            *options,
+            *quiet,
         ],
         environment=settings,
         log=place.logs / "worker.log",
         is_ready=lambda: True,  # the page can be used before; what is due waits in PostgreSQL
         stop_signal=signal.SIGTERM,
         patience_s=25.0,
+    )
+
+
+def beat(place: Place, settings: dict[str, str]) -> Service:
+    """Return the only scheduler as a service: what it rings for is found again by the next ring."""
+    schedule = place.state / "celerybeat-schedule"
+    return Service(
+        name="Scheduler",
+        argv=[
+            *(sys.executable, "-m", "celery", "--app=config.celery", "beat", "--pidfile="),
+            *(f"--schedule={schedule}", "--loglevel=INFO"),
+        ],
+        environment=settings,
+        log=place.logs / "beat.log",
+        is_ready=lambda: True,
     )
 
 

@@ -27,8 +27,8 @@ class Delivery:
 
 def delayed_since(practice_id: UUID, *, at: datetime, today: date) -> str:
     """Since when the practice's oldest due message has waited; '' up to two minutes."""
-    oldest = OutboxMessage.objects.due(at=at).filter(practice_id=practice_id)
-    return _delayed(oldest.aggregate(since=Min("not_before"))["since"], at, today)
+    oldest = OutboxMessage.objects.waiting(at=at).filter(practice_id=practice_id)
+    return _delayed(oldest.aggregate(since=Min("due_at"))["since"], at, today)
 
 
 def delivery(practice_id: UUID, *, at: datetime, today: date) -> Delivery:
@@ -36,9 +36,9 @@ def delivery(practice_id: UUID, *, at: datetime, today: date) -> Delivery:
     messages = OutboxMessage.objects.filter(practice_id=practice_id)
     since = at - timedelta(days=COUNTED_DAYS)
     state = OutboxMessage.State
-    due = messages.due(at=at).aggregate(count=Count("pk"), oldest=Min("not_before"))
+    due = messages.waiting(at=at).aggregate(count=Count("pk"), oldest=Min("due_at"))
     counts = messages.aggregate(
-        later=Count("pk", filter=Q(state=state.PENDING, not_before__gt=at)),
+        later=Count("pk", filter=Q(state=state.PENDING, due_at__gt=at)),
         sent=Count("pk", filter=Q(state=state.SENT, sent_at__gte=since)),
         failed=Count("pk", filter=Q(state=state.FAILED, created_at__gte=since)),
     )

@@ -158,6 +158,7 @@ class _Teller:
             kind=KIND,
             subject_id=request.id,
             not_before=request.due_at,
+            due_at=request.due_at,
             state=OutboxMessage.State.SENT,
             sent_at=request.due_at,
         )

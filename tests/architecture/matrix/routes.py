@@ -199,7 +199,11 @@ ROUTES = {
         READ, PUBLIC, kwarg="token", reach=LINKS, client_data=True, reads=frozenset({200, 302})
     ),
     "unknown_link": Route(frozenset(METHODS), PUBLIC, reads=frozenset({404})),
+    # Who reports is told by a signature; tests/core/test_hooks.py forges them.
+    "email_report": Route(WRITE, PUBLIC, theirs=True),
+    "text_report": Route(WRITE, PUBLIC, theirs=True),
     "dev_outbox": Route(READ, PUBLIC),
+    "dev_text_gateway": Route(WRITE, PUBLIC, theirs=True),
     "styleguide": Route(READ, PUBLIC),
 }  # fmt: skip
 
@@ -232,6 +236,8 @@ COMMANDS = {
     "add_member": Command("migrator", shows_client_data=False),
     "create_practice": Command("migrator", shows_client_data=False),
     "import_ratings": Command("migrator", shows_client_data=False),
+    "pause_sending": Command("migrator", shows_client_data=False),
+    "release_sending": Command("migrator", shows_client_data=False),
     "revoke_links": Command("migrator", shows_client_data=False),
     "screen": Command("migrator", shows_client_data=True),
     "seed_demo": Command("migrator", shows_client_data=False),

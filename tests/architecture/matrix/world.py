@@ -23,6 +23,7 @@ from apps.accounts.sign_in import BEGAN, SEEN
 from apps.alliance.models import Questionnaire
 from apps.clients.models import Treatment
 from apps.core import tenancy
+from apps.core.models import Sending
 from apps.exchange.models import ImportedSession
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback, submit_response
@@ -42,7 +43,7 @@ ITEMS = ("heard", "accepted", "matters", "direction", "suited", "helpful")
 TENANT = [
     model
     for model in apps.get_models()
-    if model.__module__.startswith("apps.") and model is not User
+    if model.__module__.startswith("apps.") and model not in (User, Sending)
 ]
 # Words of the machine, not of people: what they say is fixed by code or checked by it.
 MACHINE_WORDS = {

@@ -1,0 +1,112 @@
+"""Email: by any SMTP server, or by a provider that django-anymail knows."""
+
+import re
+import smtplib
+import time
+from email.utils import formataddr
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
+from django.template.loader import render_to_string
+from django.utils.translation import get_language_info
+
+from apps.core.carriers import RenderedMessage, Unreachable
+from apps.core.models import OutboxMessage
+
+# Servers end connections that rest or carry too much; a new one is cheaper than a refusal.
+KEPT_FOR_S = 10.0
+KEPT_FOR_MESSAGES = 100
+NO_SUCH_MAILBOX = {550, 551, 553}
+ENHANCED = re.compile(rb"^(\d\.\d{1,3}\.\d{1,3})\b")
+
+
+def compose(row: OutboxMessage, message: RenderedMessage) -> EmailMultiAlternatives:
+    """The mail: the text, and the same in simple HTML. A crash's second copy has the same id."""
+    host = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2]
+    headers = {
+        "Message-ID": f"<{row.id}.{row.attempts}@{host}>",
+        "Auto-Submitted": "auto-generated",
+    }
+    if message.stop_url:
+        headers |= {
+            "List-Unsubscribe": f"<{message.stop_url}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        }
+    mail = EmailMultiAlternatives(
+        subject=one_line(message.subject),
+        body=message.body,
+        from_email=formataddr((one_line(message.sender_name), settings.DEFAULT_FROM_EMAIL)),
+        to=[message.recipient],
+        headers=headers,
+    )
+    is_rtl = get_language_info(message.language.split("-")[0])["bidi"]
+    context = {"body": message.body, "language": message.language, "is_rtl": is_rtl}
+    mail.attach_alternative(render_to_string("messages/layout.html", context), "text/html")
+    # Providers hand it back with a bounce; SMTP servers never see it.
+    mail.metadata = {"practice": str(row.practice_id), "message": str(row.id)}  # type: ignore[attr-defined]
+    return mail
+
+
+def one_line(text: str) -> str:
+    """A header's text: a line break in it would begin a header of its own."""
+    return " ".join(text.split())
+
+
+def is_no_mailbox(code: int, answer: bytes) -> bool:
+    """Whether a server's refusal means that the mailbox does not exist, whoever asks and when.
+
+    >>> is_no_mailbox(550, b"5.1.1 no such user"), is_no_mailbox(550, b"No such user")
+    (True, True)
+    >>> is_no_mailbox(550, b"5.7.1 blocked by policy"), is_no_mailbox(450, b"4.2.1 busy")
+    (False, False)
+    """
+    enhanced = ENHANCED.match(answer)
+    if enhanced:
+        return enhanced[1].startswith(b"5.1.")
+    return code in NO_SUCH_MAILBOX
+
+
+class EmailCarrier:
+    """Keeps a connection to the SMTP server for the messages that follow."""
+
+    def __init__(self) -> None:
+        self._connection = get_connection()
+        self._carried = 0
+        self._used_at = 0.0
+
+    def send(self, row: OutboxMessage, message: RenderedMessage) -> None:
+        mail = compose(row, message)
+        rested = time.monotonic() - self._used_at > KEPT_FOR_S
+        if rested or self._carried >= KEPT_FOR_MESSAGES:
+            self.close()
+        try:
+            self._carry(mail)
+        except smtplib.SMTPRecipientsRefused as refused:
+            self.close()
+            if all(is_no_mailbox(*answer) for answer in refused.recipients.values()):
+                raise Unreachable from refused
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._connection.close()
+        self._carried = 0
+
+    def _carry(self, mail: EmailMultiAlternatives) -> None:
+        is_new = self._carried == 0
+        try:
+            self._connection.send_messages([mail])
+        except (smtplib.SMTPServerDisconnected, ConnectionError):
+            if is_new:
+                raise
+            # The server ended a connection that we kept; nothing of this mail is out yet.
+            self.close()
+            self._connection.send_messages([mail])
+        self._used_at = time.monotonic()
+        if isinstance(self._connection, SmtpBackend):
+            self._carried += 1
+        else:
+            self._connection.close()

@@ -1,0 +1,77 @@
+"""Addresses that mail providers and text gateways report to. Only signed reports count."""
+
+from uuid import UUID
+
+from anymail.exceptions import AnymailWebhookValidationFailure
+from anymail.signals import EventType, RejectReason
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.utils.module_loading import import_string
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from apps.core import reports
+from apps.core.carriers.text import is_signed
+from apps.core.reports import Outcome
+
+FORBIDDEN = 403
+NO_CONTENT = 204
+# A mailbox that is full or a server that is away is no reason to stop writing.
+HARD = {RejectReason.INVALID, RejectReason.BOUNCED}
+TEXT_OUTCOMES = {
+    "delivered": Outcome.DELIVERED,
+    "undelivered": Outcome.BOUNCED,
+    "failed": Outcome.BOUNCED,
+}
+
+
+@csrf_exempt
+@login_not_required
+@require_POST
+def email_report(request: HttpRequest) -> HttpResponse:
+    """Reports of the mail provider, read and checked by django-anymail."""
+    if not settings.EMAIL_WEBHOOK:
+        return HttpResponse(status=FORBIDDEN)
+    provider = import_string(settings.EMAIL_WEBHOOK)()
+    try:
+        provider.run_validators(request)
+        events = provider.parse_events(request)
+    except (AnymailWebhookValidationFailure, ValueError, KeyError, TypeError, AttributeError):
+        return HttpResponse(status=FORBIDDEN)
+    for event in events:
+        _note_event(event)
+    return HttpResponse(status=NO_CONTENT)
+
+
+def _note_event(event: object) -> None:
+    kind = getattr(event, "event_type", "")
+    outcome = None
+    if kind == EventType.DELIVERED:
+        outcome = Outcome.DELIVERED
+    elif kind == EventType.COMPLAINED:
+        outcome = Outcome.COMPLAINED
+    elif kind == EventType.BOUNCED and getattr(event, "reject_reason", None) in HARD:
+        outcome = Outcome.BOUNCED
+    about = getattr(event, "metadata", None) or {}
+    try:
+        ids = {"practice_id": UUID(about["practice"]), "message_id": UUID(about["message"])}
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return  # about something that Rapport did not send
+    if outcome:
+        reports.note(outcome=outcome, **ids)
+
+
+@csrf_exempt
+@login_not_required
+@require_POST
+def text_report(request: HttpRequest, practice_id: UUID, message_id: UUID) -> HttpResponse:
+    """Reports of the text gateway."""
+    url = settings.BASE_URL + request.get_full_path()
+    given = request.headers.get("X-Twilio-Signature", "")
+    if not is_signed(url, request.POST.dict(), given=given):
+        return HttpResponse(status=FORBIDDEN)
+    outcome = TEXT_OUTCOMES.get(request.POST.get("MessageStatus", ""))
+    if outcome:
+        reports.note(practice_id=practice_id, message_id=message_id, outcome=outcome)
+    return HttpResponse(status=NO_CONTENT)
