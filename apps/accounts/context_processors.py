@@ -18,7 +18,9 @@ NAVIGATION: tuple[tuple[Permission, str, str | Promise, str, frozenset[str]], ..
         "caseload",
         _("Caseload"),
         "people",
-        frozenset({"client", "add_client", "plan_sessions", "log_session", "record_outcome"}),
+        frozenset(
+            {"client", "add_client", "plan_sessions", "log_session", "repair", "record_outcome"}
+        ),
     ),
     (
         Permission.SUPERVISE,

@@ -1,12 +1,13 @@
 from django.urls import path
 
-from apps.dashboard import views
+from apps.dashboard import repair_views, views
 
 urlpatterns = [
     path("", views.home, name="home"),
     path("caseload/", views.caseload, name="caseload"),
     path("clients/<uuid:client_id>/", views.client, name="client"),
-    path("episodes/<uuid:episode_id>/outcome/", views.record_outcome, name="record_outcome"),
+    path("episodes/<uuid:episode_id>/repair/", repair_views.repair, name="repair"),
+    path("episodes/<uuid:episode_id>/outcome/", repair_views.record_outcome, name="record_outcome"),
     path("supervision/", views.supervision, name="supervision"),
     path("supervision/<uuid:episode_id>/", views.supervised_episode, name="supervised_episode"),
     path("practice/", views.practice, name="practice"),

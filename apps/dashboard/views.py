@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.accounts.forms import IndependentContactForm
 from apps.accounts.permissions import MemberRequest, Permission, permissions_of, require
@@ -23,8 +23,7 @@ from apps.dashboard.selectors.supervision import (
     supervised_episode_page,
     supervision_page,
 )
-from apps.ruptures import services
-from apps.ruptures.forms import CausesForm, OutcomeForm
+from apps.ruptures.forms import CausesForm
 from apps.ruptures.models import RuptureEpisode
 
 START_PAGES = {
@@ -68,40 +67,13 @@ def client(request: MemberRequest, client_id: UUID) -> HttpResponse:
     treatment = Treatment.objects.conducted_by(request.membership).filter(client=seen).first()
     if treatment is None:
         raise PermissionDenied
-    return _client_page(request, treatment, OutcomeForm())
-
-
-@require(Permission.REVIEW_EPISODE)
-@require_POST
-def record_outcome(request: MemberRequest, episode_id: UUID) -> HttpResponse:
-    """End an episode; a form with errors comes back on the client's page as it was typed."""
-    episodes = RuptureEpisode.objects.conducted_by(request.membership)
-    episode = get_object_or_404(episodes.select_for_update(), id=episode_id)
-    form = OutcomeForm(request.POST)
-    if not episode.outcome and not form.is_valid():
-        return _client_page(request, episode.treatment, form)
-    if episode.outcome:
-        messages.info(request, _("An outcome is recorded already; nothing was changed."))
-    else:
-        services.record_outcome(episode=episode, by=request.membership, **form.cleaned_data)
-        messages.success(request, _("Outcome recorded."))
-    return redirect("client", episode.treatment.client_id)
-
-
-def _client_page(
-    request: MemberRequest, treatment: Treatment, outcome_form: OutcomeForm
-) -> HttpResponse:
     chosen = TimelineFilter(
         show=request.GET.get("show", ""), earlier=bool(request.GET.get("earlier"))
     )
     page = client_page(treatment, chosen=chosen, today=request.today, at=timezone.now())
     causes_form = CausesForm(initial={"causes": page.episode.causes} if page.episode else None)
-    audit.record("view client", treatment.client, client_id=page.client_id, by=request.membership)
-    return render(
-        request,
-        "dashboard/client.html",
-        {"page": page, "causes_form": causes_form, "outcome_form": outcome_form},
-    )
+    audit.record("view client", seen, client_id=client_id, by=request.membership)
+    return render(request, "dashboard/client.html", {"page": page, "causes_form": causes_form})
 
 
 @require(Permission.SUPERVISE)

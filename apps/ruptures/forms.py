@@ -3,12 +3,14 @@
 from typing import Any
 
 from django import forms
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.alliance.models import Cause
 from apps.core.widgets import DetailedRadioSelect, OptionDetail
-from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.models import RepairStep, RuptureEpisode, Worksheet
+from apps.ruptures.repair import Sheet, StepEntry, sheet_of
 
 Outcome = RuptureEpisode.Outcome
 OUTCOMES = {
@@ -17,6 +19,13 @@ OUTCOMES = {
     Outcome.NOT_A_RUPTURE: gettext_lazy("Asks for a reason."),
     Outcome.ENDED_UNREPAIRED: gettext_lazy("Treatment closed before it was repaired."),
 }
+KINDS = {
+    Worksheet.Kind.WITHDRAWAL: gettext_lazy("Moved away: quiet, quick to agree, elsewhere."),
+    Worksheet.Kind.CONFRONTATION: gettext_lazy("Moved against: complained, pushed back."),
+    Worksheet.Kind.BOTH: gettext_lazy("Some of each."),
+    Worksheet.Kind.UNSURE: gettext_lazy("Cannot be told yet."),
+}
+NOTE_LENGTH = 5000
 
 
 class CausesForm(forms.Form):
@@ -62,3 +71,110 @@ class OutcomeForm(forms.Form):
         ):
             self.add_error("reason", _("Say in a few words why this was not a rupture."))
         return cleaned
+
+
+class WorksheetForm(CausesForm):
+    """The worksheet of an episode: all of it may stay blank.
+
+    `version` is the one the writer had before them. Where somebody saved in the meantime,
+    `show_theirs` puts their text beside the writer's, and sending again saves the writer's.
+    """
+
+    version = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
+    kind = forms.ChoiceField(
+        label=gettext_lazy("How it showed"),
+        choices=Worksheet.Kind.choices,
+        widget=DetailedRadioSelect(
+            details={kind: OptionDetail(said) for kind, said in KINDS.items()}
+        ),
+        required=False,
+    )
+    next_action = forms.CharField(
+        label=gettext_lazy("Next action"),
+        help_text=gettext_lazy("What you promised or plan, a line each. Your brief shows it."),
+        max_length=1000,
+        widget=forms.Textarea({"rows": 2}),
+        required=False,
+    )
+
+    def __init__(self, *args: Any, worksheet: Worksheet | None, **kwargs: Any) -> None:
+        sheet = sheet_of(worksheet)
+        initial = {"version": worksheet.version if worksheet else 0, **_values(sheet)}
+        super().__init__(*args, initial=initial, **kwargs)
+        self.theirs: dict[str, str] = {}
+        self.theirs_by: Worksheet | None = None
+        for step in RepairStep:
+            self.fields[f"note_{step}"] = forms.CharField(
+                label=_("%(step)s: note") % {"step": step.label},
+                max_length=NOTE_LENGTH,
+                widget=forms.Textarea({"rows": 2}),
+                required=False,
+            )
+            self.fields[f"on_{step}"] = forms.DateField(
+                label=_("%(step)s: day") % {"step": step.label},
+                widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
+                required=False,
+            )
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        """The two fields of each step, and what somebody else saved for it meanwhile."""
+        return [
+            {
+                "note": self[f"note_{step}"],
+                "done_on": self[f"on_{step}"],
+                "theirs": self.theirs.get(step, ""),
+            }
+            for step in RepairStep.values
+        ]
+
+    def sheet(self) -> Sheet:
+        """What was filled in."""
+        typed = self.cleaned_data
+        entries = {
+            step: StepEntry(typed[f"note_{step}"], typed[f"on_{step}"])
+            for step in RepairStep.values
+        }
+        return Sheet(
+            kind=typed["kind"],
+            causes=tuple(typed["causes"]),
+            next_action=typed["next_action"],
+            steps={step: entry for step, entry in entries.items() if entry != StepEntry()},
+        )
+
+    def show_theirs(self, latest: Worksheet) -> None:
+        """Keep what was typed, show beside it what `latest` says differently."""
+        mine, theirs = self.sheet(), sheet_of(latest)
+        self.theirs_by = latest
+        self.data = self.data.copy()
+        self.data["version"] = str(latest.version)
+        blank = _("(blank)")
+        if mine.kind != theirs.kind:
+            self.theirs["kind"] = str(Worksheet.Kind(theirs.kind).label) if theirs.kind else blank
+        if mine.causes != theirs.causes:
+            labels = [str(Cause(cause).label) for cause in theirs.causes]
+            self.theirs["causes"] = ", ".join(labels) or blank
+        if mine.next_action != theirs.next_action:
+            self.theirs["next_action"] = theirs.next_action or blank
+        for step in RepairStep.values:
+            if (entry := theirs.step(step)) != mine.step(step):
+                day = date_format(entry.done_on, "j M Y") if entry.done_on else ""
+                self.theirs[step] = "\n".join(filter(None, (day, entry.note))) or blank
+
+
+class SharingForm(forms.Form):
+    """What current supervisors may see of an episode."""
+
+    share = forms.BooleanField(required=False)
+    share_notes = forms.BooleanField(required=False)
+
+
+def _values(sheet: Sheet) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "kind": sheet.kind,
+        "causes": list(sheet.causes),
+        "next_action": sheet.next_action,
+    }
+    for step, entry in sheet.steps.items():
+        values |= {f"note_{step}": entry.note, f"on_{step}": entry.done_on}
+    return values

@@ -129,6 +129,7 @@ class RuptureEpisode(PracticeModel):
         SETTLED_LOWER = "settled_lower", _("Settled at a lower level")
         NOT_A_RUPTURE = "not_a_rupture", _("Not a rupture")
         ENDED_UNREPAIRED = "ended_unrepaired", _("Ended unrepaired")
+        MOVED = "moved", _("Moved to a better-fitting therapist")
         # Written by a correction that takes away what the episode was opened on.
         SUPERSEDED = "superseded", _("Withdrawn after a correction")
 
@@ -146,7 +147,7 @@ class RuptureEpisode(PracticeModel):
     waited_at = models.DateTimeField(
         null=True, help_text="when the supervisor's waiting time ended unacknowledged"
     )
-    causes = ArrayField(models.CharField(max_length=20, choices=Cause), default=list)
+    notes_shared_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=20, choices=Outcome, blank=True)
     outcome_reason = models.CharField(max_length=500, blank=True)
     outcome_at = models.DateTimeField(null=True)
@@ -172,7 +173,8 @@ class RuptureEpisode(PracticeModel):
                 name="episode_ends_after_it_opens",
             ),
             models.CheckConstraint(
-                condition=Q(causes__contained_by=Cause.values), name="episode_causes_known"
+                condition=Q(notes_shared_at__isnull=True) | Q(shared_at__isnull=False),
+                name="episode_notes_shared_with_the_episode",
             ),
         ]
         indexes = [
@@ -183,6 +185,79 @@ class RuptureEpisode(PracticeModel):
 
     def __str__(self) -> str:
         return f"episode {self.id}"
+
+
+class RepairStep(models.TextChoices):
+    """The steps of a repair, in their order."""
+
+    NOTICE = "notice", _("Notice")
+    OPEN = "open", _("Open the conversation")
+    DISCUSS = "discuss", _("Discuss what led to it")
+    EXPLORE = "explore", _("Explore feelings on both sides")
+    AGREE = "agree", _("Agree a way forward that rebuilds trust")
+    FOLLOW_UP = "follow_up", _("Follow up")
+
+
+class Worksheet(PracticeModel):
+    """The work on an episode as it was saved once. Saving again makes the next version.
+
+    The highest version holds now; the earlier ones are its history and are never changed. Two
+    people who save at the same time cannot both make the same version.
+    """
+
+    class Kind(models.TextChoices):
+        WITHDRAWAL = "withdrawal", _("Withdrawal")
+        CONFRONTATION = "confrontation", _("Confrontation")
+        BOTH = "both", _("Both")
+        UNSURE = "unsure", _("Not sure")
+
+    episode = models.ForeignKey(RuptureEpisode, on_delete=models.PROTECT, related_name="worksheets")
+    version = models.PositiveIntegerField()
+    saved_at = models.DateTimeField()
+    saved_by = models.ForeignKey(Membership, on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=13, choices=Kind, blank=True)
+    causes = ArrayField(models.CharField(max_length=20, choices=Cause), default=list)
+    next_action = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["episode", "version"], name="worksheet_one_per_version"
+            ),
+            models.CheckConstraint(condition=Q(version__gte=1), name="worksheet_version_from_1"),
+            models.CheckConstraint(
+                condition=Q(causes__contained_by=Cause.values), name="worksheet_causes_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=["", "withdrawal", "confrontation", "both", "unsure"]),
+                name="worksheet_kind_known",
+            ),
+        ]
+        indexes = [models.Index(fields=["practice", "episode"], name="worksheet_by_episode")]
+
+    def __str__(self) -> str:
+        return f"worksheet {self.version} of {self.episode_id}"
+
+
+class StepNote(PracticeModel):
+    """What one version of a worksheet says about one step; steps without words have no row."""
+
+    worksheet = models.ForeignKey(Worksheet, on_delete=models.CASCADE, related_name="step_notes")
+    step = models.CharField(max_length=10, choices=RepairStep)
+    note = models.TextField(blank=True)
+    done_on = models.DateField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["worksheet", "step"], name="step_note_one_per_step"),
+            models.CheckConstraint(
+                condition=Q(step__in=RepairStep.values), name="step_note_step_known"
+            ),
+        ]
+        indexes = [models.Index(fields=["practice", "worksheet"], name="step_note_by_worksheet")]
+
+    def __str__(self) -> str:
+        return f"{self.step} of {self.worksheet_id}"
 
 
 class RuleChange(PracticeModel):

@@ -298,16 +298,3 @@ def record_outcome(
     episode.acknowledged_at = episode.acknowledged_at or episode.outcome_at
     episode.save(update_fields=["outcome", "outcome_reason", "outcome_at", "acknowledged_at"])
     audit.record("record outcome", episode, client_id=episode.treatment.client_id, by=by)
-
-
-@transaction.atomic
-def set_causes(*, episode: RuptureEpisode, causes: list[str], by: Membership) -> None:
-    """Note what the therapist thinks may be behind it: a working hypothesis.
-
-    Twice equals once. Raises IntegrityError for a cause that is none of `Cause`.
-    """
-    if set(causes) == set(episode.causes):
-        return
-    episode.causes = causes
-    episode.save(update_fields=["causes"])
-    audit.record("set causes", episode, client_id=episode.treatment.client_id, by=by)

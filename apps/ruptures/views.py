@@ -7,12 +7,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from apps.accounts.permissions import MemberRequest, Permission, require
-from apps.ruptures import services
-from apps.ruptures.forms import CausesForm
+from apps.ruptures import repair, services
+from apps.ruptures.forms import CausesForm, SharingForm
 from apps.ruptures.models import RuptureEpisode
+
+CLOSED = gettext_lazy("This episode is closed: its outcome is recorded. Nothing was changed.")
 
 
 @require(Permission.REVIEW_EPISODE)
@@ -20,8 +23,12 @@ from apps.ruptures.models import RuptureEpisode
 def acknowledge(request: MemberRequest, episode_id: UUID) -> HttpResponse:
     """Note that the therapist has seen it."""
     episode = _own_episode(request, episode_id)
-    services.acknowledge_episode(episode=episode, by=request.membership)
-    messages.success(request, _("Acknowledged. It stays on your list until you record an outcome."))
+    if episode.outcome:
+        messages.info(request, CLOSED)
+    else:
+        services.acknowledge_episode(episode=episode, by=request.membership)
+        said = _("Acknowledged. It stays on your list until you record an outcome.")
+        messages.success(request, said)
     return _back(request, episode)
 
 
@@ -30,8 +37,26 @@ def acknowledge(request: MemberRequest, episode_id: UUID) -> HttpResponse:
 def share(request: MemberRequest, episode_id: UUID) -> HttpResponse:
     """Show it to the therapist's current supervisors."""
     episode = _own_episode(request, episode_id)
-    services.share_episode(episode=episode, by=request.membership)
-    messages.success(request, _("Shared: your supervisor sees this episode by client code."))
+    if episode.outcome:
+        messages.info(request, CLOSED)
+    else:
+        services.share_episode(episode=episode, by=request.membership)
+        messages.success(request, _("Shared: your supervisor sees this episode by client code."))
+    return _back(request, episode)
+
+
+@require(Permission.REVIEW_EPISODE)
+@require_POST
+def set_sharing(request: MemberRequest, episode_id: UUID) -> HttpResponse:
+    """Say what current supervisors may see of it; unticking takes it back."""
+    episode = _own_episode(request, episode_id)
+    form = SharingForm(request.POST)
+    form.full_clean()
+    try:
+        repair.set_sharing(episode=episode, by=request.membership, **form.cleaned_data)
+        messages.success(request, _("Saved who can see this."))
+    except repair.EpisodeClosed:
+        messages.info(request, CLOSED)
     return _back(request, episode)
 
 
@@ -41,8 +66,10 @@ def set_causes(request: MemberRequest, episode_id: UUID) -> HttpResponse:
     """Note what may be behind it."""
     episode = _own_episode(request, episode_id)
     form = CausesForm(request.POST)
-    if form.is_valid():
-        services.set_causes(episode=episode, by=request.membership, **form.cleaned_data)
+    if episode.outcome:
+        messages.info(request, CLOSED)
+    elif form.is_valid():
+        repair.set_causes(episode=episode, by=request.membership, **form.cleaned_data)
         messages.success(request, _("Saved what may be behind it."))
     else:
         messages.error(request, _("Not saved: tick causes from the list only."))

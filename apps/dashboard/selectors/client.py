@@ -9,12 +9,12 @@ from uuid import UUID
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from apps.accounts.models import Membership, Supervision
+from apps.accounts.models import Membership
 from apps.clients.models import Client, Treatment
 from apps.dashboard.chart_text import AllianceChart, alliance_chart
 from apps.dashboard.selectors import words
 from apps.dashboard.selectors.course import Course, CourseSession, load_courses
-from apps.dashboard.selectors.episode_panel import EpisodePanel, episode_panel
+from apps.dashboard.selectors.episode_panel import EpisodePanel, episode_panel, supervisors_of
 from apps.dashboard.selectors.feedback_states import FeedbackState, feedback_states
 from apps.dashboard.selectors.timeline import Entry, has_flag, timeline_entry
 from apps.feedback.services import practice_questionnaire
@@ -60,6 +60,7 @@ class Timeline:
 
 @dataclass(frozen=True)
 class PastEpisode:
+    id: UUID
     opened: str
     outcome: str
     recorded: str
@@ -90,7 +91,7 @@ def client_page(
     client = treatment.client
     course = load_courses([treatment.id])[treatment.id]
     states = feedback_states([each.therapy_session for each in course.sessions], today)
-    supervisors = _supervisors(treatment.therapist_id, today)
+    supervisors = supervisors_of(treatment.therapist_id, today)
     planned = list(
         TherapySession.objects.planned().filter(treatment=treatment).order_by("starts_at")
     )
@@ -123,16 +124,6 @@ def client_page(
         watch=explain(newest) if newest and stands == Status.WATCH else None,
         past=_past(course, today),
         log_url=_log_url(client, planned, at),
-    )
-
-
-def _supervisors(therapist_id: UUID, today: date) -> list[Membership]:
-    return list(
-        Membership.objects.filter(
-            supervisions_given__in=Supervision.objects.current(on=today).filter(
-                supervisee=therapist_id
-            )
-        ).order_by("name")
     )
 
 
@@ -231,6 +222,7 @@ def _timeline(
 def _past(course: Course, today: date) -> tuple[PastEpisode, ...]:
     return tuple(
         PastEpisode(
+            id=episode.id,
             opened=words.short_day(words.local(episode.opened_at).date(), today),
             outcome=episode.get_outcome_display(),
             recorded=words.short_day(words.local(episode.outcome_at).date(), today),

@@ -7,21 +7,16 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Supervision
 from apps.alliance.models import CAUSE_IN_PLAIN_WORDS, Cause
 from apps.clients.models import Treatment
 from apps.dashboard.selectors import words
 from apps.dashboard.selectors.course import Course, back_in_range, heading
+from apps.dashboard.selectors.repair_steps import Step, repair_steps
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.reasons import Reasons
+from apps.ruptures.repair import latest_worksheet, sheet_of
 from apps.ruptures.selectors import Status, episode_status
-
-
-@dataclass(frozen=True)
-class Step:
-    title: str
-    prompt: str
-    state: str
 
 
 @dataclass(frozen=True)
@@ -46,6 +41,7 @@ class EpisodePanel:
     seen_by: str
     share_with: str
     causes: tuple[str, ...]
+    next_action: str
     steps: tuple[Step, ...]
 
 
@@ -60,14 +56,9 @@ def episode_panel(
 ) -> EpisodePanel:
     """The panel of an open episode of `course`, for the therapist who conducts `treatment`."""
     found = course.reasons_of(episode)
-    ratings = [
-        rating
-        for each in course.since_opening(episode)
-        if (rating := each.rating or each.late_rating)
-    ]
-    ticked = [cause for cause in Cause if any(cause in rating.causes for rating in ratings)]
-    quoted = ", ".join(f"“{CAUSE_IN_PLAIN_WORDS[cause]}”" for cause in ticked)
+    ratings = [each.rating or each.late_rating for each in course.since_opening(episode)]
     newest = course.newest_screening
+    sheet = sheet_of(latest_worksheet(episode))
     return EpisodePanel(
         id=episode.id,
         status=episode_status(episode),
@@ -76,30 +67,42 @@ def episode_panel(
         reasons=found,
         rule_version=newest.rule_version if newest else "",
         aside=_("For your conversation, not used as a reason: the client left a comment.")
-        if any(rating.comment for rating in ratings)
+        if any(rating and rating.comment for rating in ratings)
         else "",
-        suggestion=_("The client ticked %(causes)s.") % {"causes": quoted} if quoted else "",
+        suggestion=suggestion(course, episode),
         is_recovering=bool(back_in_range(episode, today)),
         acknowledged=_("Acknowledged %(day)s")
         % {"day": words.short_day(words.local(episode.acknowledged_at).date(), today)}
         if episode.acknowledged_at
         else "",
-        seen_by=_seen_by(episode, supervisors, treatment, at),
-        share_with=_first_names(supervisors) if not episode.shared_at else "",
-        causes=tuple(episode.causes),
-        steps=_steps(is_noticed=bool(episode.acknowledged_at)),
+        seen_by=seen_by(episode, supervisors, treatment, at),
+        share_with=first_names(supervisors) if not episode.shared_at else "",
+        causes=sheet.causes,
+        next_action=sheet.next_action,
+        steps=repair_steps(episode, sheet, today),
     )
 
 
-def _first_names(members: Sequence[Membership]) -> str:
+def supervisors_of(therapist_id: UUID, today: date) -> list[Membership]:
+    """The therapist's current supervisors, A to Z."""
+    return list(
+        Membership.objects.filter(
+            supervisions_given__in=Supervision.objects.current(on=today).filter(
+                supervisee=therapist_id
+            )
+        ).order_by("name")
+    )
+
+
+def first_names(members: Sequence[Membership]) -> str:
     return ", ".join(member.name.split()[0] for member in members)
 
 
-def _seen_by(
+def seen_by(
     episode: RuptureEpisode, supervisors: Sequence[Membership], treatment: Treatment, at: datetime
 ) -> str:
     hours = treatment.practice.supervisor_wait_hours
-    said = {"who": _first_names(supervisors), "hours": hours}
+    said = {"who": first_names(supervisors), "hours": hours}
     has_waited = episode.waited_at or (
         not episode.acknowledged_at and at >= episode.opened_at + timedelta(hours=hours)
     )
@@ -117,29 +120,24 @@ def _seen_by(
         (why % said)
         + " "
         + _(
-            "the reasons, the ratings around it and the causes you tick, by client code; "
+            "the reasons, the ratings around it, the steps and the causes you tick, by client code; "
             "never the client’s comments."
         )
     )
 
 
-def _steps(*, is_noticed: bool) -> tuple[Step, ...]:
-    prompts = (
-        (_("Notice"), _("Read the answers. Notice your own reaction before you act.")),
-        (
-            _("Open the conversation"),
-            _("“Last time may have felt different for you. I’d like to understand it.”"),
-        ),
-        (_("Discuss what led to it"), _("One moment, in the client’s words first.")),
-        (_("Explore feelings on both sides"), _("Own your part where it is yours.")),
-        (_("Agree a way forward that rebuilds trust"), _("One small change you both want.")),
-        (
-            _("Follow up"),
-            _("Ask again, then record how it went. It stays open until you do."),
-        ),
-    )
-    states = ("done", "now") if is_noticed else ("now", "")
+def suggestion(course: Course, episode: RuptureEpisode) -> str:
+    """What the client's own words since the opening suggest, '' where they ticked nothing."""
+    ticked = causes_ticked(course, episode)
+    if not ticked:
+        return ""
+    quoted = ", ".join(f"“{CAUSE_IN_PLAIN_WORDS[cause]}”" for cause in ticked)
+    return _("The client ticked %(causes)s.") % {"causes": quoted}
+
+
+def causes_ticked(course: Course, episode: RuptureEpisode) -> tuple[Cause, ...]:
+    """The causes behind the plain words that the client ticked since the opening."""
+    ratings = [each.rating or each.late_rating for each in course.since_opening(episode)]
     return tuple(
-        Step(title, prompt, states[n] if n < len(states) else "")
-        for n, (title, prompt) in enumerate(prompts)
+        cause for cause in Cause if any(rating and cause in rating.causes for rating in ratings)
     )

@@ -15,8 +15,10 @@ from apps.dashboard.chart_text import AllianceChart, alliance_chart, labelled_sp
 from apps.dashboard.selectors import words
 from apps.dashboard.selectors.course import Course, heading, load_courses
 from apps.dashboard.sparklines import SLOTS_SPARKLINE, sparkline_floor
-from apps.ruptures.models import RuptureEpisode
+from apps.dashboard.selectors.repair_steps import Step, repair_steps
+from apps.ruptures.models import RepairStep, RuptureEpisode, Worksheet
 from apps.ruptures.reasons import Reasons
+from apps.ruptures.repair import Sheet, latest_worksheet, sheet_of
 from apps.ruptures.selectors import Status, episode_status
 
 SESSIONS_BEFORE_OPENING = 8
@@ -75,7 +77,10 @@ class SupervisionPage:
 
 @dataclass(frozen=True)
 class SupervisedEpisodePage:
-    """One episode, for reading only: no initials, no comments, no notes."""
+    """One episode, for reading only: no initials and no comments.
+
+    `notes` are pairs of step and text, None where the therapist does not share them.
+    """
 
     code: str
     status: Status
@@ -83,7 +88,10 @@ class SupervisedEpisodePage:
     facts: tuple[tuple[str, str], ...]
     chart: AllianceChart
     reasons: Reasons
+    kind: str
     causes: tuple[str, ...]
+    steps: tuple[Step, ...]
+    notes: tuple[tuple[str, str], ...] | None
 
 
 def supervision_page(
@@ -153,8 +161,9 @@ def supervision_page(
 
 
 def supervised_episode_page(episode: RuptureEpisode, *, today: date) -> SupervisedEpisodePage:
-    """The reasons of an episode, the ratings around it and the causes its therapist ticked."""
+    """The reasons of an episode, the ratings around it, its steps, causes and shared notes."""
     treatment = episode.treatment
+    sheet = sheet_of(latest_worksheet(episode))
     course = load_courses([treatment.id])[treatment.id]
     opened_at = course.opened_at(episode)
     first = next(
@@ -189,8 +198,16 @@ def supervised_episode_page(episode: RuptureEpisode, *, today: date) -> Supervis
             for_therapist=False,
         ),
         reasons=course.reasons_of(episode, therapist_name=treatment.therapist.name),
-        causes=tuple(str(Cause(cause).label) for cause in episode.causes),
+        kind=str(Worksheet.Kind(sheet.kind).label) if sheet.kind else "",
+        causes=tuple(str(Cause(cause).label) for cause in sheet.causes),
+        steps=repair_steps(episode, sheet, today),
+        notes=_notes(sheet) if episode.notes_shared_at else None,
     )
+
+
+def _notes(sheet: Sheet) -> tuple[tuple[str, str], ...]:
+    notes = [(str(step.label), sheet.step(step).note) for step in RepairStep]
+    return tuple(note for note in (*notes, (_("Next action"), sheet.next_action)) if note[1])
 
 
 def _sessions_around(course: Course, episode: RuptureEpisode) -> list[ChartSession]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from apps.accounts.models import Role
 from apps.alliance.models import Cause
-from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.models import RuptureEpisode, Worksheet
 
 PRACTICE = {
     "name": "Fernbank Psychotherapy",
@@ -29,6 +29,7 @@ class Person:
 
     `today`: which of the therapist's sessions of today is theirs, from 0; None: another day.
     `says`: the client's comments by how many sessions ago they were written.
+    `notes`: on the steps of a repair, in their order, as far as they got.
     `waits`: has not answered the last form. `bounces`: the last message came back.
     """
 
@@ -39,6 +40,9 @@ class Person:
     today: int | None = None
     says: Mapping[int, str] = field(default_factory=dict)
     cause: Cause | None = None
+    kind: str = ""
+    notes: tuple[str, ...] = ()
+    next_action: str = ""
     outcome: Outcome | None = None
     reason: str = ""
     acknowledged: bool = False
@@ -100,6 +104,18 @@ HANA = Colleague(
             today=3,
             acknowledged=True,
             cause=Cause.EXPECTATIONS,
+            kind=Worksheet.Kind.WITHDRAWAL,
+            notes=(
+                "Said “fine” a lot. Left the thought record at home again. I felt pulled to "
+                "problem-solve.",
+                "“I think I went too fast last week. How was it for you?”",
+                "Homework felt like being marked.",
+                "Client: did not want to let me down. Me: went to solutions before the feeling "
+                "was heard.",
+                "Do the thought record together in the session. Check the pace halfway through.",
+            ),
+            next_action="Ask: “Has it felt slow enough these two weeks?”\n"
+            "Leave ten minutes at the end",
             says={0: "It helped that you asked how last time had felt for me."},
         ),
         Person(initials="A. V.", approach="CBT", part="new", sessions=2, today=4),

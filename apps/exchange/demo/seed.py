@@ -31,7 +31,8 @@ from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.detection import SLIDER, Event, replay
 from apps.ruptures.detection.simulator import Attendance, SimulatedStep, steps
-from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.models import RepairStep, RuptureEpisode
+from apps.ruptures.repair import Sheet, StepEntry, save_worksheet
 from apps.ruptures.services import record_outcome, screen_treatment
 from apps.therapy_sessions.models import TherapySession
 
@@ -255,5 +256,25 @@ def _attend_to(person: Person, treatment: Treatment, *, acknowledged: bool = Fal
     if episode and (acknowledged or person.acknowledged):
         episode.acknowledged_at = episode.opened_at + ACKNOWLEDGED_AFTER
         episode.shared_at = episode.acknowledged_at if person.shared else None
-        episode.causes = [person.cause] if person.cause else []
-        episode.save(update_fields=["acknowledged_at", "shared_at", "causes"])
+        episode.save(update_fields=["acknowledged_at", "shared_at"])
+        save_worksheet(
+            episode=episode,
+            sheet=_sheet(person, episode.acknowledged_at.date()),
+            opened_version=0,
+            at=episode.acknowledged_at,
+            by=treatment.therapist,
+        )
+
+
+def _sheet(person: Person, noticed_on: date) -> Sheet:
+    """The steps were taken one after the other, in the sessions since; the follow-up is ahead."""
+    days = [noticed_on + timedelta(weeks=week) for week in (0, 0, 0, 0, 1, 2)]
+    return Sheet(
+        kind=person.kind,
+        causes=(person.cause,) if person.cause else (),
+        next_action=person.next_action,
+        steps={
+            step: StepEntry(note, day)
+            for step, note, day in zip(RepairStep, person.notes, days, strict=False)
+        },
+    )
