@@ -1,8 +1,9 @@
 """What a therapist records about an episode."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
+from django.http import QueryDict
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -97,10 +98,9 @@ class WorksheetForm(CausesForm):
         required=False,
     )
 
-    def __init__(self, *args: Any, worksheet: Worksheet | None, **kwargs: Any) -> None:
-        sheet = sheet_of(worksheet)
-        initial = {"version": worksheet.version if worksheet else 0, **_values(sheet)}
-        super().__init__(*args, initial=initial, **kwargs)
+    def __init__(self, data: QueryDict | None = None, *, worksheet: Worksheet | None) -> None:
+        version = worksheet.version if worksheet else 0
+        super().__init__(data, initial={"version": version, **_values(sheet_of(worksheet))})
         self.theirs: dict[str, str] = {}
         self.theirs_by: Worksheet | None = None
         for step in RepairStep:
@@ -146,8 +146,8 @@ class WorksheetForm(CausesForm):
         """Keep what was typed, show beside it what `latest` says differently."""
         mine, theirs = self.sheet(), sheet_of(latest)
         self.theirs_by = latest
-        self.data = self.data.copy()
-        self.data["version"] = str(latest.version)
+        self.data = data = cast(QueryDict, self.data).copy()
+        data["version"] = str(latest.version)
         blank = _("(blank)")
         if mine.kind != theirs.kind:
             self.theirs["kind"] = str(Worksheet.Kind(theirs.kind).label) if theirs.kind else blank

@@ -1,7 +1,7 @@
 """Short prompts for the steps of a repair, chosen by what may be behind it and how it showed.
 
-They are data with sources, `prompts/repair-prompts.v1.json`; a changed wording is a new version. The
-texts are English and pass through gettext. Where each comes from: docs/repair.md.
+They are data with sources, `prompts/repair-prompts.v1.json`; a changed wording is a new version.
+The texts are English and pass through gettext. Where each comes from: docs/repair.md.
 """
 
 import json

@@ -16,6 +16,7 @@ from apps.clients.models import Treatment
 from apps.core import tenancy
 from apps.core.models import AuditEntry
 from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.repair import set_causes
 from apps.ruptures.services import acknowledge_episode, record_outcome, share_episode
 from tests.factories import MembershipFactory, SupervisionFactory, TreatmentFactory
 
@@ -160,7 +161,7 @@ def test_the_episode_is_read_by_code_without_comments(
 ) -> None:
     falling.client.initials = "Z. Q."
     falling.client.save()
-    falling.episodes.update(causes=["misunderstanding"])
+    set_causes(episode=falling.episodes.get(), causes=["misunderstanding"], by=falling.therapist)
     falling.therapy_sessions.latest("starts_at").ratings.update(comment="I felt rushed.")
     for url in (URL, address(falling.episodes.get())):
         page = words(as_sam.get(url))

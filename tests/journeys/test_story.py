@@ -101,6 +101,7 @@ def test_a_fall_travels_from_the_clients_phone_to_the_supervisor(
     assert CLIENT not in miriam.content()
 
     # The therapist records how it ended; it leaves both lists.
+    hana.get_by_role("link", name="Open the repair record").click()
     hana.get_by_role("radio", name=re.compile("Repaired and continuing")).check(force=True)
     hana.get_by_role("button", name="Record outcome").click()
     hana.goto(f"{rapport.address}/caseload/?q=S.+P.")

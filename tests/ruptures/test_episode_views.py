@@ -11,6 +11,7 @@ from django.urls import reverse
 from apps.accounts.models import Membership, Role
 from apps.core.models import AuditEntry
 from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.repair import latest_worksheet, sheet_of
 from apps.ruptures.services import record_outcome
 from tests.factories import TreatmentFactory
 
@@ -18,7 +19,8 @@ pytestmark = pytest.mark.django_db
 ACTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "acknowledge_episode": ({}, "acknowledge episode"),
     "share_episode": ({}, "share episode"),
-    "set_causes": ({"causes": ["values", "boundary"]}, "set causes"),
+    "set_sharing": ({"share": "on"}, "set sharing"),
+    "set_causes": ({"causes": ["values", "boundary"]}, "save worksheet"),
     "record_outcome": ({"outcome": "repaired", "reason": ""}, "record outcome"),
 }
 every_action = pytest.mark.parametrize("action", ACTIONS)
@@ -109,11 +111,9 @@ def test_nobody_is_led_to_another_house(episode: RuptureEpisode, as_alice: Brows
 
 def test_causes_are_replaced_by_what_is_ticked(episode: RuptureEpisode, as_alice: Browser) -> None:
     act(as_alice, episode, "set_causes")
-    episode.refresh_from_db()
-    assert episode.causes == ["values", "boundary"]
+    assert sheet_of(latest_worksheet(episode)).causes == ("values", "boundary")
     act(as_alice, episode, "set_causes", causes=[])
-    episode.refresh_from_db()
-    assert episode.causes == []
+    assert sheet_of(latest_worksheet(episode)).causes == ()
 
 
 def test_a_cause_from_elsewhere_is_refused(episode: RuptureEpisode, as_alice: Browser) -> None:
@@ -121,8 +121,19 @@ def test_a_cause_from_elsewhere_is_refused(episode: RuptureEpisode, as_alice: Br
         reverse("set_causes", args=[episode.id]), {"causes": ["her fault"]}, follow=True
     )
     assert "tick causes from the list only" in response.content.decode()
-    episode.refresh_from_db()
-    assert episode.causes == []
+    assert latest_worksheet(episode) is None
+
+
+@pytest.mark.parametrize("action", [name for name in ACTIONS if name != "record_outcome"])
+def test_a_closed_episode_says_so_and_stays_as_it_is(
+    episode: RuptureEpisode, alice: Membership, as_alice: Browser, action: str
+) -> None:
+    record_outcome(episode=episode, outcome=episode.Outcome.REPAIRED, by=alice)
+    before = RuptureEpisode.objects.values().get()
+    response = as_alice.post(reverse(action, args=[episode.id]), ACTIONS[action][0], follow=True)
+    assert "This episode is closed" in response.content.decode()
+    assert RuptureEpisode.objects.values().get() == before
+    assert latest_worksheet(episode) is None
 
 
 @pytest.mark.parametrize("outcome", ["repaired", "settled_lower", "ended_unrepaired"])
@@ -162,7 +173,7 @@ def test_a_form_with_errors_comes_back_as_it_was_typed(
     assert "Why this was opened" in page
     episode.refresh_from_db()
     assert not episode.outcome
-    assert AuditEntry.objects.filter(action="view client").count() == 1
+    assert AuditEntry.objects.filter(action="view episode").count() == 1
 
 
 def test_a_chosen_outcome_stays_chosen_when_the_reason_is_missing(

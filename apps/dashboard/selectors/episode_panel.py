@@ -120,7 +120,7 @@ def seen_by(
         (why % said)
         + " "
         + _(
-            "the reasons, the ratings around it, the steps and the causes you tick, by client code; "
+            "the reasons, the ratings around it, steps and causes, by client code; "
             "never the client’s comments."
         )
     )

@@ -163,12 +163,10 @@ def _history(
     ):
         if moment:
             events.append((moment, what, ()))
-    for later, earlier in pairwise([*saved, None]):
-        assert later
-        what = _("Worksheet saved by %(name)s") % {"name": later.saved_by.name}
-        events.append(
-            (later.saved_at, what, tuple(_changes(sheet_of(earlier), sheet_of(later), today)))
-        )
+    sheets = [*(sheet_of(each) for each in saved), Sheet()]
+    for worksheet, (after, before) in zip(saved, pairwise(sheets), strict=True):
+        what = _("Worksheet saved by %(name)s") % {"name": worksheet.saved_by.name}
+        events.append((worksheet.saved_at, what, tuple(_changes(before, after, today))))
     if episode.outcome_at:
         reason = Change(_("In a few words"), episode.outcome_reason)
         changes = (reason,) if episode.outcome_reason else ()

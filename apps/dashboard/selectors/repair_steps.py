@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import date
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.dashboard.selectors import words
@@ -27,14 +26,15 @@ TRACK: dict[RepairStep, tuple[str | Promise, str]] = {
 class Step:
     """One step. `state`: 'done', 'now' (the first that is not done) or ''.
 
-    `prompt` is asked at every rupture, `fitting` at this one; `short` and `icon` stand on the
-    track, `day` is when it was done or is planned.
+    `prompt` is asked at every rupture, `fitting` at this one; `say` are words to open with; `short`
+    and `icon` stand on the track, `day` is when it was done or is planned.
     """
 
     title: str
     prompt: str
     state: str
     fitting: tuple[str, ...] = ()
+    say: str = ""
     short: str = ""
     icon: str = ""
     day: str = ""
@@ -62,6 +62,7 @@ def repair_steps(episode: RuptureEpisode, sheet: Sheet, today: date) -> tuple[St
                 prompt=prompts.general,
                 state="done" if done else "now" if is_first else "",
                 fitting=prompts.fitting,
+                say=prompts.say,
                 short=str(short),
                 icon=icon,
                 day=words.day(entry.done_on, today) if entry.done_on else "",

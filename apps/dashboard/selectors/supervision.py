@@ -14,8 +14,8 @@ from apps.dashboard.chart_parts import ChartSession, Sparkline
 from apps.dashboard.chart_text import AllianceChart, alliance_chart, labelled_sparkline
 from apps.dashboard.selectors import words
 from apps.dashboard.selectors.course import Course, heading, load_courses
-from apps.dashboard.sparklines import SLOTS_SPARKLINE, sparkline_floor
 from apps.dashboard.selectors.repair_steps import Step, repair_steps
+from apps.dashboard.sparklines import SLOTS_SPARKLINE, sparkline_floor
 from apps.ruptures.models import RepairStep, RuptureEpisode, Worksheet
 from apps.ruptures.reasons import Reasons
 from apps.ruptures.repair import Sheet, latest_worksheet, sheet_of

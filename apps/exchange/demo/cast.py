@@ -106,12 +106,16 @@ HANA = Colleague(
             cause=Cause.EXPECTATIONS,
             kind=Worksheet.Kind.WITHDRAWAL,
             notes=(
-                "Said “fine” a lot. Left the thought record at home again. I felt pulled to "
-                "problem-solve.",
+                (
+                    "Said “fine” a lot. Left the thought record at home again. I felt pulled to "
+                    "problem-solve."
+                ),
                 "“I think I went too fast last week. How was it for you?”",
                 "Homework felt like being marked.",
-                "Client: did not want to let me down. Me: went to solutions before the feeling "
-                "was heard.",
+                (
+                    "Client: did not want to let me down. Me: went to solutions before the feeling "
+                    "was heard."
+                ),
                 "Do the thought record together in the session. Check the pace halfway through.",
             ),
             next_action="Ask: “Has it felt slow enough these two weeks?”\n"

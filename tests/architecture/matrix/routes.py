@@ -163,6 +163,13 @@ ROUTES = {
         WRITE, Permission.REVIEW_EPISODE, body=nothing, **ON_EPISODE
     ),
     "share_episode": Route(WRITE, Permission.REVIEW_EPISODE, body=nothing, **ON_EPISODE),
+    "set_sharing": Route(
+        WRITE, Permission.REVIEW_EPISODE, body=lambda case: {"share": "on"}, **ON_EPISODE
+    ),
+    "repair": Route(
+        READ | WRITE, Permission.REVIEW_EPISODE, audited=True,
+        body=lambda case: {"version": "1", "note_open": "We talked it over."}, **ON_EPISODE,
+    ),
     "set_causes": Route(
         WRITE, Permission.REVIEW_EPISODE, body=lambda case: {"causes": ["boundary"]}, **ON_EPISODE
     ),

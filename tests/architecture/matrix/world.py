@@ -29,6 +29,7 @@ from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback, submit_response
 from apps.feedback.tokens import make_token
 from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.repair import Sheet, StepEntry, save_worksheet
 from tests.factories import (
     PASSWORD,
     MembershipFactory,
@@ -316,6 +317,12 @@ def _case(letter: str, number: str, therapist: Membership, name: str) -> Case:
                 ends_on=timezone.localdate() - timedelta(days=1)
             )
         episode = treatment.episodes.get()
+        save_worksheet(
+            episode=episode,
+            sheet=Sheet(next_action="Ask again", steps={"notice": StepEntry("Quiet")}),
+            opened_version=0,
+            by=therapist,
+        )
         RuptureEpisode.objects.filter(id=episode.id).update(
             acknowledged_at=None,
             shared_at=None,
@@ -394,7 +401,7 @@ def _client_of(row: Any) -> Any:
         return row.id
     if hasattr(row, "client_id"):
         return row.client_id
-    for step in ("treatment", "therapy_session"):
+    for step in ("treatment", "therapy_session", "episode", "worksheet"):
         if hasattr(row, step):
             return _client_of(getattr(row, step))
     return None
