@@ -19,7 +19,16 @@ NAVIGATION: tuple[tuple[Permission, str, str | Promise, str, frozenset[str]], ..
         _("Caseload"),
         "people",
         frozenset(
-            {"client", "add_client", "plan_sessions", "log_session", "repair", "record_outcome"}
+            {
+                "client",
+                "add_client",
+                "plan_sessions",
+                "log_session",
+                "brief",
+                "day_sheet",
+                "repair",
+                "record_outcome",
+            }
         ),
     ),
     (

@@ -62,6 +62,7 @@ class Shown:
     logged: bool = False
     now: bool = False
     log_url: str = "#"
+    brief_url: str = "#"
     number: str = ""
     href: str = "#"
     phone: str = ""

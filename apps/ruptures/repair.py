@@ -1,8 +1,9 @@
 """The work of putting it right: the worksheet of an episode, and who may read it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -53,7 +54,19 @@ def worksheets(episode: RuptureEpisode) -> list[Worksheet]:
 
 def latest_worksheet(episode: RuptureEpisode) -> Worksheet | None:
     """The version that holds now; None where nothing has been saved."""
-    return next(iter(worksheets(episode)), None)
+    return latest_worksheets([episode]).get(episode.id)
+
+
+def latest_worksheets(episodes: Iterable[RuptureEpisode]) -> dict[UUID, Worksheet]:
+    """The versions that hold now, by episode, in two queries however many there are."""
+    newest = (
+        Worksheet.objects.filter(episode__in=[each.id for each in episodes])
+        .order_by("episode_id", "-version")
+        .distinct("episode_id")
+        .select_related("saved_by")
+        .prefetch_related("step_notes")
+    )
+    return {each.episode_id: each for each in newest}
 
 
 def sheet_of(worksheet: Worksheet | None) -> Sheet:

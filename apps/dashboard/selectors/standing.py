@@ -1,6 +1,6 @@
 """How each treatment of a caseload stands: what the caseload page sorts, filters and counts by."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -80,16 +80,22 @@ class Standing:
 
 
 def load_standings(
-    membership: Membership, also: Sequence[TherapySession], *, today: date, at: datetime
+    membership: Membership,
+    also: Sequence[TherapySession],
+    *,
+    today: date,
+    at: datetime,
+    only: Collection[UUID] | None = None,
 ) -> tuple[list[Standing], dict[UUID, FeedbackState]]:
     """Each treatment of the caseload, strongest status first, and the feedback on its newest
-    session and on the sessions `also`."""
+    session and on the sessions `also`. `only` leaves out all but the treatments with these ids."""
     logged = ~Q(therapy_sessions__attendance="")
     attended = Q(therapy_sessions__attendance=TherapySession.Attendance.ATTENDED)
     planned = Q(therapy_sessions__attendance="", therapy_sessions__starts_at__gte=at)
     was_asked = FeedbackRequest.objects.filter(therapy_session__treatment=OuterRef("pk"))
+    caseload = Treatment.objects.conducted_by(membership)
     treatments = list(
-        Treatment.objects.conducted_by(membership)
+        (caseload if only is None else caseload.filter(id__in=only))
         .select_related("client")
         .annotate(
             logged=Count("therapy_sessions", filter=logged),

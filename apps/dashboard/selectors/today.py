@@ -34,6 +34,7 @@ class TodaySession:
     logged: bool
     now: bool
     log_url: str
+    brief_url: str
 
 
 def sessions_of_today(membership: Membership, today: date) -> list[Any]:
@@ -99,6 +100,7 @@ def _today_session(
         logged=logged,
         now=is_now,
         log_url="" if logged else f"{reverse('log_session')}?session={session.id}",
+        brief_url=reverse("brief", args=[client.id]),
     )
 
 

@@ -1,0 +1,40 @@
+"""Before a session: the brief of one client, and the sheet of a day."""
+
+from datetime import date
+from uuid import UUID
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from apps.accounts.permissions import MemberRequest, Permission, require
+from apps.clients.models import Client
+from apps.core import audit
+from apps.dashboard.selectors.brief import client_brief
+from apps.dashboard.selectors.brief import day_sheet as day_sheet_page
+
+
+@require(Permission.VIEW_CASELOAD)
+@require_safe
+def brief(request: MemberRequest, client_id: UUID) -> HttpResponse:
+    """What to have in mind before the next session with a client of one's own."""
+    client = get_object_or_404(Client.objects.visible_to(request.membership), id=client_id)
+    page = client_brief(request.membership, client, today=request.today, at=timezone.now())
+    if page is None:
+        raise PermissionDenied
+    audit.record("view client", client, client_id=client.id, by=request.membership)
+    return render(request, "dashboard/brief.html", {"brief": page})
+
+
+@require(Permission.VIEW_CASELOAD)
+@require_safe
+def day_sheet(request: MemberRequest) -> HttpResponse:
+    """What to pick up, one line for each session of `?day=` (today)."""
+    try:
+        day = date.fromisoformat(request.GET.get("day", ""))
+    except ValueError:
+        day = request.today
+    page = day_sheet_page(request.membership, day=day, today=request.today, at=timezone.now())
+    return render(request, "dashboard/day_sheet.html", {"sheet": page})
