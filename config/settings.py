@@ -429,6 +429,8 @@ OUTBOX_RENDERERS = {
 
 # Who is told, by kind, that an address takes no messages: (subject_id, channel=…).
 OUTBOX_UNREACHABLE: dict[str, str] = {}
+# What members are told in the app, by kind: dotted paths of functions (ids of subjects, member).
+NOTICE_RENDERERS: dict[str, str] = {}
 
 # The demo shortens the delay and lifts the quiet hours, so that a visitor sees a message go out.
 FEEDBACK_DELAY = timedelta(minutes=env.int("FEEDBACK_DELAY_MINUTES", 120))

@@ -244,3 +244,35 @@ class AccountLink(PracticeModel):
 
     def __str__(self) -> str:
         return f"{self.purpose} {self.id}"
+
+
+class NoticeQuerySet(models.QuerySet["Notice"]):
+    def unread_by(self, member: Membership) -> "NoticeQuerySet":
+        return self.filter(member=member, read_at__isnull=True)
+
+
+class Notice(PracticeModel):
+    """Something a member is told once, in the app. Its words are made when it is shown, from the
+    row it is about and by the renderer of its kind (`settings.NOTICE_RENDERERS`)."""
+
+    member = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="notices")
+    kind = models.CharField(max_length=40, help_text="key of settings.NOTICE_RENDERERS")
+    subject_id = models.UUIDField(help_text="row that it is about")
+    mark = models.CharField(
+        max_length=40, blank=True, help_text="tells repetitions apart, e.g. a moment"
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    read_at = models.DateTimeField(null=True)
+
+    objects = NoticeQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["practice", "member", "kind", "subject_id", "mark"],
+                name="notice_told_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} for {self.member_id}"

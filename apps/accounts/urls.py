@@ -14,7 +14,7 @@ from django.urls import path
 from apps.accounts import people_views as people
 from apps.accounts import sign_in_views as own
 from apps.accounts.sign_in import changes_sign_in
-from apps.accounts.views import theme
+from apps.accounts.views import read_notice, theme
 
 MEMBER = "practice/people/<uuid:member_id>"
 
@@ -31,6 +31,7 @@ urlpatterns = [
     path("link/<str:token>/", own.account_link, name="account_link"),
     path("kept/", own.kept_draft, name="kept_draft"),
     path("theme/", theme, name="theme"),
+    path("notices/<uuid:notice_id>/read/", read_notice, name="read_notice"),
     path("switch-practice/", own.switch_practice, name="switch_practice"),
     path("account/", own.account, name="mfa_index"),
     path(

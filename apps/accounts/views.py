@@ -1,9 +1,12 @@
+from uuid import UUID
+
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
-from apps.accounts.models import User
+from apps.accounts import notices
+from apps.accounts.models import Notice, User
 from apps.accounts.services import set_theme
 
 
@@ -16,3 +19,11 @@ def theme(request: HttpRequest) -> HttpResponse:
     back = request.POST.get("next", "/")
     safe = url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()})
     return redirect(back if safe else "/")
+
+
+@require_POST
+def read_notice(request: HttpRequest, notice_id: UUID) -> HttpResponse:
+    """Put a notice of one's own away, and go back to the start page."""
+    member = getattr(request, "membership", None)
+    notices.mark_read(notice=get_object_or_404(Notice, id=notice_id, member=member))
+    return redirect("home")

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
+from apps.accounts import notices
 from apps.accounts.forms import IndependentContactForm
 from apps.accounts.permissions import MemberRequest, Permission, permissions_of, require
 from apps.accounts.services import record_independent_contact
@@ -56,7 +57,8 @@ def caseload(request: MemberRequest) -> HttpResponse:
     )
     page = caseload_page(request.membership, today=request.today, chosen=chosen)
     template = "dashboard/caseload.html" if page.clients else "dashboard/caseload_empty.html"
-    return render(request, template, {"caseload": page})
+    context = {"caseload": page, "notices": notices.unread(request.membership)}
+    return render(request, template, context)
 
 
 @require(Permission.VIEW_CASELOAD)
@@ -86,7 +88,8 @@ def supervision(request: MemberRequest) -> HttpResponse:
     page = supervision_page(
         request.membership, today=request.today, at=timezone.now(), chosen=chosen
     )
-    return render(request, "dashboard/supervision.html", {"page": page})
+    context = {"page": page, "notices": notices.unread(request.membership)}
+    return render(request, "dashboard/supervision.html", context)
 
 
 @require(Permission.SUPERVISE)
@@ -124,4 +127,5 @@ def practice(request: MemberRequest) -> HttpResponse:
         messages.success(request, _("Independent contact recorded."))
         return redirect("practice")
     page = practice_page(ours, today=request.today, at=timezone.now())
-    return render(request, "dashboard/practice.html", {"page": page, "form": form})
+    context = {"page": page, "form": form, "notices": notices.unread(request.membership)}
+    return render(request, "dashboard/practice.html", context)

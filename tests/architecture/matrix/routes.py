@@ -136,6 +136,9 @@ ROUTES = {
         WRITE, SIGNED_IN, memberless=False, body=lambda case: {"theme": "dark"},
         doors=(Door("body", "next", refused=0),),
     ),
+    "read_notice": Route(
+        WRITE, SIGNED_IN, kwarg="notice_id", reach=OWN | {Relation.FORMER}, body=nothing
+    ),
     "caseload": Route(
         READ, Permission.VIEW_CASELOAD, client_data=True,
         queries=("q=qxq", "status=possible", "feedback=answered", "page=9"),

@@ -17,7 +17,8 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.accounts.models import AccountLink, Membership, Practice, Role, User
+from apps.accounts.models import AccountLink, Membership, Notice, Practice, Role, User
+from apps.accounts.notices import tell
 from apps.accounts.permissions import Permission, permissions_of
 from apps.accounts.sign_in import BEGAN, SEEN
 from apps.alliance.models import Questionnaire
@@ -51,6 +52,7 @@ MACHINE_WORDS = {
     "Practice": {"country", "time_zone"},
     "Client": {"country", "time_zone", "language"},
     "Questionnaire": {"key"},
+    "Notice": {"kind"},
     "OutboxMessage": {"kind"},
     "Screening": {"rule_version", "event"},
     "AuditEntry": {"action", "object_type"},
@@ -329,7 +331,9 @@ def _case(letter: str, number: str, therapist: Membership, name: str) -> Case:
             marked_at=None if case.is_quiet else now,
             opened_at=now - timedelta(hours=1) if case.is_quiet else episode.opened_at,
         )
-    case.ids = _ids(treatment, planned.id, episode.id, asked)
+        tell(member=therapist, kind="a kind of old", subject=episode)
+        notice = Notice.objects.get(subject_id=episode.id)
+    case.ids = _ids(treatment, planned.id, episode.id, asked) | {"notice_id": str(notice.id)}
     return case
 
 

@@ -1,0 +1,82 @@
+"""What members are told in the app: each thing once, until they have read it."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from apps.accounts.models import Membership, Notice
+
+MOST_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Said:
+    """A notice in words: one sentence, where it leads ('' nowhere), and whose data it holds."""
+
+    text: str
+    url: str = ""
+    client_id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class ShownNotice:
+    """See components/notices.html."""
+
+    id: UUID
+    said: Said
+
+
+Renderer = Callable[[Collection[UUID], Membership], dict[UUID, Said]]
+
+
+def tell(*, member: Membership, kind: str, subject: Any, mark: str = "") -> None:
+    """Tell a member something about a row, once.
+
+    Args:
+        kind: key of `settings.NOTICE_RENDERERS`. Its renderer takes the ids of the rows and the
+            member, and leaves out what the member may not see any more.
+        subject: a saved row of the member's practice.
+        mark: tells repetitions about the same row apart, e.g. a moment.
+    """
+    Notice.objects.get_or_create(
+        practice_id=member.practice_id,
+        member=member,
+        kind=kind,
+        subject_id=subject.id,
+        mark=mark,
+    )
+
+
+def unread(member: Membership) -> tuple[ShownNotice, ...]:
+    """What the member has not marked as read, the newest first; one look-up per kind.
+
+    A kind that a later version of Rapport no longer knows is passed over.
+    """
+    known = Notice.objects.unread_by(member).filter(kind__in=settings.NOTICE_RENDERERS)
+    notices = list(known.order_by("-created_at", "id")[:MOST_SHOWN])
+    subjects: dict[str, set[UUID]] = {}
+    for notice in notices:
+        subjects.setdefault(notice.kind, set()).add(notice.subject_id)
+    said = {kind: _renderer(kind)(ids, member) for kind, ids in subjects.items()}
+    return tuple(
+        ShownNotice(notice.id, said[notice.kind][notice.subject_id])
+        for notice in notices
+        if notice.subject_id in said[notice.kind]
+    )
+
+
+def mark_read(*, notice: Notice) -> None:
+    """Twice equals once."""
+    if notice.read_at is None:
+        notice.read_at = timezone.now()
+        notice.save(update_fields=["read_at"])
+
+
+def _renderer(kind: str) -> Renderer:
+    renderer: Renderer = import_string(settings.NOTICE_RENDERERS[kind])
+    return renderer
