@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -29,8 +30,8 @@ def screen_treatment(
 
     Call it when a session is logged, when its rating arrives and when its form has run out. The
     step before `since` gives the state to go on from, so one more rating costs one step; after a
-    correction, pass the earliest session that changed. A step that would come out as it did is
-    left alone: calling it twice changes nothing.
+    correction, pass the earliest session that changed, also one that is no step any more. A step
+    that would come out as it did is left alone: calling it twice changes nothing.
 
     Args:
         at: moment of the screening, for live data; None for history (an import), where each step
@@ -46,22 +47,14 @@ def screen_treatment(
         .get(pk=treatment.pk)
     )
     series = steps.series_since(treatment, questionnaire, since)
-    if not series.steps:
+    existing = _current_screenings(treatment, questionnaire, since, series.ends_before)
+    if not series.steps and not existing:
         return []
     rule = rule_in_force(treatment.practice_id, questionnaire.detection_form)
-    before = _screening_before(
-        treatment, questionnaire, series.steps[0].session, begins_after=series.begins_after
-    )
+    before = _screening_before(treatment, questionnaire, since, begins_after=series.begins_after)
     state = _state_after(before, rule)
     at_maximum_run = before.at_maximum_run if before else 0
     verdicts = _verdicts(treatment, questionnaire, since=before.known_at if before else None)
-    existing = {
-        screening.therapy_session_id: screening
-        for screening in Screening.objects.current().filter(
-            questionnaire=questionnaire,
-            therapy_session__in=[session for session, *_ in series.steps],
-        )
-    }
     made, told = [], []
     for session, step, known_at in series.steps:
         state = _after_verdicts(state, verdicts, known_at, rule.parameters)
@@ -96,16 +89,14 @@ def screen_treatment(
             made.append(row)
         told.append(row)
         state = after
-    Screening.objects.filter(
-        id__in=[
-            existing[row.therapy_session_id].id
-            for row in made
-            if row.therapy_session_id in existing
-        ]
-    ).update(superseded_at=at or timezone.now())
+    kept = {row.id for row in told}
+    superseded = [row for row in existing.values() if row.id not in kept]
+    Screening.objects.filter(id__in=[row.id for row in superseded]).update(
+        superseded_at=at or timezone.now()
+    )
     Screening.objects.bulk_create(made)
-    if made:
-        _move_episodes(treatment, questionnaire, told)
+    if made or superseded:
+        _move_episodes(treatment, questionnaire, told, superseded)
     return made
 
 
@@ -115,6 +106,22 @@ def _same(one: Screening, other: Screening) -> bool:
         other.inputs,
         other.state_before,
     )
+
+
+def _current_screenings(
+    treatment: Treatment,
+    questionnaire: Questionnaire,
+    since: TherapySession,
+    ends_before: datetime | None,
+) -> dict[UUID, Screening]:
+    """What is said by now of the sessions from `since` on, by session."""
+    sessions = TherapySession.objects.filter(treatment=treatment).exclude(steps.before(since))
+    if ends_before:
+        sessions = sessions.filter(starts_at__lt=ends_before)
+    screenings = Screening.objects.current().filter(
+        questionnaire=questionnaire, therapy_session__in=sessions
+    )
+    return {screening.therapy_session_id: screening for screening in screenings}
 
 
 def _screening_before(
@@ -192,14 +199,17 @@ def _after_verdicts(
 
 
 def _move_episodes(
-    treatment: Treatment, questionnaire: Questionnaire, screenings: list[Screening]
+    treatment: Treatment,
+    questionnaire: Questionnaire,
+    screenings: list[Screening],
+    superseded: list[Screening],
 ) -> None:
     """Let the episodes follow what the steps say now.
 
     An opening makes an episode, unless one is open: then the same one goes on. Where a correction
     took an opening away, its episode moves to the opening that stands in for it, or is withdrawn.
     """
-    screened = {screening.therapy_session_id for screening in screenings}
+    screened = {screening.therapy_session_id for screening in (*screenings, *superseded)}
     openings = [screening for screening in screenings if screening.event == Event.OPENED]
     known = {
         episode.opened_by_id: episode

@@ -38,10 +38,12 @@ class StoredStep(NamedTuple):
 
 
 class Series(NamedTuple):
-    """The steps from a session on; `begins_after` is the last session of the ruler before."""
+    """The steps from a session on; starts of the last session rated with another ruler before
+    them, and of the first after them."""
 
     steps: list[StoredStep]
     begins_after: datetime | None
+    ends_before: datetime | None
 
 
 def series_since(
@@ -88,7 +90,7 @@ def series_since(
             known_at = rating.answered_at if rating else session.logged_at or session.ends_at
             steps.append(StoredStep(session, step, known_at))
         absences, last_attended = 0, held_at
-    return Series(steps, begins_after)
+    return Series(steps, begins_after, ends_before)
 
 
 def before(session: TherapySession) -> Q:

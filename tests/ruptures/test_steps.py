@@ -163,6 +163,19 @@ def test_a_correction_replays_what_follows_and_marks_what_was_said_as_superseded
     assert rows.current().get(therapy_session=second).pomp == 80
 
 
+def test_a_session_that_did_not_take_place_after_all_takes_its_flag_with_it(treatment, form):
+    first = rated(treatment, 0, 90, form)
+    for week in range(1, 8):
+        rated(treatment, week, 90, form)
+    fall = rated(treatment, 8, 70, form)
+    screen(first, form)
+    assert treatment.episodes.open().get().opened_by == fall
+    TherapySession.objects.filter(id=fall.id).update(attendance=Attendance.THERAPIST_CANCELLED)
+    assert screen(fall, form) == []
+    assert not treatment.screenings.current().filter(therapy_session=fall).exists()
+    assert treatment.episodes.get().outcome == "superseded"
+
+
 def test_an_absence_logged_late_reaches_the_session_after_it(treatment, form):
     first = rated(treatment, 0, 90, form)
     later = rated(treatment, 2, 90, form)
