@@ -239,6 +239,7 @@ TASKS = {
     "apps.core.tasks.deliver_due_messages": Task(),
     "apps.feedback.tasks.expire_feedback_requests": Task(),
     "apps.ruptures.tasks.move_episodes_on": Task(),
+    "apps.ruptures.tasks.replay_rule_change": Task(("practice_id", "change_id")),
 }
 
 
@@ -256,6 +257,7 @@ COMMANDS = {
     "import_ratings": Command("migrator", shows_client_data=False),
     "pause_sending": Command("migrator", shows_client_data=False),
     "release_sending": Command("migrator", shows_client_data=False),
+    "replay": Command("migrator", shows_client_data=False),
     "revoke_links": Command("migrator", shows_client_data=False),
     "screen": Command("migrator", shows_client_data=True),
     "seed_demo": Command("migrator", shows_client_data=False),

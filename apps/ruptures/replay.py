@@ -1,0 +1,230 @@
+"""What a rule would have flagged over the past: counts only, before anybody changes anything.
+
+The steps are those that screenings stored, so a replay sees what the filter saw; PostgreSQL sends
+them as one binary stream, ordered, and the filter's vectorised form takes all series at once.
+What people recorded about episodes is left out for both rules alike: else the one in force would
+be judged with its answers known. Cost grows with the number of steps, and with nothing else.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from django.db import connection, transaction
+from numpy.typing import NDArray
+
+from apps.ruptures.detection import Event, Level, Parameters, Step, screen, start
+
+# In the order of the query. All are floats and none is NULL: each row has the same length.
+COLUMNS = (
+    "index", "pomp", "asked", "tension", "resolved", "therapist_tension", "therapist_resolved",
+    "no_shows", "gap_days", "held_at", "not_a_rupture",
+)  # fmt: skip
+QUERY = """
+COPY (
+    SELECT (s.state_before->>'steps')::float8,
+        coalesce(s.pomp, 'NaN'),
+        (s.inputs->>'asked')::boolean::int::float8,
+        coalesce((s.inputs->>'tension')::float8, 'NaN'),
+        coalesce((s.inputs->>'resolved')::float8, 'NaN'),
+        coalesce((s.inputs->>'therapist_tension')::float8, 'NaN'),
+        coalesce((s.inputs->>'therapist_resolved')::float8, 'NaN'),
+        (s.inputs->>'no_shows')::float8,
+        coalesce((s.inputs->>'gap_days')::float8, 'NaN'),
+        extract(epoch FROM t.starts_at)::float8,
+        (EXISTS (
+            SELECT FROM ruptures_ruptureepisode e
+            WHERE e.opened_by_id = t.id AND e.outcome = 'not_a_rupture'
+        ))::int::float8
+    FROM ruptures_screening s
+    JOIN therapy_sessions_therapysession t ON t.id = s.therapy_session_id
+    JOIN alliance_questionnaire q ON q.id = s.questionnaire_id
+    WHERE s.practice_id = %s AND s.superseded_at IS NULL AND q.detection_form = %s
+    ORDER BY s.treatment_id, s.questionnaire_id, t.starts_at, t.id
+) TO STDOUT (FORMAT binary)
+"""
+HEADER, TRAILER = 19, 2
+ROW = np.dtype(
+    [("count", ">i2")]
+    + [field for name in COLUMNS for field in ((f"{name}_length", ">i4"), (name, ">f8"))]
+)
+SERIES_AT_ONCE = 2048
+
+SIGNALS = COLUMNS[1:9]
+OPENED, SETTLED = 1, 6
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Past:
+    """Every step of one form, series after series; `starts` are the places where series begin."""
+
+    columns: dict[str, Floats]
+    starts: NDArray[np.int64]
+
+    @property
+    def steps(self) -> int:
+        return len(self.columns["pomp"])
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return np.diff(self.starts, append=self.steps)
+
+
+def load_past(practice_id: UUID, detection_form: str) -> Past:
+    """Read the steps that stand now; about 100 bytes each."""
+    stream = bytearray()
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL work_mem = '128MB'")
+        with cursor.copy(QUERY, [practice_id, detection_form]) as copied:
+            for block in copied:
+                stream += block
+    rows = np.frombuffer(memoryview(stream)[HEADER : len(stream) - TRAILER], ROW)
+    columns = {name: rows[name].astype(np.float64) for name in COLUMNS}
+    # Within a series the index rises; where it does not, another one begins.
+    begins = np.diff(columns["index"], prepend=np.inf) <= 0
+    return Past(columns, np.flatnonzero(begins))
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What one rule says of each step of a past."""
+
+    opened: Bools
+    marked: Bools
+    settled: Bools
+    watch: Bools
+
+
+def flag(past: Past, parameters: Parameters, progress: Progress = lambda steps: None) -> Flags:
+    """Screen every series; `progress` hears after each batch how many steps it had.
+
+    Series of like length go together, so that little is screened that is no step.
+    """
+    event = np.zeros(past.steps, np.int8)
+    level = np.zeros(past.steps, np.int8)
+    by_length = np.argsort(past.lengths, kind="stable")
+    for first in range(0, len(by_length), SERIES_AT_ONCE):
+        batch = by_length[first : first + SERIES_AT_ONCE]
+        lengths = past.lengths[batch]
+        offsets = np.arange(lengths.max())
+        is_step = offsets < lengths[:, None]
+        places = np.where(is_step, past.starts[batch][:, None] + offsets, 0)
+        said = _screen_many(
+            {name: past.columns[name][places] for name in SIGNALS}, lengths, parameters
+        )
+        event[places[is_step]] = said[0][is_step]
+        level[places[is_step]] = said[1][is_step]
+        progress(int(lengths.sum()))
+    opened = event == OPENED
+    return Flags(
+        opened=opened,
+        marked=opened & (level == Level.MARKED),
+        settled=event == SETTLED,
+        watch=level == Level.WATCH,
+    )
+
+
+def compare(past: Past, now: Flags, proposed: Flags) -> dict[str, Any]:
+    """The report: for each thing that is counted how often now, as proposed, and in both.
+
+    An opening that would come a session earlier or later counts as one lost and one new.
+    """
+    rated = ~np.isnan(past.columns["pomp"])
+    not_a_rupture = past.columns["not_a_rupture"] == 1
+    compared = {
+        "opened": (now.opened, proposed.opened),
+        "marked": (now.marked, proposed.marked),
+        "not_a_rupture": (now.opened & not_a_rupture, proposed.opened & not_a_rupture),
+        "settled": (now.settled, proposed.settled),
+        "watch": (now.watch, proposed.watch),
+    }
+    held_at = past.columns["held_at"]
+    return {
+        "series": len(past.starts),
+        "rated": int(rated.sum()),
+        "unrated": int((~rated).sum()),
+        "from": _day(held_at.min()) if past.steps else "",
+        "to": _day(held_at.max()) if past.steps else "",
+        "counts": {
+            name: [int(one.sum()), int(other.sum()), int((one & other).sum())]
+            for name, (one, other) in compared.items()
+        },
+        "months": _months(held_at, now.opened, proposed.opened),
+    }
+
+
+def replay(
+    practice_id: UUID,
+    detection_form: str,
+    now: Parameters,
+    proposed: Parameters,
+    progress: Callable[[int], None] = lambda percent: None,
+) -> dict[str, Any]:
+    """Load, screen twice, compare. `progress` hears a whole number up to 100 each time it grows."""
+    began = time.perf_counter()
+    past = load_past(practice_id, detection_form)
+    report = replay_past(past, now, proposed, progress)
+    return report | {"seconds": round(time.perf_counter() - began, 1)}
+
+
+def replay_past(
+    past: Past, now: Parameters, proposed: Parameters, progress: Callable[[int], None]
+) -> dict[str, Any]:
+    """The report about steps that are loaded already."""
+    done, told = 0, 0
+
+    def count(steps: int) -> None:
+        nonlocal done, told
+        done += steps
+        percent = 50 * done // past.steps
+        if percent > told:
+            told = percent
+            progress(told)
+
+    return compare(past, flag(past, now, count), flag(past, proposed, count))
+
+
+def _months(held_at: Floats, now: Bools, proposed: Bools) -> list[tuple[str, int, int]]:
+    """Openings by calendar month (UTC) of the session, from the first month to the last."""
+    if not len(held_at):
+        return []
+    months = held_at.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
+    first = months.min()
+    width = int(months.max() - first) + 1
+    counted = [np.bincount(months[opened] - first, minlength=width) for opened in (now, proposed)]
+    names = np.datetime_as_string((first + np.arange(width)).astype("datetime64[M]"))
+    return [(str(name), int(a), int(b)) for name, a, b in zip(names, *counted, strict=True)]
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
+
+
+def _screen_many(
+    signals: dict[str, Floats], lengths: NDArray[np.int64], parameters: Parameters
+) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    events = {str(each): n for n, each in enumerate(Event, start=1)}
+    event = np.zeros(signals["pomp"].shape, np.int8)
+    level = np.zeros(signals["pomp"].shape, np.int8)
+    for row, length in enumerate(lengths):
+        state = start(parameters)
+        for n in range(length):
+            values = {name: signals[name][row, n] for name in SIGNALS}
+            step = Step(
+                **{
+                    name: None if np.isnan(value) else value if name == "pomp" else int(value)
+                    for name, value in values.items()
+                }
+            )
+            state, said = screen(state, step, parameters)
+            event[row, n] = events[str(said.event)] if said.event else 0
+            level[row, n] = said.level
+    return event, level
