@@ -1,6 +1,6 @@
 """Local norms: what a practice's own ratings say about the figures that differ between forms.
 
-From at least 200 clients and 1,000 ratings: the mean of first ratings; the noise within a client
+The mean of first ratings; the noise within a client
 from neighbouring rated sessions, σ0² = Σ(y_t − y_{t−1})²/(2N); the spread between clients,
 τ² = max(25, Var(means) − σ0²/n_h) with the harmonic mean n_h of ratings per series. They are
 proposed, never applied by themselves.
@@ -13,7 +13,6 @@ import numpy as np
 from apps.ruptures.detection import Parameters
 from apps.ruptures.replay import Past
 
-MIN_CLIENTS, MIN_RATINGS = 200, 1000
 LEAST_BETWEEN = 25.0
 
 

@@ -10,12 +10,13 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership, Practice
 from apps.core import tenancy
-from apps.ruptures import norms
 from apps.ruptures.models import RuleChange, Screening
-from apps.ruptures.replay import load_past, replay_past
 from apps.ruptures.rules import propose_change, read_parameters, rule_in_force
 
 logger = logging.getLogger(__name__)
+
+MIN_CLIENTS, MIN_RATINGS = 200, 1000
+"""Local norms are estimated from at least so many clients and ratings."""
 
 
 def rated_so_far(practice_id: UUID, detection_form: str) -> dict[str, int]:
@@ -28,7 +29,7 @@ def rated_so_far(practice_id: UUID, detection_form: str) -> dict[str, int]:
 
 def is_enough(counted: dict[str, int]) -> bool:
     """Whether local norms may be estimated from so many clients and ratings."""
-    return counted["clients"] >= norms.MIN_CLIENTS and counted["ratings"] >= norms.MIN_RATINGS
+    return counted["clients"] >= MIN_CLIENTS and counted["ratings"] >= MIN_RATINGS
 
 
 @transaction.atomic
@@ -55,13 +56,15 @@ def _ring(practice_id: str, change_id: str) -> None:
 
 def replay_change(*, practice_id: UUID, change_id: UUID) -> None:
     """Replay an undecided change and keep the report; its progress is seen while it runs."""
+    from apps.ruptures import norms, replay  # numpy: nothing that serves pages loads it
+
     with tenancy.practice(practice_id):
         change = RuleChange.objects.filter(id=change_id, decision="", report__isnull=True).first()
         if change is None:
             return
         form = change.detection_form
         now = rule_in_force(practice_id, form)
-        past = load_past(practice_id, form)
+        past = replay.load_past(practice_id, form)
         if change.parameters is None:
             found = norms.local_norms(past)
             change.learned_from = rated_so_far(practice_id, form)
@@ -73,7 +76,7 @@ def replay_change(*, practice_id: UUID, change_id: UUID) -> None:
             RuleChange.objects.filter(id=change_id).update(progress=percent)
 
     proposed = read_parameters(form, change.parameters)
-    report = replay_past(past, now.parameters, proposed, tell)
+    report = replay.replay_past(past, now.parameters, proposed, tell)
     with tenancy.practice(practice_id):
         RuleChange.objects.filter(id=change_id, decision="").update(
             report=report | {"now": now.version}, replayed_at=timezone.now(), progress=100

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from apps.accounts.models import Membership
-from apps.ruptures import rule_replay
+from apps.ruptures import replay as replay_module
 from apps.ruptures.detection import RULE_VERSION, SLIDER
 from apps.ruptures.models import RuleChange
 from apps.ruptures.rule_replay import is_enough, propose_local_norms, rated_so_far
@@ -91,7 +91,7 @@ def test_asked_again_while_nothing_came_of_it_it_rings_once_more(
 
 def test_progress_is_kept_while_it_runs(courses, mona, monkeypatch):
     seen: list[int] = []
-    whole = rule_replay.replay_past
+    whole = replay_module.replay_past
 
     def watched(past, now, proposed, progress):
         def tell(percent: int) -> None:
@@ -102,7 +102,7 @@ def test_progress_is_kept_while_it_runs(courses, mona, monkeypatch):
 
         return whole(past, now, proposed, tell)
 
-    monkeypatch.setattr(rule_replay, "replay_past", watched)
+    monkeypatch.setattr(replay_module, "replay_past", watched)
     run(propose_change(practice=mona.practice, detection_form="slider", parameters=BLIND, by=mona))
     assert seen
     assert seen[-1] == 100
