@@ -35,7 +35,7 @@ class Norms:
 
 def local_norms(past: Past) -> Norms | None:
     """The norms of all ratings of a past; None where no two neighbouring sessions are rated."""
-    pomp = past.columns["pomp"]
+    pomp = past.signals.pomp
     rated = ~np.isnan(pomp)
     series = np.repeat(np.arange(len(past.starts)), past.lengths)
     neighbours = rated[1:] & rated[:-1] & (series[1:] == series[:-1])

@@ -17,22 +17,25 @@ import numpy as np
 from django.db import connection, transaction
 from numpy.typing import NDArray
 
-from apps.ruptures.detection import Event, Level, Parameters, Step, screen, start
+from apps.ruptures.detection import Event, Level, Parameters
+from apps.ruptures.detection.vectorised import EVENTS, Steps, screen_all
 
-# In the order of the query. All are floats and none is NULL: each row has the same length.
-COLUMNS = (
-    "index", "pomp", "asked", "tension", "resolved", "therapist_tension", "therapist_resolved",
-    "no_shows", "gap_days", "held_at", "not_a_rupture",
-)  # fmt: skip
+# In the order of the query. All travel as floats and none is NULL: each row has the same length.
+SIGNALS = {
+    "pomp": float, "asked": bool, "tension": np.int8, "resolved": np.int8,
+    "therapist_tension": np.int8, "therapist_resolved": np.int8, "no_shows": np.int16,
+    "gap_days": float,
+}  # fmt: skip
+COLUMNS = ("index", *SIGNALS, "held_at", "not_a_rupture")
 QUERY = """
 COPY (
     SELECT (s.state_before->>'steps')::float8,
         coalesce(s.pomp, 'NaN'),
         (s.inputs->>'asked')::boolean::int::float8,
-        coalesce((s.inputs->>'tension')::float8, 'NaN'),
-        coalesce((s.inputs->>'resolved')::float8, 'NaN'),
-        coalesce((s.inputs->>'therapist_tension')::float8, 'NaN'),
-        coalesce((s.inputs->>'therapist_resolved')::float8, 'NaN'),
+        coalesce((s.inputs->>'tension')::float8, -1),
+        coalesce((s.inputs->>'resolved')::float8, -1),
+        coalesce((s.inputs->>'therapist_tension')::float8, -1),
+        coalesce((s.inputs->>'therapist_resolved')::float8, -1),
         (s.inputs->>'no_shows')::float8,
         coalesce((s.inputs->>'gap_days')::float8, 'NaN'),
         extract(epoch FROM t.starts_at)::float8,
@@ -52,10 +55,7 @@ ROW = np.dtype(
     [("count", ">i2")]
     + [field for name in COLUMNS for field in ((f"{name}_length", ">i4"), (name, ">f8"))]
 )
-SERIES_AT_ONCE = 2048
-
-SIGNALS = COLUMNS[1:9]
-OPENED, SETTLED = 1, 6
+SERIES_AT_ONCE = 8192
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -66,12 +66,14 @@ Progress = Callable[[int], None]
 class Past:
     """Every step of one form, series after series; `starts` are the places where series begin."""
 
-    columns: dict[str, Floats]
+    signals: Steps
     starts: NDArray[np.int64]
+    held_at: Floats
+    not_a_rupture: Bools
 
     @property
     def steps(self) -> int:
-        return len(self.columns["pomp"])
+        return len(self.signals.pomp)
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -87,10 +89,18 @@ def load_past(practice_id: UUID, detection_form: str) -> Past:
             for block in copied:
                 stream += block
     rows = np.frombuffer(memoryview(stream)[HEADER : len(stream) - TRAILER], ROW)
-    columns = {name: rows[name].astype(np.float64) for name in COLUMNS}
+    signals = Steps(
+        **{name: rows[name].astype(kind) for name, kind in SIGNALS.items()},
+        verdict=np.zeros(len(rows), np.int8),
+    )
     # Within a series the index rises; where it does not, another one begins.
-    begins = np.diff(columns["index"], prepend=np.inf) <= 0
-    return Past(columns, np.flatnonzero(begins))
+    begins = np.diff(rows["index"], prepend=np.inf) <= 0
+    return Past(
+        signals,
+        np.flatnonzero(begins),
+        held_at=rows["held_at"].astype(float),
+        not_a_rupture=rows["not_a_rupture"] == 1,
+    )
 
 
 @dataclass(frozen=True)
@@ -104,30 +114,23 @@ class Flags:
 
 
 def flag(past: Past, parameters: Parameters, progress: Progress = lambda steps: None) -> Flags:
-    """Screen every series; `progress` hears after each batch how many steps it had.
-
-    Series of like length go together, so that little is screened that is no step.
-    """
-    event = np.zeros(past.steps, np.int8)
-    level = np.zeros(past.steps, np.int8)
-    by_length = np.argsort(past.lengths, kind="stable")
-    for first in range(0, len(by_length), SERIES_AT_ONCE):
-        batch = by_length[first : first + SERIES_AT_ONCE]
-        lengths = past.lengths[batch]
-        offsets = np.arange(lengths.max())
-        is_step = offsets < lengths[:, None]
-        places = np.where(is_step, past.starts[batch][:, None] + offsets, 0)
-        said = _screen_many(
-            {name: past.columns[name][places] for name in SIGNALS}, lengths, parameters
+    """Screen every series; `progress` hears after each batch how many steps it had."""
+    event = np.empty(past.steps, np.int8)
+    level = np.empty(past.steps, np.int8)
+    for first in range(0, len(past.starts), SERIES_AT_ONCE):
+        lengths = past.lengths[first : first + SERIES_AT_ONCE]
+        begin = past.starts[first]
+        batch = slice(begin, begin + lengths.sum())
+        screenings = screen_all(
+            Steps._make(column[batch] for column in past.signals), lengths, parameters
         )
-        event[places[is_step]] = said[0][is_step]
-        level[places[is_step]] = said[1][is_step]
+        event[batch], level[batch] = screenings.event, screenings.level
         progress(int(lengths.sum()))
-    opened = event == OPENED
+    opened = event == EVENTS.index(Event.OPENED)
     return Flags(
         opened=opened,
         marked=opened & (level == Level.MARKED),
-        settled=event == SETTLED,
+        settled=event == EVENTS.index(Event.SETTLED_LOWER),
         watch=level == Level.WATCH,
     )
 
@@ -137,8 +140,8 @@ def compare(past: Past, now: Flags, proposed: Flags) -> dict[str, Any]:
 
     An opening that would come a session earlier or later counts as one lost and one new.
     """
-    rated = ~np.isnan(past.columns["pomp"])
-    not_a_rupture = past.columns["not_a_rupture"] == 1
+    rated = ~np.isnan(past.signals.pomp)
+    not_a_rupture = past.not_a_rupture
     compared = {
         "opened": (now.opened, proposed.opened),
         "marked": (now.marked, proposed.marked),
@@ -146,7 +149,7 @@ def compare(past: Past, now: Flags, proposed: Flags) -> dict[str, Any]:
         "settled": (now.settled, proposed.settled),
         "watch": (now.watch, proposed.watch),
     }
-    held_at = past.columns["held_at"]
+    held_at = past.held_at
     return {
         "series": len(past.starts),
         "rated": int(rated.sum()),
@@ -206,25 +209,3 @@ def _months(held_at: Floats, now: Bools, proposed: Bools) -> list[tuple[str, int
 
 def _day(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).date().isoformat()
-
-
-def _screen_many(
-    signals: dict[str, Floats], lengths: NDArray[np.int64], parameters: Parameters
-) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    events = {str(each): n for n, each in enumerate(Event, start=1)}
-    event = np.zeros(signals["pomp"].shape, np.int8)
-    level = np.zeros(signals["pomp"].shape, np.int8)
-    for row, length in enumerate(lengths):
-        state = start(parameters)
-        for n in range(length):
-            values = {name: signals[name][row, n] for name in SIGNALS}
-            step = Step(
-                **{
-                    name: None if np.isnan(value) else value if name == "pomp" else int(value)
-                    for name, value in values.items()
-                }
-            )
-            state, said = screen(state, step, parameters)
-            event[row, n] = events[str(said.event)] if said.event else 0
-            level[row, n] = said.level
-    return event, level

@@ -10,6 +10,7 @@ import pytest
 from apps.accounts.models import Membership
 from apps.clients.models import Treatment
 from apps.ruptures.detection import SLIDER, Step, screen, start
+from apps.ruptures.detection.vectorised import Steps
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.replay import flag, load_past, replay
 from apps.ruptures.services import record_outcome
@@ -47,11 +48,10 @@ def test_the_past_is_loaded_as_the_filter_was_given_it(courses, alice):
     assert sorted(past.lengths) == [1, 4, 9, 9, 9, 14]
     for place, row in enumerate(stored):
         step = Step(**row.inputs)
-        for name in ("pomp", "tension", "therapist_resolved", "gap_days", "no_shows"):
-            given, loaded = getattr(step, name), past.columns[name][place]
-            assert (given is None and np.isnan(loaded)) or loaded == given
-        assert past.columns["asked"][place] == step.asked
-        assert past.columns["held_at"][place] == row.therapy_session.starts_at.timestamp()
+        loaded = Steps(*(column[place : place + 1] for column in past.signals))
+        for given, found in zip(Steps.of([step]), loaded, strict=True):
+            np.testing.assert_array_equal(given, found)
+        assert past.held_at[place] == row.therapy_session.starts_at.timestamp()
 
 
 @pytest.mark.parametrize("parameters", [SLIDER, BLIND, KEEN], ids=["shipped", "blind", "keen"])
