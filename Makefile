@@ -16,6 +16,7 @@ SEMGREP := SEMGREP_SETTINGS_FILE=.venv/semgrep/SETTINGS SEMGREP_LOG_FILE=.venv/s
 SECRETS := $(BIN)/detect-secrets-hook --no-verify --exclude-secrets '^(app|password|a long enough passphrase)$$'
 PRODUCTION_LIKE = RAPPORT_ENVIRONMENT=production DEBUG=false ALLOWED_HOSTS=rapport.example.org \
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
+	ENCRYPTION_KEYS=$$($(BIN)/python -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())') \
 	BASE_URL=https://rapport.example.org DEFAULT_FROM_EMAIL=forms@example.org \
 	DATABASE_URL=postgres://app:app@127.0.0.1:5432/rapport REDIS_URL=redis://127.0.0.1:6379/0 \
 	EMAIL_URL=smtp+tls://user:password@127.0.0.1:587

@@ -4,6 +4,7 @@ Production must say what it stands on: with `RAPPORT_ENVIRONMENT=production` eve
 has no safe default is required, and a missing one stops the start with the line that mends it.
 """
 
+import base64
 import os
 from datetime import time, timedelta
 from pathlib import Path
@@ -71,6 +72,35 @@ SECRET_KEY = required(
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if PRODUCTION else ["localhost", "127.0.0.1"])
 if PRODUCTION and not ALLOWED_HOSTS:
     raise ImproperlyConfigured("ALLOWED_HOSTS is not set. Name the hosts, e.g. rapport.example.org")
+
+ENCRYPTION_KEY_HINT = (
+    "Make one, and keep a copy apart from the database: without it nobody reads contact details, "
+    "comments and notes. python -c 'import base64, os; "
+    "print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
+)
+
+
+def key_of_32_bytes(text: str) -> bytes:
+    """A root key from its base64; ImproperlyConfigured where it is none."""
+    try:
+        key = base64.urlsafe_b64decode(text)
+    except ValueError:
+        key = b""
+    if len(key) != 32:
+        raise ImproperlyConfigured(
+            f"A key in ENCRYPTION_KEYS is not 32 bytes in base64. {ENCRYPTION_KEY_HINT}"
+        )
+    return key
+
+
+# Root keys of what is stored encrypted (apps/core/crypto.py), current one first.
+ENCRYPTION_KEYS = [
+    key_of_32_bytes(key.strip())
+    for key in required("ENCRYPTION_KEYS", embedded("ENCRYPTION_KEYS"), ENCRYPTION_KEY_HINT).split(
+        ","
+    )
+    if key.strip()
+]
 
 # Address that clients reach the feedback form at; the one in every message.
 BASE_URL = required(

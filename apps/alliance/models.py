@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import PracticeModel
 from apps.alliance.scoring import Scale
+from apps.core.fields import EncryptedTextField
 from apps.therapy_sessions.models import Resolved, Tension, TherapySession, within
 
 
@@ -128,7 +129,7 @@ class AllianceRating(PracticeModel):
     tension = models.PositiveSmallIntegerField(choices=Tension, null=True)
     tension_resolved = models.PositiveSmallIntegerField(choices=Resolved, null=True)
     causes = ArrayField(models.CharField(max_length=20, choices=Cause), default=list)
-    comment = models.TextField(blank=True)
+    comment = EncryptedTextField(client="therapy_session__treatment__client_id", blank=True)
     answered_at = models.DateTimeField()
     # Came after the next session started or after 7 days: stored and shown, not used.
     is_late = models.BooleanField(default=False)

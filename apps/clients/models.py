@@ -2,6 +2,7 @@
 
 from datetime import date
 from typing import Self
+from uuid import UUID
 
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
@@ -9,6 +10,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Membership, PracticeModel, Supervision, validate_time_zone
+from apps.core import crypto
+from apps.core.fields import BlindIndexField, EncryptedTextField
 
 
 class ClientQuerySet(models.QuerySet["Client"]):
@@ -69,6 +72,13 @@ class Client(PracticeModel):
         return self.code
 
 
+class ContactChannelQuerySet(models.QuerySet["ContactChannel"]):
+    def with_address(self, address: str, *, practice_id: UUID) -> Self:
+        """Channels of the practice with this email address or number, in any case and spacing."""
+        index = crypto.blind_index(address, practice_id=practice_id)
+        return self.filter(practice=practice_id, address_index=index)
+
+
 class ContactChannel(PracticeModel):
     """One way of reaching a client, used only where it is recorded as safe."""
 
@@ -78,8 +88,11 @@ class ContactChannel(PracticeModel):
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="channels")
     kind = models.CharField(max_length=5, choices=Kind)
-    address = models.CharField(max_length=254)
+    address = EncryptedTextField(client="client_id")
+    address_index = BlindIndexField(of="address")
     safe_to_contact = models.BooleanField()
+
+    objects = ContactChannelQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -89,7 +102,10 @@ class ContactChannel(PracticeModel):
                 condition=Q(kind__in=["email", "text"]), name="channel_kind_known"
             ),
         ]
-        indexes = [models.Index(fields=["practice", "client"], name="channel_by_client")]
+        indexes = [
+            models.Index(fields=["practice", "client"], name="channel_by_client"),
+            models.Index(fields=["practice", "address_index"], name="channel_by_address"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.client_id}"

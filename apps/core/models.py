@@ -1,6 +1,6 @@
-"""Rows that every app leans on: the outbox and the audit trail.
+"""Rows that every app leans on: the outbox, the audit trail, and keys.
 
-Both carry `practice_id` without a foreign key: `core` is the lowest layer and points at nothing.
+All carry `practice_id` without a foreign key: `core` is the lowest layer and points at nothing.
 """
 
 import uuid
@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 
 class OutboxQuerySet(models.QuerySet["OutboxMessage"]):
@@ -148,3 +149,51 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.object_type} {self.object_id}"
+
+
+class PracticeKey(models.Model):
+    """A practice's key, wrapped by a root key that is outside the database (`apps.core.crypto`)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    practice_id = models.UUIDField()
+    wrapped = models.BinaryField()
+    root_id = models.CharField(max_length=16, help_text="which root key wraps it")
+    created_at = models.DateTimeField(default=timezone.now)
+    retired_at = models.DateTimeField(null=True, help_text="since when a newer one wraps")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["practice_id"],
+                condition=Q(retired_at__isnull=True),
+                name="practice_key_one_current",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"practice key {self.id}"
+
+
+class ClientKey(models.Model):
+    """A client's data key, wrapped by a key of the practice. Deleting it erases what it sealed."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    practice_id = models.UUIDField()
+    client_id = models.UUIDField()
+    practice_key = models.ForeignKey(PracticeKey, on_delete=models.PROTECT, related_name="+")
+    wrapped = models.BinaryField()
+    created_at = models.DateTimeField(default=timezone.now)
+    retired_at = models.DateTimeField(null=True, help_text="since when a newer one seals")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["practice_id", "client_id"],
+                condition=Q(retired_at__isnull=True),
+                name="client_key_one_current",
+            ),
+        ]
+        indexes = [models.Index(fields=["practice_id", "client_id"], name="client_key_by_client")]
+
+    def __str__(self) -> str:
+        return f"client key {self.id}"

@@ -13,6 +13,8 @@ from uuid import UUID
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, migrations, transaction
 
+from apps.core import crypto
+
 PRACTICE = "nullif((SELECT current_setting('app.practice_id', true)), '')::uuid"
 USER = "nullif((SELECT current_setting('app.user_id', true)), '')::uuid"
 
@@ -24,7 +26,7 @@ def practice(practice_id: UUID) -> Iterator[None]:
     Tasks and callbacks that run after a commit open their own. Nested, the outer practice is back
     afterwards.
     """
-    with transaction.atomic():
+    with transaction.atomic(), crypto.keyring():
         outer = _set("app.practice_id", str(practice_id))
         yield
         _set("app.practice_id", outer)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.accounts.models import Membership, PracticeModel, Supervision
 from apps.alliance.models import Cause, Questionnaire
 from apps.clients.models import Treatment
+from apps.core.fields import EncryptedTextField
 from apps.ruptures.detection import Level
 from apps.therapy_sessions.models import TherapySession
 
@@ -149,7 +150,7 @@ class RuptureEpisode(PracticeModel):
     )
     notes_shared_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=20, choices=Outcome, blank=True)
-    outcome_reason = models.CharField(max_length=500, blank=True)
+    outcome_reason = EncryptedTextField(client="treatment__client_id", blank=True)
     outcome_at = models.DateTimeField(null=True)
 
     objects = RuptureEpisodeQuerySet.as_manager()
@@ -217,7 +218,7 @@ class Worksheet(PracticeModel):
     saved_by = models.ForeignKey(Membership, on_delete=models.PROTECT, related_name="+")
     kind = models.CharField(max_length=13, choices=Kind, blank=True)
     causes = ArrayField(models.CharField(max_length=20, choices=Cause), default=list)
-    next_action = models.TextField(blank=True)
+    next_action = EncryptedTextField(client="episode__treatment__client_id", blank=True)
 
     class Meta:
         constraints = [
@@ -244,7 +245,7 @@ class StepNote(PracticeModel):
 
     worksheet = models.ForeignKey(Worksheet, on_delete=models.CASCADE, related_name="step_notes")
     step = models.CharField(max_length=10, choices=RepairStep)
-    note = models.TextField(blank=True)
+    note = EncryptedTextField(client="worksheet__episode__treatment__client_id", blank=True)
     done_on = models.DateField(null=True)
 
     class Meta:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Membership, PracticeModel
 from apps.clients.models import Treatment
+from apps.core.fields import EncryptedTextField
 
 
 class Tension(models.IntegerChoices):
@@ -87,7 +88,7 @@ class TherapySession(PracticeModel):
     tension = models.PositiveSmallIntegerField(choices=Tension, null=True, blank=True)
     tension_resolved = models.PositiveSmallIntegerField(choices=Resolved, null=True, blank=True)
     not_asked_reason = models.CharField(max_length=20, choices=NotAsked, blank=True)
-    not_asked_note = models.CharField(max_length=200, blank=True)
+    not_asked_note = EncryptedTextField(client="treatment__client_id", blank=True)
     # True once a form that was really sent or offered has been answered or has run out. While it
     # is pending nothing is known, and nothing is held against silence.
     asked = models.BooleanField(default=False)

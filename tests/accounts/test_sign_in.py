@@ -250,6 +250,7 @@ def test_production_refuses_to_start_without_the_second_step() -> None:
     production = {
         "RAPPORT_ENVIRONMENT": "production",
         "SECRET_KEY": "x" * 60,
+        "ENCRYPTION_KEYS": "A" * 43 + "=",
         "ALLOWED_HOSTS": "rapport.example.org",
         "BASE_URL": "https://rapport.example.org",
         "EMAIL_URL": "smtp://127.0.0.1:25",

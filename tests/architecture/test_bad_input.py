@@ -44,6 +44,7 @@ PRODUCTION = {
     "DEBUG": "false",
     "ALLOWED_HOSTS": "rapport.example.org",
     "SECRET_KEY": "a key that is long enough for one, used for nothing",  # pragma: allowlist secret
+    "ENCRYPTION_KEYS": "A" * 43 + "=",
     "BASE_URL": "https://rapport.example.org",
     "DEFAULT_FROM_EMAIL": "forms@example.org",
     "EMAIL_URL": "smtp+tls://user:password@127.0.0.1:587",

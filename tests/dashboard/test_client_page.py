@@ -16,7 +16,12 @@ from apps.clients.models import Client, Treatment
 from apps.core.models import AuditEntry
 from apps.ruptures.services import acknowledge_episode, record_outcome, share_episode
 from apps.therapy_sessions.models import TherapySession
-from tests.factories import SupervisionFactory, TherapySessionFactory, TreatmentFactory
+from tests.factories import (
+    SupervisionFactory,
+    TherapySessionFactory,
+    TreatmentFactory,
+    comment_on,
+)
 
 pytestmark = pytest.mark.django_db
 FALL = [90, 90, 80, 90, 90, 90, 80, 90, 70]
@@ -166,7 +171,7 @@ def test_the_clients_words_are_there_for_the_therapist(
 
 def test_the_timeline_can_be_narrowed(falling: Treatment, as_alice: Browser, words: Words) -> None:
     second = falling.therapy_sessions.order_by("starts_at")[1]
-    second.ratings.update(comment="Useful.")
+    comment_on(second, "Useful.")
     comments = words(as_alice.get(address(falling), {"show": "comments"}))
     assert "Useful." in comments
     assert "1 of 1 session" in comments
@@ -215,7 +220,8 @@ def test_a_late_rating_is_shown_and_not_used(
     falling: Treatment, as_alice: Browser, words: Words
 ) -> None:
     last = falling.therapy_sessions.latest("starts_at")
-    last.ratings.update(is_late=True, comment="Sorry, late.")
+    last.ratings.update(is_late=True)
+    comment_on(last, "Sorry, late.")
     page = words(as_alice.get(address(falling)))
     assert "Sorry, late." in page
     assert "not used" in page

@@ -18,7 +18,7 @@ from apps.core.models import AuditEntry
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.repair import set_causes
 from apps.ruptures.services import acknowledge_episode, record_outcome, share_episode
-from tests.factories import MembershipFactory, SupervisionFactory, TreatmentFactory
+from tests.factories import MembershipFactory, SupervisionFactory, TreatmentFactory, comment_on
 
 pytestmark = pytest.mark.django_db
 URL = "/supervision/"
@@ -162,7 +162,7 @@ def test_the_episode_is_read_by_code_without_comments(
     falling.client.initials = "Z. Q."
     falling.client.save()
     set_causes(episode=falling.episodes.get(), causes=["misunderstanding"], by=falling.therapist)
-    falling.therapy_sessions.latest("starts_at").ratings.update(comment="I felt rushed.")
+    comment_on(falling.therapy_sessions.latest("starts_at"), "I felt rushed.")
     for url in (URL, address(falling.episodes.get())):
         page = words(as_sam.get(url))
         assert falling.client.code in page

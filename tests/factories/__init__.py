@@ -183,3 +183,11 @@ def rate(treatment: Treatment, pomps: list[int | None]) -> list[TherapySession]:
             ).save()
     screen_treatment(treatment=treatment, questionnaire=questionnaire, since=sessions[0], at=None)
     return sessions
+
+
+def comment_on(session: TherapySession, comment: str) -> AllianceRating:
+    """Give the one rating of a session this comment."""
+    rating = session.ratings.get()
+    rating.comment = comment
+    rating.save()
+    return rating

@@ -18,6 +18,7 @@ PRODUCTION = {
     "RAPPORT_ENVIRONMENT": "production",
     "DEBUG": "false",
     "SECRET_KEY": "s" * 60,
+    "ENCRYPTION_KEYS": "A" * 43 + "=",
     "ALLOWED_HOSTS": "rapport.example.org",
     "BASE_URL": "https://rapport.example.org",
     "DEFAULT_FROM_EMAIL": "forms@example.org",

@@ -123,7 +123,15 @@ def rapport(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rapport]:
         name: value
         for name, value in os.environ.items()
         if not name.endswith("DATABASE_URL")
-        and name not in {"REDIS_URL", "SECRET_KEY", "BASE_URL", "PORT", "DJANGO_SETTINGS_MODULE"}
+        and name
+        not in {
+            "REDIS_URL",
+            "SECRET_KEY",
+            "ENCRYPTION_KEYS",
+            "BASE_URL",
+            "PORT",
+            "DJANGO_SETTINGS_MODULE",
+        }
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "apps.core.embedded", "demo"],

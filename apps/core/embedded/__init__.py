@@ -27,9 +27,10 @@ class EmbeddedError(Exception):
 def urls(state: Path = STATE) -> dict[str, str]:
     """Return the environment under which this clone's embedded engines are reached.
 
-    Keys: DATABASE_URL (role `app`), MIGRATOR_DATABASE_URL, REDIS_URL (`unix://`), SECRET_KEY and
-    BASE_URL (of the last start); none at all where 'make run' or 'make demo' was never called
-    here. Only reads a file and starts nothing, so that `manage.py shell` works beside `make run`.
+    Keys: DATABASE_URL (role `app`), MIGRATOR_DATABASE_URL, REDIS_URL (`unix://`), SECRET_KEY,
+    ENCRYPTION_KEYS and BASE_URL (of the last start); none at all where 'make run' or 'make demo'
+    was never called here. Only reads a file and starts nothing, so that `manage.py shell` works
+    beside `make run`.
 
     Raises:
         EmbeddedError: the engines are another user's.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from apps.core.embedded import STATE, EmbeddedError, postgres, rapport
 from apps.core.embedded.binaries import postgres_bin
-from apps.core.embedded.place import Place, make_state, passwords, prepare, remove
+from apps.core.embedded.place import ENCRYPTION_KEY, Place, make_state, passwords, prepare, remove
 from apps.core.embedded.process import tail
 from apps.core.embedded.supervisor import Stopped, Supervisor, is_running, say
 
@@ -52,7 +52,11 @@ def run(chosen: argparse.Namespace) -> int:
         if engines:
             say(f"Starting {' and '.join(engine.name for engine in engines)} …")
             supervisor.start(*engines)
+        key = place.state / ENCRYPTION_KEY
+        is_new = not key.exists()
         rapport.publish(place, address)
+        if is_new:
+            say(f"Made {key}. Keep a copy elsewhere: without it notes and addresses are lost.")
         defaults = {"BASE_URL": address} | (rapport.DEMO_ENVIRONMENT if demo else {})
         environment = defaults | rapport.environment(place)
         say("Bringing the database up to date …")

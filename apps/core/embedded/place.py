@@ -11,6 +11,7 @@ path of the sockets is too long for the kernel, they go to a short runtime folde
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -31,6 +32,7 @@ LONGEST_SOCKET_PATH = 103
 
 SOCKET_NAME = ".s.PGSQL.5432"
 ROLES = ("postgres", "migrator", "app", "backup")
+ENCRYPTION_KEY = "encryption.key"
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,17 @@ def passwords(state: Path) -> dict[str, str]:
         write_private(path, json.dumps(made, indent=2))
     kept: dict[str, str] = json.loads(path.read_text())
     return kept
+
+
+def encryption_keys(state: Path) -> str:
+    """Return the root keys of what is stored encrypted; one is made on first use, in a 0600 file.
+
+    Apart from `secrets.json`, as a dump must not lie beside the key that reads it.
+    """
+    path = state / ENCRYPTION_KEY
+    if not path.exists():
+        write_private(path, base64.urlsafe_b64encode(os.urandom(32)).decode() + "\n")
+    return ",".join(path.read_text().split())
 
 
 def write_private(path: Path, text: str, account: Account | None = None) -> None:

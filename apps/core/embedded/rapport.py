@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from apps.core.embedded import ROOT, EmbeddedError, postgres, valkey
-from apps.core.embedded.place import Place, passwords, write_private
+from apps.core.embedded.place import Place, encryption_keys, passwords, write_private
 from apps.core.embedded.service import Service
 
 HOST = "127.0.0.1"
@@ -45,7 +45,7 @@ def environment(place: Place) -> dict[str, str]:
 
 
 def addresses(place: Place) -> dict[str, str]:
-    """Return how the embedded engines are reached, and the key that belongs to their data.
+    """Return how the embedded engines are reached, and the keys that belong to their data.
 
     A database that the person named has an owner that the person names as well.
     """
@@ -54,6 +54,7 @@ def addresses(place: Place) -> dict[str, str]:
     return {name: postgres.url(place, role) for name, role in roles.items()} | {
         "REDIS_URL": valkey.url(place),
         "SECRET_KEY": passwords(place.state)["secret_key"],
+        "ENCRYPTION_KEYS": encryption_keys(place.state),
     }
 
 
