@@ -259,6 +259,7 @@ COMMANDS = {
     "release_sending": Command("migrator", shows_client_data=False),
     "replay": Command("migrator", shows_client_data=False),
     "revoke_links": Command("migrator", shows_client_data=False),
+    "rotate_keys": Command("migrator", shows_client_data=False),
     "screen": Command("migrator", shows_client_data=True),
     "seed_demo": Command("migrator", shows_client_data=False),
 }
