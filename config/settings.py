@@ -141,6 +141,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "apps.core.tracing.TracingMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -246,6 +247,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "apps.core.tasks.deliver_due_messages",
         "schedule": 30.0,
         "options": {"expires": 30},
+    },
+    "seal the audit trail": {
+        "task": "apps.core.tasks.seal_audit_trail",
+        "schedule": 10.0,
+        "options": {"expires": 10},
     },
     "forget ended sessions": {
         "task": "apps.accounts.tasks.forget_ended_sessions",

@@ -35,6 +35,8 @@ def django_db_setup(
         with connection.cursor() as cursor:
             # Only tests that commit for real empty the tables afterwards.
             cursor.execute("GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO app")
+            for table in ("core_auditentry", "core_auditseal"):
+                cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER never_emptied")
     yield
     with django_db_blocker.unblock(), the_owner():
         teardown_databases(made, verbosity=0)

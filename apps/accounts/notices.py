@@ -70,6 +70,11 @@ def unread(member: Membership) -> tuple[ShownNotice, ...]:
     )
 
 
+def clients_of(shown: Collection[ShownNotice]) -> set[UUID]:
+    """Clients of whom these notices say anything, for the audit trail."""
+    return {each.said.client_id for each in shown if each.said.client_id}
+
+
 def mark_read(*, notice: Notice) -> None:
     """Twice equals once."""
     if notice.read_at is None:

@@ -2,6 +2,7 @@
 
 from datetime import date
 from typing import Any, cast
+from uuid import UUID
 
 from django import forms
 from django.utils.translation import gettext_lazy
@@ -47,6 +48,12 @@ class HandoverForm(forms.Form):
             .exclude(id=therapist.id)
             .order_by("name")
         )
+
+    @property
+    def client_ids(self) -> list[UUID]:
+        """Clients whose codes the form shows."""
+        choices = cast(TreatmentsByCode, self.fields["treatments"]).queryset
+        return [each.client_id for each in choices or ()]
 
     @property
     def is_empty(self) -> bool:

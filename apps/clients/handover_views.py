@@ -13,6 +13,7 @@ from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.accounts.sign_in import require_recent_sign_in
 from apps.clients import services
 from apps.clients.handover_forms import HandoverForm
+from apps.core import audit
 
 
 @require(Permission.MANAGE_PRACTICE)
@@ -25,6 +26,7 @@ def hand_over(request: MemberRequest, member_id: UUID) -> HttpResponse:
     sent = request.POST if request.method == "POST" else None
     form = HandoverForm(sent, manager=manager, therapist=therapist, today=today)
     if not form.is_valid():
+        audit.read("view codes to hand over", client_ids=form.client_ids, by=manager)
         context = {"form": form, "therapist": therapist}
         return render(request, "clients/hand_over.html", context)
     treatments = list(form.cleaned_data["treatments"])

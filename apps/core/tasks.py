@@ -1,10 +1,10 @@
-"""Doors to the outbox for Celery: they take ids and call a service."""
+"""Doors for Celery: they take ids and call a service."""
 
 from uuid import UUID
 
 from celery import shared_task
 
-from apps.core import outbox
+from apps.core import outbox, sealer
 
 
 @shared_task
@@ -17,3 +17,10 @@ def deliver_message(practice_id: str, message_id: str) -> None:
 def deliver_due_messages() -> None:
     """The sweep: send all that is due. Safe to run twice at once."""
     outbox.deliver_due()
+
+
+@shared_task
+def seal_audit_trail() -> None:
+    """Chain what every practice wrote since the last time. Safe to run twice at once."""
+    for practice_id in sealer.practices_to_seal():
+        sealer.seal(practice_id)

@@ -24,7 +24,7 @@ def brief(request: MemberRequest, client_id: UUID) -> HttpResponse:
     page = client_brief(request.membership, client, today=request.today, at=timezone.now())
     if page is None:
         raise PermissionDenied
-    audit.record("view client", client, client_id=client.id, by=request.membership)
+    audit.read("view brief", client_ids=[client.id], target=client, by=request.membership)
     return render(request, "dashboard/brief.html", {"brief": page})
 
 
@@ -37,4 +37,5 @@ def day_sheet(request: MemberRequest) -> HttpResponse:
     except ValueError:
         day = request.today
     page = day_sheet_page(request.membership, day=day, today=request.today, at=timezone.now())
+    audit.read("view day sheet", client_ids=page.client_ids, by=request.membership)
     return render(request, "dashboard/day_sheet.html", {"sheet": page})

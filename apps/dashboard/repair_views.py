@@ -86,7 +86,9 @@ def _page(
     outcome_form: OutcomeForm,
 ) -> HttpResponse:
     page = repair_page(episode, today=request.today, at=timezone.now())
-    audit.record("view episode", episode, client_id=page.client_id, by=request.membership)
+    audit.read(
+        "view repair record", client_ids=[page.client_id], target=episode, by=request.membership
+    )
     context = {
         "page": page,
         "form": form,

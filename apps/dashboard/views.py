@@ -56,9 +56,11 @@ def caseload(request: MemberRequest) -> HttpResponse:
         page=asked.get("page", "1"),
     )
     page = caseload_page(request.membership, today=request.today, chosen=chosen)
+    told = notices.unread(request.membership)
+    shown = page.client_ids | notices.clients_of(told)
+    audit.read("view caseload", client_ids=shown, by=request.membership)
     template = "dashboard/caseload.html" if page.clients else "dashboard/caseload_empty.html"
-    context = {"caseload": page, "notices": notices.unread(request.membership)}
-    return render(request, template, context)
+    return render(request, template, {"caseload": page, "notices": told})
 
 
 @require(Permission.VIEW_CASELOAD)
@@ -74,7 +76,7 @@ def client(request: MemberRequest, client_id: UUID) -> HttpResponse:
     )
     page = client_page(treatment, chosen=chosen, today=request.today, at=timezone.now())
     causes_form = CausesForm(initial={"causes": page.episode.causes} if page.episode else None)
-    audit.record("view client", seen, client_id=client_id, by=request.membership)
+    audit.read("view client", client_ids=[client_id], target=seen, by=request.membership)
     return render(request, "dashboard/client.html", {"page": page, "causes_form": causes_form})
 
 
@@ -88,8 +90,10 @@ def supervision(request: MemberRequest) -> HttpResponse:
     page = supervision_page(
         request.membership, today=request.today, at=timezone.now(), chosen=chosen
     )
-    context = {"page": page, "notices": notices.unread(request.membership)}
-    return render(request, "dashboard/supervision.html", context)
+    told = notices.unread(request.membership)
+    shown = page.client_ids | notices.clients_of(told)
+    audit.read("view supervision", client_ids=shown, by=request.membership)
+    return render(request, "dashboard/supervision.html", {"page": page, "notices": told})
 
 
 @require(Permission.SUPERVISE)
@@ -102,8 +106,11 @@ def supervised_episode(request: MemberRequest, episode_id: UUID) -> HttpResponse
         id=episode_id,
     )
     page = supervised_episode_page(episode, today=request.today)
-    audit.record(
-        "view episode", episode, client_id=episode.treatment.client_id, by=request.membership
+    audit.read(
+        "view episode",
+        client_ids=[episode.treatment.client_id],
+        target=episode,
+        by=request.membership,
     )
     return render(request, "dashboard/supervised_episode.html", {"page": page})
 

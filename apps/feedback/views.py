@@ -69,9 +69,17 @@ def _log(request: MemberRequest, form: LogSessionForm) -> TherapySession | None:
 def _context(request: MemberRequest, form: LogSessionForm) -> dict[str, Any]:
     now = timezone.now()
     starts_at, treatment = form.starts_at, form.shown.treatment
+    # Whoever is on the page's list is on the page.
+    on_the_list = [each.client_id for each in form.treatments]
+    audit.read(
+        "view page to log a session",
+        client_ids=on_the_list,
+        target=treatment.client if treatment else None,
+        by=request.membership,
+    )
     context: dict[str, Any] = {
         "form": form,
-        "has_clients": treatment or form.treatments.exists(),
+        "has_clients": bool(on_the_list),
         "next_session": next_today(request.membership, after=starts_at or now),
     }
     if treatment is None:
@@ -80,7 +88,6 @@ def _context(request: MemberRequest, form: LogSessionForm) -> dict[str, Any]:
     card = client_card(treatment, starts_at=starts_at or now, at=now)
     ends_at = starts_at + form.duration if starts_at else None
     form.fit_to(client, missing=card.missing, email_note=when_sent(client, ends_at=ends_at, at=now))
-    audit.record("view client", client, client_id=client.id, by=request.membership)
     return context | {"card": card}
 
 

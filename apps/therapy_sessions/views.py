@@ -47,7 +47,7 @@ def plan_sessions(request: MemberRequest, client_id: str) -> HttpResponse:
         raise PermissionDenied
     form = PlanSessionsForm(_sent(request), today=request.today)
     if not form.is_valid():
-        audit.record("view client", client, client_id=client.id, by=request.membership)
+        audit.read("view client", client_ids=[client.id], target=client, by=request.membership)
         context = {"form": form, "client": client, "planned": _planned(treatment)}
         return render(request, "therapy_sessions/plan_sessions.html", context)
     planned = plan_therapy_sessions(treatment=treatment, **form.plan(), by=request.membership)

@@ -23,7 +23,8 @@ def test_every_tenant_row_names_its_practice(model: type[models.Model]) -> None:
 
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model._meta.label)
 def test_primary_keys_cannot_be_guessed(model: type[models.Model]) -> None:
-    if model._meta.label not in {"core.AuditEntry", "core.Sending"}:
+    # A chain counts; nobody reaches a link of it by its number.
+    if model._meta.label not in {"core.AuditEntry", "core.AuditSeal", "core.Sending"}:
         assert isinstance(model._meta.pk, models.UUIDField)
 
 

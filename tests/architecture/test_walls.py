@@ -23,7 +23,15 @@ TENANT = [
     if model.__module__.startswith("apps.") and model not in (User, Sending)
 ]
 FALL = [90, 90, 80, 90, 90, 90, 80, 90, 70]
-LOOK_UPS = {"due_messages", "practice_of_link", "run_out_requests", "waiting_since"}
+LOOK_UPS = {
+    "audit_entries_of",
+    "due_messages",
+    "practice_of_link",
+    "practices_to_seal",
+    "practices_with_open_episodes",
+    "run_out_requests",
+    "waiting_since",
+}
 
 
 @pytest.fixture

@@ -77,7 +77,9 @@ def test_chosen_clients_change_hands_with_the_press_of_the_button(
         assert fresh.approach == treatment.approach
         assert fresh.therapy_sessions.count() == 0
     noted = AuditEntry.objects.filter(action="hand over client", actor_id=mona.id)
-    assert {entry.client_id for entry in noted} == {each.client_id for each in given}
+    assert {client for entry in noted for client in entry.client_ids} == {
+        each.client_id for each in given
+    }
 
 
 def test_a_client_whom_the_new_therapist_treats_already_gets_no_second_treatment(

@@ -63,7 +63,7 @@ def test_one_look_leaves_one_audit_entry(
     as_alice.get(address(falling))
     assert AuditEntry.objects.count() == before + 1
     entry = AuditEntry.objects.get(action="view client")
-    assert (entry.actor_id, entry.client_id) == (alice.id, falling.client_id)
+    assert (entry.actor_id, entry.client_ids) == (alice.id, [falling.client_id])
 
 
 def test_a_stranger_finds_what_is_not_there(

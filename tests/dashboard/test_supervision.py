@@ -153,7 +153,7 @@ def test_one_look_leaves_one_audit_entry(
     as_sam.get(address(falling.episodes.get()))
     assert AuditEntry.objects.count() == before + 1
     entry = AuditEntry.objects.get(action="view episode")
-    assert (entry.actor_id, entry.client_id) == (sam.id, falling.client_id)
+    assert (entry.actor_id, entry.client_ids) == (sam.id, [falling.client_id])
 
 
 def test_the_episode_is_read_by_code_without_comments(

@@ -279,7 +279,7 @@ class TestRows:
     def test_each_client_is_in_the_audit_trail(self, load):
         load(RICH)
         entries = AuditEntry.objects.filter(action="import ratings")
-        assert {entry.client_id for entry in entries} == set(
+        assert {client for entry in entries for client in entry.client_ids} == set(
             Client.objects.values_list("id", flat=True)
         )
 

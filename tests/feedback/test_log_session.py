@@ -77,7 +77,11 @@ def test_a_session_is_logged_and_asked_about_with_two_clicks_from_the_caseload(
     assert OutboxMessage.objects.get().not_before == request.due_at
     assert Screening.objects.current().count() == 1
     actions = AuditEntry.objects.filter(actor_id=alice.id).values_list("action", flat=True)
-    assert sorted(actions) == ["log therapy session", "request feedback", "view client"]
+    assert sorted(actions) == [
+        "log therapy session",
+        "request feedback",
+        "view page to log a session",
+    ]
     assert "The form goes out on Thu 19 Nov, 14:20." in shown(as_alice.get(response["Location"]))
 
 
@@ -415,7 +419,7 @@ def test_the_number_of_queries_does_not_grow_with_the_caseload(
 ) -> None:  # fmt: skip
     for _ in range(6):
         TreatmentFactory.create(therapist=alice, pomps=[80, 70])
-    with django_assert_max_num_queries(27):
+    with django_assert_max_num_queries(28):
         as_alice.get(URL)
 
 
@@ -457,4 +461,7 @@ def test_looking_at_a_clients_facts_is_noted_once(
 ) -> None:
     as_alice.get(URL)
     entry = AuditEntry.objects.get(actor_id=alice.id)
-    assert (entry.action, entry.client_id) == ("view client", treatment.client_id)
+    assert (entry.action, entry.client_ids) == (
+        "view page to log a session",
+        [treatment.client_id],
+    )

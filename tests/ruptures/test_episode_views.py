@@ -43,7 +43,7 @@ def test_it_leads_back_to_the_client_and_leaves_one_audit_entry(
     response = act(as_alice, episode, action)
     assert response.headers["Location"] == reverse("client", args=[client_id])
     entry = AuditEntry.objects.get(action=ACTIONS[action][1])
-    assert (entry.actor_id, entry.client_id) == (alice.id, client_id)
+    assert (entry.actor_id, entry.client_ids) == (alice.id, [client_id])
     assert (entry.object_id, entry.object_type) == (episode.id, "ruptures.RuptureEpisode")
 
 

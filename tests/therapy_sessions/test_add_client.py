@@ -66,7 +66,7 @@ def test_a_client_is_added_with_consent_a_channel_and_weekly_sessions(
     assert [start.isoformat()[:16] for start in starts] == [
         "2026-11-26T16:30", "2026-12-03T16:30", "2026-12-10T16:30",
     ]  # fmt: skip
-    actions = AuditEntry.objects.filter(client_id=client.id).values_list("action", flat=True)
+    actions = AuditEntry.objects.of_client(client.id).values_list("action", flat=True)
     assert sorted(actions) == ["add client", "plan therapy sessions"]
     assert "FE-0191 is on your caseload." in shown(as_alice.get(response["Location"]))
 

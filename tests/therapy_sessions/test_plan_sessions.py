@@ -49,7 +49,7 @@ def test_a_series_keeps_its_time_of_day_when_the_clocks_change(
     assert starts() == ["2026-03-26T16:30", "2026-04-02T15:30"]
     assert set(TherapySession.objects.values_list("duration_min", flat=True)) == {45}
     entry = AuditEntry.objects.get(action="plan therapy sessions")
-    assert (entry.actor_id, entry.client_id) == (alice.id, treatment.client_id)
+    assert (entry.actor_id, entry.client_ids) == (alice.id, [treatment.client_id])
     assert "2 sessions are planned, the first on Thu 26 Mar, 16:30." in shown(
         as_alice.get(response["Location"])
     )
@@ -98,7 +98,7 @@ def test_looking_at_the_plan_is_noted(
 ) -> None:
     as_alice.get(url)
     entry = AuditEntry.objects.get(actor_id=alice.id)
-    assert (entry.action, entry.client_id) == ("view client", treatment.client_id)
+    assert (entry.action, entry.client_ids) == ("view client", [treatment.client_id])
 
 
 @pytest.mark.parametrize("who", ["as_charlie", "as_dora"])

@@ -92,7 +92,7 @@ def _service(place: Place, programs: Path, data: Path, *, durable: bool) -> Serv
         "unix_socket_permissions=0700",
         "listen_addresses=",
         f"port={PORT}",
-        "max_connections=60",
+        "max_connections=100",
         "timezone=UTC",
         "log_timezone=UTC",
         "cluster_name=rapport",

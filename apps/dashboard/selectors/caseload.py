@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -118,7 +119,7 @@ class ClientRow:
 
 @dataclass(frozen=True)
 class CaseloadPage:
-    """All of the page. `clients` counts the caseload before any filter."""
+    """All of the page. `clients` counts the caseload before any filter; `client_ids` are shown."""
 
     first_name: str
     clients: int
@@ -133,6 +134,7 @@ class CaseloadPage:
     feedback_choices: tuple[tuple[str, str | Promise], ...]
     page: Page[Standing]
     rows: tuple[ClientRow, ...]
+    client_ids: frozenset[UUID]
 
 
 def caseload_page(
@@ -171,7 +173,17 @@ def caseload_page(
         feedback_choices=tuple(FEEDBACK.items()),
         page=page,
         rows=_rows(list(page.object_list), courses, today),
+        client_ids=_shown(standings, [*page.object_list, *cards], todays),
     )
+
+
+def _shown(
+    standings: Sequence[Standing], listed: Sequence[Standing], todays: Iterable[Any]
+) -> frozenset[UUID]:
+    """Clients of whom the page shows anything."""
+    todays_treatments = {each.treatment_id for each in todays}
+    today = [each for each in standings if each.treatment.id in todays_treatments]
+    return frozenset(each.treatment.client_id for each in (*listed, *today))
 
 
 def _filters(found: Sequence[Standing], chosen: CaseloadFilter) -> tuple[FilterLink, ...]:

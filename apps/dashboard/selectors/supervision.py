@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from uuid import UUID
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -73,6 +74,7 @@ class SupervisionPage:
     why: tuple[Option, ...]
     wait_hours: int
     supervisees: tuple[Supervisee, ...]
+    client_ids: frozenset[UUID]
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def supervision_page(
         Treatment.objects.visible_to(membership, on=today)
         .filter(therapist__in=names)
         .order_by("client__code")
-        .values_list("id", "therapist_id", "client__code")
+        .values_list("id", "therapist_id", "client__code", "client_id")
     )
     courses = load_courses({episode.treatment_id for episode in episodes})
     floor = sparkline_floor(
@@ -151,12 +153,14 @@ def supervision_page(
                 ),
                 other_codes=tuple(
                     code
-                    for treatment_id, therapist_id, code in codes
+                    for treatment_id, therapist_id, code, _client in codes
                     if therapist_id == id_ and treatment_id not in courses
                 ),
             )
             for id_ in names
         ),
+        client_ids=frozenset(client_id for *_rest, client_id in codes)
+        | {each.treatment.client_id for each in episodes},
     )
 
 

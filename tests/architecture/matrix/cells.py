@@ -16,6 +16,8 @@ from django.test import Client as Browser
 from django.urls import NoReverseMatch, reverse
 
 from apps.accounts.permissions import Permission
+from apps.core import tenancy
+from apps.core.models import AuditEntry
 from tests.architecture.matrix.headers import wrong_headers
 from tests.architecture.matrix.routes import (
     METHODS,
@@ -132,6 +134,7 @@ class Report:
     cells: int = 0
     leaks: list[str] = field(default_factory=list)
     reached: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    shown: dict[tuple[object, ...], set[str]] = field(default_factory=dict)
 
 
 def names() -> list[str]:
@@ -188,8 +191,11 @@ def _ask_one(
         before = written()
         response = ask(browser, cell)
         after = written()
-    delta = {table: after[table] - before.get(table, 0) for table in after}
+        delta = {table: after[table] - before.get(table, 0) for table in after}
+        trail = left_behind(cell, delta)
     wrong = list(judges(world, cell, response, delta))
+    if judges is judge:
+        wrong += audited(world, cell, response, trail, report)
     same = (cell.name, cell.door, str(cell.person), cell.method)
     if cell.relation is Relation.MISSING:
         absent[same] = told(cell, response)
@@ -269,13 +275,54 @@ def judge(world: World, cell: Cell, response: Any, delta: dict[str, int]) -> Ite
         yield f"changed {changed}"
     if cell.writes and not changed:
         yield "changed nothing, though it is allowed to: is the declared body valid?"
-    seen, due = delta.get("core_auditentry", 0), 0
-    if cell.method in SAFE and cell.route.audited and cell.allowed and cell.relation:
-        due = 1
-    if seen != due and not cell.may_write and not theirs:
-        yield f"left {seen} audit rows instead of {due}"
+    if delta.get("core_auditentry") and not cell.person.member and not cell.may_write:
+        yield "left an audit row, though nobody of a practice asked"
     yield from sung(world, cell, response)
     yield from wrong_headers(cell, response)
+
+
+def left_behind(cell: Cell, delta: dict[str, int]) -> list[AuditEntry]:
+    """The audit rows that one request of a member wrote, oldest first."""
+    rows = delta.get("core_auditentry", 0)
+    if not rows or not cell.person.member:
+        return []
+    with tenancy.practice(cell.person.member.practice_id):
+        return list(AuditEntry.objects.order_by("-id")[:rows])[::-1]
+
+
+def audited(
+    world: World, cell: Cell, response: Any, trail: list[AuditEntry], report: Report
+) -> Iterator[str]:
+    """Whether the trail says exactly whom the answer showed, and who changed what.
+
+    Which clients an answer showed is heard from their canaries, so that no route has to declare
+    it; a HEAD leaves what the GET before it left.
+    """
+    heard = canaries(response.content.decode(errors="replace"))
+    shown = {
+        world.cases[each.practice, each.number].ids["client_id"]
+        for each in heard
+        if each.number != "0" and cell.person.is_signed_in
+    }
+    same = (cell.name, cell.door, str(cell.person), cell.relation, cell.query)
+    if cell.method == "HEAD":
+        shown = report.shown.get(same, set())
+    elif cell.method == "GET":
+        report.shown[same] = shown
+    me = cell.person.member and cell.person.member.id
+    reads = [
+        (each.actor_id, each.route, {str(client) for client in each.client_ids})
+        for each in trail
+        if each.is_read
+    ]
+    if reads != ([(me, cell.name, shown)] if shown else []):
+        yield f"showed {len(shown)} clients, but left the reads {reads}"
+    changes = [each for each in trail if not each.is_read]
+    if cell.writes and cell.route.client_data and me:
+        if not any((each.actor_id, each.route) == (me, cell.name) for each in changes):
+            yield "changed a client's data and left no audit row of it"
+    elif changes and not cell.may_write and not cell.route.theirs:
+        yield f"left audit rows of changes: {[each.action for each in changes]}"
 
 
 def sung(world: World, cell: Cell, response: Any) -> Iterator[str]:

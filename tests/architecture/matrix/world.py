@@ -55,7 +55,7 @@ MACHINE_WORDS = {
     "Notice": {"kind"},
     "OutboxMessage": {"kind"},
     "Screening": {"rule_version", "event"},
-    "AuditEntry": {"action", "object_type"},
+    "AuditEntry": {"action", "object_type", "route"},
 }
 # What a client's page may show of its practice; codes are all that a supervisor may know.
 FOR_CLIENTS = {
