@@ -77,29 +77,29 @@ def seal(practice_id: UUID) -> int:
         unsealed = AuditEntry.objects.filter(
             practice_id=practice_id, id__gt=(newest or 0) - LOOK_BACK, auditseal=None
         ).order_by("id")
-        before, head.sealed_at = head.count, timezone.now()
+        before, now = head.count, timezone.now()
         while entries := list(unsealed[:AT_ONCE]):
-            _append(head, entries)
+            _append(head, entries, at=now)
         if head.count == before:
             return 0
+        head.sealed_at = now
         head.save()
     logger.info("Sealed up to %s", Head(practice_id, head.count, head.digest.hex()))
     return head.count - before
 
 
-def _append(head: AuditHead, entries: list[AuditEntry]) -> None:
-    """Seal these entries, in this order, as of `head.sealed_at`."""
-    assert head.sealed_at
+def _append(head: AuditHead, entries: list[AuditEntry], *, at: datetime) -> None:
+    """Seal these entries, in this order."""
     seals = []
     for entry in entries:
         head.count += 1
-        head.digest = link(bytes(head.digest), head.count, head.sealed_at, entry)
+        head.digest = link(bytes(head.digest), head.count, at, entry)
         seals.append(
             AuditSeal(
                 entry=entry,
                 practice_id=head.practice_id,
                 number=head.count,
-                sealed_at=head.sealed_at,
+                sealed_at=at,
                 digest=head.digest,
             )
         )
