@@ -173,7 +173,7 @@ def test_a_form_with_errors_comes_back_as_it_was_typed(
     assert "Why this was opened" in page
     episode.refresh_from_db()
     assert not episode.outcome
-    assert AuditEntry.objects.filter(action="view episode").count() == 1
+    assert AuditEntry.objects.filter(action="view repair record").count() == 1
 
 
 def test_a_chosen_outcome_stays_chosen_when_the_reason_is_missing(
