@@ -22,7 +22,7 @@ PRODUCTION_LIKE = RAPPORT_ENVIRONMENT=production DEBUG=false ALLOWED_HOSTS=rappo
 	EMAIL_URL=smtp+tls://user:password@127.0.0.1:587
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test access-report check fix lock clean-data serving developing
+.PHONY: help setup demo run test faults access-report check fix lock clean-data serving developing
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -38,6 +38,9 @@ run: serving ## Start Rapport without the invented practice; Ctrl-C stops it
 test: developing ## Run all tests, with engines of their own
 	@$(EMBEDDED) with-engines -- pytest -n 2 --dist loadgroup --cov=apps.ruptures.detection \
 		--cov=apps.alliance.scoring --cov-branch --cov-fail-under=100 --cov-report=term:skip-covered
+
+faults: developing ## Break senders, broker and mail server at full size (ONLY="f1 f7" to choose)
+	@$(EMBEDDED) with-engines -- python -m tests.faults $(ONLY)
 
 access-report: developing ## Print who reaches which address; fails on a leak
 	@$(EMBEDDED) with-engines -- python -m tests.architecture.matrix

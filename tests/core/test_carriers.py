@@ -1,0 +1,227 @@
+"""How messages leave: mail in two forms, text messages, and what a carrier makes of a refusal."""
+
+import smtplib
+from email.headerregistry import Address
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.core import mail
+from django.test import Client as Browser
+from django.utils import timezone
+from pytest_django import Settings
+
+from apps.core import outbox, tenancy
+from apps.core.carriers import MaybeSent, RenderedMessage, Unreachable
+from apps.core.carriers.email import compose
+from apps.core.carriers.text import GatewayRefused, TextCarrier
+from apps.core.models import OutboxMessage
+from tests.feedback.test_client_form import shown
+
+State = OutboxMessage.State
+ROW = OutboxMessage(id=uuid4(), practice_id=uuid4())
+
+
+def message(**also: Any) -> RenderedMessage:
+    said = {"recipient": "k@mail.example", "subject": "Ready", "sender_name": "Fernbank"}
+    return RenderedMessage(**{"body": "Hello,\n\nhttps://a.example/f/x_-1/\n", **said, **also})
+
+
+def test_a_mail_says_the_same_as_text_and_as_simple_html() -> None:
+    made = compose(ROW, message()).message()
+    text, html = made.get_payload()
+    assert (text.get_content_type(), html.get_content_type()) == ("text/plain", "text/html")
+    assert "https://a.example/f/x_-1/" in text.get_payload()
+    markup = html.get_payload()
+    assert 'href="https://a.example/f/x_-1/"' in markup
+    assert not any(word in markup for word in ("<img", "src=", "style", "<script"))
+    assert made["Auto-Submitted"] == "auto-generated"
+    assert "List-Unsubscribe" not in made
+
+
+def test_a_mail_that_can_be_stopped_says_how() -> None:
+    made = compose(ROW, message(stop_url="https://a.example/f/x/stop/")).message()
+    assert made["List-Unsubscribe"] == "<https://a.example/f/x/stop/>"
+    assert made["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Fernbank", "Łąka, Praxis „Grün“", "عيادة", 'A "B" <c@d.example>', "A\r\nBcc: x@y.example"],
+)
+def test_any_name_of_a_sender_becomes_one_header(name: str, settings: Settings) -> None:
+    made = compose(ROW, message(sender_name=name, subject=f"{name} – ready")).message()
+    raw = made.as_bytes()
+    headers = raw.partition(b"\n\n")[0]
+    assert headers.isascii()
+    assert b"\nBcc" not in headers
+    sender: Any = mail.message.sanitize_address(made["From"], "utf-8")
+    assert sender.endswith(f"<{settings.DEFAULT_FROM_EMAIL}>")
+    assert Address(addr_spec=settings.DEFAULT_FROM_EMAIL).domain in sender
+
+
+def test_a_mail_in_arabic_runs_from_right_to_left() -> None:
+    html = compose(ROW, message(language="ar")).message().get_payload()[1]
+    assert 'lang="ar" dir="rtl"' in html.get_payload(decode=True).decode()
+
+
+def put(kind: str = "note") -> OutboxMessage:
+    practice_id, now = uuid4(), timezone.now()
+    with tenancy.practice(practice_id):
+        return OutboxMessage.objects.create(
+            practice_id=practice_id, kind=kind, subject_id=uuid4(), not_before=now, due_at=now
+        )
+
+
+def reread(row: OutboxMessage) -> OutboxMessage:
+    with tenancy.practice(row.practice_id):
+        row.refresh_from_db()
+    return row
+
+
+told: list[tuple[UUID, str]] = []
+
+
+def render(subject_id: UUID) -> RenderedMessage:
+    return message()
+
+
+def tell(subject_id: UUID, *, channel: str) -> None:
+    told.append((subject_id, channel))
+
+
+@pytest.fixture
+def note(settings: Settings) -> None:
+    settings.OUTBOX_RENDERERS = {"note": f"{__name__}.render"}
+    settings.OUTBOX_UNREACHABLE = {"note": f"{__name__}.tell"}
+    told.clear()
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def refuse(backend: Any, messages: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("django.core.mail.backends.locmem.EmailBackend.send_messages", refuse)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("answer", "state", "is_told"),
+    [
+        ((550, b"5.1.1 no such user"), State.FAILED, True),
+        ((550, b"5.7.1 policy"), State.PENDING, False),
+        ((451, b"4.3.0 later"), State.PENDING, False),
+    ],
+)
+def test_a_mailbox_that_does_not_exist_is_told_at_once_and_not_tried_again(
+    note: None,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: tuple[int, bytes],
+    state: str,
+    is_told: bool,
+) -> None:
+    refuse(monkeypatch, smtplib.SMTPRecipientsRefused({"k@mail.example": answer}))
+    row = put()
+    assert outbox.deliver_due() == 0
+    assert reread(row).state == state
+    assert told == ([(row.subject_id, "email")] if is_told else [])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_message_in_doubt_is_held_and_sent_once_more_with_the_same_id(
+    note: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = put()
+    with monkeypatch.context() as patch:
+        refuse(patch, MaybeSent())
+        outbox.deliver_due()
+        assert (reread(row).state, row.doubts, row.attempts) == (State.UNCERTAIN, 1, 0)
+        assert outbox.due(limit=9) == []
+    with tenancy.practice(row.practice_id):
+        OutboxMessage.objects.update(not_before=timezone.now())
+    assert outbox.deliver_due() == 1
+    assert mail.outbox[0].extra_headers["Message-ID"].startswith(f"<{row.id}.0@")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_second_doubt_is_the_last(note: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = put()
+    refuse(monkeypatch, MaybeSent())
+    for _ in range(3):
+        outbox.deliver_due()
+        with tenancy.practice(row.practice_id):
+            OutboxMessage.objects.update(not_before=timezone.now())
+    assert (reread(row).state, row.doubts) == (State.UNCERTAIN, 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_copy_of_production_writes_to_nobody_who_is_not_listed(
+    note: None, settings: Settings
+) -> None:
+    for allowed, state in (
+        ([], State.CANCELLED),
+        (["@mail.example.org", "other@mail.example"], State.CANCELLED),
+        (["@mail.example"], State.SENT),
+        (["k@mail.example"], State.SENT),
+    ):
+        settings.ALLOWED_RECIPIENTS = allowed
+        row = put()
+        outbox.deliver_due()
+        assert reread(row).state == state
+    assert len(mail.outbox) == 2
+
+
+# ── Text messages ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_text_goes_to_developments_gateway_and_is_shown_with_the_mails(
+    live_server: Any, settings: Settings, tmp_path: Path, client: Browser
+) -> None:
+    settings.MAIL_FOLDER = tmp_path
+    settings.TEXT_GATEWAY_URL = f"{live_server.url}/dev/texts".replace("//", "//a:b@", 1)
+    carrier = TextCarrier()
+    for body in ("Hello\nhttps://a.example/f/x/\n", "سلام 🙂"):
+        carrier.send(ROW, message(recipient="+447700900123", body=body, channel="text"))
+    carrier.close()
+    page = shown(client.get("/dev/outbox/"))
+    for words in ("Text message", "+447700900123", "https://a.example/f/x/", "سلام 🙂"):
+        assert words in page
+
+
+class Gateway:
+    """Answers as a text gateway does."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        self.status, self.data = status, body
+
+    def request(self, *args: Any, **kwargs: Any) -> "Gateway":
+        return self
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (400, b'{"code": 21211}', Unreachable),
+        (400, b'{"code": 21610}', Unreachable),
+        (400, b'{"code": 30001}', GatewayRefused),
+        (400, b"<html>", GatewayRefused),
+        (429, b"", GatewayRefused),
+        (503, b"", GatewayRefused),
+    ],
+)
+def test_what_a_gateway_refuses_is_tried_again_or_given_up(
+    status: int, body: bytes, error: type[Exception], settings: Settings
+) -> None:
+    settings.TEXT_GATEWAY_URL = "https://a:b@gateway.example"
+    carrier = TextCarrier()
+    carrier._pool = Gateway(status, body)  # type: ignore[assignment]
+    with pytest.raises(error):
+        carrier.send(ROW, message(channel="text"))
+
+
+def test_without_a_gateway_a_text_waits(settings: Settings) -> None:
+    settings.TEXT_GATEWAY_URL = ""
+    with pytest.raises(GatewayRefused):
+        TextCarrier().send(ROW, message(channel="text"))

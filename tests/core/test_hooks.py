@@ -1,0 +1,164 @@
+"""What providers report: repeated, shuffled, too early, forged."""
+
+import hmac
+import json
+import random
+import time
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.test import Client as Browser
+from django.test import override_settings
+from django.utils import timezone
+from pytest_django import Settings
+
+from apps.core import tenancy
+from apps.core.carriers.text import signature
+from apps.core.models import OutboxMessage
+
+pytestmark = pytest.mark.django_db
+State = OutboxMessage.State
+KEY = "key-of-the-provider"
+told: list[tuple[UUID, str]] = []
+
+
+def tell(subject_id: UUID, *, channel: str) -> None:
+    told.append((subject_id, channel))
+
+
+PROVIDERS = {
+    "EMAIL_WEBHOOK": "anymail.webhooks.mailgun.MailgunTrackingWebhookView",
+    "ANYMAIL": {"MAILGUN_WEBHOOK_SIGNING_KEY": KEY},
+    "TEXT_GATEWAY_URL": "https://account:token@gateway.example",
+    "OUTBOX_UNREACHABLE": {"note": f"{__name__}.tell"},
+    "BASE_URL": "http://127.0.0.1:8000",
+}
+
+
+@pytest.fixture(autouse=True)
+def _providers() -> Iterator[None]:
+    told.clear()
+    with override_settings(**PROVIDERS):
+        yield
+
+
+def put(state: str = State.SENT, **also: Any) -> OutboxMessage:
+    practice_id, now = uuid4(), timezone.now()
+    with tenancy.practice(practice_id):
+        return OutboxMessage.objects.create(
+            practice_id=practice_id, kind="note", subject_id=uuid4(), state=state, not_before=now,
+            due_at=now, sent_at=now if state == State.SENT else None, **also,
+        )  # fmt: skip
+
+
+def reread(message: OutboxMessage) -> OutboxMessage:
+    with tenancy.practice(message.practice_id):
+        message.refresh_from_db()
+    return message
+
+
+def by_mail(message: OutboxMessage, event: str, *, key: str = KEY, **also: Any) -> int:
+    """A report as Mailgun posts it."""
+    moment, token = str(int(time.time())), uuid4().hex
+    signed = hmac.digest(key.encode(), f"{moment}{token}".encode(), "sha256").hex()
+    about = {"practice": str(message.practice_id), "message": str(message.id)}
+    body = {
+        "signature": {"timestamp": moment, "token": token, "signature": signed},
+        "event-data": {
+            "event": event, "id": uuid4().hex, "timestamp": time.time(), "user-variables": about,
+            "recipient": "k@mail.example", "message": {"headers": {"message-id": "x"}}, **also,
+        },
+    }  # fmt: skip
+    answer = Browser().post("/hooks/email/", json.dumps(body), content_type="application/json")
+    return answer.status_code
+
+
+def bounce(message: OutboxMessage, **also: Any) -> int:
+    return by_mail(message, "failed", severity="permanent", reason="bounce", **also)
+
+
+def by_text(message: OutboxMessage, status: str, *, token: str = "token") -> int:
+    """A report as the text gateway posts it."""
+    path = f"/hooks/text/{message.practice_id}/{message.id}/"
+    fields = {"MessageSid": "SM1", "MessageStatus": status, "To": "+447700900123"}
+    given = signature(f"http://127.0.0.1:8000{path}", fields, token=token)
+    return Browser().post(path, fields, headers={"X-Twilio-Signature": given}).status_code
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_reports_repeated_and_shuffled_make_one_transition(seed: int) -> None:
+    message = put()
+    reports = [lambda: bounce(message), lambda: by_mail(message, "delivered")] * 10
+    random.Random(seed).shuffle(reports)
+    assert {report() for report in reports} == {204}
+    assert reread(message).state == State.BOUNCED
+    assert message.sent_at is not None
+    assert told == [(message.subject_id, "email")]
+
+
+def test_a_complaint_tells_once_and_leaves_the_message_sent() -> None:
+    message = put()
+    for _ in range(3):
+        assert by_mail(message, "complained") == 204
+    assert reread(message).state == State.SENT
+    assert told == [(message.subject_id, "email")]
+
+
+def test_a_full_mailbox_is_no_reason_to_stop() -> None:
+    message = put()
+    assert by_mail(message, "failed", severity="temporary", reason="generic") == 204
+    assert reread(message).state == State.SENT
+    assert told == []
+
+
+def test_forged_reports_change_nothing() -> None:
+    mail, text = put(), put(channel="text")
+    assert bounce(mail, key="another key") == 403
+    assert by_text(text, "failed", token="another token") == 403
+    browser, path = Browser(), f"/hooks/text/{text.practice_id}/{text.id}/"
+    for body in ("", "{", "[]", '{"signature": 1}', '{"signature": {"token": null}}', "null"):
+        answer = browser.post("/hooks/email/", body, content_type="application/json")
+        assert answer.status_code == 403
+    assert browser.post(path, {"MessageStatus": "failed"}).status_code == 403
+    assert browser.get(path).status_code == 405
+    assert (reread(mail).state, reread(text).state) == (State.SENT, State.SENT)
+    assert told == []
+
+
+def test_a_report_about_something_else_is_taken_and_changes_nothing() -> None:
+    message = put()
+    stranger = OutboxMessage(practice_id=message.practice_id, id=uuid4())
+    of_another = OutboxMessage(practice_id=uuid4(), id=message.id)
+    assert bounce(stranger) == bounce(of_another) == 204
+    assert by_mail(message, "failed", **{"user-variables": {"message": "x"}}) == 204
+    assert reread(message).state == State.SENT
+
+
+def test_without_a_provider_that_signs_nobody_may_report(settings: Settings) -> None:
+    settings.EMAIL_WEBHOOK = ""
+    assert bounce(put()) == 403
+    settings.TEXT_GATEWAY_URL = ""
+    assert by_text(put(), "failed", token="") == 403
+
+
+def test_a_text_that_cannot_be_delivered_comes_back() -> None:
+    message = put(channel="text")
+    for status in ("queued", "sent", "undelivered", "failed", "delivered", "undelivered"):
+        assert by_text(message, status) == 204
+    assert reread(message).state == State.BOUNCED
+    assert told == [(message.subject_id, "text")]
+
+
+def test_a_report_may_come_before_the_sender_has_noted_that_the_message_is_out() -> None:
+    lease = timezone.now() + OutboxMessage.LEASE
+    message = put(State.CLAIMED, lease_until=lease)
+    assert bounce(message) == 204
+    assert reread(message).state == State.BOUNCED
+
+
+def test_a_report_of_delivery_ends_a_doubt() -> None:
+    message = put(State.UNCERTAIN, doubts=1)
+    assert by_mail(message, "delivered") == 204
+    assert reread(message).state == State.SENT
