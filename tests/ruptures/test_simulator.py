@@ -72,9 +72,19 @@ def test_silence_is_watched():
 def test_the_truth_is_told_for_each_session():
     truths = [session.truth for session in course("clean_rupture_repaired", 0)]
     assert truths == [Truth.STEADY] * 10 + [Truth.RUPTURE] * 2 + [Truth.STEADY] * 6
-    settled = Story(rupture=Rupture(after=0.5, depth=3, sessions=2, settles=True))
+    settled = Story(ruptures=(Rupture(after=0.5, depth=3, sessions=2, settles=True),))
     course_settled = simulate_course(Random(0), story=settled, form=SLIDER, sessions=6)
     assert [session.truth for session in course_settled][-2:] == [Truth.RUPTURE, Truth.SETTLED]
+    assert [session.fall for session in course_settled] == [0, 0, 0, 3, 3, 3]
+
+
+def test_one_rupture_follows_another_from_the_level_that_the_first_left():
+    first = Rupture(after=0.2, depth=2, sessions=2, settles=True)
+    second = Rupture(after=0.6, depth=1, ramp=2, sessions=3)
+    story = Story(ruptures=(first, second), no_show=0)
+    told = simulate_course(Random(0), story=story, form=SLIDER, sessions=10)
+    assert [session.fall for session in told] == [0, 0, 2, 2, 2, 2, 2.5, 3, 3, 2]
+    assert told[-1].truth is Truth.SETTLED
 
 
 def test_sessions_that_did_not_take_place_are_counted_for_the_next_one():

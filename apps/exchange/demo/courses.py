@@ -166,10 +166,12 @@ def _simulate(part: Part, *, sessions: int, seed: str) -> list[SimulatedStep]:
 
 def _fallen(story: Story, sessions: int, ago: int | None) -> Story:
     """The story with its fall begun `ago` sessions before the last."""
-    if ago is None or story.rupture is None:
+    if ago is None:
         return story
     after = (sessions - 1 - ago) / sessions
-    return replace(story, rupture=replace(story.rupture, after=after))
+    return replace(
+        story, ruptures=tuple(replace(rupture, after=after) for rupture in story.ruptures)
+    )
 
 
 def _rng(seed: str) -> Random:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 from statistics import fmean
+from typing import NamedTuple
 
 from .parameters import Parameters
 from .records import Step
@@ -72,14 +73,17 @@ class Story:
 
     `level`: the client's level beside the form's first mean, and `level_spread` how much clients
     of this story differ, both in τ. `growth` multiplies the form's usual growth; `noise`
-    multiplies its σ0. `silent_after`: the share of the course after which no form is answered.
+    multiplies its σ0, of which the share `carried_over` is still there in the next session.
+    `ruptures` follow one another. `silent_after`: the share of the course after which no form is
+    answered.
     """
 
     level: float = 0.0
     level_spread: float = 0.25
     growth: float = 1.0
     noise: float = 0.6
-    rupture: Rupture | None = None
+    carried_over: float = CARRIED_OVER
+    ruptures: tuple[Rupture, ...] = ()
     silent_after: float | None = None
     longest: int | None = None
     silence: float = 0.03
@@ -91,10 +95,11 @@ STORIES = {
     "steady": Story(),
     "rising": Story(level=-1.0, growth=3.0),
     "clean_rupture_repaired": Story(
-        level=-0.1, rupture=Rupture(after=0.55, depth=3.2, sessions=2, reported=0.8, silence=0.0)
+        level=-0.1,
+        ruptures=(Rupture(after=0.55, depth=3.2, sessions=2, reported=0.8, silence=0.0),),
     ),
-    "unrepaired_rupture": Story(rupture=Rupture(after=0.7, depth=3.2, reported=0.7)),
-    "slow_erosion": Story(rupture=Rupture(after=0.4, depth=4.0, ramp=7, reported=0.4)),
+    "unrepaired_rupture": Story(ruptures=(Rupture(after=0.7, depth=3.2, reported=0.7),)),
+    "slow_erosion": Story(ruptures=(Rupture(after=0.4, depth=4.0, ramp=7, reported=0.4),)),
     "silent": Story(silent_after=0.6, false_tension=0.0),
     "ceiling": Story(level=1.6, level_spread=0.1, noise=0.4, false_tension=0.0),
     "new": Story(longest=2),
@@ -106,12 +111,14 @@ STORIES = {
 class SimulatedStep:
     """One planned session: the truth, and what of it was answered.
 
-    `answers`: the client's, by item, None where the form was not answered. `own_view`: the
-    therapist's of bond, goals and tasks, 0-10. `pomp` is 0-100.
+    `fall`: how far the relationship lies below its usual level, in σ0. `answers`: the client's,
+    by item, None where the form was not answered. `own_view`: the therapist's of bond, goals and
+    tasks, 0-10. `pomp` is 0-100.
     """
 
     session: int
     truth: Truth
+    fall: float
     attendance: Attendance
     answers: Mapping[str, int] | None = None
     pomp: float | None = None
@@ -136,14 +143,15 @@ def simulate_course(
     hurt = rng.choice(SUBSCALES)
     noise, course = 0.0, []
     for index in range(sessions):
-        truth, fall = _truth(story.rupture, index, sessions)
-        noise = CARRIED_OVER * noise + _shock(rng, story.noise * form.spread_within)
+        truth, fall, rupture = _truth(story.ruptures, index, sessions)
+        noise = story.carried_over * noise + _shock(rng, story, form)
         grown = level + story.growth * form.growth * min(index, form.growth_steps + 1)
         usual = min(grown, 100.0 + form.spread_within) + noise
-        rupture = story.rupture if truth is Truth.RUPTURE else None
         attendance = _attendance(rng, rupture.no_show if rupture else story.no_show)
         if attendance is not Attendance.ATTENDED:
-            course.append(SimulatedStep(session=index + 1, truth=truth, attendance=attendance))
+            course.append(
+                SimulatedStep(session=index + 1, truth=truth, fall=fall, attendance=attendance)
+            )
             continue
         answers = {
             item: _answer(
@@ -155,7 +163,8 @@ def simulate_course(
         }
         silent = story.silent_after is not None and index >= story.silent_after * sessions
         answered = not silent and rng.random() >= (rupture.silence if rupture else story.silence)
-        mends = _mends(story.rupture, truth, index, sessions)
+        # In its last session a rupture is talked about.
+        mends = rupture is not _truth(story.ruptures, index + 1, sessions).rupture
         tension, resolved = _tension(
             rng, rupture.reported if rupture else story.false_tension, truth, mends=mends
         )
@@ -166,6 +175,7 @@ def simulate_course(
             SimulatedStep(
                 session=index + 1,
                 truth=truth,
+                fall=fall,
                 attendance=attendance,
                 answers=answers if answered else None,
                 pomp=_pomp(answers, form) if answered else None,
@@ -206,26 +216,34 @@ def _items_per_subscale(form: Parameters) -> int:
     return 3 if form.name == "form5" else 2
 
 
-def _truth(rupture: Rupture | None, index: int, sessions: int) -> tuple[Truth, float]:
-    """The truth of a session, and how deep the fall is by then, in σ0."""
-    since = -1 if rupture is None else index - round(rupture.after * sessions)
-    if rupture is None or since < 0:
-        return Truth.STEADY, 0.0
-    if rupture.sessions is not None and since >= rupture.sessions:
-        return (Truth.SETTLED, rupture.depth) if rupture.settles else (Truth.STEADY, 0.0)
-    return Truth.RUPTURE, rupture.depth * min(1.0, (since + 1) / rupture.ramp)
+class _Now(NamedTuple):
+    """The truth of a session, how deep the fall is by then, in σ0, and which rupture it is."""
+
+    truth: Truth
+    fall: float
+    rupture: Rupture | None
 
 
-def _mends(rupture: Rupture | None, truth: Truth, index: int, sessions: int) -> bool:
-    """Whether this session of a rupture is its last, in which it is talked about."""
-    return truth is Truth.RUPTURE and _truth(rupture, index + 1, sessions)[0] is not truth
+def _truth(ruptures: tuple[Rupture, ...], index: int, sessions: int) -> _Now:
+    settled = 0.0
+    for rupture in ruptures:
+        since = index - round(rupture.after * sessions)
+        if since < 0:
+            break
+        if rupture.sessions is None or since < rupture.sessions:
+            fallen = rupture.depth * min(1.0, (since + 1) / rupture.ramp)
+            return _Now(Truth.RUPTURE, settled + fallen, rupture)
+        if rupture.settles:
+            settled += rupture.depth
+    return _Now(Truth.SETTLED if settled else Truth.STEADY, settled, None)
 
 
-def _shock(rng: Random, spread: float) -> float:
-    """One session's own noise, so that with what is carried over it has standard deviation
-    `spread`, leaps aside."""
+def _shock(rng: Random, story: Story, form: Parameters) -> float:
+    """One session's own noise, so that with what is carried over it has the story's standard
+    deviation, leaps aside."""
     factor = LEAP if rng.random() < LEAP_SHARE else 1.0
-    return rng.gauss(0.0, factor * spread * (1 - CARRIED_OVER**2) ** 0.5)
+    spread = story.noise * form.spread_within
+    return rng.gauss(0.0, factor * spread * (1 - story.carried_over**2) ** 0.5)
 
 
 def _attendance(rng: Random, chance_of_absence: float) -> Attendance:

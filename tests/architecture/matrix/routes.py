@@ -253,6 +253,7 @@ class Command:
 COMMANDS = {
     "add_member": Command("migrator", shows_client_data=False),
     "create_practice": Command("migrator", shows_client_data=False),
+    "evaluate_detection": Command("migrator", shows_client_data=False),
     "import_ratings": Command("migrator", shows_client_data=False),
     "pause_sending": Command("migrator", shows_client_data=False),
     "release_sending": Command("migrator", shows_client_data=False),
