@@ -16,6 +16,9 @@ def main() -> None:
         sys.exit(
             "Django is not installed here. Run `make setup`, then `.venv/bin/python manage.py`."
         )
+    from apps.core import tracing
+
+    tracing.begin(route=" ".join(["manage.py", *sys.argv[1:2]]))
     execute_from_command_line(sys.argv)
 
 

@@ -18,3 +18,21 @@ def refuse_powerful_role(**kwargs: Any) -> None:
     from apps.core import tenancy
 
     tenancy.refuse_powerful_role()
+
+
+@signals.before_task_publish.connect
+def hand_on_request_id(headers: dict[str, Any], **kwargs: Any) -> None:
+    """A task logs under the id of the request that sent it."""
+    from apps.core import tracing
+
+    headers[tracing.HEADER] = tracing.request_id()
+
+
+@signals.task_prerun.connect
+def begin(task: Any, **kwargs: Any) -> None:
+    """One that nobody sent, as the scheduler's, gets an id of its own."""
+    from apps.core import tracing
+
+    # Beside the task's own headers where a broker brought it, among them where none did.
+    sent = vars(task.request) | (task.request.headers or {})
+    tracing.begin(request_id=sent.get(tracing.HEADER) or "", route=task.name)

@@ -466,7 +466,11 @@ OUTBOX_RENDERERS = {
 # Who is told, by kind, that an address takes no messages: (subject_id, channel=…).
 OUTBOX_UNREACHABLE: dict[str, str] = {}
 # What members are told in the app, by kind: dotted paths of functions (ids of subjects, member).
-NOTICE_RENDERERS: dict[str, str] = {}
+NOTICE_RENDERERS: dict[str, str] = {
+    "many_clients_read": "apps.clients.watch.say_many_clients_read",
+}
+# Called with a practice and a moment after its new audit rows were sealed: core imports nothing.
+AUDIT_WATCHERS = ["apps.clients.watch.watch_reads"]
 
 # The demo shortens the delay and lifts the quiet hours, so that a visitor sees a message go out.
 FEEDBACK_DELAY = timedelta(minutes=env.int("FEEDBACK_DELAY_MINUTES", 120))
@@ -488,10 +492,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {
-            "()": "apps.core.logs.WithoutData",
-            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
-        }
+        "line": {"()": "apps.core.logs.JsonLines"},
     },
     "handlers": {
         "stderr": {

@@ -3,8 +3,11 @@
 from uuid import UUID
 
 from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+from django.utils.module_loading import import_string
 
-from apps.core import outbox, sealer
+from apps.core import outbox, sealer, tenancy
 
 
 @shared_task
@@ -24,3 +27,6 @@ def seal_audit_trail() -> None:
     """Chain what every practice wrote since the last time. Safe to run twice at once."""
     for practice_id in sealer.practices_to_seal():
         sealer.seal(practice_id)
+        with tenancy.practice(practice_id):
+            for watcher in settings.AUDIT_WATCHERS:
+                import_string(watcher)(practice_id, at=timezone.now())

@@ -25,6 +25,12 @@ def begin(*, request_id: str = "", route: str = "") -> None:
     bind_contextvars(request_id=request_id or uuid4().hex, route=route)
 
 
+def request_id() -> str:
+    """Id of what is at work; '' in a shell."""
+    found: str = get_contextvars().get("request_id", "")
+    return found
+
+
 def route() -> str:
     """Name of the view, task or command at work; '' in a shell."""
     found: str = get_contextvars().get("route", "")

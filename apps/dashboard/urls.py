@@ -1,12 +1,13 @@
 from django.urls import path
 
-from apps.dashboard import brief_views, repair_views, views
+from apps.dashboard import brief_views, repair_views, views, who_looked_views
 
 urlpatterns = [
     path("", views.home, name="home"),
     path("caseload/", views.caseload, name="caseload"),
     path("clients/<uuid:client_id>/", views.client, name="client"),
     path("clients/<uuid:client_id>/brief/", brief_views.brief, name="brief"),
+    path("clients/<uuid:client_id>/who-looked/", who_looked_views.who_looked, name="who_looked"),
     path("day-sheet/", brief_views.day_sheet, name="day_sheet"),
     path("episodes/<uuid:episode_id>/repair/", repair_views.repair, name="repair"),
     path("episodes/<uuid:episode_id>/outcome/", repair_views.record_outcome, name="record_outcome"),

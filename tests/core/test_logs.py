@@ -1,5 +1,6 @@
 """No log line holds a token or what a client said, whatever breaks."""
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ import yaml
 from django.db import IntegrityError, connection, transaction
 
 from apps.accounts.models import Membership, User
+from apps.accounts.tasks import forget_ended_sessions
 from apps.clients.models import Client
+from apps.core import tracing
 from apps.core.embedded import ROOT
-from apps.core.logs import WithoutData
+from apps.core.logs import JsonLines
+from config.celery import hand_on_request_id
 from tests.factories import ClientFactory
 
 
@@ -19,7 +23,7 @@ def written(error: BaseException | None = None, message: str = "Internal Server 
     record = logging.LogRecord("django.request", 40, "", 0, message, (), None)
     if error:
         record.exc_info = (type(error), error, error.__traceback__)
-    return WithoutData("%(message)s").format(record)
+    return JsonLines().format(record)
 
 
 def refused(email: str) -> Exception:
@@ -41,9 +45,42 @@ def test_the_row_that_postgresql_refused_is_not_quoted(db: None) -> None:
     text = written(error)
     assert "canary" not in text.lower()
     assert "fernbank" not in text
-    assert text.count("DETAIL: …") == 2
-    assert "duplicate key value violates unique constraint" in text
-    assert text.endswith("RuntimeError: Told /f/… so")
+    line = json.loads(text)
+    told = [each["error"] for each in line["errors"]]
+    assert told == ["RuntimeError", "IntegrityError", "UniqueViolation"]
+    assert any("test_logs.py" in place and "refused" in place for place in line["errors"][0]["at"])
+
+
+def test_what_celery_quotes_of_an_error_is_taken_out_of_its_line() -> None:
+    error = ValueError("Canary said so")
+    text = written(error, f"Task x raised unexpected: {error!r}")
+    assert json.loads(text)["event"] == "Task x raised unexpected: ValueError"
+
+
+def test_addresses_tokens_and_numbers_are_taken_out_of_every_line() -> None:
+    text = written(message="GET /f/CANARY/ /link/CANARY/ canary@mail.example +44 7700 900123")
+    assert json.loads(text)["event"] == "GET /f/… /link/… …@… +…"
+
+
+def test_each_line_says_when_who_and_under_which_request_and_route() -> None:
+    tracing.begin(request_id="abc", route="caseload")
+    line = json.loads(written())
+    assert {"timestamp", "level", "logger"} <= set(line)
+    assert (line["request_id"], line["route"]) == ("abc", "caseload")
+
+
+def test_a_task_logs_under_the_id_of_the_request_that_sent_it(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    seen = []
+    task = forget_ended_sessions
+    monkeypatch.setattr(task, "run", lambda: seen.append((tracing.request_id(), tracing.route())))
+    tracing.begin(request_id="abc", route="caseload")
+    headers: dict[str, Any] = {}
+    hand_on_request_id(headers=headers)
+    tracing.begin()
+    task.apply(headers=headers)
+    assert seen == [("abc", task.name)]
 
 
 def test_a_row_behind_the_second_wall_is_not_even_told(alice: Membership) -> None:
@@ -56,7 +93,7 @@ def test_a_row_behind_the_second_wall_is_not_even_told(alice: Membership) -> Non
 def test_the_logs_of_django_celery_and_the_web_server_are_all_written_so() -> None:
     for name in ("", "gunicorn.error"):
         ours = [each for each in logging.getLogger(name).handlers if each.name == "stderr"]
-        assert [type(each.formatter) for each in ours] == [WithoutData], name
+        assert [type(each.formatter) for each in ours] == [JsonLines], name
     for name in ("django", "django.request", "celery", "apps"):
         assert logging.getLogger(name).propagate, name
 

@@ -153,6 +153,10 @@ ROUTES = {
         READ, Permission.VIEW_CASELOAD, client_data=True,
         queries=("day=2026-01-01", "day=yesterday"),
     ),
+    "who_looked": Route(
+        READ, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, known=SUPERVISED,
+        client_data=True,
+    ),
     "add_client": Route(
         READ | WRITE, Permission.ADD_CLIENT, body=a_client, client_data=True
     ),

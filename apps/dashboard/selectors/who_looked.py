@@ -1,0 +1,155 @@
+"""Who looked at a client: every read and change on record, newest first."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from django.core.paginator import Page, Paginator
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.accounts.models import Membership, Role, Supervision
+from apps.clients.models import Client, Treatment
+from apps.core.models import AuditEntry, AuditHead
+from apps.dashboard.selectors import words
+
+ROWS_PER_PAGE = 25
+WHAT: dict[str, str | Promise] = {
+    "": gettext_lazy("Read and changed"),
+    "read": gettext_lazy("Read only"),
+    "changed": gettext_lazy("Changed only"),
+}
+WHEN: dict[str, tuple[str | Promise, timedelta | None]] = {
+    "": (gettext_lazy("Last 30 days"), timedelta(days=30)),
+    "year": (gettext_lazy("Last 12 months"), timedelta(days=365)),
+    "all": (gettext_lazy("Since the start"), None),
+}
+
+
+@dataclass(frozen=True)
+class LookFilter:
+    """Which entries the address asks for; unknown words mean no filter."""
+
+    who: str = ""
+    what: str = ""
+    when: str = ""
+    page: str = "1"
+
+
+@dataclass(frozen=True)
+class Look:
+    """One entry. `because` says why the person could, by the relationship of that day."""
+
+    day: str
+    time: str
+    who: str
+    role: str
+    is_read: bool
+    action: str
+    because: str
+
+
+@dataclass(frozen=True)
+class WhoLookedPage:
+    client_id: UUID
+    code: str
+    initials: str
+    who: tuple[tuple[str, str], ...]
+    what: tuple[tuple[str, str | Promise], ...]
+    when: tuple[tuple[str, str | Promise], ...]
+    chosen: LookFilter
+    page: Page[AuditEntry]
+    looks: tuple[Look, ...]
+    sealed: str
+
+
+def who_looked_page(
+    client: Client, *, chosen: LookFilter, today: date, at: datetime
+) -> WhoLookedPage:
+    """Compose the page; its number of queries does not grow with the entries."""
+    entries = AuditEntry.objects.of_client(client.id).order_by("-at", "-id")
+    members = {
+        str(member.id): member
+        for member in Membership.objects.filter(practice=client.practice_id).order_by("name")
+    }
+    _label, since = WHEN.get(chosen.when, WHEN[""])
+    if since:
+        entries = entries.filter(at__gte=at - since)
+    if chosen.who in members:
+        entries = entries.filter(actor_id=chosen.who)
+    if chosen.what in ("read", "changed"):
+        entries = entries.filter(is_read=chosen.what == "read")
+    page = Paginator(entries, ROWS_PER_PAGE).get_page(chosen.page)
+    treatments = list(Treatment.objects.filter(client=client))
+    supervisions = list(
+        Supervision.objects.filter(supervisee__in=[each.therapist_id for each in treatments])
+    )
+    head = AuditHead.objects.filter(practice_id=client.practice_id).first()
+    return WhoLookedPage(
+        client_id=client.id,
+        code=client.code,
+        initials=client.initials,
+        who=(("", _("Anyone")), *((id_, member.name) for id_, member in members.items())),
+        what=tuple(WHAT.items()),
+        when=tuple((name, label) for name, (label, _since) in WHEN.items()),
+        chosen=chosen,
+        page=page,
+        looks=tuple(
+            _look(entry, members.get(str(entry.actor_id)), treatments, supervisions, today)
+            for entry in page.object_list
+        ),
+        sealed=words.moment(head.sealed_at, today) if head and head.sealed_at else "",
+    )
+
+
+def _look(
+    entry: AuditEntry,
+    member: Membership | None,
+    treatments: list[Treatment],
+    supervisions: list[Supervision],
+    today: date,
+) -> Look:
+    local = words.local(entry.at)
+    who, role = _who(entry, member)
+    return Look(
+        day=words.short_day(local.date(), today),
+        time=words.clock(entry.at),
+        who=who,
+        role=role,
+        is_read=entry.is_read,
+        action=entry.action[:1].upper() + entry.action[1:],
+        because=_because(member, treatments, supervisions, local.date(), today),
+    )
+
+
+def _who(entry: AuditEntry, member: Membership | None) -> tuple[str, str]:
+    if member:
+        return member.name, ", ".join(str(role.label) for role in Role if member.has_role(role))
+    if entry.route.startswith("feedback_"):
+        return _("Client"), _("By link")
+    return "Rapport", _("By itself")
+
+
+def _because(
+    member: Membership | None,
+    treatments: list[Treatment],
+    supervisions: list[Supervision],
+    on: date,
+    today: date,
+) -> str:
+    """Why a member could on the day `on`; '' for the client and for Rapport itself."""
+    if member is None:
+        return ""
+    current = [
+        each.therapist_id for each in treatments if each.ends_on is None or on <= each.ends_on
+    ]
+    if member.id in current:
+        return _("Treating therapist")
+    for each in supervisions:
+        holds = each.starts_on <= on and (each.ends_on is None or on <= each.ends_on)
+        if each.supervisor_id == member.id and each.supervisee_id in current and holds:
+            return _("Supervision since %(day)s") % {"day": words.short_day(each.starts_on, today)}
+    if member.has_role(Role.MANAGER):
+        return _("Practice manager: by code only")
+    return _("No relationship on record that day")

@@ -1,0 +1,46 @@
+"""Whoever reads far outside their own caseload is told of, once an hour, without clients."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+from django.test import Client as Browser
+from django.utils import timezone
+
+from apps.accounts.models import Membership, Notice
+from apps.clients.watch import MOST_CLIENTS, watch_reads
+from apps.core import audit
+from apps.core.tasks import seal_audit_trail
+from tests.factories import TreatmentFactory
+
+
+def read(member: Membership, number: int) -> None:
+    audit.read("view client", client_ids=[uuid4() for _ in range(number)], by=member)
+
+
+def test_more_than_fifty_strangers_in_an_hour_are_told_to_the_manager_once(
+    charlie: Membership, mona: Membership, as_mona: Browser
+) -> None:
+    read(charlie, MOST_CLIENTS // 2)
+    read(charlie, MOST_CLIENTS // 2)
+    seal_audit_trail()
+    assert not Notice.objects.exists()
+    read(charlie, 1)
+    seal_audit_trail()
+    read(charlie, 1)
+    seal_audit_trail()
+    assert Notice.objects.get().member_id == mona.id
+    page = as_mona.get("/practice/").content.decode()
+    assert "Charlie Nowak looked at more than 50 clients outside their own caseload" in page
+
+
+def test_ones_own_clients_do_not_count_and_neither_does_what_is_long_ago(
+    charlie: Membership, mona: Membership
+) -> None:
+    own = [TreatmentFactory.create(therapist=charlie).client_id for _ in range(2)]
+    audit.read("view caseload", client_ids=own, by=charlie)
+    read(charlie, MOST_CLIENTS)
+    now = timezone.now()
+    assert watch_reads(charlie.practice_id, at=now) == 0
+    read(charlie, 1)
+    assert watch_reads(charlie.practice_id, at=now + timedelta(hours=2)) == 0
+    assert watch_reads(charlie.practice_id, at=timezone.now()) == 1

@@ -1,0 +1,102 @@
+"""Who looked at a client: the treating therapist reads it, and that look is on it too."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client as Browser
+from django.utils import timezone
+
+from apps.accounts.models import Membership
+from apps.clients.models import Treatment
+from apps.core import audit, tracing
+from tests.factories import TreatmentFactory
+
+Words = Callable[[Any], str]
+
+
+@pytest.fixture
+def treatment(alice: Membership) -> Treatment:
+    return TreatmentFactory.create(therapist=alice, falling=True)
+
+
+def url(treatment: Treatment) -> str:
+    return f"/clients/{treatment.client_id}/who-looked/"
+
+
+def rows(response: Any) -> list[tuple[str, str, str]]:
+    return [(look.who, look.action, look.because) for look in response.context["page"].looks]
+
+
+def look(member: Membership, treatment: Treatment) -> None:
+    audit.read("view client", client_ids=[treatment.client_id], by=member)
+
+
+def test_each_look_says_who_what_and_why_they_could(
+    as_alice: Browser,
+    alice: Membership,
+    sam: Membership,
+    charlie: Membership,
+    mona: Membership,
+    treatment: Treatment,
+) -> None:
+    for member in (alice, sam, charlie, mona):
+        look(member, treatment)
+    tracing.begin(route="feedback_form")
+    audit.record("record rating", treatment, client_id=treatment.client_id, by=None)
+    tracing.begin(route="apps.feedback.tasks.expire_feedback_requests")
+    audit.record("close request", treatment, client_id=treatment.client_id, by=None)
+    found = rows(as_alice.get(url(treatment)))
+    assert found[0] == ("Rapport", "Close request", "")
+    assert found[1] == ("Client", "Record rating", "")
+    assert found[2] == ("Mona Haddad", "View client", "Practice manager: by code only")
+    assert found[3] == ("Charlie Nowak", "View client", "No relationship on record that day")
+    assert found[4][0] == "Sam Okafor"
+    assert found[4][2].startswith("Supervision since ")
+    assert found[5] == ("Alice Moreau", "View client", "Treating therapist")
+    assert rows(as_alice.get(url(treatment)))[0] == (
+        "Alice Moreau", "View who looked", "Treating therapist",
+    )  # fmt: skip
+
+
+def test_the_list_holds_this_client_only_and_can_be_narrowed(
+    as_alice: Browser, alice: Membership, charlie: Membership, treatment: Treatment
+) -> None:
+    other = TreatmentFactory.create(therapist=alice)
+    look(alice, other)
+    look(alice, treatment)
+    audit.record("change something", treatment, client_id=treatment.client_id, by=charlie)
+    page = url(treatment)
+    assert len(rows(as_alice.get(f"{page}?what=changed&who={charlie.id}"))) == 1
+    assert rows(as_alice.get(f"{page}?what=read"))[-1][1] == "View client"
+    with time_machine.travel(timezone.now() + timedelta(days=40)):
+        look(charlie, treatment)
+    found = rows(as_alice.get(f"{page}?who={charlie.id}&when=all"))
+    assert [action for _who, action, _why in found] == ["View client", "Change something"]
+
+
+def test_queries_do_not_grow_with_the_record(
+    as_alice: Browser,
+    alice: Membership,
+    treatment: Treatment,
+    django_assert_max_num_queries: Any,
+) -> None:
+    for _ in range(30):
+        look(alice, treatment)
+    with django_assert_max_num_queries(22):
+        as_alice.get(url(treatment))
+
+
+@pytest.mark.parametrize(
+    ("who", "status"), [("as_sam", 403), ("as_charlie", 404), ("as_mona", 403), ("as_dora", 404)]
+)
+def test_it_is_for_the_treating_therapist_alone(
+    request: pytest.FixtureRequest, who: str, status: int, sam: Membership, treatment: Treatment
+) -> None:
+    assert request.getfixturevalue(who).get(url(treatment)).status_code == status
+
+
+def test_it_only_reads(as_alice: Browser, treatment: Treatment) -> None:
+    assert as_alice.post(url(treatment)).status_code == 405
