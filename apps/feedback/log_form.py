@@ -15,7 +15,7 @@ from apps.clients.models import Client, ContactChannel, Treatment
 from apps.core.widgets import DetailedRadioSelect, OptionDetail
 from apps.feedback.forms import PlainTextField, choice_of
 from apps.feedback.selectors import Chosen
-from apps.therapy_sessions.forms import date_field, minutes_field, time_field
+from apps.therapy_sessions.forms import NOTE_LIMIT, date_field, minutes_field, time_field
 from apps.therapy_sessions.models import Resolved, Tension, TherapySession
 
 Attendance = TherapySession.Attendance
@@ -99,6 +99,12 @@ class LogSessionForm(forms.Form):
     )
     not_asked_note = PlainTextField(
         label=gettext_lazy("The reason in a few words, for “Other”"), max_length=200, required=False
+    )
+    process_note = PlainTextField(
+        label=gettext_lazy("Process note"),
+        max_length=NOTE_LIMIT,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
     )
 
     def __init__(
@@ -228,7 +234,7 @@ class LogSessionForm(forms.Form):
         data = self.cleaned_data
         same = (
             "treatment", "starts_at", "attendance", "tension", "tension_resolved",
-            "not_asked_reason", "not_asked_note", "planned",
+            "not_asked_reason", "not_asked_note", "process_note", "planned",
         )  # fmt: skip
         return {name: data[name] for name in same} | {
             "ask_by": "" if data["ask_by"] == NOT_THIS_TIME else data["ask_by"],

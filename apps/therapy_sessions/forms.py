@@ -263,3 +263,20 @@ class AddClientForm(PlanSessionsForm):
     @property
     def plans_sessions(self) -> bool:
         return bool(self.cleaned_data["first_on"])
+
+
+NOTE_LIMIT = 10_000
+READ_BY_YOU_ALONE = gettext_lazy(
+    "Only you can read this: no supervisor, no manager, no therapist after you."
+)
+
+
+class ProcessNoteForm(forms.Form):
+    """The therapist's own note about one session; empty takes it away."""
+
+    text = forms.CharField(
+        label=gettext_lazy("Process note"),
+        max_length=NOTE_LIMIT,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 8}),
+    )

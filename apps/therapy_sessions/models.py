@@ -159,3 +159,44 @@ class TherapySession(PracticeModel):
             value for value in (self.own_bond, self.own_goals, self.own_tasks) if value is not None
         ]
         return 10 * sum(answered) / len(answered) if answered else None
+
+
+class ProcessNoteQuerySet(models.QuerySet["ProcessNote"]):
+    def written_by(self, membership: Membership) -> Self:
+        """The member's own notes about their own caseload. There is no other way to a note."""
+        return self.filter(
+            author=membership, therapy_session__in=TherapySession.objects.conducted_by(membership)
+        )
+
+
+class ProcessNote(PracticeModel):
+    """What a therapist notes for themselves about one session. Nobody else ever reads it.
+
+    Not a supervisor, manager or later therapist. For a client's access export its author reviews
+    it first.
+    """
+
+    therapy_session = models.ForeignKey(
+        TherapySession, on_delete=models.PROTECT, related_name="process_notes"
+    )
+    author = models.ForeignKey(Membership, on_delete=models.PROTECT, related_name="+")
+    text = EncryptedTextField(client="therapy_session__treatment__client_id")
+    saved_at = models.DateTimeField()
+
+    objects = ProcessNoteQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["therapy_session", "author"], name="process_note_one_per_author"
+            ),
+            models.CheckConstraint(condition=~Q(text=""), name="process_note_has_a_text"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["practice", "author", "therapy_session"], name="process_note_by_author"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"process note {self.id}"

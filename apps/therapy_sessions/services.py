@@ -8,7 +8,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.clients.models import Treatment
 from apps.core import audit
-from apps.therapy_sessions.models import TherapySession
+from apps.therapy_sessions.models import ProcessNote, TherapySession
 
 
 class AlreadyLogged(Exception):
@@ -63,6 +63,7 @@ def log_therapy_session(
     tension_resolved: int | None = None,
     not_asked_reason: str = "",
     not_asked_note: str = "",
+    process_note: str = "",
     planned: TherapySession | None = None,
     by: Membership | None,
 ) -> TherapySession:
@@ -71,6 +72,7 @@ def log_therapy_session(
     Args:
         own_view: the therapist's own view, keyed by `TherapySession.OWN_VIEW`, 0–10 or None.
         tension: 0–4, None where untouched; `tension_resolved` only with tension of 1 or more.
+        process_note: for the eyes of `by` alone; empty: none.
 
     Raises:
         AlreadyLogged: `planned` is logged by now, or the treatment has another session at that
@@ -101,4 +103,22 @@ def log_therapy_session(
             raise
         raise AlreadyLogged from error
     audit.record("log therapy session", session, client_id=treatment.client_id, by=by)
+    if process_note and by:
+        save_process_note(therapy_session=session, text=process_note, by=by)
     return session
+
+
+@transaction.atomic
+def save_process_note(*, therapy_session: TherapySession, text: str, by: Membership) -> None:
+    """Keep the author's own note about a session in place of an earlier one; empty deletes it."""
+    mine = ProcessNote.objects.filter(therapy_session=therapy_session, author=by)
+    if text:
+        note = mine.first() or ProcessNote(
+            practice_id=therapy_session.practice_id, therapy_session=therapy_session, author=by
+        )
+        note.text, note.saved_at = text, timezone.now()
+        note.save()
+    else:
+        mine.delete()
+    client_id = therapy_session.treatment.client_id
+    audit.record("save process note", therapy_session, client_id=client_id, by=by)

@@ -20,7 +20,7 @@ from apps.dashboard.selectors.timeline import Entry, has_flag, timeline_entry
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.reasons import Reasons
 from apps.ruptures.selectors import Status, explain, status
-from apps.therapy_sessions.models import TherapySession
+from apps.therapy_sessions.models import ProcessNote, TherapySession
 
 SESSIONS_SHOWN = 7
 ASK_AGAIN_AFTER = timedelta(days=180)
@@ -68,6 +68,15 @@ class PastEpisode:
 
 
 @dataclass(frozen=True)
+class OwnNote:
+    """A process note of the reader, or the session that one could be written about."""
+
+    session_id: UUID
+    day: str
+    text: str
+
+
+@dataclass(frozen=True)
 class ClientPage:
     """`watch` holds the newest step's reasons where the status is watch, else None."""
 
@@ -81,6 +90,7 @@ class ClientPage:
     episode: EpisodePanel | None
     watch: Reasons | None
     past: tuple[PastEpisode, ...]
+    notes: tuple[OwnNote, ...]
     log_url: str
 
 
@@ -123,7 +133,28 @@ def client_page(
         else None,
         watch=explain(newest) if newest and stands == Status.WATCH else None,
         past=_past(course, today),
+        notes=_own_notes(treatment, course, today),
         log_url=_log_url(client, planned, at),
+    )
+
+
+def _own_notes(treatment: Treatment, course: Course, today: date) -> tuple[OwnNote, ...]:
+    """The therapist's own notes, newest first, and a place for one about the newest session."""
+    notes = {
+        note.therapy_session_id: note.text
+        for note in ProcessNote.objects.written_by(treatment.therapist).filter(
+            therapy_session__treatment=treatment
+        )
+    }
+    newest = [each.therapy_session.id for each in course.sessions[-1:]]
+    return tuple(
+        OwnNote(
+            each.id,
+            words.short_day(words.local(each.starts_at).date(), today),
+            notes.get(each.id, ""),
+        )
+        for each in (one.therapy_session for one in reversed(course.sessions))
+        if each.id in notes or each.id in newest
     )
 
 

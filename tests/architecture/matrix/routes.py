@@ -164,6 +164,10 @@ ROUTES = {
         READ | WRITE, Permission.LOG_SESSION, kwarg="client_id", reach=OWN, known=SUPERVISED,
         client_data=True, body=a_series,
     ),
+    "process_note": Route(
+        READ | WRITE, Permission.LOG_SESSION, kwarg="session_id", reach=OWN, client_data=True,
+        audited=True, body=lambda case: {"text": "For myself."},
+    ),
     "log_session": Route(
         READ | WRITE, Permission.LOG_SESSION, reach=OWN, client_data=True,
         doors=(

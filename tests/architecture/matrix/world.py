@@ -24,6 +24,7 @@ from apps.accounts.sign_in import BEGAN, SEEN
 from apps.alliance.models import Questionnaire
 from apps.clients.models import Treatment
 from apps.core import tenancy
+from apps.core.fields import EncryptedTextField
 from apps.core.models import Sending
 from apps.exchange.models import ImportedSession
 from apps.feedback.models import FeedbackRequest
@@ -31,6 +32,7 @@ from apps.feedback.services import practice_questionnaire, request_feedback, sub
 from apps.feedback.tokens import make_token
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.repair import Sheet, StepEntry, save_worksheet
+from apps.therapy_sessions.services import save_process_note
 from tests.factories import (
     PASSWORD,
     MembershipFactory,
@@ -54,6 +56,7 @@ MACHINE_WORDS = {
     "Questionnaire": {"key"},
     "Notice": {"kind"},
     "OutboxMessage": {"kind"},
+    "PracticeKey": {"root_id"},
     "Screening": {"rule_version", "event"},
     "AuditEntry": {"action", "object_type", "route"},
 }
@@ -313,6 +316,7 @@ def _case(letter: str, number: str, therapist: Membership, name: str) -> Case:
             questionnaire=asked.questionnaire,
             place="1",
         )
+        save_process_note(therapy_session=planned, text="For me", by=therapist)
         if case.is_over:
             submit_response(request_id=asked.id, answers=dict.fromkeys(ITEMS, 7))
             Treatment.objects.filter(id=treatment.id).update(
@@ -345,6 +349,7 @@ def _ids(
         "client": str(treatment.client_id),
         "treatment": str(treatment.id),
         "session": str(session_id),
+        "session_id": str(session_id),
         "episode_id": str(episode_id),
         "member_id": str(treatment.therapist_id),
         "supervisee": str(treatment.therapist_id),
@@ -377,6 +382,9 @@ def _let_every_text_sing(
                     item | {"text": f"{item['text']} {tune}" if item["text"] else ""}
                     for item in row.items
                 ]
+            for sealed in model._meta.local_fields:
+                if isinstance(sealed, EncryptedTextField):
+                    sealed.put(row, sealed.seal(row, sung.pop(sealed.name)))
             if sung:
                 model._default_manager.filter(pk=row.pk).update(**sung)
 

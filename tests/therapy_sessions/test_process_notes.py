@@ -1,0 +1,99 @@
+"""Process notes: their author reads them, and nobody else on any path."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client as Browser
+from django.utils import timezone
+
+from apps.accounts.models import Membership
+from apps.clients.services import hand_over_caseload
+from apps.ruptures.services import share_episode
+from apps.therapy_sessions.models import ProcessNote, TherapySession
+from apps.therapy_sessions.services import save_process_note
+from tests.factories import TreatmentFactory
+
+NOTE = "I felt a pull to rescue."
+
+
+@pytest.fixture
+def session(alice: Membership) -> TherapySession:
+    treatment = TreatmentFactory.create(therapist=alice, falling=True)
+    session: TherapySession = treatment.therapy_sessions.latest("starts_at")
+    save_process_note(therapy_session=session, text=NOTE, by=alice)
+    return session
+
+
+def url(session: TherapySession) -> str:
+    return f"/sessions/{session.id}/note/"
+
+
+def test_the_author_reads_it_on_its_page_and_on_the_clients(
+    session: TherapySession, as_alice: Browser
+) -> None:
+    for address in (url(session), f"/clients/{session.treatment.client_id}/"):
+        page = as_alice.get(address).content.decode()
+        assert NOTE in page
+        assert "Only you can read" in page
+
+
+def test_the_author_changes_it_and_takes_it_away(
+    session: TherapySession, as_alice: Browser
+) -> None:
+    as_alice.post(url(session), {"text": "Another thought."})
+    assert ProcessNote.objects.get().text == "Another thought."
+    as_alice.post(url(session), {"text": " "})
+    assert not ProcessNote.objects.exists()
+
+
+def test_supervisor_colleague_and_manager_find_nothing(
+    session: TherapySession,
+    alice: Membership,
+    as_sam: Browser,
+    as_charlie: Browser,
+    as_mona: Browser,
+    as_dora: Browser,
+) -> None:
+    episode = session.treatment.episodes.get()
+    share_episode(episode=episode, by=alice)
+    for browser, status in ((as_sam, 403), (as_charlie, 404), (as_mona, 403), (as_dora, 404)):
+        for method in (browser.get, browser.post):
+            assert method(url(session)).status_code == status
+    for address in ("/supervision/", f"/supervision/{episode.id}/"):
+        assert NOTE not in as_sam.get(address).content.decode()
+    assert ProcessNote.objects.get().text == NOTE
+
+
+def test_a_therapist_after_the_author_never_reads_it_nor_does_the_author_any_more(
+    session: TherapySession, alice: Membership, charlie: Membership, as_charlie: Browser,
+    as_alice: Browser,
+) -> None:  # fmt: skip
+    hand_over_caseload(
+        treatments=[session.treatment], to=charlie, on=timezone.localdate(), by=alice
+    )
+    page = as_charlie.get(f"/clients/{session.treatment.client_id}/")
+    assert page.status_code == 200
+    assert NOTE not in page.content.decode()
+    for browser in (as_charlie, as_alice):
+        assert browser.get(url(session)).status_code == 404
+    assert not ProcessNote.objects.written_by(charlie).exists()
+
+
+def test_it_is_written_with_the_session(alice: Membership, as_alice: Browser) -> None:
+    treatment = TreatmentFactory.create(therapist=alice)
+    held = timezone.localtime() - timedelta(days=1)
+    as_alice.post(
+        "/sessions/log/",
+        {
+            "treatment": treatment.id, "held_on": held.date().isoformat(), "start": "10:00",
+            "minutes": "50", "attendance": "attended", "ask_by": "none",
+            "not_asked_reason": "client_asked", "process_note": NOTE,
+        },
+    )  # fmt: skip
+    assert ProcessNote.objects.get(therapy_session__treatment=treatment).text == NOTE
+
+
+def test_it_stays_out_of_print(session: TherapySession, as_alice: Browser) -> None:
+    page = as_alice.get(f"/clients/{session.treatment.client_id}/").content.decode()
+    before = page[: page.index("notes-title")]
+    assert before.rindex("rp-noprint") > before.rindex("<section") - 1
