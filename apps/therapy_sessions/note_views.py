@@ -29,6 +29,6 @@ def process_note(request: MemberRequest, session_id: UUID) -> HttpResponse:
         save_process_note(therapy_session=session, by=request.membership, **form.cleaned_data)
         messages.success(request, _("Your note is saved. Only you can read it."))
         return redirect("client", client.id)
-    audit.record("view process note", session, client_id=client.id, by=request.membership)
+    audit.read("view process note", client_ids=[client.id], by=request.membership)
     context = {"form": form, "session": session, "client": client, "readers": READ_BY_YOU_ALONE}
     return render(request, "therapy_sessions/process_note.html", context)
