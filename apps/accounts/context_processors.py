@@ -51,6 +51,8 @@ NAVIGATION: tuple[tuple[Permission, str, str | Promise, str, frozenset[str]], ..
                 "hand_over",
                 "add_supervision",
                 "end_supervision",
+                "rules",
+                "decide_rule",
             }
         ),
     ),

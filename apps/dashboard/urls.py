@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.dashboard import brief_views, repair_views, views, who_looked_views
+from apps.dashboard import brief_views, repair_views, rule_views, views, who_looked_views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -14,4 +14,7 @@ urlpatterns = [
     path("supervision/", views.supervision, name="supervision"),
     path("supervision/<uuid:episode_id>/", views.supervised_episode, name="supervised_episode"),
     path("practice/", views.practice, name="practice"),
+    path("practice/rules/", rule_views.rules, name="rules"),
+    path("practice/rules/norms/", rule_views.propose_norms, name="propose_norms"),
+    path("practice/rules/decide/", rule_views.decide_rule, name="decide_rule"),
 ]

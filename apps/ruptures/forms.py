@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from apps.alliance.models import Cause
 from apps.core.widgets import DetailedRadioSelect, OptionDetail
-from apps.ruptures.models import RepairStep, RuptureEpisode, Worksheet
+from apps.ruptures.models import RepairStep, RuleChange, RuptureEpisode, Worksheet
 from apps.ruptures.repair import Sheet, StepEntry, sheet_of
 
 Outcome = RuptureEpisode.Outcome
@@ -178,3 +178,25 @@ def _values(sheet: Sheet) -> dict[str, Any]:
     for step, entry in sheet.steps.items():
         values |= {f"note_{step}": entry.note, f"on_{step}": entry.done_on}
     return values
+
+
+class RuleDecisionForm(forms.Form):
+    """A manager's decision about a replayed change; to use it needs a reason."""
+
+    change = forms.UUIDField(widget=forms.HiddenInput)
+    decision = forms.TypedChoiceField(
+        choices=RuleChange.Decision.choices, coerce=RuleChange.Decision
+    )
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"),
+        max_length=500,
+        widget=forms.Textarea({"rows": 3}),
+        required=False,
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        is_confirmed = cleaned.get("decision") == RuleChange.Decision.CONFIRMED
+        if is_confirmed and not (cleaned.get("reason") or "reason" in self.errors):
+            self.add_error("reason", _("Say in a few words why the rule should change."))
+        return cleaned

@@ -138,6 +138,14 @@ def propose_change(
     return change
 
 
+def undecided_change(practice: Practice, change_id: UUID) -> RuleChange | None:
+    """The practice's change of this id, locked, while it waits for a decision."""
+    waiting = RuleChange.objects.select_for_update(of=("self",)).filter(
+        practice=practice, decision=""
+    )
+    return waiting.filter(id=change_id).first()
+
+
 @transaction.atomic
 def decide_change(
     *, change: RuleChange, decision: RuleChange.Decision, reason: str, by: Membership

@@ -53,6 +53,10 @@ class AlertLoad:
     open_longer: int
 
     @property
+    def open_now(self) -> int:
+        return self.open_up_to_a_week + self.open_up_to_four_weeks + self.open_longer
+
+    @property
     def per_100_rated(self) -> str:
         return _rate(100 * self.opened, self.rated)
 

@@ -5,6 +5,7 @@ from datetime import date, datetime
 
 from apps.accounts.models import Membership, Practice, Role, Supervision
 from apps.dashboard.selectors import words
+from apps.dashboard.selectors.alert_load import alert_load
 from apps.dashboard.selectors.delivery import Delivery, delivery
 
 
@@ -31,6 +32,7 @@ class PracticePage:
 
     name: str
     has_contact: bool
+    is_load_in_doubt: bool
     delivery: Delivery
     people: tuple[Person, ...]
     supervisions: tuple[SupervisionLink, ...]
@@ -52,6 +54,7 @@ def practice_page(practice: Practice, *, today: date, at: datetime) -> PracticeP
     return PracticePage(
         name=practice.name,
         has_contact=practice.has_independent_contact,
+        is_load_in_doubt=alert_load(practice, at=at).needs_a_look,
         delivery=delivery(practice.id, at=at, today=today),
         people=tuple(
             Person(

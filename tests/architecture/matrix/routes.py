@@ -202,6 +202,10 @@ ROUTES = {
         client_data=True,
     ),
     "practice": Route(READ | WRITE, Permission.MANAGE_PRACTICE, body=a_contact),
+    "rules": Route(READ, Permission.MANAGE_PRACTICE),
+    # With the matrix' few ratings there is nothing to estimate: it leads back, and changes nothing.
+    "propose_norms": Route(WRITE, Permission.MANAGE_PRACTICE, reads=frozenset({302})),
+    "decide_rule": Route(WRITE, Permission.MANAGE_PRACTICE),
     "people": Route(READ, Permission.MANAGE_PRACTICE),
     "invite_member": Route(READ | WRITE, Permission.MANAGE_PRACTICE),
     "member": Route(READ | WRITE, Permission.MANAGE_PRACTICE, **ON_MEMBER),

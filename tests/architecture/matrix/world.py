@@ -59,6 +59,8 @@ MACHINE_WORDS = {
     "PracticeKey": {"root_id"},
     "Screening": {"rule_version", "event"},
     "AuditEntry": {"action", "object_type", "route"},
+    "RuleChange": {"version"},
+    "AuditEntry": {"action", "object_type"},
 }
 # What a client's page may show of its practice; codes are all that a supervisor may know.
 FOR_CLIENTS = {
