@@ -60,7 +60,6 @@ MACHINE_WORDS = {
     "Screening": {"rule_version", "event"},
     "AuditEntry": {"action", "object_type", "route"},
     "RuleChange": {"version"},
-    "AuditEntry": {"action", "object_type"},
 }
 # What a client's page may show of its practice; codes are all that a supervisor may know.
 FOR_CLIENTS = {
