@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.views.decorators.http import require_http_methods
 
 from apps.accounts import drafts, services
 from apps.accounts.models import User
@@ -85,9 +86,14 @@ def require_recent_sign_in(view: View[Request, P]) -> View[Request, P]:
     return guarded
 
 
+page = require_http_methods(["GET", "HEAD", "POST"])
+"""django-allauth's form views would take a PUT for a POST."""
+
+
 def changes_sign_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """End the person's other sessions once the view has changed how they sign in."""
 
+    @page
     @wraps(view)
     def changing(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         response = view(request, *args, **kwargs)

@@ -13,21 +13,23 @@ from django.urls import path
 
 from apps.accounts import people_views as people
 from apps.accounts import sign_in_views as own
-from apps.accounts.sign_in import changes_sign_in
+from apps.accounts.sign_in import changes_sign_in, page
 from apps.accounts.views import read_notice, theme
 
 MEMBER = "practice/people/<uuid:member_id>"
 
 urlpatterns = [
-    path("sign-in/", account.login, name="account_login"),
-    path("sign-in/", account.login, name="login"),
-    path("sign-in/second-step/", mfa.authenticate, name="mfa_authenticate"),
-    path("sign-in/again/", account.reauthenticate, name="account_reauthenticate"),
-    path("sign-in/again/code/", mfa.reauthenticate, name="mfa_reauthenticate"),
-    path("sign-in/again/key/", keys.reauthenticate_webauthn, name="mfa_reauthenticate_webauthn"),
+    path("sign-in/", page(account.login), name="account_login"),
+    path("sign-in/", page(account.login), name="login"),
+    path("sign-in/second-step/", page(mfa.authenticate), name="mfa_authenticate"),
+    path("sign-in/again/", page(account.reauthenticate), name="account_reauthenticate"),
+    path("sign-in/again/code/", page(mfa.reauthenticate), name="mfa_reauthenticate"),
+    path(
+        "sign-in/again/key/", page(keys.reauthenticate_webauthn), name="mfa_reauthenticate_webauthn"
+    ),
     path("sign-in/forgotten/", own.forgotten, name="account_reset_password"),
-    path("sign-out/", account.logout, name="account_logout"),
-    path("sign-out/", account.logout, name="logout"),
+    path("sign-out/", page(account.logout), name="account_logout"),
+    path("sign-out/", page(account.logout), name="logout"),
     path("link/<str:token>/", own.account_link, name="account_link"),
     path("kept/", own.kept_draft, name="kept_draft"),
     path("theme/", theme, name="theme"),

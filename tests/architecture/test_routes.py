@@ -16,12 +16,9 @@ from tests.architecture.matrix.cells import ask, cells
 from tests.architecture.matrix.routes import (
     COMMANDS,
     PUBLIC,
-    READ,
     ROUTES,
     SIGNED_IN,
     TASKS,
-    Route,
-    key_of,
     urls,
 )
 from tests.architecture.matrix.world import World, world
@@ -31,35 +28,26 @@ HOW = "add a row under this name to ROUTES in tests/architecture/matrix/routes.p
 
 def test_every_route_is_declared_and_no_declaration_is_stale() -> None:
     names = {name for name, _ in urls()}
-    undeclared = sorted(name for name in names if not key_of(name))
+    undeclared = sorted(name for name in names if name not in ROUTES)
     assert not undeclared, f"{undeclared}: {HOW}"
-    stale = sorted(set(ROUTES) - {key_of(name) for name in names})
+    stale = sorted(set(ROUTES) - names)
     assert not stale, f"{stale}: no route has this name; take the row away"
-
-
-def test_one_row_speaks_for_the_routes_of_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ROUTES, "account_*", Route(READ, PUBLIC, theirs=True))
-    monkeypatch.setitem(ROUTES, "account_email_*", Route(READ, SIGNED_IN, theirs=True))
-    assert key_of("account_of_somebody") == "account_*"
-    assert key_of("account_email_sent") == "account_email_*"
-    assert key_of("accounting") == ""
-    assert all(row.theirs for name, row in ROUTES.items() if name.endswith("*"))
 
 
 def test_every_view_carries_what_is_declared() -> None:
     for name, pattern in urls():
-        row, view = ROUTES[key_of(name)], pattern.callback
+        row, view = ROUTES[name], pattern.callback
         if isinstance(row.who, Permission):
             assert getattr(view, "permission", None) == row.who, name
             assert getattr(view, "login_required", True), name
-        elif key_of(name) == name:
+        else:
             assert getattr(view, "login_required", True) == (row.who == SIGNED_IN), name
 
 
 def test_every_id_in_an_address_is_declared() -> None:
     for name, pattern in urls():
-        row = ROUTES[key_of(name)]
-        if not row.theirs:
+        row = ROUTES[name]
+        if not row.made_up:
             assert list(pattern.pattern.converters) == ([row.kwarg] if row.kwarg else []), name
             assert bool(row.kwarg) <= bool(row.reach), f"{name}: say in `reach` whose it opens"
 
@@ -110,7 +98,7 @@ def test_nothing_is_taken_from_a_form_of_another_site(practices: World) -> None:
     browser = Browser(enforce_csrf_checks=True, raise_request_exception=False)
     refused = set()
     for name, row in ROUTES.items():
-        if "POST" not in row.methods or name.endswith("*"):
+        if "POST" not in row.methods:
             continue
         for cell in cells(practices, name):
             if cell.person.name == "therapist" and cell.method == "POST":

@@ -1,9 +1,7 @@
 """The one table of what may be reached: routes, Celery tasks, management commands.
 
 To add a route, add a row under its name. `methods` and `who` always; where the address holds an
-id, `kwarg` and `reach`. An id of a new kind is added to `Case.ids` in world.py. A row whose name
-ends in `*` stands for all routes of somebody else's package: their statuses are their own, but
-canaries, headers and rows are judged like ours.
+id, `kwarg` and `reach`. An id of a new kind is added to `Case.ids` in world.py.
 """
 
 from collections.abc import Callable, Iterator
@@ -61,6 +59,11 @@ class Route:
         reads: statuses of an allowed read.
         codes: shows the codes of the practice's clients, and nothing else of them.
         memberless: 403 also for a person without an active membership.
+        account: a page of signing in or of one's own account: it shows that account and changes it.
+        made_up: ids in its address name nothing of ours.
+        before_second_step: also for somebody who must first set up a second step.
+        answers: statuses of a read and of an empty POST, by how far the person is with signing in
+            (`Person.stage`), where no permission decides; "" stands for every other stage.
     """
 
     methods: frozenset[str]
@@ -74,7 +77,10 @@ class Route:
     queries: tuple[str, ...] = ()
     reads: frozenset[int] = field(default_factory=lambda: frozenset({200}))
     memberless: bool = True
-    theirs: bool = False
+    account: bool = False
+    made_up: bool = False
+    before_second_step: bool = False
+    answers: dict[str, tuple[int, int]] = field(default_factory=dict)
     codes: bool = False
 
     def every_door(self) -> tuple[Door, ...]:
@@ -116,23 +122,55 @@ ON_EPISODE: dict[str, Any] = {"kwarg": "episode_id", "reach": OWN, "client_data"
 ON_MEMBER: dict[str, Any] = {"kwarg": "member_id", "reach": OF_THE_PRACTICE}
 LINKS = frozenset({Relation.LINK, Relation.ANSWERED})
 
+
+def of_account(who: str, answers: dict[str, tuple[int, int]]) -> Route:
+    """A page of signing in or of one's own account; most are django-allauth's."""
+    methods = READ if answers[""][1] == 405 else READ | WRITE
+    return Route(
+        methods,
+        who,
+        account=True,
+        made_up=True,
+        answers=answers,
+        before_second_step="set-up" in answers,
+    )
+
+
+TO_SIGN_IN = of_account(
+    PUBLIC, {"": (200, 200), "code": (302, 302), "set-up": (302, 302), "in": (302, 302)}
+)
+TO_SIGN_OUT = of_account(PUBLIC, {"": (302, 302), "set-up": (200, 302), "in": (200, 302)})
+
 ROUTES = {
     "home": Route(READ, SIGNED_IN, reads=frozenset({302})),
     "health": Route(READ, PUBLIC),
-    "login": Route(READ | WRITE, PUBLIC, theirs=True),
-    "logout": Route(READ | WRITE, PUBLIC, theirs=True),
-    "account_login": Route(READ | WRITE, PUBLIC, theirs=True),
-    "account_logout": Route(READ | WRITE, PUBLIC, theirs=True),
-    "account_reset_password": Route(READ | WRITE, PUBLIC, theirs=True),
-    "account_link": Route(READ | WRITE, PUBLIC, theirs=True),
-    "mfa_authenticate": Route(READ | WRITE, PUBLIC, theirs=True),
-    "account_*": Route(READ | WRITE, SIGNED_IN, theirs=True),
-    "mfa_*": Route(READ | WRITE, SIGNED_IN, theirs=True),
-    "kept_draft": Route(READ | WRITE, SIGNED_IN, theirs=True),
-    "switch_practice": Route(WRITE, SIGNED_IN, theirs=True),
+    "login": TO_SIGN_IN,
+    "account_login": TO_SIGN_IN,
+    "logout": TO_SIGN_OUT,
+    "account_logout": TO_SIGN_OUT,
+    "account_reset_password": of_account(PUBLIC, {"": (200, 200)}),
+    "account_link": of_account(PUBLIC, {"": (404, 404)}),
+    "mfa_authenticate": of_account(PUBLIC, {"": (302, 302), "code": (200, 200)}),
+    "account_reauthenticate": of_account(SIGNED_IN, {"": (302, 302), "set-up": (200, 200)}),
+    "account_change_password": of_account(SIGNED_IN, {"": (200, 200)}),
+    "mfa_index": of_account(SIGNED_IN, {"": (200, 405), "set-up": (200, 405)}),
+    "mfa_list_webauthn": of_account(SIGNED_IN, {"": (200, 405)}),
+    "mfa_reauthenticate": of_account(SIGNED_IN, {"": (200, 200)}),
+    "mfa_reauthenticate_webauthn": of_account(SIGNED_IN, {"": (302, 302)}),
+    "mfa_activate_totp": of_account(SIGNED_IN, {"": (302, 302), "set-up": (200, 200)}),
+    "mfa_deactivate_totp": of_account(SIGNED_IN, {"": (200, 302)}),
+    "mfa_add_webauthn": of_account(SIGNED_IN, {"": (200, 200), "set-up": (200, 200)}),
+    "mfa_remove_webauthn": of_account(SIGNED_IN, {"": (404, 404)}),
+    "mfa_view_recovery_codes": of_account(SIGNED_IN, {"": (200, 405)}),
+    "mfa_generate_recovery_codes": of_account(SIGNED_IN, {"": (200, 302)}),
+    "kept_draft": of_account(SIGNED_IN, {"": (302, 302)}),
+    "switch_practice": Route(
+        WRITE, SIGNED_IN, answers={"": (405, 404)}, body=nothing,
+        doors=(Door("body", "practice"),),
+    ),
     "theme": Route(
-        WRITE, SIGNED_IN, memberless=False, body=lambda case: {"theme": "dark"},
-        doors=(Door("body", "next", refused=0),),
+        WRITE, SIGNED_IN, memberless=False, before_second_step=True,
+        body=lambda case: {"theme": "dark"}, doors=(Door("body", "next", refused=0),),
     ),
     "read_notice": Route(
         WRITE, SIGNED_IN, kwarg="notice_id", reach=OWN | {Relation.FORMER}, body=nothing
@@ -228,10 +266,10 @@ ROUTES = {
     ),
     "unknown_link": Route(frozenset(METHODS), PUBLIC, reads=frozenset({404})),
     # Who reports is told by a signature; tests/core/test_hooks.py forges them.
-    "email_report": Route(WRITE, PUBLIC, theirs=True),
-    "text_report": Route(WRITE, PUBLIC, theirs=True),
+    "email_report": Route(WRITE, PUBLIC, made_up=True, answers={"": (405, 403)}),
+    "text_report": Route(WRITE, PUBLIC, made_up=True, answers={"": (405, 403)}),
     "dev_outbox": Route(READ, PUBLIC),
-    "dev_text_gateway": Route(WRITE, PUBLIC, theirs=True),
+    "dev_text_gateway": Route(WRITE, PUBLIC, made_up=True, answers={"": (405, 403)}),
     "styleguide": Route(READ, PUBLIC),
 }  # fmt: skip
 
@@ -285,11 +323,3 @@ def urls(resolver: URLResolver | None = None) -> Iterator[tuple[str, URLPattern]
             yield pattern.name or str(pattern.pattern), pattern
         else:
             yield from urls(pattern)
-
-
-def key_of(name: str) -> str:
-    """The key of the row that speaks for a route; '' where there is none."""
-    if name in ROUTES:
-        return name
-    prefixes = (key for key in ROUTES if key.endswith("*") and name.startswith(key[:-1]))
-    return max(prefixes, key=len, default="")

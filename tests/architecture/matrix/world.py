@@ -10,17 +10,19 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
+from allauth.mfa.totp.internal import auth as totp
 from django.apps import apps
 from django.conf import settings
 from django.db import models, transaction
 from django.test import Client as Browser
+from django.test.utils import override_settings
 from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import AccountLink, Membership, Notice, Practice, Role, User
 from apps.accounts.notices import tell
 from apps.accounts.permissions import Permission, permissions_of
-from apps.accounts.sign_in import BEGAN, SEEN
+from apps.accounts.sign_in import BEGAN, PRACTICE, SEEN
 from apps.alliance.models import Questionnaire
 from apps.clients.models import Treatment
 from apps.core import tenancy
@@ -116,7 +118,11 @@ class Case:
 
 @dataclass
 class Person:
-    """Somebody who asks. Without `key` they have no session cookie."""
+    """Somebody who asks. Without `key` they have no session cookie.
+
+    `pending`: "code" where they gave a password and owe the second step, "set-up" where they have
+    none. `elsewhere`: the name of their other practice, which the switcher shows on every page.
+    """
 
     name: str
     practice: str
@@ -125,6 +131,8 @@ class Person:
     supervises: tuple[str, ...] = ()
     link: str = ""
     is_user: bool = True
+    pending: str = ""
+    elsewhere: str = ""
 
     @property
     def permissions(self) -> frozenset[Permission]:
@@ -132,7 +140,18 @@ class Person:
 
     @property
     def is_signed_in(self) -> bool:
-        return bool(self.key) and self.is_user
+        return self.stage in {"set-up", "in"}
+
+    @property
+    def stage(self) -> str:
+        """How far the person is with signing in: "out", "code", "set-up" or "in"."""
+        return (self.pending or "in") if self.key and self.is_user else "out"
+
+    @property
+    def works_in(self) -> str:
+        """Letters of the practices where the person has an open place."""
+        is_in = self.member is not None and self.member.is_active
+        return ("ab" if self.elsewhere else self.practice) if is_in else ""
 
     def __str__(self) -> str:
         return f"{self.name} of practice {self.practice}"
@@ -140,7 +159,8 @@ class Person:
 
 NAMES = (
     "anonymous", "link holder", "therapist", "colleague", "supervisor", "supervising therapist",
-    "ex-supervisor", "manager", "disabled member", "disabled user",
+    "ex-supervisor", "manager", "disabled member", "disabled user", "code pending",
+    "set-up pending", "in two practices",
 )  # fmt: skip
 ROLES = {
     "supervisor": [Role.SUPERVISOR],
@@ -148,6 +168,8 @@ ROLES = {
     "ex-supervisor": [Role.SUPERVISOR],
     "manager": [Role.MANAGER],
 }
+# Works in both practices: a therapist in the one, the manager of the other.
+IN_BOTH = "in two practices"
 # Whose clients there are: number, therapist.
 CLIENTS = {
     "1": "therapist",
@@ -157,6 +179,7 @@ CLIENTS = {
     "5": "disabled user",
     "6": "therapist",
     "7": "therapist",
+    "8": IN_BOTH,
 }
 
 
@@ -229,7 +252,7 @@ def taken_back() -> Iterator[None]:
 @contextmanager
 def world() -> Iterator[World]:
     """Build it in a transaction of its own, and take all of it back afterwards."""
-    with taken_back():
+    with taken_back(), override_settings(MFA_REQUIRED=True):
         yield build()
 
 
@@ -239,6 +262,10 @@ def build() -> World:
     for letter in "ab":
         practice = PracticeFactory.create()
         members = {name: _member(practice, letter, name) for name in NAMES[2:]}
+        for name, member in members.items():
+            has_none = name == "set-up pending" or (name, letter) == (IN_BOTH, "b")
+            if not has_none:
+                totp.TOTP.activate(_user_of(member), totp.generate_totp_secret())
         yesterday = timezone.localdate() - timedelta(days=1)
         for name, ends_on in (
             ("supervisor", None), ("supervising therapist", None), ("ex-supervisor", yesterday)
@@ -254,6 +281,8 @@ def build() -> World:
                 expires_at=timezone.now() + timedelta(hours=1),
             )
         for number, therapist in CLIENTS.items():
+            if Role.THERAPIST not in members[therapist].roles:
+                continue
             cases[letter, number] = _case(letter, number, members[therapist], therapist)
             cases[letter, number].ids["supervision_id"] = str(supervision.id)
         people += _people(letter, members, cases[letter, "1"].ids["token"])
@@ -262,6 +291,12 @@ def build() -> World:
             members["disabled member"].is_active = False
             User.objects.filter(id=members["disabled user"].user_id).update(is_active=False)
             _let_every_text_sing(practice, letter, cases)
+    names = {each.practice: each for each in people if each.name == IN_BOTH}
+    for letter, other in ("ab", "ba"):
+        member = names[other].member
+        assert member
+        with tenancy.practice(member.practice_id):
+            names[letter].elsewhere = Practice.objects.get().name
     nothing = {name: str(uuid4()) for name in cases["a", "1"].ids}
     nothing["token"] = make_token(uuid4(), generation=0)
     nothing["next"] = f"/clients/{nothing['client_id']}/"
@@ -269,9 +304,13 @@ def build() -> World:
 
 
 def _member(practice: Practice, letter: str, name: str) -> Membership:
-    email = f"{Canary(letter, '0', 'z')}.{name.replace(' ', '-')}@fernbank.example"
-    user = User.objects.create(email=email, password=hashed())
+    # An address in two practices sings for neither.
+    tune = "" if name == IN_BOTH else f"{Canary(letter, '0', 'z')}."
+    email = f"{tune}{name.replace(' ', '-')}@fernbank.example"
+    user, _ = User.objects.get_or_create(email=email, defaults={"password": hashed()})
     roles = ROLES.get(name, [Role.THERAPIST])
+    if (name, letter) == (IN_BOTH, "b"):
+        roles = [Role.MANAGER]
     return MembershipFactory.create(practice=practice, user=user, name=name.title(), roles=roles)
 
 
@@ -281,19 +320,39 @@ def _people(letter: str, members: dict[str, Membership], token: str) -> list[Per
         Person("link holder", letter, is_user=False, link=f"/f/{token}/"),
     ]
     for name, member in members.items():
-        browser = Browser()
-        assert member.user
-        browser.force_login(member.user)
-        # As somebody who signed in and proved it again just now, so that no cell is led to that.
-        session = browser.session
-        session[BEGAN] = session[SEEN] = int(time.time())
-        session.save()
-        browser.post(reverse("account_reauthenticate"), {"password": PASSWORD})
-        key = browser.cookies[settings.SESSION_COOKIE_NAME].value
         supervises = ("therapist",) if name in {"supervisor", "supervising therapist"} else ()
         is_user = name != "disabled user"
-        people.append(Person(name, letter, member, key, supervises, is_user=is_user))
+        pending = name.removesuffix(" pending") if name.endswith(" pending") else ""
+        key = _gave_password(member) if pending == "code" else _signed_in(member)
+        people.append(Person(name, letter, member, key, supervises, "", is_user, pending))
     return people
+
+
+def _gave_password(member: Membership) -> str:
+    """The session cookie of somebody who has yet to show their second step."""
+    browser = Browser()
+    browser.post(reverse("login"), {"username": _user_of(member).email, "password": PASSWORD})
+    return browser.cookies[settings.SESSION_COOKIE_NAME].value
+
+
+def _signed_in(member: Membership) -> str:
+    """The session cookie of somebody at work, who need not prove again who they are."""
+    browser = Browser()
+    browser.force_login(_user_of(member))
+    session = browser.session
+    session[BEGAN] = session[SEEN] = later = int(time.time()) + 60 * 60
+    session[PRACTICE] = str(member.practice_id)
+    session["account_authentication_methods"] = [
+        {"method": "mfa", "at": later, "reauthenticated": True}
+    ]
+    session["account_authentication_methods_user"] = str(member.user_id)
+    session.save()
+    return browser.cookies[settings.SESSION_COOKIE_NAME].value
+
+
+def _user_of(member: Membership) -> User:
+    assert member.user
+    return member.user
 
 
 def _case(letter: str, number: str, therapist: Membership, name: str) -> Case:
@@ -346,6 +405,7 @@ def _ids(
     treatment: Treatment, session_id: UUID, episode_id: UUID, asked: FeedbackRequest
 ) -> dict[str, str]:
     return {
+        "practice": str(treatment.practice_id),
         "client_id": str(treatment.client_id),
         "client": str(treatment.client_id),
         "treatment": str(treatment.id),
