@@ -1,5 +1,6 @@
 from uuid import UUID
 
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -25,5 +26,7 @@ def theme(request: HttpRequest) -> HttpResponse:
 def read_notice(request: HttpRequest, notice_id: UUID) -> HttpResponse:
     """Put a notice of one's own away, and go back to the start page."""
     member = getattr(request, "membership", None)
+    if member is None:
+        raise PermissionDenied
     notices.mark_read(notice=get_object_or_404(Notice, id=notice_id, member=member))
     return redirect("home")

@@ -227,14 +227,16 @@ def _ask_one(
 
 @contextmanager
 def without_log_lines() -> Iterator[None]:
-    """Each of thousands of refusals would be a line in the log."""
-    logger = logging.getLogger("django.request")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
+    """Each of thousands of requests and refusals would be a line in the log."""
+    loggers = [logging.getLogger(name) for name in ("django.request", "apps.core.tracing")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 def ask(browser: Browser, cell: Cell) -> Any:
