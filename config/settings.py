@@ -459,6 +459,9 @@ DEFAULT_FROM_EMAIL = required(
 # How each kind of outbox message is written, by dotted path: core must not import what is above.
 OUTBOX_RENDERERS = {
     "feedback_request": "apps.feedback.messages.render_feedback_request",
+    "feedback_reminder": "apps.feedback.messages.render_feedback_reminder",
+    "feedback_fresh_link": "apps.feedback.messages.render_feedback_request",
+    "channel_stopped": "apps.clients.messages.render_channel_stopped",
     "invitation": "apps.accounts.messages.render_invitation",
     "password_reset": "apps.accounts.messages.render_password_reset",  # pragma: allowlist secret
 }
@@ -467,6 +470,7 @@ OUTBOX_RENDERERS = {
 OUTBOX_UNREACHABLE: dict[str, str] = {}
 # What members are told in the app, by kind: dotted paths of functions (ids of subjects, member).
 NOTICE_RENDERERS: dict[str, str] = {
+    "channel_stopped": "apps.clients.messages.say_channel_stopped",
     "many_clients_read": "apps.clients.watch.say_many_clients_read",
 }
 # Called with a practice and a moment after its new audit rows were sealed: core imports nothing.
@@ -477,7 +481,10 @@ FEEDBACK_DELAY = timedelta(minutes=env.int("FEEDBACK_DELAY_MINUTES", 120))
 FEEDBACK_QUIET_HOURS: tuple[time, time] | None = (
     (time(21), time(8)) if env.bool("FEEDBACK_QUIET_HOURS", True) else None
 )
+FEEDBACK_REMIND_AFTER = timedelta(hours=24)
 FEEDBACK_OPEN_FOR = timedelta(hours=96)
+# How long a code shown in the room opens the form.
+FEEDBACK_ROOM_FOR = timedelta(minutes=15)
 # Current key first; an older one stays until the links made with it have expired.
 FEEDBACK_LINK_KEYS = [key for key in secret("FEEDBACK_LINK_KEYS").split(",") if key] or [SECRET_KEY]
 if PRODUCTION and min(map(len, FEEDBACK_LINK_KEYS)) < 32:

@@ -34,7 +34,7 @@ class ShownNotice:
 Renderer = Callable[[Collection[UUID], Membership], dict[UUID, Said]]
 
 
-def tell(*, member: Membership, kind: str, subject: Any, mark: str = "") -> None:
+def tell(*, member: Membership, kind: str, subject: Any, mark: str = "") -> Notice:
     """Tell a member something about a row, once.
 
     Args:
@@ -43,13 +43,14 @@ def tell(*, member: Membership, kind: str, subject: Any, mark: str = "") -> None
         subject: a saved row of the member's practice.
         mark: tells repetitions about the same row apart, e.g. a moment.
     """
-    Notice.objects.get_or_create(
+    notice, _created = Notice.objects.get_or_create(
         practice_id=member.practice_id,
         member=member,
         kind=kind,
         subject_id=subject.id,
         mark=mark,
     )
+    return notice
 
 
 def unread(member: Membership) -> tuple[ShownNotice, ...]:

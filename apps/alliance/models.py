@@ -112,6 +112,8 @@ class AllianceRating(PracticeModel):
 
     class Mode(models.TextChoices):
         LINK = "link", _("Answered by link")
+        ROOM = "room", _("Answered in the room")
+        PAPER = "paper", _("Entered from paper")
         IMPORTED = "imported", _("Imported")
 
     therapy_session = models.ForeignKey(

@@ -1,6 +1,6 @@
 """Clients, how they may be reached, and the treatments they are in."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Self
 from uuid import UUID
 
@@ -12,6 +12,9 @@ from django.utils.translation import gettext_lazy as _
 from apps.accounts.models import Membership, PracticeModel, Supervision, validate_time_zone
 from apps.core import crypto
 from apps.core.fields import BlindIndexField, EncryptedTextField
+
+# A consent is asked about again after this time; until it is, nothing is sent.
+CONSENT_HOLDS = timedelta(days=180)
 
 
 class ClientQuerySet(models.QuerySet["Client"]):
@@ -52,6 +55,9 @@ class Client(PracticeModel):
     language = models.CharField(max_length=12, default="en-gb")
     discussed_on = models.DateField(null=True, blank=True)
     consent = models.CharField(max_length=10, choices=Consent, blank=True)
+    # Asking rests for a clinical reason until somebody ends the pause; the review day only reminds.
+    pause_reason = models.CharField(max_length=200, blank=True)
+    pause_review_on = models.DateField(null=True, blank=True)
 
     objects = ClientQuerySet.as_manager()
 
@@ -66,13 +72,32 @@ class Client(PracticeModel):
                 condition=Q(consent__in=["", "agreed", "in_room", "declined"]),
                 name="client_consent_known",
             ),
+            models.CheckConstraint(
+                condition=Q(pause_review_on__isnull=True) | ~Q(pause_reason=""),
+                name="client_pause_has_a_reason",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.code
 
+    @property
+    def consent_holds_until(self) -> date | None:
+        """Last day on which the answer given counts; None where nothing was discussed."""
+        return self.discussed_on + CONSENT_HOLDS if self.discussed_on else None
+
+    def consent_has_lapsed(self, *, on: date) -> bool:
+        """Whether the client agreed, in whatever way, and must be asked about it again."""
+        until = self.consent_holds_until
+        agreed = self.consent in {self.Consent.AGREED, self.Consent.IN_ROOM}
+        return bool(agreed and until and until < on)
+
 
 class ContactChannelQuerySet(models.QuerySet["ContactChannel"]):
+    def usable(self) -> Self:
+        """Channels that something may be sent by: recorded as safe, and not stopped."""
+        return self.filter(safe_to_contact=True, stopped_at__isnull=True)
+
     def with_address(self, address: str, *, practice_id: UUID) -> Self:
         """Channels of the practice with this email address or number, in any case and spacing."""
         index = crypto.blind_index(address, practice_id=practice_id)
@@ -80,17 +105,25 @@ class ContactChannelQuerySet(models.QuerySet["ContactChannel"]):
 
 
 class ContactChannel(PracticeModel):
-    """One way of reaching a client, used only where it is recorded as safe."""
+    """One way of reaching a client, used only where it is recorded as safe and not stopped."""
 
     class Kind(models.TextChoices):
         EMAIL = "email", _("Email")
         TEXT = "text", _("Text message")
+
+    class StopReason(models.TextChoices):
+        STOPPED = "stopped", _("The client stopped messages")
+        SWITCHED = "switched", _("The client switched to another way")
+        NOT_MINE = "not_mine", _("Somebody else gets these messages")
+        BOUNCED = "bounced", _("Messages come back")
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="channels")
     kind = models.CharField(max_length=5, choices=Kind)
     address = EncryptedTextField(client="client_id")
     address_index = BlindIndexField(of="address")
     safe_to_contact = models.BooleanField()
+    stopped_at = models.DateTimeField(null=True)
+    stop_reason = models.CharField(max_length=10, choices=StopReason, blank=True)
 
     objects = ContactChannelQuerySet.as_manager()
 
@@ -100,6 +133,11 @@ class ContactChannel(PracticeModel):
             models.CheckConstraint(condition=~Q(address=""), name="channel_has_an_address"),
             models.CheckConstraint(
                 condition=Q(kind__in=["email", "text"]), name="channel_kind_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(stopped_at__isnull=True, stop_reason="")
+                | (Q(stopped_at__isnull=False) & ~Q(stop_reason="")),
+                name="channel_stopped_has_a_reason",
             ),
         ]
         indexes = [

@@ -1,13 +1,28 @@
 """Writes about clients: adding one, and how they may be asked."""
 
 import re
+from collections.abc import Mapping
 from datetime import date
+from typing import NamedTuple
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils import timezone
 
+from apps.accounts import notices
 from apps.accounts.models import Membership, Practice, User
+from apps.clients.addresses import clean_phone
 from apps.clients.models import Client, ContactChannel, Treatment
-from apps.core import audit
+from apps.core import audit, outbox
+
+CHANNEL_STOPPED = "channel_stopped"
+
+
+class Address(NamedTuple):
+    """Where a client gets messages ('' for nowhere), and whether nobody else sees them there."""
+
+    address: str
+    safe: bool
 
 
 def next_code(practice: Practice) -> str:
@@ -40,13 +55,15 @@ def add_client(
     approach: str = "",
     discussed_on: date | None = None,
     consent: str = "",
-    email: str = "",
-    email_safe: bool = False,
+    addresses: Mapping[str, Address] | None = None,
     by: Membership | None,
 ) -> Treatment:
     """Record a client and the start of their treatment with `therapist`.
 
     Nothing is sent before `discussed_on`, a consent and a safe channel are recorded.
+
+    Args:
+        addresses: by `ContactChannel.Kind`.
     """
     client = Client.objects.create(
         practice_id=therapist.practice_id,
@@ -58,14 +75,7 @@ def add_client(
         discussed_on=discussed_on,
         consent=consent,
     )
-    if email:
-        ContactChannel.objects.create(
-            practice_id=client.practice_id,
-            client=client,
-            kind=ContactChannel.Kind.EMAIL,
-            address=email,
-            safe_to_contact=email_safe,
-        )
+    _record_addresses(client, addresses or {}, agreed_anew=False)
     treatment = Treatment.objects.create(
         practice_id=client.practice_id,
         client=client,
@@ -75,6 +85,121 @@ def add_client(
     )
     audit.record("add client", client, client_id=client.id, by=by)
     return treatment
+
+
+@transaction.atomic
+def change_client(
+    *,
+    client: Client,
+    addresses: Mapping[str, Address],
+    discussed_on: date | None,
+    consent: str,
+    by: Membership,
+    **details: str,
+) -> None:
+    """Correct a client's details; `details` are initials, country, time_zone and language.
+
+    A channel that the client stopped stays stopped until it was discussed anew, on the day it was
+    stopped or later; one that reached somebody else, until it has another address.
+    """
+    client = Client.objects.select_for_update().get(id=client.id)
+    stopped = client.channels.filter(stopped_at__isnull=False).values_list("stopped_at", flat=True)
+    agreed_anew = bool(
+        consent == Client.Consent.AGREED
+        and discussed_on
+        and discussed_on != client.discussed_on
+        and all(timezone.localdate(moment) <= discussed_on for moment in stopped)
+    )
+    client.discussed_on, client.consent = discussed_on, consent
+    for name, value in details.items():
+        setattr(client, name, value)
+    client.save()
+    _record_addresses(client, addresses, agreed_anew=agreed_anew)
+    audit.record("change client", client, client_id=client.id, by=by)
+
+
+def _record_addresses(
+    client: Client, addresses: Mapping[str, Address], *, agreed_anew: bool
+) -> None:
+    by_the_client = {ContactChannel.StopReason.STOPPED, ContactChannel.StopReason.SWITCHED}
+    channels = {channel.kind: channel for channel in client.channels.all()}
+    for kind, (address, safe) in addresses.items():
+        channel = channels.get(kind) or ContactChannel(
+            practice_id=client.practice_id, client=client, kind=kind, address=""
+        )
+        if not address:
+            if channel.address:
+                channel.delete()
+            continue
+        if channel.address != address or (agreed_anew and channel.stop_reason in by_the_client):
+            channel.stopped_at, channel.stop_reason = None, ""
+        channel.address, channel.safe_to_contact = address, safe
+        channel.save()
+
+
+@transaction.atomic
+def confirm_consent(*, client: Client, on: date, by: Membership) -> None:
+    """Record that the client was asked again on the day `on`, and agrees as before."""
+    client.discussed_on = on
+    client.save(update_fields=["discussed_on"])
+    audit.record("confirm consent", client, client_id=client.id, by=by)
+
+
+@transaction.atomic
+def pause_asking(*, client: Client, reason: str, review_on: date, by: Membership) -> None:
+    """Let asking rest for a clinical reason, until `end_pause`; `review_on` only reminds."""
+    client.pause_reason, client.pause_review_on = reason, review_on
+    client.save(update_fields=["pause_reason", "pause_review_on"])
+    audit.record("pause asking", client, client_id=client.id, by=by)
+
+
+@transaction.atomic
+def end_pause(*, client: Client, by: Membership) -> None:
+    client.pause_reason, client.pause_review_on = "", None
+    client.save(update_fields=["pause_reason", "pause_review_on"])
+    audit.record("end pause", client, client_id=client.id, by=by)
+
+
+@transaction.atomic
+def stop_channel(
+    *, channel: ContactChannel, why: ContactChannel.StopReason, by: Membership | None
+) -> None:
+    """Send nothing more by a channel, and tell whoever treats the client at once.
+
+    They find a notice on their caseload, and get a mail that names nobody. A channel that was
+    stopped before stays as it is; one that the client had only switched from may stop for good.
+    """
+    channel = ContactChannel.objects.select_for_update().get(id=channel.id)
+    switched = ContactChannel.StopReason.SWITCHED
+    if channel.stop_reason not in {"", switched} or channel.stop_reason == why:
+        return
+    channel.stopped_at, channel.stop_reason = timezone.now(), why
+    channel.save(update_fields=["stopped_at", "stop_reason"])
+    current = Treatment.objects.current(on=timezone.localdate())
+    treating = current.filter(client=channel.client_id).values("therapist")
+    for therapist in Membership.objects.filter(id__in=treating):
+        notice = notices.tell(
+            member=therapist,
+            kind=CHANNEL_STOPPED,
+            subject=channel,
+            mark=channel.stopped_at.isoformat(),
+        )
+        outbox.enqueue(
+            kind=CHANNEL_STOPPED,
+            subject_id=notice.id,
+            practice_id=notice.practice_id,
+            not_before=timezone.now(),
+        )
+    audit.record("stop channel", channel, client_id=channel.client_id, by=by)
+
+
+@transaction.atomic
+def resume_channel(*, channel: ContactChannel, by: Membership | None) -> None:
+    """Use a channel again that the client had switched from; any other is left as it is."""
+    if channel.stop_reason == ContactChannel.StopReason.SWITCHED:
+        channel.stopped_at, channel.stop_reason = None, ""
+        channel.save(update_fields=["stopped_at", "stop_reason"])
+        audit.record("resume channel", channel, client_id=channel.client_id, by=by)
 
 
 @transaction.atomic
@@ -116,12 +241,21 @@ def hand_over_caseload(
 
 
 def is_staff_address(email: str, *, practice: Practice) -> bool:
-    """Whether mail to `email` reaches a member of the practice: case and '+…' make no difference.
+    """Whether mail to `email` reaches a member or the contact of the practice.
 
-    Ratings that reach a therapist's own mailbox are not a client's.
+    Case and '+…' make no difference. Ratings that reach a therapist's own mailbox are not a
+    client's.
     """
     staff = User.objects.filter(memberships__practice=practice).values_list("email", flat=True)
-    return _mailbox(email) in {_mailbox(address) for address in staff}
+    return _mailbox(email) in {_mailbox(address) for address in (*staff, practice.contact_email)}
+
+
+def is_staff_phone(number: str, *, practice: Practice) -> bool:
+    """Whether a number in E.164 form is the one that the practice gave for its contact."""
+    try:
+        return clean_phone(practice.contact_phone, country=practice.country) == number
+    except ValidationError:
+        return False
 
 
 def _mailbox(email: str) -> str:

@@ -18,6 +18,7 @@ from apps.clients.models import Client, Treatment
 from apps.core import audit
 from apps.dashboard.selectors.caseload import FEEDBACK, FILTERS, CaseloadFilter, caseload_page
 from apps.dashboard.selectors.client import TimelineFilter, client_page
+from apps.dashboard.selectors.contact import client_news, contact_news
 from apps.dashboard.selectors.practice import practice_page
 from apps.dashboard.selectors.supervision import (
     SupervisionFilter,
@@ -57,10 +58,11 @@ def caseload(request: MemberRequest) -> HttpResponse:
     )
     page = caseload_page(request.membership, today=request.today, chosen=chosen)
     told = notices.unread(request.membership)
-    shown = page.client_ids | notices.clients_of(told)
+    news = contact_news(request.membership, today=request.today)
+    shown = page.client_ids | notices.clients_of(told) | {each.client_id for each in news}
     audit.read("view caseload", client_ids=shown, by=request.membership)
     template = "dashboard/caseload.html" if page.clients else "dashboard/caseload_empty.html"
-    return render(request, template, {"caseload": page, "notices": told})
+    return render(request, template, {"caseload": page, "notices": told, "news": news})
 
 
 @require(Permission.VIEW_CASELOAD)
@@ -76,8 +78,10 @@ def client(request: MemberRequest, client_id: UUID) -> HttpResponse:
     )
     page = client_page(treatment, chosen=chosen, today=request.today, at=timezone.now())
     causes_form = CausesForm(initial={"causes": page.episode.causes} if page.episode else None)
+    news = client_news(treatment.client, today=request.today)
     audit.read("view client", client_ids=[client_id], target=seen, by=request.membership)
-    return render(request, "dashboard/client.html", {"page": page, "causes_form": causes_form})
+    context = {"page": page, "news": news, "causes_form": causes_form}
+    return render(request, "dashboard/client.html", context)
 
 
 @require(Permission.SUPERVISE)

@@ -26,6 +26,7 @@ class ClientFrame:
     contact_name: str = ""
     contact_phone: str = ""
     contact_email: str = ""
+    language: str = ""
 
     @classmethod
     def of(cls, request: FeedbackRequest) -> Self:
@@ -37,6 +38,7 @@ class ClientFrame:
             contact_name=practice.contact_name,
             contact_phone=practice.contact_phone,
             contact_email=practice.contact_email,
+            language=request.therapy_session.treatment.client.language,
         )
 
     @classmethod

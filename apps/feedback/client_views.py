@@ -1,111 +1,45 @@
 """Pages a client sees, without signing in: the link is the key, and opening it changes nothing."""
 
-import logging
-from collections.abc import Callable
-from functools import wraps
-from http import HTTPStatus
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import BadRequest, SuspiciousOperation
-from django.db import InterfaceError, OperationalError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import timezone, translation
-from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.defaults import server_error as plain_server_error
 
-from apps.core import tenancy
-from apps.feedback import limits
+from apps.alliance.models import AllianceRating
+from apps.feedback import choices
 from apps.feedback.client_frame import ClientFrame
-from apps.feedback.forms import FeedbackForm
+from apps.feedback.client_pages import client_page, not_saved, page_of, unknown
+from apps.feedback.forms import FeedbackForm, StopForm
+from apps.feedback.lifecycle import RequestClosed, fresh_link_channel, send_fresh_link
 from apps.feedback.models import FeedbackRequest
-from apps.feedback.selectors import find_request
-from apps.feedback.services import (
-    AlreadyAnswered,
-    RequestClosed,
-    practice_of_link,
-    submit_response,
-)
-
-logger = logging.getLogger(__name__)
-
-View = Callable[..., HttpResponse]
-
-
-def client_page(view: View) -> View:
-    """A page behind a link.
-
-    No sign-in. No CSRF cookie: nothing here acts for somebody signed in, whoever can send the form
-    holds its link, and mail apps that refuse cookies must be able to answer. The link says which
-    practice's rows the page may see; the page leaves only after all of it is committed, so that a
-    database that is away can be told from one that refused the answers. Not stored, not indexed.
-    Methods are refused outside it, before the link is looked at: a 405 must not tell that the
-    request behind a forged link exists.
-    """
-
-    @login_not_required
-    @csrf_exempt
-    @transaction.non_atomic_requests
-    @wraps(view)
-    def page(request: HttpRequest, token: str = "") -> HttpResponse:
-        try:
-            response = _within_limits(view, request, token)
-        except (OperationalError, InterfaceError):
-            logger.exception("The database is away; a client's page says so.")
-            response = _not_saved(request, status=503)
-        except (SuspiciousOperation, BadRequest):
-            response = _page("unreadable", ClientFrame(), status=400)
-        response.headers["Cache-Control"] = "no-store"
-        response.headers["X-Robots-Tag"] = "noindex"
-        return response
-
-    return page
-
-
-def _within_limits(view: View, request: HttpRequest, token: str) -> HttpResponse:
-    wait = limits.seconds_to_wait(request, token)
-    if wait:
-        response = _kept("wait", request, status=429)
-        response.headers["Retry-After"] = str(wait)
-        return response
-    response = _inside_its_practice(view, request, token)
-    if response.status_code == HTTPStatus.NOT_FOUND:
-        limits.count_unknown(request)
-    return response
-
-
-def _inside_its_practice(view: View, request: HttpRequest, token: str) -> HttpResponse:
-    practice_id = practice_of_link(token)
-    if practice_id is None:
-        return _unknown()
-    with tenancy.practice(practice_id):
-        return view(request, token)
+from apps.feedback.selectors import Link, find_link
+from apps.feedback.services import AlreadyAnswered, submit_response
+from apps.feedback.tokens import ROOM
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @client_page
 def feedback_form(request: HttpRequest, token: str) -> HttpResponse:
     """The form of one request. Only POST changes anything; the first one counts."""
-    asked = find_request(token)
-    if asked is None:
-        return _unknown()
+    link = find_link(token)
+    if link is None:
+        return unknown()
     sent = request.POST if request.method == "POST" else None
-    if _is_over(asked):
-        return _over(asked, sent)
-    frame = ClientFrame.of(asked)
+    if not link.is_open:
+        return _over(link, sent)
+    asked, frame = link.asked, ClientFrame.of(link.asked)
     form = FeedbackForm(sent, questionnaire=asked.questionnaire, contact=frame.contact)
     if not form.is_valid():
-        return _of(asked, "form", form=form, asked=asked, signed_frame=frame.signed())
+        return page_of(link, "form", form=form, asked=asked, signed_frame=frame.signed())
+    mode = AllianceRating.Mode.ROOM if link.way == ROOM else AllianceRating.Mode.LINK
     try:
-        submit_response(request_id=asked.id, **form.submission())
+        submit_response(request_id=asked.id, mode=mode, **form.submission())
     except (AlreadyAnswered, RequestClosed):
         asked.refresh_from_db(fields=["state"])
-        return _over(asked, sent)
+        return _over(link, sent)
     return redirect("feedback_thanks", token)
 
 
@@ -113,81 +47,75 @@ def feedback_form(request: HttpRequest, token: str) -> HttpResponse:
 @client_page
 def feedback_thanks(request: HttpRequest, token: str) -> HttpResponse:
     """Thanks, where there is something to thank for; else the form."""
-    asked = find_request(token)
-    if asked is None:
-        return _unknown()
-    if asked.state != FeedbackRequest.State.ANSWERED:
+    link = find_link(token)
+    if link is None:
+        return unknown()
+    if link.asked.state != FeedbackRequest.State.ANSWERED:
         return redirect("feedback_form", token)
-    return _of(asked, "thanks")
+    return page_of(link, "thanks")
+
+
+@require_POST
+@client_page
+def feedback_fresh(request: HttpRequest, token: str) -> HttpResponse:
+    """Send a fresh link for a form that ran out, to the channel on record and nowhere else."""
+    link = find_link(token)
+    if link is None:
+        return unknown()
+    try:
+        channel = send_fresh_link(request_id=link.asked.id)
+    except RequestClosed:
+        return _over(link, None)
+    # Shown at once: the link that was used to ask for it has ended with this.
+    return page_of(link, "fresh_sent", kind=channel.kind)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@client_page
+def feedback_stop(request: HttpRequest, token: str) -> HttpResponse:
+    """Stop messages, or choose between the recorded ways of reaching oneself."""
+    link = find_link(token)
+    if link is None:
+        return unknown()
+    sent = request.POST if request.method == "POST" else None
+    if sent and "not_me" in sent:
+        choices.not_for_me(client=link.client, way=link.way)
+        return page_of(link, "not_for_me", stop_url="", kind=link.way)
+    if sent and sent.get("List-Unsubscribe") == "One-Click":
+        choices.stop_messages(client=link.client)
+        return redirect("feedback_stop", token)
+    form = StopForm(sent, client=link.client, way=link.way)
+    if not form.is_valid():
+        return page_of(link, "stop", form=form, kind=link.way, practice=link.client.practice)
+    choices.choose(client=link.client, how=form.cleaned_data["how"])
+    return redirect("feedback_stop", token)
 
 
 @client_page
 def unknown_link(request: HttpRequest, token: str) -> HttpResponse:
     """Whatever else is asked for below the address of the links."""
-    return _unknown()
+    return unknown()
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """handler500: where a client was answering, their words are kept and the crisis lines stand."""
     # By its address: what failed may be older than the choice of a view.
     if request.path.startswith(reverse("unknown_link")):
-        return _not_saved(request, status=500)
+        return not_saved(request, status=500)
     return plain_server_error(request)
 
 
-def _is_over(asked: FeedbackRequest) -> bool:
-    return asked.state != FeedbackRequest.State.OPEN or timezone.now() >= asked.expires_at
-
-
-def _over(asked: FeedbackRequest, sent: Any) -> HttpResponse:
-    answered = asked.state == FeedbackRequest.State.ANSWERED
-    withdrawn = asked.state == FeedbackRequest.State.CANCELLED
-    return _of(
-        asked,
-        "already_received" if answered else "link_ended",
-        withdrawn=withdrawn,
+def _over(link: Link, sent: Any) -> HttpResponse:
+    """The page of a link whose time is over: it says which, and what can still be done."""
+    state = link.asked.state
+    channel = fresh_link_channel(link.asked) if link.way != ROOM else None
+    return page_of(
+        link,
+        "already_received" if state == FeedbackRequest.State.ANSWERED else "link_ended",
+        withdrawn=state == FeedbackRequest.State.CANCELLED,
+        in_room=link.way == ROOM,
+        fresh_kind=channel.kind if channel else "",
+        fresh_url=reverse("feedback_fresh", args=[link.token]),
         sent_again=sent is not None,
         comment=sent.get("comment", "") if sent else "",
     )
-
-
-def _unknown() -> HttpResponse:
-    """One page, byte for byte, whatever is wrong with a link: it tells nobody what exists."""
-    return _page("unknown_link", ClientFrame(), status=404)
-
-
-def _not_saved(request: HttpRequest, *, status: int) -> HttpResponse:
-    """What was sent, as a form to send again; made without the database."""
-    return _kept("not_saved" if request.method == "POST" else "not_open", request, status=status)
-
-
-def _kept(name: str, request: HttpRequest, *, status: int) -> HttpResponse:
-    """A page made from what was sent alone, which it hands back to be sent again."""
-    sent = request.POST if request.method == "POST" else None
-    frame = sent.get("frame", "") if sent else ""
-    return _page(
-        name,
-        ClientFrame.from_signed(frame),
-        status=status,
-        was_sent=bool(sent),
-        comment=sent.get("comment", "") if sent else "",
-        others=[
-            (name, value)
-            for name, values in (sent.lists() if sent else ())
-            if name != "comment"
-            for value in values
-        ],
-    )
-
-
-def _of(asked: FeedbackRequest, name: str, /, **context: Any) -> HttpResponse:
-    """A page about one request, in the client's language and by the client's clock."""
-    client = asked.therapy_session.treatment.client
-    with translation.override(client.language), timezone.override(ZoneInfo(client.time_zone)):
-        return _page(name, ClientFrame.of(asked), **context)
-
-
-def _page(name: str, frame: ClientFrame, *, status: int = 200, **context: Any) -> HttpResponse:
-    # Without the request: nothing of a person who is signed in on this device gets on the page.
-    html = render_to_string(f"feedback/{name}.html", frame.context() | context)
-    return HttpResponse(html, status=status)

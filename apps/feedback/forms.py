@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.core.validators import MaxLengthValidator
@@ -12,7 +12,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.alliance.models import CAUSE_IN_PLAIN_WORDS, Cause, Questionnaire
-from apps.core.widgets import DetailedCheckboxSelectMultiple, OptionDetail
+from apps.clients.models import Client, ContactChannel
+from apps.core.widgets import DetailedCheckboxSelectMultiple, DetailedRadioSelect, OptionDetail
+from apps.feedback.choices import STOP, on_offer
 from apps.therapy_sessions.models import Resolved, Tension
 
 COMMENT_LIMIT = 5000
@@ -127,3 +129,49 @@ def _tell(contact: dict[str, str]) -> SafeString:
     return format_html(
         _("Your therapist will see this. To tell someone else: {}, {}."), contact["name"], way
     )
+
+
+class StopForm(forms.Form):
+    """What a client wants to become of the messages; only recorded ways are offered."""
+
+    how = forms.ChoiceField(
+        label=gettext_lazy("What would you like?"),
+        widget=DetailedRadioSelect,
+        error_messages=dict.fromkeys(
+            ("required", "invalid_choice"), gettext_lazy("Choose one of these.")
+        ),
+    )
+
+    def __init__(self, *args: Any, client: Client, way: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        channels = on_offer(client)
+        self.is_stopped = not any(channel.stopped_at is None for channel in channels)
+        field = cast(forms.ChoiceField, self.fields["how"])
+        field.choices = [
+            (STOP, _("Stop all messages")),
+            *((each.kind, _label(each, way=way)) for each in channels),
+        ]
+        field.widget.details = {
+            STOP: OptionDetail(
+                _("No more forms or reminders. It is passed on only that you stopped.")
+            )
+        } | {each.kind: OptionDetail(_on_record(each, way=way)) for each in channels}
+
+
+def _label(channel: ContactChannel, *, way: str) -> str:
+    if channel.kind == ContactChannel.Kind.EMAIL:
+        return _("Keep email") if _in_use(channel, way) else _("Switch to email")
+    return _("Keep text messages") if _in_use(channel, way) else _("Switch to text messages")
+
+
+def _on_record(channel: ContactChannel, *, way: str) -> str:
+    record = (
+        _("To the address on record.")
+        if channel.kind == ContactChannel.Kind.EMAIL
+        else _("To the number on record.")
+    )
+    return f"{record} {_('You use this now.')}" if _in_use(channel, way) else record
+
+
+def _in_use(channel: ContactChannel, way: str) -> bool:
+    return channel.stopped_at is None and channel.kind == way

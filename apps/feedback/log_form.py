@@ -12,10 +12,12 @@ from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import Membership
 from apps.clients.models import Client, ContactChannel, Treatment
+from apps.core.forms import date_field, time_field
 from apps.core.widgets import DetailedRadioSelect, OptionDetail
 from apps.feedback.forms import PlainTextField, choice_of
 from apps.feedback.selectors import Chosen
-from apps.therapy_sessions.forms import NOTE_LIMIT, date_field, minutes_field, time_field
+from apps.feedback.tokens import ROOM
+from apps.therapy_sessions.forms import NOTE_LIMIT, minutes_field
 from apps.therapy_sessions.models import Resolved, Tension, TherapySession
 
 Attendance = TherapySession.Attendance
@@ -86,6 +88,8 @@ class LogSessionForm(forms.Form):
         label=gettext_lazy("How to ask for feedback"),
         choices=[
             (ContactChannel.Kind.EMAIL.value, gettext_lazy("Link by email")),
+            (ContactChannel.Kind.TEXT.value, gettext_lazy("Link by text message")),
+            (ROOM, gettext_lazy("In the room")),
             (NOT_THIS_TIME, gettext_lazy("Not this time")),
         ],
         required=False,
@@ -142,14 +146,22 @@ class LogSessionForm(forms.Form):
         length = sent.get("minutes") or (session.duration_min if session else 50)
         return timedelta(minutes=length)
 
-    def fit_to(self, client: Client, *, missing: tuple[str, ...], email_note: str) -> None:
-        """Say what each way of asking means for this client, and preselect what is possible."""
+    def fit_to(self, client: Client, *, missing: dict[str, list[str]], when: str) -> None:
+        """Say what each way of asking means for this client, and preselect what is possible.
+
+        Args:
+            missing: what stands against each way, as `asking.why_not_ask_by_way` tells it.
+            when: when a message would go out, as a sentence.
+        """
+        helps = {
+            ContactChannel.Kind.EMAIL.value: when,
+            ContactChannel.Kind.TEXT.value: when,
+            ROOM: _("QR code or this device, for 15 minutes. You step aside while they answer."),
+        }
         self.fields["ask_by"].widget.details = {
-            ContactChannel.Kind.EMAIL: OptionDetail(
-                _("Not set up yet; what is missing stands under “Before you can ask”.")
-                if missing
-                else email_note
-            ),
+            way: OptionDetail(missing[way][0] if missing[way] else words)
+            for way, words in helps.items()
+        } | {
             NOT_THIS_TIME: OptionDetail(
                 _("Needs a reason. Nothing is held against the silence."), css_class="rp-trigger"
             ),
@@ -263,12 +275,18 @@ def _initial(chosen: Chosen, today: date) -> dict[str, Any]:
     return initial
 
 
-def _initial_asking(client: Client, missing: tuple[str, ...]) -> dict[str, Any]:
-    if not missing:
-        return {"ask_by": ContactChannel.Kind.EMAIL.value}
+def _initial_asking(client: Client, missing: dict[str, list[str]]) -> dict[str, Any]:
+    """A message where one may go out, by text where both may; else the room; else not this time."""
+    for way in (ContactChannel.Kind.TEXT.value, ContactChannel.Kind.EMAIL.value, ROOM):
+        wanted = way != ROOM or client.consent == Client.Consent.IN_ROOM
+        if wanted and not missing[way]:
+            return {"ask_by": way}
     not_asked: dict[str, Any] = {"ask_by": NOT_THIS_TIME}
-    if not client.discussed_on or client.consent != Client.Consent.AGREED:
+    if not client.discussed_on or client.consent not in {
+        Client.Consent.AGREED,
+        Client.Consent.IN_ROOM,
+    }:
         return not_asked | {"not_asked_reason": NotAsked.NO_CONSENT}
-    if client.practice.has_independent_contact:
+    if not missing[ROOM]:
         return not_asked | {"not_asked_reason": NotAsked.NOT_SAFE}
-    return not_asked | {"not_asked_reason": NotAsked.OTHER, "not_asked_note": missing[0]}
+    return not_asked | {"not_asked_reason": NotAsked.OTHER, "not_asked_note": missing[""][0][:200]}

@@ -1,5 +1,6 @@
 """What a message to a client says: neutral words, a link, nothing else."""
 
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -7,37 +8,93 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from apps.core.outbox import NothingToSend, RenderedMessage
+from apps.clients.models import ContactChannel
+from apps.core.models import OutboxMessage
+from apps.core.outbox import NothingToSend, NotYet, RenderedMessage
+from apps.feedback import timing
+from apps.feedback.asking import why_not_agreed
+from apps.feedback.lifecycle import KIND
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.tokens import make_token
 
+WAITING = {OutboxMessage.State.PENDING, OutboxMessage.State.CLAIMED}
 
-def link_to(request: FeedbackRequest) -> str:
-    """The address the client answers at; whoever holds it can answer, once."""
-    token = make_token(request.id, generation=request.generation)
-    return settings.BASE_URL + reverse("feedback_form", args=[token])
+
+def link_to(request: FeedbackRequest, *, way: str = "email", page: str = "feedback_form") -> str:
+    """The address of one of the client's pages; whoever holds it can answer, once."""
+    token = make_token(request.id, generation=request.generation, way=way)
+    return settings.BASE_URL + reverse(page, args=[token])
 
 
 def render_feedback_request(subject_id: UUID) -> RenderedMessage:
     """The message that asks for feedback, in the client's language.
 
     Raises:
-        NothingToSend: the request is answered, withdrawn or over, or its channel is no longer
-            recorded as safe.
+        NothingToSend: the request is answered, withdrawn or over, the client may no longer be
+            asked, or the channel is no longer recorded as safe.
+        NotYet: it is night where the client is.
     """
+    request = _open_request(subject_id)
+    channels = request.therapy_session.treatment.client.channels.usable()
+    channel = channels.filter(kind=request.channel_kind).first()
+    if channel is None:
+        raise NothingToSend
+    return _render(request, channel)
+
+
+def render_feedback_reminder(subject_id: UUID) -> RenderedMessage:
+    """The one reminder: on the other channel where there is one, else on the same.
+
+    Raises:
+        NothingToSend, NotYet: as above, and a day must lie between the message and its reminder
+            also where the message was late.
+    """
+    request = _open_request(subject_id)
+    channels = list(request.therapy_session.treatment.client.channels.usable())
+    # False sorts first: another channel before the one that was used.
+    channels.sort(key=lambda each: each.kind == request.channel_kind)
+    if not channels:
+        raise NothingToSend
+    first = OutboxMessage.objects.get(kind=KIND, subject_id=request.id)
+    if first.sent_at or first.state in WAITING:
+        _wait_until(request, (first.sent_at or timezone.now()) + settings.FEEDBACK_REMIND_AFTER)
+    return _render(request, channels[0])
+
+
+def _open_request(request_id: UUID) -> FeedbackRequest:
     request = FeedbackRequest.objects.select_related(
         "practice", "therapy_session__treatment__client"
-    ).get(id=subject_id)
+    ).get(id=request_id)
+    now = timezone.now()
     client = request.therapy_session.treatment.client
-    channel = client.channels.filter(kind=request.channel_kind, safe_to_contact=True).first()
-    is_open = request.state == FeedbackRequest.State.OPEN and timezone.now() < request.expires_at
-    if not (is_open and channel and client.consent == client.Consent.AGREED):
+    agreed = not why_not_agreed(client, on=timezone.localdate(now))
+    if not (request.is_open(at=now) and agreed and not client.pause_review_on):
         raise NothingToSend
+    _wait_until(request, now)
+    return request
+
+
+def _wait_until(request: FeedbackRequest, moment: datetime) -> None:
+    """Go on only if `moment` is over and it is no quiet hour; retries come at any time."""
+    quiet, zone = settings.FEEDBACK_QUIET_HOURS, request.therapy_session.treatment.client.time_zone
+    moment = timing.due_at(moment, time_zone=zone, delay=timedelta(0), quiet_hours=quiet)
+    if moment >= request.expires_at:
+        raise NothingToSend
+    if moment > timezone.now():
+        raise NotYet(moment)
+
+
+def _render(request: FeedbackRequest, channel: ContactChannel) -> RenderedMessage:
+    client = request.therapy_session.treatment.client
     with translation.override(client.language):
-        context = {"practice": request.practice, "link": link_to(request)}
+        link = link_to(request, way=channel.kind)
+        context = {"practice": request.practice, "link": link}
         return RenderedMessage(
             recipient=channel.address,
             subject=render_to_string("messages/feedback_request_subject.txt", context).strip(),
             body=render_to_string("messages/feedback_request.txt", context),
             sender_name=request.practice.sender_name,
+            channel=channel.kind,
+            language=client.language,
+            stop_url=link_to(request, way=channel.kind, page="feedback_stop"),
         )

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import PracticeModel
 from apps.alliance.models import AllianceRating, Questionnaire
-from apps.clients.models import ContactChannel
+from apps.clients.models import Client, ContactChannel
 from apps.therapy_sessions.models import TherapySession
 
 
@@ -17,6 +17,14 @@ class FeedbackRequestQuerySet(models.QuerySet["FeedbackRequest"]):
     def run_out(self, *, at: datetime) -> Self:
         """Open requests whose time is over at `at`."""
         return self.filter(state=FeedbackRequest.State.OPEN, expires_at__lte=at)
+
+    def of(self, client: Client) -> Self:
+        return self.filter(therapy_session__treatment__client=client)
+
+    def awaited(self, *, at: datetime) -> Self:
+        """Requests by message whose answer may still come at `at`."""
+        still_open = self.filter(state=FeedbackRequest.State.OPEN, expires_at__gt=at)
+        return still_open.exclude(channel_kind="")
 
 
 class FeedbackRequest(PracticeModel):
@@ -32,7 +40,9 @@ class FeedbackRequest(PracticeModel):
         TherapySession, on_delete=models.PROTECT, related_name="feedback_requests"
     )
     questionnaire = models.ForeignKey(Questionnaire, on_delete=models.PROTECT, related_name="+")
-    channel_kind = models.CharField(max_length=5, choices=ContactChannel.Kind)
+    # Empty: asked in the room only, no message goes out.
+    channel_kind = models.CharField(max_length=5, choices=ContactChannel.Kind, blank=True)
+    room_until = models.DateTimeField(null=True, help_text="end of the code shown in the room")
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
     due_at = models.DateTimeField()
     expires_at = models.DateTimeField()
@@ -72,3 +82,10 @@ class FeedbackRequest(PracticeModel):
 
     def __str__(self) -> str:
         return f"feedback request {self.id}"
+
+    def is_open(self, *, at: datetime, in_room: bool = False) -> bool:
+        """Whether an answer is taken at `at`; by a code of the room only while that holds."""
+        in_time = at < self.expires_at
+        if in_room:
+            in_time = self.room_until is not None and at < self.room_until
+        return self.state == self.State.OPEN and in_time

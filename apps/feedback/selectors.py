@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -18,15 +19,14 @@ from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Client, Treatment
 from apps.feedback import timing
+from apps.feedback.asking import asked_of_most, why_not_ask_by_way
 from apps.feedback.models import FeedbackRequest
-from apps.feedback.services import why_not_ask
-from apps.feedback.tokens import is_genuine, read_request_id
+from apps.feedback.tokens import ROOM, read_request_id, way_of
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.reasons import RATINGS_BEFORE_RANGE
 from apps.ruptures.selectors import status
 from apps.therapy_sessions.models import TherapySession
 
-CONSENT_HOLDS = timedelta(days=180)
 # A session is mostly logged on its day; the one before a weekend or an illness is offered too.
 OFFERED_FOR = timedelta(days=14)
 
@@ -49,20 +49,43 @@ class ClientCard:
     status: str
     facts: tuple[tuple[str, str], ...]
     arranged: tuple[str, ...]
-    missing: tuple[str, ...]
+    missing: dict[str, list[str]]
     ask_again: str
 
+    @property
+    def before_asking(self) -> list[str]:
+        """What is to be mended first; nothing where the client may be asked as they agreed."""
+        in_room = self.client.consent == Client.Consent.IN_ROOM
+        return self.missing[ROOM if in_room else ""]
 
-def find_request(token: str) -> FeedbackRequest | None:
-    """The request that a genuine link is for, with all that its pages need; else None."""
+
+class Link(NamedTuple):
+    """A genuine link: the request it is for, and the way it went (one of `tokens.WAYS`)."""
+
+    token: str
+    asked: FeedbackRequest
+    way: str
+
+    @property
+    def client(self) -> Client:
+        return self.asked.therapy_session.treatment.client
+
+    @property
+    def is_open(self) -> bool:
+        return self.asked.is_open(at=timezone.now(), in_room=self.way == ROOM)
+
+
+def find_link(token: str) -> Link | None:
+    """What a genuine link is for, with all that its pages need; else None."""
     request_id = read_request_id(token)
     if request_id is None:
         return None
     requests = FeedbackRequest.objects.select_related(
-        "practice", "questionnaire", "therapy_session__treatment__client"
+        "practice", "questionnaire", "therapy_session__treatment__client__practice"
     )
     asked = requests.filter(id=request_id).first()
-    return asked if asked and is_genuine(token, generation=asked.generation) else None
+    way = way_of(token, generation=asked.generation) if asked else ""
+    return Link(token, asked, way) if asked and way else None
 
 
 def choose_session(
@@ -121,7 +144,7 @@ def _nearest_planned(
 
 
 def client_card(treatment: Treatment, *, starts_at: datetime, at: datetime) -> ClientCard:
-    """Facts of one client at `at`, for a session that starts at `starts_at`; nine queries."""
+    """Facts of one client at `at`, for a session that starts at `starts_at`; a dozen queries."""
     client = treatment.client
     sessions = TherapySession.objects.filter(treatment=treatment)
     counts = sessions.aggregate(
@@ -161,8 +184,8 @@ def client_card(treatment: Treatment, *, starts_at: datetime, at: datetime) -> C
             at=at,
         ),
         facts=facts,
-        arranged=_arranged(client),
-        missing=tuple(why_not_ask(client)),
+        arranged=_arranged(client, at=at),
+        missing=why_not_ask_by_way(client),
         ask_again=_ask_again(client, timezone.localdate(at)),
     )
 
@@ -185,24 +208,26 @@ def _latest_rating(treatment: Treatment) -> str:
     }
 
 
-def _arranged(client: Client) -> tuple[str, ...]:
+def _arranged(client: Client, *, at: datetime) -> tuple[str, ...]:
     arranged = []
     if client.discussed_on and client.consent == Client.Consent.AGREED:
         day = date_format(client.discussed_on, "j M Y")
         arranged.append(_("Discussed with the client on %(day)s, consent recorded") % {"day": day})
-    if client.channels.filter(kind="email", safe_to_contact=True).exists():
-        arranged.append(_("Safe to contact: email"))
+    safe = [channel.get_kind_display() for channel in client.channels.usable().order_by("kind")]
+    if safe:
+        arranged.append(_("Safe to contact: %(channels)s") % {"channels": ", ".join(safe).lower()})
+    arranged.append(_("Asked %(times)s in 30 days") % {"times": asked_of_most(client, at=at)})
     return tuple(arranged)
 
 
 def _ask_again(client: Client, today: date) -> str:
-    if not client.discussed_on or client.consent != Client.Consent.AGREED:
+    by = client.consent_holds_until
+    if by is None or client.consent not in {Client.Consent.AGREED, Client.Consent.IN_ROOM}:
         return ""
-    by = client.discussed_on + CONSENT_HOLDS
     words = (
-        _("Ask about consent again by %(day)s")
-        if by >= today
-        else _("Consent was to be asked about again by %(day)s")
+        _("Consent was to be asked about again by %(day)s")
+        if client.consent_has_lapsed(on=today)
+        else _("Ask about consent again by %(day)s")
     )
     return words % {"day": date_format(by, "j M Y")}
 

@@ -1,4 +1,4 @@
-"""Asking a client for feedback, taking the answer, and letting a request run out."""
+"""Asking a client for feedback, and taking the answer."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,16 +13,23 @@ from apps.accounts.models import Membership, Practice
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.services import accepted_until, record_rating
 from apps.clients.models import Client
-from apps.core import audit, outbox, tenancy
-from apps.core.models import OutboxMessage
+from apps.core import audit
 from apps.feedback import timing
+from apps.feedback.asking import timing_rules, why_not_ask
+from apps.feedback.lifecycle import (
+    KIND,
+    REMINDER,
+    RequestClosed,
+    enqueue,
+    refit_requests,
+    screen,
+    settle,
+)
 from apps.feedback.models import FeedbackRequest
-from apps.feedback.tokens import read_request_id
+from apps.feedback.tokens import ROOM, read_request_id
 from apps.ruptures.services import screen_treatment
 from apps.therapy_sessions.models import TherapySession
 from apps.therapy_sessions.services import log_therapy_session
-
-KIND = "feedback_request"
 
 
 class CannotAsk(Exception):
@@ -33,38 +40,18 @@ class AlreadyAnswered(Exception):
     """The first answers count; these were not added."""
 
 
-class RequestClosed(Exception):
-    """The request has run out or was withdrawn."""
-
-
 def practice_questionnaire(practice: Practice) -> Questionnaire:
     """The questionnaire that clients of the practice are sent: the newest that may be sent."""
     questionnaires = Questionnaire.objects.filter(practice=practice).order_by("-version", "key")
     return next(each for each in questionnaires if each.may_be_sent)
 
 
-def why_not_ask(client: Client) -> list[str]:
-    """What is missing before this client may be asked by message; empty: nothing."""
-    missing = []
-    if not client.practice.has_independent_contact:
-        missing.append(
-            _("The practice has not recorded whom clients can turn to beside their therapist.")
-        )
-    if not client.discussed_on:
-        missing.append(_("Feedback has not been discussed with the client yet."))
-    elif client.consent != Client.Consent.AGREED:
-        missing.append(_("The client has not agreed to be asked by message."))
-    if not client.channels.filter(kind="email", safe_to_contact=True).exists():
-        missing.append(_("No email address is recorded as safe to contact."))
-    return missing
-
-
 @transaction.atomic
 def log_session_and_ask(*, ask_by: str, by: Membership, **session: Any) -> TherapySession:
-    """Log a therapy session, screen it, and ask for feedback where `ask_by` names a channel.
+    """Log a therapy session, screen it, and ask for feedback where `ask_by` names a way.
 
     Args:
-        ask_by: a `ContactChannel.Kind`, or "" for not this time.
+        ask_by: a `ContactChannel.Kind`, `tokens.ROOM`, or "" for not this time.
         session: the arguments of `log_therapy_session`.
 
     Raises:
@@ -72,6 +59,7 @@ def log_session_and_ask(*, ask_by: str, by: Membership, **session: Any) -> Thera
         AlreadyLogged: nothing is stored; the session was logged before.
     """
     therapy_session = log_therapy_session(by=by, **session)
+    refit_requests(therapy_session.treatment)
     questionnaire = practice_questionnaire(by.practice)
     # Also an absence: logged late, it belongs to a session that is screened already.
     screen_treatment(
@@ -80,7 +68,9 @@ def log_session_and_ask(*, ask_by: str, by: Membership, **session: Any) -> Thera
         since=therapy_session,
         at=timezone.now(),
     )
-    if ask_by:
+    if ask_by == ROOM:
+        ask_in_room(therapy_session=therapy_session, questionnaire=questionnaire, by=by)
+    elif ask_by:
         request_feedback(
             therapy_session=therapy_session,
             questionnaire=questionnaire,
@@ -98,48 +88,119 @@ def request_feedback(
     channel_kind: str,
     by: Membership | None,
 ) -> FeedbackRequest:
-    """Ask the client for a rating: the message is due later, and the outbox holds it till then.
+    """Ask the client for a rating: the messages are due later, and the outbox holds them till then.
+
+    What was offered in the room and not answered there may be asked by message afterwards.
 
     Raises:
-        CannotAsk: consent, a safe channel or the independent contact is missing, or an answer
-            would no longer count by the time the message is due.
+        CannotAsk: consent, a safe channel or the independent contact is missing, asking rests or
+            was done often enough, another form is open, or an answer would no longer count by the
+            time the message is due.
     """
-    client = therapy_session.treatment.client
-    missing = why_not_ask(client)
+    client = _lock(therapy_session)
+    missing = why_not_ask(client, way=channel_kind)
+    asked = FeedbackRequest.objects.filter(therapy_session=therapy_session)
+    if asked.exclude(channel_kind="").exists():
+        missing.append(_("The client was asked about this session already."))
     if missing:
         raise CannotAsk(" ".join(missing))
-    now = timezone.now()
-    due = timing.due_at(
-        # Logged late, it is due from now on, but not in the night either.
-        max(therapy_session.ends_at, now - settings.FEEDBACK_DELAY),
+    window = timing.Window.of(
+        therapy_session.ends_at,
+        asked_at=timezone.now(),
+        closes_at=accepted_until(therapy_session),
         time_zone=client.time_zone,
-        delay=settings.FEEDBACK_DELAY,
-        quiet_hours=settings.FEEDBACK_QUIET_HOURS,
+        rules=timing_rules(),
     )
-    expires = timing.expires_at(
-        due,
-        open_for=settings.FEEDBACK_OPEN_FOR,
-        next_starts_at=accepted_until(therapy_session),
-    )
-    if expires <= due:
+    if window is None:
         raise CannotAsk(
             _(
                 "It is too late to ask about this session by message: answers count until the next"
                 " session starts, and for seven days at most."
             )
         )
-    request = FeedbackRequest.objects.create(
+    request = _open_request(
+        therapy_session,
+        questionnaire,
+        channel_kind=channel_kind,
+        due_at=window.due_at,
+        expires_at=window.expires_at,
+    )
+    enqueue(request, KIND, window.due_at)
+    if window.remind_at:
+        enqueue(request, REMINDER, window.remind_at)
+    audit.record("request feedback", request, client_id=client.id, by=by)
+    return request
+
+
+@transaction.atomic
+def ask_in_room(
+    *, therapy_session: TherapySession, questionnaire: Questionnaire, by: Membership
+) -> FeedbackRequest:
+    """Open the form for a while, to be answered in the room; asking again opens it anew.
+
+    A form that went out by message stays open beside it: one request, one answer.
+
+    Raises:
+        CannotAsk: consent or the independent contact is missing, asking rests, or the session has
+            its answer already.
+    """
+    client = _lock(therapy_session)
+    now = timezone.now()
+    until = now + settings.FEEDBACK_ROOM_FOR
+    request = FeedbackRequest.objects.filter(
+        therapy_session=therapy_session, questionnaire=questionnaire
+    ).first()
+    if request and request.state == FeedbackRequest.State.ANSWERED:
+        raise CannotAsk(_("The client has answered about this session already."))
+    is_new = request is None or request.state != FeedbackRequest.State.OPEN
+    missing = why_not_ask(client, way=ROOM) if is_new else []
+    if accepted_until(therapy_session) <= now:
+        missing.append(
+            _(
+                "It is too late to ask about this session: answers count until the next session"
+                " starts, and for seven days at most."
+            )
+        )
+    if missing:
+        raise CannotAsk(" ".join(missing))
+    if request is None or request.state != FeedbackRequest.State.OPEN:
+        request = _open_request(
+            therapy_session, questionnaire, channel_kind="", due_at=now, expires_at=until
+        )
+    request.room_until = until
+    request.expires_at = max(request.expires_at, until)
+    request.save(update_fields=["room_until", "expires_at"])
+    audit.record("ask in the room", request, client_id=client.id, by=by)
+    return request
+
+
+def _lock(therapy_session: TherapySession) -> Client:
+    """The session's client, held: of two requests at once, the second sees the first."""
+    return (
+        Client.objects.select_for_update(of=("self",))
+        .select_related("practice")
+        .get(id=therapy_session.treatment.client_id)
+    )
+
+
+def _open_request(
+    therapy_session: TherapySession, questionnaire: Questionnaire, **values: Any
+) -> FeedbackRequest:
+    """The session's request, opened; one that ended without an answer is opened again."""
+    request, created = FeedbackRequest.objects.get_or_create(
         practice_id=therapy_session.practice_id,
         therapy_session=therapy_session,
         questionnaire=questionnaire,
-        channel_kind=channel_kind,
-        due_at=due,
-        expires_at=expires,
+        defaults=values,
     )
-    outbox.enqueue(
-        kind=KIND, subject_id=request.id, practice_id=request.practice_id, not_before=due
-    )
-    audit.record("request feedback", request, client_id=client.id, by=by)
+    if not created:
+        request.state = FeedbackRequest.State.OPEN
+        # What was sent for it before, if anything, opens no longer.
+        request.generation += 1
+        for name, value in values.items():
+            setattr(request, name, value)
+        request.save()
+        screen(request, was_asked=False)
     return request
 
 
@@ -155,13 +216,20 @@ def practice_of_link(token: str) -> UUID | None:
 
 
 @transaction.atomic
-def submit_response(*, request_id: UUID, answers: Mapping[str, int], **also: Any) -> AllianceRating:
+def submit_response(
+    *,
+    request_id: UUID,
+    answers: Mapping[str, int],
+    mode: AllianceRating.Mode = AllianceRating.Mode.LINK,
+    **also: Any,
+) -> AllianceRating:
     """Take a client's answers: record the rating, screen the treatment, move the episode.
 
     All in one transaction, and one at a time per request: of two answers at once, one counts.
 
     Args:
         answers: raw answer by item id; unanswered items are absent.
+        mode: by a link that was sent, or in the room, where the code has a shorter life.
         also: tension, tension_resolved, causes and comment.
 
     Raises:
@@ -176,89 +244,16 @@ def submit_response(*, request_id: UUID, answers: Mapping[str, int], **also: Any
     now = timezone.now()
     if request.state == FeedbackRequest.State.ANSWERED:
         raise AlreadyAnswered
-    if request.state != FeedbackRequest.State.OPEN or now >= request.expires_at:
+    if not request.is_open(at=now, in_room=mode == AllianceRating.Mode.ROOM):
         raise RequestClosed
     rating = record_rating(
         therapy_session=request.therapy_session,
         questionnaire=request.questionnaire,
         answers=answers,
-        mode=AllianceRating.Mode.LINK,
+        mode=mode,
         answered_at=now,
         by=None,
         **also,
     )
-    _settle(request, FeedbackRequest.State.ANSWERED, rating=rating, was_asked=True)
+    settle(request, FeedbackRequest.State.ANSWERED, rating=rating, was_asked=True)
     return rating
-
-
-def expire_requests() -> None:
-    """Close every request of every practice whose time is over."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT practice_id, id FROM run_out_requests(%s)", [timezone.now()])
-        run_out = cursor.fetchall()
-    for practice_id, request_id in run_out:
-        with tenancy.practice(practice_id):
-            expire_request(request_id=request_id)
-
-
-@transaction.atomic
-def expire_request(*, request_id: UUID) -> None:
-    """Close a request whose time is over. Only silence to a form that went out is silence."""
-    request = (
-        FeedbackRequest.objects.run_out(at=timezone.now())
-        .select_for_update(of=("self",), skip_locked=True)
-        .select_related("therapy_session__treatment", "questionnaire")
-        .filter(id=request_id)
-        .first()
-    )
-    if request:
-        went_out = OutboxMessage.objects.filter(
-            kind=KIND, subject_id=request.id, state=OutboxMessage.State.SENT
-        ).exists()
-        _settle(request, FeedbackRequest.State.EXPIRED, rating=None, was_asked=went_out)
-
-
-@transaction.atomic
-def revoke_links(*, client: Client, by: Membership) -> int:
-    """End every link this client was ever sent: whoever holds one sees what a stranger sees.
-
-    For a message that reached a wrong person. What still waited for an answer is withdrawn, and
-    counts as not asked: silence to it says nothing. Ratings given stay.
-
-    Returns:
-        How many links ended.
-    """
-    ended = (
-        FeedbackRequest.objects.select_for_update(of=("self",))
-        .select_related("therapy_session__treatment", "questionnaire")
-        .filter(therapy_session__treatment__client=client)
-    )
-    for request in ended:
-        request.generation += 1
-        request.save(update_fields=["generation"])
-        if request.state == FeedbackRequest.State.OPEN:
-            _settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
-    audit.record("revoke links", client, client_id=client.id, by=by)
-    return len(ended)
-
-
-def _settle(
-    request: FeedbackRequest,
-    state: FeedbackRequest.State,
-    *,
-    rating: AllianceRating | None,
-    was_asked: bool,
-) -> None:
-    request.state = state
-    request.rating = rating
-    request.save(update_fields=["state", "rating"])
-    outbox.cancel(kind=KIND, subject_id=request.id)
-    session = request.therapy_session
-    session.asked = was_asked
-    session.save(update_fields=["asked"])
-    screen_treatment(
-        treatment=session.treatment,
-        questionnaire=request.questionnaire,
-        since=session,
-        at=timezone.now(),
-    )

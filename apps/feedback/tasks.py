@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from apps.feedback.services import expire_requests
+from apps.feedback.lifecycle import expire_requests
 
 
 @shared_task

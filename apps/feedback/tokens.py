@@ -1,8 +1,10 @@
 """The link's token: key id, request id and a signature. Made when sent, never stored.
 
-44 characters of URL-safe base64: 1 byte key id ‖ 16 bytes request id ‖
-HMAC-SHA-256 over both and the request's generation, cut to 16 bytes. The key id lets keys be
-changed while older links live; the generation lets the links of one request be revoked.
+44 characters of URL-safe base64: 1 byte (6 bits key id, 2 bits the way it goes) ‖ 16 bytes request
+id ‖ HMAC-SHA-256 over both and the request's generation, cut to 16 bytes. The key id lets keys be
+changed while older links live; the generation lets the links of one request be revoked; the way
+tells an answer given in the room from one given by a message, and which channel somebody means who
+says "this is not for me".
 """
 
 import hashlib
@@ -15,12 +17,15 @@ from django.conf import settings
 
 TOKEN_BYTES = 33
 SIGNATURE_BYTES = 16
+ROOM = "room"
+WAYS = ("email", "text", ROOM)
+WAY_BITS = 0b11
 
 
-def make_token(request_id: UUID, *, generation: int) -> str:
-    """The token for a request, signed with the current key."""
+def make_token(request_id: UUID, *, generation: int, way: str = "email") -> str:
+    """The token for a request that goes out by `way` (one of WAYS), signed with the current key."""
     key = settings.FEEDBACK_LINK_KEYS[0]
-    head = _key_id(key) + request_id.bytes
+    head = bytes([_key_id(key) | WAYS.index(way)]) + request_id.bytes
     return urlsafe_b64encode(head + _signature(key, head, generation)).decode()
 
 
@@ -30,14 +35,17 @@ def read_request_id(token: str) -> UUID | None:
     return UUID(bytes=raw[1:17]) if raw else None
 
 
-def is_genuine(token: str, *, generation: int) -> bool:
-    """Whether the token was made by us, for a request of this generation."""
+def way_of(token: str, *, generation: int) -> str:
+    """The way a token went; '' unless it was made by us, for a request of this generation."""
     raw = _decode(token)
-    return raw is not None and any(
+    if raw is None or raw[0] & WAY_BITS >= len(WAYS):
+        return ""
+    is_genuine = any(
         hmac.compare_digest(raw[17:], _signature(key, raw[:17], generation))
         for key in settings.FEEDBACK_LINK_KEYS
-        if _key_id(key) == raw[:1]
+        if _key_id(key) == raw[0] & ~WAY_BITS
     )
+    return WAYS[raw[0] & WAY_BITS] if is_genuine else ""
 
 
 def _decode(token: str) -> bytes | None:
@@ -49,9 +57,9 @@ def _decode(token: str) -> bytes | None:
     return raw if len(raw) == TOKEN_BYTES and urlsafe_b64encode(raw).decode() == token else None
 
 
-def _key_id(key: str) -> bytes:
-    """One byte made from the key itself: keys may come and go around it, in any order."""
-    return hashlib.sha256(b"feedback-link-key" + key.encode()).digest()[:1]
+def _key_id(key: str) -> int:
+    """Six bits made from the key itself: keys may come and go around it, in any order."""
+    return hashlib.sha256(b"feedback-link-key" + key.encode()).digest()[0] & ~WAY_BITS
 
 
 def _signature(key: str, head: bytes, generation: int) -> bytes:

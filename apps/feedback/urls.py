@@ -1,10 +1,18 @@
 from django.urls import path, re_path
 
-from apps.feedback import client_views, views
+from apps.feedback import client_views, details_views, views
 
 urlpatterns = [
     path("sessions/log/", views.log_session, name="log_session"),
+    path("clients/<uuid:client_id>/details/", details_views.change_client, name="change_client"),
+    path("clients/<uuid:client_id>/pause/", details_views.pause_asking, name="pause_asking"),
+    path("clients/<uuid:client_id>/resume/", details_views.end_pause, name="end_pause"),
+    path(
+        "clients/<uuid:client_id>/consent/", details_views.confirm_consent, name="confirm_consent"
+    ),
     path("f/<str:token>/", client_views.feedback_form, name="feedback_form"),
     path("f/<str:token>/thanks/", client_views.feedback_thanks, name="feedback_thanks"),
+    path("f/<str:token>/fresh/", client_views.feedback_fresh, name="feedback_fresh"),
+    path("f/<str:token>/stop/", client_views.feedback_stop, name="feedback_stop"),
     re_path(r"^f/(?:.*/)?$", client_views.unknown_link, name="unknown_link"),
 ]

@@ -15,7 +15,12 @@ from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.clients.models import Treatment
 from apps.core import audit
 from apps.feedback.log_form import LogSessionForm, logged_already
-from apps.feedback.selectors import choose_session, client_card, next_today, when_sent
+from apps.feedback.selectors import (
+    choose_session,
+    client_card,
+    next_today,
+    when_sent,
+)
 from apps.feedback.services import CannotAsk, log_session_and_ask
 from apps.therapy_sessions.models import TherapySession
 from apps.therapy_sessions.services import AlreadyLogged
@@ -87,13 +92,14 @@ def _context(request: MemberRequest, form: LogSessionForm) -> dict[str, Any]:
     client = treatment.client
     card = client_card(treatment, starts_at=starts_at or now, at=now)
     ends_at = starts_at + form.duration if starts_at else None
-    form.fit_to(client, missing=card.missing, email_note=when_sent(client, ends_at=ends_at, at=now))
+    when = when_sent(client, ends_at=ends_at, at=now)
+    form.fit_to(client, missing=card.missing, when=when)
     return context | {"card": card}
 
 
 def _what_was_saved(session: TherapySession) -> str:
     asked = session.feedback_requests.first()
-    if asked is None:
+    if asked is None or not asked.channel_kind:
         return _("The session is logged. Nothing is sent.")
     if asked.due_at <= timezone.now():
         return _("The session is logged. The form goes out now.")

@@ -18,7 +18,8 @@ from apps.alliance.models import AllianceRating, Questionnaire
 from apps.clients.models import Client, Treatment
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.exchange.models import ImportedSession
-from apps.feedback.services import practice_questionnaire, why_not_ask
+from apps.feedback.asking import why_not_ask
+from apps.feedback.services import practice_questionnaire
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.therapy_sessions.models import TherapySession
 from tests.factories import ClientFactory

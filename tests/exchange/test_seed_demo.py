@@ -15,8 +15,8 @@ from apps.clients.models import Client, ContactChannel, Treatment
 from apps.core.models import OutboxMessage
 from apps.exchange.demo.cast import MANAGER, SUPERVISOR, THERAPISTS
 from apps.exchange.demo.seed import PASSPHRASE, seed_demo
+from apps.feedback.asking import why_not_ask
 from apps.feedback.models import FeedbackRequest
-from apps.feedback.services import why_not_ask
 from apps.ruptures.detection import Level
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.services import screen_treatment

@@ -8,9 +8,10 @@ from pytest_django import Settings
 from apps.core import outbox
 from apps.core.models import OutboxMessage
 from apps.core.outbox import NothingToSend
+from apps.feedback.lifecycle import KIND
 from apps.feedback.messages import render_feedback_request
 from apps.feedback.models import FeedbackRequest
-from apps.feedback.services import KIND, submit_response
+from apps.feedback.services import submit_response
 
 FORBIDDEN = ("therap", "counsel", "session", "mental", "psycho", "clinic", "treatment")
 
@@ -22,7 +23,7 @@ def test_nothing_in_a_message_tells_what_it_is_about_or_whom_it_is_for(
     outbox.enqueue(
         kind=KIND, subject_id=asked.id, practice_id=asked.practice_id, not_before=timezone.now()
     )
-    message = OutboxMessage.objects.get()
+    message = OutboxMessage.objects.get(kind=KIND)
     rendered = render_feedback_request(asked.id)
     everything = " ".join(
         (rendered.subject, rendered.body, rendered.sender_name, settings.DEFAULT_FROM_EMAIL)

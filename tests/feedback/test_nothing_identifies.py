@@ -68,10 +68,10 @@ def all_states(
     phone.raise_request_exception = False
     pages = {"too large": phone.post(link, {"comment": "x" * 300_000})}
     with monkeypatch.context() as patch:
-        patch.setattr(client_views, "find_request", lambda token: away())
+        patch.setattr(client_views, "find_link", lambda token: away())
         pages["not open"] = phone.get(link)
     with monkeypatch.context() as patch:
-        patch.setattr(client_views, "find_request", lambda token: 1 // 0)
+        patch.setattr(client_views, "find_link", lambda token: 1 // 0)
         pages["broken"] = phone.get(link)
         pages["broken, sent"] = phone.post(link, answers())
     pages |= states(phone, asked, monkeypatch)

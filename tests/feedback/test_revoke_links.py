@@ -12,9 +12,10 @@ from apps.alliance.models import AllianceRating
 from apps.clients.models import Client
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.core.outbox import NothingToSend
+from apps.feedback.lifecycle import KIND, revoke_links
 from apps.feedback.messages import render_feedback_request
 from apps.feedback.models import FeedbackRequest
-from apps.feedback.services import practice_questionnaire, request_feedback, revoke_links
+from apps.feedback.services import practice_questionnaire, request_feedback
 from tests.factories import TherapySessionFactory, TreatmentFactory
 from tests.feedback.conftest import answers, link_of
 
@@ -43,7 +44,7 @@ def test_what_waited_is_withdrawn_and_silence_to_it_is_no_silence(
     asked.refresh_from_db()
     assert (asked.state, asked.generation) == (State.CANCELLED, 1)
     assert asked.therapy_session.asked is False
-    assert OutboxMessage.objects.get().state == OutboxMessage.State.CANCELLED
+    assert OutboxMessage.objects.get(kind=KIND).state == OutboxMessage.State.CANCELLED
     with pytest.raises(NothingToSend):
         render_feedback_request(asked.id)
     assert AuditEntry.objects.get(action="revoke links").actor_id == alice.id

@@ -1,38 +1,98 @@
 """When a request goes out: never at night by the client's clock, whatever the clocks do."""
 
+import zoneinfo
 from datetime import UTC, datetime, time, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.feedback.timing import due_at, expires_at
+from apps.feedback.timing import Rules, Window, due_at, is_quiet
 
 QUIET = (time(21), time(8))
 DELAY = timedelta(hours=2)
-ZONES = (
-    "Europe/London", "Europe/Berlin", "America/New_York", "America/St_Johns", "Asia/Kolkata",
-    "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Apia", "Pacific/Chatham", "Africa/Cairo",
-)  # fmt: skip
-moments = st.datetimes(datetime(2025, 1, 1), datetime(2036, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
+RULES = Rules(
+    delay=DELAY, remind_after=timedelta(hours=24), open_for=timedelta(hours=96), quiet_hours=QUIET
+)
+ZONES = sorted(zoneinfo.available_timezones() - {"localtime"})
+FROM, TO = datetime(2025, 1, 1, tzinfo=UTC), datetime(2036, 12, 31, tzinfo=UTC)
+anytime = st.datetimes(FROM.replace(tzinfo=None), TO.replace(tzinfo=None), timezones=st.just(UTC))
+
+
+@cache
+def changes_of(zone: str) -> list[datetime]:
+    """The UTC hours from 2025 to 2036 in which the clocks of a zone change."""
+    zone_info, found = ZoneInfo(zone), []
+    day = FROM
+    while day < TO:
+        following = day + timedelta(days=1)
+        offset = day.astimezone(zone_info).utcoffset()
+        if following.astimezone(zone_info).utcoffset() != offset:
+            hour = day
+            while (hour + timedelta(hours=1)).astimezone(zone_info).utcoffset() == offset:
+                hour += timedelta(hours=1)
+            found.append(hour)
+        day = following
+    return found
+
+
+@st.composite
+def moments_and_zones(draw: st.DrawFn) -> tuple[datetime, str]:
+    """Any zone of the world; mostly within two days of one of its changes, where it has any."""
+    zone = draw(st.sampled_from(ZONES))
+    near = changes_of(zone)
+    if not near or draw(st.integers(0, 4)) == 0:
+        return draw(anytime), zone
+    minutes = draw(st.integers(-48 * 60, 48 * 60))
+    return draw(st.sampled_from(near)) + timedelta(minutes=minutes), zone
 
 
 def due(ends_at: datetime, zone: str = "Europe/London") -> datetime:
     return due_at(ends_at, time_zone=zone, delay=DELAY, quiet_hours=QUIET)
 
 
-@settings(derandomize=True, deadline=None, max_examples=400)
-@given(ends_at=moments, zone=st.sampled_from(ZONES))
-def test_a_request_is_never_early_never_in_quiet_hours_and_at_most_a_night_late(
-    ends_at: datetime, zone: str
-) -> None:
+def assert_right(ends_at: datetime, zone: str) -> None:
+    """Never early, never in the night, put off to 08:00 sharp, and never more than one night."""
     moment = due(ends_at, zone)
     clock = moment.astimezone(ZoneInfo(zone)).time()
-    assert time(8) <= clock < time(21)
+    assert not is_quiet(moment, time_zone=zone, quiet_hours=QUIET), (ends_at, zone)
     assert moment >= ends_at + DELAY
-    assert moment - (ends_at + DELAY) <= timedelta(hours=12)
+    # A night of eleven hours, and the hour or two by which a clock may go back in it.
+    assert moment - (ends_at + DELAY) <= timedelta(hours=13)
     assert moment == ends_at + DELAY or clock == time(8)
+
+
+@settings(derandomize=True, deadline=None, max_examples=500)
+@given(where=moments_and_zones())
+def test_a_request_is_never_early_never_in_quiet_hours_and_at_most_a_night_late(
+    where: tuple[datetime, str],
+) -> None:
+    assert_right(*where)
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(
+    where=moments_and_zones(),
+    logged_after=st.timedeltas(timedelta(0), timedelta(days=8)),
+    closes_after=st.timedeltas(timedelta(minutes=1), timedelta(days=8)),
+)
+def test_a_window_is_in_order_and_neither_of_its_messages_comes_at_night(
+    where: tuple[datetime, str], logged_after: timedelta, closes_after: timedelta
+) -> None:
+    ends_at, zone = where
+    asked_at, closes_at = ends_at + logged_after, ends_at + closes_after
+    window = Window.of(ends_at, asked_at=asked_at, closes_at=closes_at, time_zone=zone, rules=RULES)
+    first = due(max(ends_at, asked_at - DELAY), zone)
+    if window is None:
+        assert first >= closes_at
+        return
+    assert window.due_at == first >= asked_at
+    assert window.expires_at == min(first + RULES.open_for, closes_at)
+    if window.remind_at:
+        assert window.due_at + RULES.remind_after <= window.remind_at < window.expires_at
+        assert not is_quiet(window.remind_at, time_zone=zone, quiet_hours=QUIET)
 
 
 @pytest.mark.parametrize(
@@ -76,8 +136,29 @@ def test_quiet_hours_within_one_day_end_on_that_day() -> None:
 
 def test_a_form_stays_open_for_its_time_or_until_the_next_session() -> None:
     at = datetime(2026, 11, 19, 14, tzinfo=UTC)
-    open_for = timedelta(hours=96)
     soon, later = at + timedelta(days=2), at + timedelta(days=7)
-    assert expires_at(at, open_for=open_for, next_starts_at=soon) == soon
-    assert expires_at(at, open_for=open_for, next_starts_at=later) == at + open_for
-    assert expires_at(at, open_for=open_for, next_starts_at=None) == at + open_for
+
+    def ends(closes_at: datetime) -> datetime:
+        window = Window.from_due(at, closes_at=closes_at, time_zone="UTC", rules=RULES)
+        assert window
+        return window.expires_at
+
+    assert ends(soon) == soon
+    assert ends(later) == at + RULES.open_for
+    assert Window.from_due(at, closes_at=at, time_zone="UTC", rules=RULES) is None
+
+
+def test_a_reminder_comes_a_day_later_outside_the_night_and_not_after_the_end() -> None:
+    # On 29 March 2026 London's clocks go forward: a day after 20:30 is 21:30.
+    evening = datetime(2026, 3, 28, 20, 30, tzinfo=ZoneInfo("Europe/London"))
+
+    def remind(**open_for: int) -> datetime | None:
+        closes_at = evening + timedelta(**open_for)
+        window = Window.from_due(
+            evening, closes_at=closes_at, time_zone="Europe/London", rules=RULES
+        )
+        assert window
+        return window.remind_at
+
+    assert remind(days=3) == datetime(2026, 3, 30, 8, tzinfo=ZoneInfo("Europe/London"))
+    assert remind(hours=30) is None

@@ -81,7 +81,7 @@ def test_code_country_and_time_zone_are_proposed_and_nothing_else_is_chosen(
         "FE-0191", "GB", "Europe/London",
     ]  # fmt: skip
     assert " checked" not in page.content.decode()
-    assert "Email from Fernbank “Your short form is ready”" in shown(page)
+    assert "Message from Fernbank “Your short form is ready”" in shown(page)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_staff_of_another_practice_may_be_clients_here(as_alice: Browser, dora: 
         ({"discussed_on": "0001-01-01"}, "This is too long ago. Check the year."),
         ({"consent": ""}, "Choose what the client said when you discussed it."),
         ({"email_safe": ""}, "Choose Safe or Not safe"),
-        ({"email": "no address"}, "Enter a valid email address."),
+        ({"email": "no address"}, "This is no email address, such as kim@mail.example."),
         ({"code": "Anna"}, "with at least one digit"),
         ({"code": "Anna Smith 1"}, "with at least one digit"),
         ({"start": ""}, "Say when the first session starts."),

@@ -11,11 +11,10 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership
 from apps.alliance.models import CAUSE_IN_PLAIN_WORDS, Cause
-from apps.clients.models import Client, Treatment
+from apps.clients.models import CONSENT_HOLDS, Client, Treatment
 from apps.dashboard.chart_parts import Sparkline
 from apps.dashboard.chart_text import labelled_sparkline
 from apps.dashboard.selectors import words
-from apps.dashboard.selectors.client import ASK_AGAIN_AFTER
 from apps.dashboard.selectors.course import Course, back_in_range, load_courses
 from apps.dashboard.selectors.episode_panel import causes_ticked
 from apps.dashboard.selectors.repair_steps import repair_steps
@@ -272,7 +271,7 @@ def _remember(standing: Standing, today: date) -> tuple[str, ...]:
     if not client.discussed_on:
         due.append(_("Feedback has not been discussed yet; nothing is sent."))
     elif client.consent == Client.Consent.AGREED:
-        again = client.discussed_on + ASK_AGAIN_AFTER
+        again = client.discussed_on + CONSENT_HOLDS
         if again <= today + REMIND_OF_CONSENT:
             due.append(
                 _("Consent is due to be asked again by %(day)s.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -10,20 +10,20 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership
-from apps.clients.models import Client, Treatment
+from apps.clients.models import CONSENT_HOLDS, Client, Treatment
 from apps.dashboard.chart_text import AllianceChart, alliance_chart
 from apps.dashboard.selectors import words
 from apps.dashboard.selectors.course import Course, CourseSession, load_courses
 from apps.dashboard.selectors.episode_panel import EpisodePanel, episode_panel, supervisors_of
 from apps.dashboard.selectors.feedback_states import FeedbackState, feedback_states
 from apps.dashboard.selectors.timeline import Entry, has_flag, timeline_entry
+from apps.feedback.asking import asked_of_most
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.reasons import Reasons
 from apps.ruptures.selectors import Status, explain, status
 from apps.therapy_sessions.models import ProcessNote, TherapySession
 
 SESSIONS_SHOWN = 7
-ASK_AGAIN_AFTER = timedelta(days=180)
 
 
 @dataclass(frozen=True)
@@ -176,9 +176,7 @@ def _facts(
 ) -> tuple[tuple[str, str], ...]:
     client, newest = treatment.client, course.newest_screening
     form = newest.questionnaire if newest else practice_questionnaire(client.practice)
-    safe = [
-        channel.get_kind_display() for channel in client.channels.all() if channel.safe_to_contact
-    ]
+    safe = [channel.get_kind_display() for channel in client.channels.usable().order_by("kind")]
     next_at = next((session.starts_at for session in planned if session.starts_at > at), None)
     since = words.short_day(treatment.starts_on, today)
     return (
@@ -194,6 +192,7 @@ def _facts(
         ),
         (_("Feedback"), _consent(client, today)),
         (_("Safe to contact"), ", ".join(safe) or _("No channel recorded as safe")),
+        (_("Asked in 30 days"), asked_of_most(client, at=at)),
         (_("Supervisor"), ", ".join(each.name for each in supervisors) or _("None recorded")),
         (_("Next session"), words.moment(next_at, today) if next_at else _("None planned")),
     )
@@ -210,7 +209,7 @@ def _consent(client: Client, today: date) -> str:
     }
     return words_for[client.consent] % {
         "day": words.short_day(client.discussed_on, today),
-        "again": words.short_day(client.discussed_on + ASK_AGAIN_AFTER, today),
+        "again": words.short_day(client.discussed_on + CONSENT_HOLDS, today),
     }
 
 

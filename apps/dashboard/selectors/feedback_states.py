@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 from apps.alliance.models import AllianceRating
 from apps.core.models import OutboxMessage
 from apps.dashboard.selectors import words
+from apps.feedback.lifecycle import KIND
 from apps.feedback.models import FeedbackRequest
-from apps.feedback.services import KIND
 from apps.therapy_sessions.models import TherapySession
 
 

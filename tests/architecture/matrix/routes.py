@@ -118,6 +118,19 @@ def nothing(case: Case) -> dict[str, Any]:
     return {}
 
 
+def details(case: Case) -> dict[str, Any]:
+    names = ("initials", "language", "country", "time_zone", "discussed_on", "consent")
+    return {name: a_client(case)[name] for name in names}
+
+
+def a_pause(case: Case) -> dict[str, Any]:
+    review_on = timezone.localdate() + timedelta(days=14)
+    return {"reason": "In hospital", "review_on": review_on.isoformat()}
+
+
+ON_CLIENT: dict[str, Any] = {
+    "kwarg": "client_id", "reach": OWN, "known": SUPERVISED, "client_data": True
+}  # fmt: skip
 ON_EPISODE: dict[str, Any] = {"kwarg": "episode_id", "reach": OWN, "client_data": True}
 ON_MEMBER: dict[str, Any] = {"kwarg": "member_id", "reach": OF_THE_PRACTICE}
 LINKS = frozenset({Relation.LINK, Relation.ANSWERED})
@@ -206,6 +219,12 @@ ROUTES = {
         READ | WRITE, Permission.LOG_SESSION, kwarg="session_id", reach=OWN, client_data=True,
         body=lambda case: {"text": "For myself."},
     ),
+    "change_client": Route(
+        READ | WRITE, Permission.ADD_CLIENT, body=details, **ON_CLIENT
+    ),
+    "pause_asking": Route(WRITE, Permission.ADD_CLIENT, body=a_pause, **ON_CLIENT),
+    "end_pause": Route(WRITE, Permission.ADD_CLIENT, body=nothing, **ON_CLIENT),
+    "confirm_consent": Route(WRITE, Permission.ADD_CLIENT, body=nothing, **ON_CLIENT),
     "log_session": Route(
         READ | WRITE, Permission.LOG_SESSION, reach=OWN, client_data=True,
         doors=(
@@ -263,6 +282,13 @@ ROUTES = {
     ),
     "feedback_thanks": Route(
         READ, PUBLIC, kwarg="token", reach=LINKS, client_data=True, reads=frozenset({200, 302})
+    ),
+    "feedback_fresh": Route(
+        WRITE, PUBLIC, kwarg="token", reach=LINKS, client_data=True, reads=frozenset({200})
+    ),
+    "feedback_stop": Route(
+        READ | WRITE, PUBLIC, kwarg="token", reach=LINKS, client_data=True,
+        body=lambda case: {"how": "stop"},
     ),
     "unknown_link": Route(frozenset(METHODS), PUBLIC, reads=frozenset({404})),
     # Who reports is told by a signature; tests/core/test_hooks.py forges them.

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.clients.models import Client
 from apps.exchange.management.arguments import BAD_INPUT, find_member, find_practice
-from apps.feedback.services import revoke_links
+from apps.feedback.lifecycle import revoke_links
 
 
 class Command(BaseCommand):

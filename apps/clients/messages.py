@@ -1,0 +1,73 @@
+"""What a therapist is told about reaching a client: in the app what, by mail only that."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext_lazy
+
+from apps.accounts.models import Membership, Notice
+from apps.accounts.notices import Said
+from apps.clients.models import Client, ContactChannel
+from apps.core.outbox import NothingToSend, RenderedMessage
+
+Reason = ContactChannel.StopReason
+SAID = {
+    Reason.STOPPED: gettext_lazy(
+        "%(client)s stopped messages on %(day)s. Nothing more goes out by %(channel)s."
+    ),
+    Reason.SWITCHED: gettext_lazy("%(client)s switched away from %(channel)s on %(day)s."),
+    Reason.NOT_MINE: gettext_lazy(
+        "Messages to %(client)s by %(channel)s reached somebody else, who said so on %(day)s. Ask"
+        " the client for another address or number."
+    ),
+    Reason.BOUNCED: gettext_lazy(
+        "Messages to %(client)s by %(channel)s come back since %(day)s. Ask the client for another"
+        " address or number."
+    ),
+}
+
+
+def say_channel_stopped(channel_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+    """The notice for whoever treats the client; a channel that is in use again says nothing."""
+    channels = ContactChannel.objects.filter(
+        id__in=channel_ids,
+        stopped_at__isnull=False,
+        client__in=Client.objects.treated_by(member),
+    )
+    return {
+        channel.id: Said(
+            SAID[Reason(channel.stop_reason)]
+            % {
+                "client": f"{channel.client.initials} {channel.client.code}",
+                "channel": channel.get_kind_display().lower(),
+                "day": date_format(timezone.localtime(channel.stopped_at), "j M Y"),
+            },
+            url=reverse("change_client", args=[channel.client_id]),
+            client_id=channel.client_id,
+        )
+        for channel in channels.select_related("client")
+    }
+
+
+def render_channel_stopped(notice_id: UUID) -> RenderedMessage:
+    """The mail that sends a therapist to their caseload: it names nobody and says not what.
+
+    Raises:
+        NothingToSend: the notice was read already, or the therapist has no address or has left.
+    """
+    notice = Notice.objects.select_related("practice", "member__user").get(id=notice_id)
+    member = notice.member
+    if notice.read_at or member.user is None or not member.is_active:
+        raise NothingToSend
+    context = {"practice": notice.practice, "link": settings.BASE_URL + reverse("caseload")}
+    return RenderedMessage(
+        recipient=member.user.email,
+        subject=render_to_string("messages/channel_stopped_subject.txt", context).strip(),
+        body=render_to_string("messages/channel_stopped.txt", context),
+        sender_name=notice.practice.sender_name,
+    )

@@ -1,0 +1,118 @@
+"""Whether a client may be asked for feedback now; reads only."""
+
+from datetime import date, datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from apps.clients.models import Client
+from apps.feedback import timing
+from apps.feedback.models import FeedbackRequest
+from apps.feedback.tokens import ROOM
+
+CAP_DAYS = timedelta(days=30)
+NOT_SAFE = {
+    "": gettext_lazy("No email address or phone number is recorded as safe to contact."),
+    "email": gettext_lazy("No email address is recorded as safe to contact."),
+    "text": gettext_lazy("No phone number is recorded as safe to contact."),
+}
+WAYS = (*NOT_SAFE, ROOM)
+
+
+def timing_rules() -> timing.Rules:
+    """The practice-wide rules of asking, as the settings have them."""
+    return timing.Rules(
+        delay=settings.FEEDBACK_DELAY,
+        remind_after=settings.FEEDBACK_REMIND_AFTER,
+        open_for=settings.FEEDBACK_OPEN_FOR,
+        quiet_hours=settings.FEEDBACK_QUIET_HOURS,
+    )
+
+
+def why_not_ask(client: Client, *, way: str = "") -> list[str]:
+    """What is missing before this client may be asked by one of WAYS; empty: nothing."""
+    return why_not_ask_by_way(client)[way]
+
+
+def why_not_ask_by_way(client: Client) -> dict[str, list[str]]:
+    """What is missing for each of WAYS; "" stands for any message. Three queries."""
+    now = timezone.now()
+    today = timezone.localdate(now)
+    rests = _why_it_rests(client, at=now)
+    missing = {
+        way: [*rests, *why_not_agreed(client, on=today, by_message=way != ROOM)] for way in WAYS
+    }
+    is_open = FeedbackRequest.objects.of(client).awaited(at=now).exists()
+    usable = {channel.kind for channel in client.channels.usable()}
+    for way, lacking in NOT_SAFE.items():
+        if is_open:
+            missing[way].append(
+                _("A form of this client is still open. Another follows when it has ended.")
+            )
+        if not (way in usable if way else usable):
+            missing[way].append(str(lacking))
+    return missing
+
+
+def _why_it_rests(client: Client, *, at: datetime) -> list[str]:
+    """What stands against asking, whatever the client agreed to."""
+    reasons = []
+    if not client.practice.has_independent_contact:
+        reasons.append(
+            _("The practice has not recorded whom clients can turn to beside their therapist.")
+        )
+    if client.pause_review_on:
+        reasons.append(
+            _("Asking is paused, to be reviewed on %(day)s: %(reason)s")
+            % {"day": date_format(client.pause_review_on, "j M Y"), "reason": client.pause_reason}
+        )
+    most = client.practice.most_requests_in_30_days
+    if requests_in_30_days(client, at=at) >= most:
+        reasons.append(
+            ngettext(
+                "The client was asked once in the last 30 days, as often as the practice allows.",
+                "The client was asked %(most)s times in the last 30 days, as often as the practice"
+                " allows.",
+                most,
+            )
+            % {"most": most}
+        )
+    return reasons
+
+
+def why_not_agreed(client: Client, *, on: date, by_message: bool = True) -> list[str]:
+    """What is missing of the client's own consent on the day `on`."""
+    if not client.discussed_on:
+        return [_("Feedback has not been discussed with the client yet.")]
+    if by_message and client.consent == Client.Consent.IN_ROOM:
+        return [_("The client agreed to be asked in the room only, not by message.")]
+    if client.consent not in {Client.Consent.AGREED, Client.Consent.IN_ROOM}:
+        return [_("The client has not agreed to be asked.")]
+    if client.consent_has_lapsed(on=on):
+        day = date_format(client.discussed_on, "j M Y")
+        return [
+            _("The consent of %(day)s is older than 180 days: ask the client again.") % {"day": day}
+        ]
+    return []
+
+
+def asked_of_most(client: Client, *, at: datetime) -> str:
+    """How often the client was asked, beside how often they may be, such as '3 of at most 5'."""
+    return _("%(times)s of at most %(most)s times") % {
+        "times": requests_in_30_days(client, at=at),
+        "most": client.practice.most_requests_in_30_days,
+    }
+
+
+def requests_in_30_days(client: Client, *, at: datetime) -> int:
+    """How often the client was asked in the 30 days before `at`.
+
+    What was withdrawn, or only offered in the room and not taken up, does not count.
+    """
+    asked = FeedbackRequest.objects.of(client).filter(due_at__gt=at - CAP_DAYS)
+    not_taken_up = Q(channel_kind="", state=FeedbackRequest.State.EXPIRED)
+    return asked.exclude(not_taken_up | Q(state=FeedbackRequest.State.CANCELLED)).count()

@@ -1,0 +1,56 @@
+"""What a client decides about messages, behind their own link; their therapist is told at once."""
+
+from django.db import transaction
+
+from apps.clients.models import Client, ContactChannel
+from apps.clients.services import resume_channel, stop_channel
+from apps.feedback.lifecycle import revoke_links, withdraw_unsent
+from apps.feedback.models import FeedbackRequest
+
+Reason = ContactChannel.StopReason
+STOP = "stop"
+
+
+def on_offer(client: Client) -> list[ContactChannel]:
+    """Recorded ways that the client may choose from: safe, and stopped by nothing but a switch."""
+    channels = client.channels.filter(safe_to_contact=True).order_by("kind")
+    return list(channels.filter(stop_reason__in=["", Reason.SWITCHED]))
+
+
+@transaction.atomic
+def choose(*, client: Client, how: str) -> None:
+    """Stop all messages, or have them by one of the recorded ways alone.
+
+    Args:
+        how: STOP, or the kind of a channel that is `on_offer`.
+    """
+    if how == STOP:
+        stop_messages(client=client)
+        return
+    for channel in on_offer(client):
+        if channel.kind == how:
+            resume_channel(channel=channel, by=None)
+        else:
+            stop_channel(channel=channel, why=Reason.SWITCHED, by=None)
+    FeedbackRequest.objects.of(client).filter(state=FeedbackRequest.State.OPEN).exclude(
+        channel_kind=""
+    ).update(channel_kind=how)
+
+
+@transaction.atomic
+def stop_messages(*, client: Client) -> None:
+    """Stop every channel, and pull back what is not out yet."""
+    for channel in client.channels.all():
+        stop_channel(channel=channel, why=Reason.STOPPED, by=None)
+    withdraw_unsent(client)
+
+
+@transaction.atomic
+def not_for_me(*, client: Client, way: str) -> None:
+    """Stop the channel that reached somebody else, and end every link that went out.
+
+    Whoever got the message learns nothing by it: their link is unknown from then on.
+    """
+    for channel in client.channels.filter(kind=way):
+        stop_channel(channel=channel, why=Reason.NOT_MINE, by=None)
+    revoke_links(client=client, by=None)

@@ -1,0 +1,123 @@
+"""How every page behind a link is made: its practice, its limits, its frame, its failures."""
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.db import InterfaceError, OperationalError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.views.decorators.csrf import csrf_exempt
+
+from apps.core import tenancy
+from apps.feedback import limits
+from apps.feedback.client_frame import ClientFrame
+from apps.feedback.selectors import Link
+from apps.feedback.services import practice_of_link
+from apps.feedback.tokens import ROOM
+
+logger = logging.getLogger(__name__)
+
+View = Callable[..., HttpResponse]
+
+
+def client_page(view: View) -> View:
+    """A page behind a link.
+
+    No sign-in. No CSRF cookie: nothing here acts for somebody signed in, whoever can send the form
+    holds its link, and mail apps that refuse cookies must be able to answer. The link says which
+    practice's rows the page may see; the page leaves only after all of it is committed, so that a
+    database that is away can be told from one that refused the answers. Not stored, not indexed.
+    Methods are refused outside it, before the link is looked at: a 405 must not tell that the
+    request behind a forged link exists.
+    """
+
+    @login_not_required
+    @csrf_exempt
+    @transaction.non_atomic_requests
+    @wraps(view)
+    def behind_a_link(request: HttpRequest, token: str = "") -> HttpResponse:
+        try:
+            response = _within_limits(view, request, token)
+        except (OperationalError, InterfaceError):
+            logger.exception("The database is away; a client's page says so.")
+            response = not_saved(request, status=503)
+        except (SuspiciousOperation, BadRequest):
+            response = page("unreadable", ClientFrame(), status=400)
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Robots-Tag"] = "noindex"
+        return response
+
+    return behind_a_link
+
+
+def _within_limits(view: View, request: HttpRequest, token: str) -> HttpResponse:
+    wait = limits.seconds_to_wait(request, token)
+    if wait:
+        response = _kept("wait", request, status=429)
+        response.headers["Retry-After"] = str(wait)
+        return response
+    response = _inside_its_practice(view, request, token)
+    if response.status_code == HTTPStatus.NOT_FOUND:
+        limits.count_unknown(request)
+    return response
+
+
+def _inside_its_practice(view: View, request: HttpRequest, token: str) -> HttpResponse:
+    practice_id = practice_of_link(token)
+    if practice_id is None:
+        return unknown()
+    with tenancy.practice(practice_id):
+        return view(request, token)
+
+
+def unknown() -> HttpResponse:
+    """One page, byte for byte, whatever is wrong with a link: it tells nobody what exists."""
+    return page("unknown_link", ClientFrame(), status=404)
+
+
+def not_saved(request: HttpRequest, *, status: int) -> HttpResponse:
+    """What was sent, as a form to send again; made without the database."""
+    return _kept("not_saved" if request.method == "POST" else "not_open", request, status=status)
+
+
+def _kept(name: str, request: HttpRequest, *, status: int) -> HttpResponse:
+    """A page made from what was sent alone, which it hands back to be sent again."""
+    sent = request.POST if request.method == "POST" else None
+    frame = sent.get("frame", "") if sent else ""
+    return page(
+        name,
+        ClientFrame.from_signed(frame),
+        status=status,
+        was_sent=bool(sent),
+        comment=sent.get("comment", "") if sent else "",
+        others=[
+            (name, value)
+            for name, values in (sent.lists() if sent else ())
+            if name != "comment"
+            for value in values
+        ],
+    )
+
+
+def page_of(link: Link, name: str, /, **context: Any) -> HttpResponse:
+    """A page about one request, in the client's language and by the client's clock."""
+    client, frame = link.client, ClientFrame.of(link.asked)
+    if link.way != ROOM:
+        context.setdefault("stop_url", reverse("feedback_stop", args=[link.token]))
+    with timezone.override(ZoneInfo(client.time_zone)):
+        return page(name, frame, **context)
+
+
+def page(name: str, frame: ClientFrame, *, status: int = 200, **context: Any) -> HttpResponse:
+    # Without the request: nothing of a person who is signed in on this device gets on the page.
+    with translation.override(frame.language or translation.get_language()):
+        html = render_to_string(f"feedback/{name}.html", frame.context() | context)
+    return HttpResponse(html, status=status)

@@ -1,0 +1,233 @@
+"""What becomes of a request once it is asked: it moves, ends, is withdrawn or opened once more."""
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from apps.accounts.models import Membership
+from apps.alliance.models import AllianceRating
+from apps.alliance.services import accepted_until
+from apps.clients.models import Client, ContactChannel, Treatment
+from apps.core import audit, outbox, tenancy
+from apps.core.models import OutboxMessage
+from apps.feedback import timing
+from apps.feedback.asking import timing_rules, why_not_agreed
+from apps.feedback.models import FeedbackRequest
+from apps.ruptures.services import screen_treatment
+
+KIND = "feedback_request"
+REMINDER = "feedback_reminder"
+FRESH_LINK = "feedback_fresh_link"
+MESSAGES = (KIND, REMINDER, FRESH_LINK)
+
+
+class RequestClosed(Exception):
+    """The request has run out or was withdrawn."""
+
+
+def enqueue(request: FeedbackRequest, kind: str, not_before: datetime) -> None:
+    """Put one of the request's messages into the outbox."""
+    outbox.enqueue(
+        kind=kind,
+        subject_id=request.id,
+        practice_id=request.practice_id,
+        not_before=not_before,
+        channel=request.channel_kind,
+    )
+
+
+def settle(
+    request: FeedbackRequest,
+    state: FeedbackRequest.State,
+    *,
+    rating: AllianceRating | None,
+    was_asked: bool,
+) -> None:
+    """End a request: no message of it goes out any more, and its session is screened."""
+    request.state = state
+    request.rating = rating
+    request.save(update_fields=["state", "rating"])
+    for kind in MESSAGES:
+        outbox.cancel(kind=kind, subject_id=request.id)
+    screen(request, was_asked=was_asked)
+
+
+def screen(request: FeedbackRequest, *, was_asked: bool) -> None:
+    """Screen the request's session, with what is known by now about having asked."""
+    session = request.therapy_session
+    session.asked = was_asked
+    session.save(update_fields=["asked"])
+    screen_treatment(
+        treatment=session.treatment,
+        questionnaire=request.questionnaire,
+        since=session,
+        at=timezone.now(),
+    )
+
+
+def expire_requests() -> None:
+    """Close every request of every practice whose time is over."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT practice_id, id FROM run_out_requests(%s)", [timezone.now()])
+        run_out = cursor.fetchall()
+    for practice_id, request_id in run_out:
+        with tenancy.practice(practice_id):
+            expire_request(request_id=request_id)
+
+
+@transaction.atomic
+def expire_request(*, request_id: UUID) -> None:
+    """Close a request whose time is over. Only silence to a form that went out is silence."""
+    request = (
+        FeedbackRequest.objects.run_out(at=timezone.now())
+        .select_for_update(of=("self",), skip_locked=True)
+        .select_related("therapy_session__treatment", "questionnaire")
+        .filter(id=request_id)
+        .first()
+    )
+    if request:
+        settle(request, FeedbackRequest.State.EXPIRED, rating=None, was_asked=went_out(request))
+
+
+@transaction.atomic
+def revoke_links(*, client: Client, by: Membership | None) -> int:
+    """End every link this client was ever sent: whoever holds one sees what a stranger sees.
+
+    For a message that reached a wrong person. What still waited for an answer is withdrawn, and
+    counts as not asked: silence to it says nothing. Ratings given stay.
+
+    Returns:
+        How many links ended.
+    """
+    ended = (
+        FeedbackRequest.objects.select_for_update(of=("self",))
+        .select_related("therapy_session__treatment", "questionnaire")
+        .filter(therapy_session__treatment__client=client)
+    )
+    for request in ended:
+        request.generation += 1
+        request.save(update_fields=["generation"])
+        if request.state == FeedbackRequest.State.OPEN:
+            settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
+    audit.record("revoke links", client, client_id=client.id, by=by)
+    return len(ended)
+
+
+@transaction.atomic
+def refit_requests(treatment: Treatment) -> None:
+    """Fit every open request to its session and the one after it, when one of them has moved.
+
+    A message that is not out yet moves with its session; one that could no longer be answered in
+    time is withdrawn; a form whose time is over by now is closed.
+    """
+    now = timezone.now()
+    opened = FeedbackRequest.objects.select_for_update(of=("self",)).filter(
+        therapy_session__treatment=treatment, state=FeedbackRequest.State.OPEN
+    )
+    for request in opened.select_related("therapy_session__treatment__client", "questionnaire"):
+        session = request.therapy_session
+        closes_at = accepted_until(session)
+        rules, time_zone = timing_rules(), session.treatment.client.time_zone
+        if went_out(request) or not request.channel_kind:
+            window = timing.Window.from_due(
+                request.due_at, closes_at=closes_at, time_zone=time_zone, rules=rules
+            )
+        else:
+            window = timing.Window.of(
+                session.ends_at,
+                asked_at=now,
+                closes_at=closes_at,
+                time_zone=time_zone,
+                rules=rules,
+            )
+        if window is None:
+            settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
+            continue
+        request.due_at = window.due_at
+        request.expires_at = (
+            window.expires_at if request.channel_kind else min(request.expires_at, closes_at)
+        )
+        request.save(update_fields=["due_at", "expires_at"])
+        outbox.reschedule(kind=KIND, subject_id=request.id, not_before=window.due_at)
+        outbox.reschedule(
+            kind=REMINDER, subject_id=request.id, not_before=window.remind_at or window.expires_at
+        )
+        expire_request(request_id=request.id)
+
+
+def went_out(request: FeedbackRequest) -> bool:
+    """Whether a message of the request was delivered, as far as anybody knows."""
+    return OutboxMessage.objects.filter(
+        kind__in=MESSAGES, subject_id=request.id, state=OutboxMessage.State.SENT
+    ).exists()
+
+
+@transaction.atomic
+def withdraw_unsent(client: Client) -> None:
+    """Pull back what is open and not out yet, when the client may no longer be asked."""
+    opened = (
+        FeedbackRequest.objects.of(client)
+        .select_for_update(of=("self",))
+        .select_related("therapy_session__treatment", "questionnaire")
+        .filter(state=FeedbackRequest.State.OPEN)
+    )
+    for request in opened:
+        if went_out(request):
+            outbox.cancel(kind=REMINDER, subject_id=request.id)
+        else:
+            settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
+
+
+@transaction.atomic
+def send_fresh_link(*, request_id: UUID) -> ContactChannel:
+    """Open a form that ran out once more and send its link to the recorded channel.
+
+    Only while an answer still counts; the links that went out before end with it.
+
+    Returns:
+        The channel that the link goes to.
+
+    Raises:
+        RequestClosed: the time for answers is over, or nothing may be sent to this client.
+    """
+    request = (
+        FeedbackRequest.objects.select_for_update(of=("self",))
+        .select_related("therapy_session__treatment__client__practice", "questionnaire")
+        .get(id=request_id)
+    )
+    channel = fresh_link_channel(request)
+    if channel is None:
+        raise RequestClosed
+    now = timezone.now()
+    request.state = FeedbackRequest.State.OPEN
+    request.channel_kind = channel.kind
+    request.generation += 1
+    request.expires_at = accepted_until(request.therapy_session)
+    request.save(update_fields=["state", "channel_kind", "generation", "expires_at"])
+    # It is pending again: nothing is held against silence yet.
+    screen(request, was_asked=False)
+    enqueue(request, FRESH_LINK, now)
+    client = request.therapy_session.treatment.client
+    audit.record("send fresh link", request, client_id=client.id, by=None)
+    return channel
+
+
+def fresh_link_channel(request: FeedbackRequest) -> ContactChannel | None:
+    """Where a fresh link could go; None where it could not, or an answer would no longer count."""
+    now = timezone.now()
+    client = request.therapy_session.treatment.client
+    has_run_out = request.state == FeedbackRequest.State.EXPIRED or (
+        request.state == FeedbackRequest.State.OPEN and request.expires_at <= now
+    )
+    fresh_before = OutboxMessage.objects.filter(kind=FRESH_LINK, subject_id=request.id).exists()
+    agreed = not why_not_agreed(client, on=timezone.localdate(now))
+    too_late = accepted_until(request.therapy_session) <= now
+    if not has_run_out or fresh_before or too_late or not agreed or client.pause_review_on:
+        return None
+    channels = list(client.channels.usable())
+    return next(
+        (each for each in channels if each.kind == request.channel_kind),
+        channels[0] if channels else None,
+    )

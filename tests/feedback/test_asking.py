@@ -1,0 +1,228 @@
+"""When a client may be asked, how often, and by which channel they are reminded."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from apps.accounts.models import Membership
+from apps.clients.models import Client, ContactChannel, Treatment
+from apps.clients.services import pause_asking
+from apps.core import outbox
+from apps.core.models import OutboxMessage
+from apps.core.outbox import NothingToSend, NotYet
+from apps.feedback.asking import why_not_ask
+from apps.feedback.lifecycle import KIND, REMINDER, expire_request, refit_requests, withdraw_unsent
+from apps.feedback.messages import render_feedback_reminder, render_feedback_request
+from apps.feedback.models import FeedbackRequest
+from apps.feedback.services import CannotAsk, practice_questionnaire, request_feedback
+from apps.ruptures.models import Screening
+from tests.factories import TherapySessionFactory
+
+NOON = datetime(2026, 11, 19, 12, tzinfo=UTC)
+State = FeedbackRequest.State
+
+
+@pytest.fixture(autouse=True)
+def noon() -> object:
+    with time_machine.travel(NOON, tick=False) as clock:
+        yield clock
+
+
+def ask(treatment: Treatment, *, days_ago: float = 0, **options: str) -> FeedbackRequest:
+    starts_at = timezone.now() - timedelta(days=days_ago, minutes=110)
+    session = treatment.therapy_sessions.filter(starts_at=starts_at).first()
+    return request_feedback(
+        therapy_session=session
+        or TherapySessionFactory.create(treatment=treatment, starts_at=starts_at),
+        questionnaire=practice_questionnaire(treatment.practice),
+        by=None,
+        **({"channel_kind": "email"} | options),
+    )
+
+
+def add_phone(client: Client) -> ContactChannel:
+    return ContactChannel.objects.create(
+        practice=client.practice, client=client, kind="text", address="+447400123456",
+        safe_to_contact=True,
+    )  # fmt: skip
+
+
+def mark_sent(request: FeedbackRequest, kind: str = KIND, **changes: object) -> None:
+    sent = {"state": OutboxMessage.State.SENT, "sent_at": timezone.now()} | changes
+    OutboxMessage.objects.filter(kind=kind, subject_id=request.id).update(**sent)
+
+
+def test_no_other_form_goes_out_while_one_is_open(treatment: Treatment) -> None:
+    ask(treatment, days_ago=1)
+    with pytest.raises(CannotAsk, match="still open"):
+        ask(treatment)
+
+
+def test_a_client_is_asked_no_more_often_in_30_days_than_the_practice_allows(
+    treatment: Treatment,
+) -> None:
+    treatment.practice.most_requests_in_30_days = 2
+    treatment.practice.save()
+    earlier = ask(treatment, days_ago=6)
+    FeedbackRequest.objects.update(state=State.EXPIRED)
+    ask(treatment, days_ago=1)
+    FeedbackRequest.objects.update(state=State.EXPIRED)
+    with pytest.raises(CannotAsk, match="asked 2 times in the last 30 days"):
+        ask(treatment)
+    FeedbackRequest.objects.filter(id=earlier.id).update(
+        due_at=timezone.now() - timedelta(days=30), expires_at=timezone.now()
+    )
+    assert ask(treatment).state == State.OPEN
+
+
+def test_what_was_withdrawn_counts_as_not_asked(treatment: Treatment) -> None:
+    treatment.practice.most_requests_in_30_days = 1
+    treatment.practice.save()
+    ask(treatment, days_ago=1)
+    withdraw_unsent(treatment.client)
+    assert ask(treatment).state == State.OPEN
+
+
+@pytest.mark.parametrize(("days", "may"), [(180, True), (181, False)])
+def test_consent_holds_180_days_then_requests_stop_until_it_is_given_again(
+    treatment: Treatment, days: int, may: bool
+) -> None:
+    treatment.client.discussed_on = timezone.localdate() - timedelta(days=days)
+    treatment.client.save()
+    assert bool(why_not_ask(treatment.client)) is not may
+
+
+def test_a_message_whose_consent_ran_out_while_it_waited_is_not_sent(treatment: Treatment) -> None:
+    asked = ask(treatment)
+    treatment.client.discussed_on = timezone.localdate() - timedelta(days=181)
+    treatment.client.save()
+    with pytest.raises(NothingToSend):
+        render_feedback_request(asked.id)
+
+
+def test_a_pause_stops_asking_and_says_why(treatment: Treatment, alice: Membership) -> None:
+    asked = ask(treatment)
+    review = timezone.localdate() + timedelta(days=14)
+    pause_asking(client=treatment.client, reason="In hospital", review_on=review, by=alice)
+    with pytest.raises(NothingToSend):
+        render_feedback_request(asked.id)
+    assert why_not_ask(treatment.client, way="room")[0].endswith("3 Dec 2026: In hospital")
+
+
+@pytest.mark.parametrize(("kind", "other"), [("email", "text"), ("text", "email")])
+def test_the_reminder_comes_a_day_later_by_the_other_channel(
+    treatment: Treatment, noon: time_machine.Traveller, kind: str, other: str
+) -> None:
+    add_phone(treatment.client)
+    asked = ask(treatment, channel_kind=kind)
+    reminder = OutboxMessage.objects.get(kind=REMINDER)
+    assert reminder.not_before == asked.due_at + timedelta(hours=24)
+    mark_sent(asked)
+    noon.move_to(NOON + timedelta(hours=27))
+    recipient = render_feedback_reminder(asked.id).recipient
+    assert recipient == treatment.client.channels.get(kind=other).address
+
+
+def test_without_another_channel_the_reminder_comes_by_the_same(
+    treatment: Treatment, noon: time_machine.Traveller
+) -> None:
+    asked = ask(treatment)
+    mark_sent(asked)
+    noon.move_to(NOON + timedelta(hours=27))
+    address = treatment.client.channels.get().address
+    assert render_feedback_reminder(asked.id).recipient == address
+
+
+def test_a_late_message_puts_its_reminder_off_by_a_day(
+    treatment: Treatment, noon: time_machine.Traveller
+) -> None:
+    asked = ask(treatment)
+    noon.move_to(NOON + timedelta(hours=27))
+    with pytest.raises(NotYet):
+        render_feedback_reminder(asked.id)
+    mark_sent(asked)
+    with pytest.raises(NotYet) as late:
+        render_feedback_reminder(asked.id)
+    assert late.value.until == timezone.now() + timedelta(hours=24)
+
+
+def test_a_retry_that_falls_into_the_night_waits_for_the_morning(
+    treatment: Treatment, noon: time_machine.Traveller
+) -> None:
+    asked = ask(treatment)
+    noon.move_to(datetime(2026, 11, 19, 23, tzinfo=UTC))
+    with pytest.raises(NotYet) as night:
+        render_feedback_request(asked.id)
+    assert night.value.until == datetime(2026, 11, 20, 8, tzinfo=UTC)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_comes_too_soon_is_put_off_without_counting_as_a_failed_try(
+    treatment: Treatment, noon: time_machine.Traveller
+) -> None:
+    ask(treatment)
+    noon.move_to(datetime(2026, 11, 19, 23, tzinfo=UTC))
+    assert outbox.deliver_due() == 0
+    message = OutboxMessage.objects.get(kind=KIND)
+    assert (message.state, message.attempts) == (OutboxMessage.State.PENDING, 0)
+    assert message.not_before == datetime(2026, 11, 20, 8, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("state", "was_asked"), [("sent", True), ("failed", False), ("cancelled", False)]
+)
+def test_silence_counts_only_where_a_message_was_delivered(
+    treatment: Treatment, noon: time_machine.Traveller, state: str, was_asked: bool
+) -> None:
+    asked = ask(treatment)
+    mark_sent(asked, state=state, sent_at=timezone.now() if state == "sent" else None)
+    OutboxMessage.objects.filter(kind=REMINDER).update(state="cancelled")
+    noon.move_to(NOON + timedelta(hours=99))
+    expire_request(request_id=asked.id)
+    asked.refresh_from_db()
+    asked.therapy_session.refresh_from_db()
+    assert asked.state == State.EXPIRED
+    assert asked.therapy_session.asked is was_asked
+    assert Screening.objects.current().get().inputs["asked"] is was_asked
+
+
+def test_a_reminder_that_arrived_makes_silence_count_where_the_message_did_not(
+    treatment: Treatment, noon: time_machine.Traveller
+) -> None:
+    asked = ask(treatment)
+    mark_sent(asked, state="failed", sent_at=None)
+    mark_sent(asked, REMINDER)
+    noon.move_to(NOON + timedelta(hours=99))
+    expire_request(request_id=asked.id)
+    asked.therapy_session.refresh_from_db()
+    assert asked.therapy_session.asked
+
+
+def test_a_session_planned_in_between_ends_the_form_at_its_start(treatment: Treatment) -> None:
+    asked = ask(treatment)
+    mark_sent(asked)
+    planned = TherapySessionFactory.create(
+        treatment=treatment, starts_at=NOON + timedelta(days=2), attendance=""
+    )
+    refit_requests(treatment)
+    asked.refresh_from_db()
+    assert asked.expires_at == planned.starts_at
+    planned.delete()
+    refit_requests(treatment)
+    asked.refresh_from_db()
+    assert asked.expires_at == asked.due_at + timedelta(hours=96)
+
+
+def test_a_message_that_could_not_be_answered_in_time_any_more_is_pulled_back(
+    treatment: Treatment,
+) -> None:
+    asked = ask(treatment)
+    TherapySessionFactory.create(
+        treatment=treatment, starts_at=NOON + timedelta(minutes=30), attendance=""
+    )
+    refit_requests(treatment)
+    asked.refresh_from_db()
+    assert asked.state == State.CANCELLED
+    assert {each.state for each in OutboxMessage.objects.all()} == {"cancelled"}

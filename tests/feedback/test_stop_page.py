@@ -1,0 +1,171 @@
+"""What a client decides about messages, without signing in; their therapist is told at once."""
+
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.test import Client as Browser
+from django.utils import timezone
+
+from apps.accounts.models import Notice
+from apps.clients.models import Client, ContactChannel
+from apps.core import outbox
+from apps.core.models import AuditEntry, OutboxMessage
+from apps.core.outbox import NothingToSend
+from apps.feedback.asking import why_not_ask
+from apps.feedback.messages import render_feedback_reminder, render_feedback_request
+from apps.feedback.models import FeedbackRequest
+from apps.feedback.tokens import make_token
+from tests.feedback.conftest import answers
+from tests.feedback.test_client_form import shown
+
+
+@pytest.fixture
+def client_of(asked: FeedbackRequest) -> Client:
+    """The client who was asked, with an email address and a number, both safe."""
+    client = asked.therapy_session.treatment.client
+    ContactChannel.objects.create(
+        practice=client.practice, client=client, kind="text", address="+447400123456",
+        safe_to_contact=True,
+    )  # fmt: skip
+    return client
+
+
+def stop_url(asked: FeedbackRequest, way: str = "email") -> str:
+    return f"/f/{make_token(asked.id, generation=asked.generation, way=way)}/stop/"
+
+
+def reasons(client: Client) -> dict[str, str]:
+    return dict(client.channels.values_list("kind", "stop_reason"))
+
+
+def test_every_page_by_a_message_leads_to_the_stop_page_and_a_code_of_the_room_does_not(
+    phone: Browser, asked: FeedbackRequest, link: str
+) -> None:
+    url = stop_url(asked)
+    assert f'href="{url}"' in phone.get(link).content.decode()
+    assert f'href="{url}#not-me"' in phone.get(link).content.decode()
+    code = make_token(asked.id, generation=0, way="room")
+    assert "/stop/" not in phone.get(f"/f/{code}/").content.decode()
+
+
+def test_only_recorded_ways_are_offered_and_none_of_them_is_shown(
+    phone: Browser, asked: FeedbackRequest, client_of: Client
+) -> None:
+    page = phone.get(stop_url(asked))
+    for words in ("Stop all messages", "Keep email", "Switch to text messages", "at most 5 times"):
+        assert words in shown(page)
+    for channel in client_of.channels.all():
+        assert channel.address not in page.content.decode()
+    client_of.channels.filter(kind="text").update(safe_to_contact=False)
+    assert "Switch to text" not in shown(phone.get(stop_url(asked)))
+
+
+def test_stopping_pulls_back_what_is_not_out_and_tells_the_therapist_at_once(
+    phone: Browser, as_alice: Browser, asked: FeedbackRequest, client_of: Client
+) -> None:
+    response = phone.post(stop_url(asked), {"how": "stop"})
+    assert (response.status_code, response["Location"]) == (302, stop_url(asked))
+    assert "Messages are stopped" in shown(phone.get(stop_url(asked)))
+    assert reasons(client_of) == {"email": "stopped", "text": "stopped"}
+    asked.refresh_from_db()
+    assert asked.state == FeedbackRequest.State.CANCELLED
+    assert not asked.therapy_session.asked
+    assert why_not_ask(client_of)
+    caseload = shown(as_alice.get("/caseload/"))
+    assert f"{client_of.code}" in caseload
+    assert "stopped messages" in caseload
+    assert AuditEntry.objects.filter(action="stop channel", actor_id=None).count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_therapists_mail_says_that_something_changed_not_what_or_of_whom(
+    phone: Browser, asked: FeedbackRequest, client_of: Client
+) -> None:
+    phone.post(stop_url(asked), {"how": "text"})
+    OutboxMessage.objects.filter(kind="channel_stopped").update(not_before=timezone.now())
+    assert outbox.deliver_due() == 1
+    [sent] = mail.outbox
+    assert sent.to == [asked.therapy_session.treatment.therapist.user.email]
+    for secret in (client_of.code, client_of.initials, "stopp", "switch", "email", "client"):
+        assert secret not in f"{sent.subject} {sent.body}".replace("/caseload/", "")
+
+
+def test_switching_sends_what_is_due_the_other_way_and_can_be_taken_back(
+    phone: Browser, asked: FeedbackRequest, client_of: Client
+) -> None:
+    phone.post(stop_url(asked), {"how": "text"})
+    assert reasons(client_of) == {"email": "switched", "text": ""}
+    address = client_of.channels.get(kind="text").address
+    assert render_feedback_request(asked.id).recipient == address
+    phone.post(stop_url(asked), {"how": "email"})
+    assert reasons(client_of) == {"email": "", "text": "switched"}
+    assert render_feedback_request(asked.id).recipient != address
+
+
+def test_a_way_that_is_not_offered_is_refused_with_a_sentence(
+    phone: Browser, asked: FeedbackRequest
+) -> None:
+    page = phone.post(stop_url(asked), {"how": "text"})
+    assert "Choose one of these." in shown(page)
+    assert "Choose one of these." in shown(phone.post(stop_url(asked), {"how": "\0"}))
+    assert reasons(asked.therapy_session.treatment.client) == {"email": ""}
+
+
+def test_opening_the_page_changes_nothing(phone: Browser, asked: FeedbackRequest) -> None:
+    for method in (phone.get, phone.head):
+        assert method(stop_url(asked)).status_code == 200
+    assert not ContactChannel.objects.filter(stopped_at__isnull=False).exists()
+
+
+def test_a_mail_programs_one_click_stops_messages(phone: Browser, asked: FeedbackRequest) -> None:
+    phone.post(stop_url(asked), {"List-Unsubscribe": "One-Click"})
+    assert reasons(asked.therapy_session.treatment.client) == {"email": "stopped"}
+
+
+@pytest.mark.parametrize(("way", "other"), [("email", "text"), ("text", "email")])
+def test_this_is_not_for_me_stops_that_channel_and_ends_every_link(
+    phone: Browser, asked: FeedbackRequest, client_of: Client, way: str, other: str
+) -> None:
+    url = stop_url(asked, way)
+    page = phone.post(url, {"not_me": "1"})
+    assert "Thank you for telling us" in shown(page)
+    assert reasons(client_of) == {way: "not_mine", other: ""}
+    for render in (render_feedback_request, render_feedback_reminder):
+        with pytest.raises(NothingToSend):
+            render(asked.id)
+    unknown = phone.get("/f/nothing/")
+    for path in (url, url.removesuffix("stop/")):
+        again = phone.get(path)
+        assert (again.status_code, again.content) == (404, unknown.content)
+    assert phone.post(url, {"not_me": "1"}).status_code == 404
+    assert Notice.objects.get().kind == "channel_stopped"
+
+
+def test_stopping_twice_tells_once(phone: Browser, asked: FeedbackRequest) -> None:
+    for _ in range(2):
+        phone.post(stop_url(asked), {"how": "stop"})
+    assert Notice.objects.count() == 1
+
+
+def test_after_a_stop_nobody_can_start_messages_again_from_the_page(
+    phone: Browser, asked: FeedbackRequest, client_of: Client
+) -> None:
+    phone.post(stop_url(asked), {"how": "stop"})
+    for how in ("email", "text"):
+        phone.post(stop_url(asked), {"how": how})
+    assert reasons(client_of) == {"email": "stopped", "text": "stopped"}
+
+
+def test_a_stopped_client_may_still_answer_a_form_that_was_out(
+    phone: Browser, asked: FeedbackRequest, link: str
+) -> None:
+    OutboxMessage.objects.filter(kind="feedback_request").update(
+        state="sent", sent_at=timezone.now()
+    )
+    phone.post(stop_url(asked), {"how": "stop"})
+    assert phone.post(link, answers()).status_code == 302
+
+
+def fresh(page: Any) -> str:
+    return page.content.decode().partition('/fresh/"')[0].rpartition('action="')[2] + "/fresh/"
