@@ -12,6 +12,17 @@ from typing import Any
 import structlog
 from structlog.types import EventDict
 
+# For Django, the worker and the web server alike.
+CONFIGURATION: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"()": "apps.core.logs.JsonLines"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    # The web server writes addresses of requests that broke off.
+    "loggers": {"gunicorn.error": {"handlers": ["stderr"], "level": "INFO", "propagate": False}},
+}
+
 # Whoever holds the token of a link can use it; an address of a person is a person.
 SCRUBBED = [
     (re.compile(r"/(f|link)/[^\s\"']+"), r"/\1/…"),

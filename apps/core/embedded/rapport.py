@@ -125,7 +125,7 @@ def worker(place: Place, settings: dict[str, str]) -> Service:
     return Service(
         name="Worker",
         argv=[
-            *(sys.executable, "-m", "celery", "--app=config.celery", "worker"),
+            *(sys.executable, "-m", "celery", "--quiet", "--app=config.celery", "worker"),
             *options,
             *quiet,
         ],
