@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from django.core import signing
 
+from apps.accounts.models import Practice
 from apps.feedback.crisis import crisis_lines, telephone
 from apps.feedback.models import FeedbackRequest
 
@@ -39,6 +40,15 @@ class ClientFrame:
             contact_phone=practice.contact_phone,
             contact_email=practice.contact_email,
             language=request.therapy_session.treatment.client.language,
+        )
+
+    @classmethod
+    def of_practice(cls, practice: Practice) -> Self:
+        """The practice's part alone, for a page of its own people."""
+        return cls(
+            contact_name=practice.contact_name,
+            contact_phone=practice.contact_phone,
+            contact_email=practice.contact_email,
         )
 
     @classmethod

@@ -1,6 +1,7 @@
 """Asking a client for feedback, and taking the answer."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -202,6 +203,53 @@ def _open_request(
         request.save()
         screen(request, was_asked=False)
     return request
+
+
+@transaction.atomic
+def record_from_paper(
+    *,
+    therapy_session: TherapySession,
+    questionnaire: Questionnaire,
+    answers: Mapping[str, int],
+    answered_at: datetime,
+    by: Membership,
+    **also: Any,
+) -> AllianceRating:
+    """Store what a client filled in on paper, marked as such; a form that was out is settled.
+
+    Raises:
+        AlreadyAnswered: the session has its rating.
+    """
+    _lock(therapy_session)
+    ratings = AllianceRating.objects.filter(
+        therapy_session=therapy_session, questionnaire=questionnaire
+    )
+    if ratings.filter(rater=AllianceRating.Rater.CLIENT).exists():
+        raise AlreadyAnswered
+    rating = record_rating(
+        therapy_session=therapy_session,
+        questionnaire=questionnaire,
+        answers=answers,
+        mode=AllianceRating.Mode.PAPER,
+        answered_at=answered_at,
+        by=by,
+        **also,
+    )
+    request = FeedbackRequest.objects.filter(
+        therapy_session=therapy_session, questionnaire=questionnaire
+    ).first()
+    if request:
+        settle(request, FeedbackRequest.State.ANSWERED, rating=rating, was_asked=True)
+        return rating
+    therapy_session.asked = True
+    therapy_session.save(update_fields=["asked"])
+    screen_treatment(
+        treatment=therapy_session.treatment,
+        questionnaire=questionnaire,
+        since=therapy_session,
+        at=timezone.now(),
+    )
+    return rating
 
 
 def practice_of_link(token: str) -> UUID | None:

@@ -1,6 +1,6 @@
 from django.urls import path, re_path
 
-from apps.feedback import client_views, details_views, views
+from apps.feedback import client_views, details_views, room_views, views
 
 urlpatterns = [
     path("sessions/log/", views.log_session, name="log_session"),
@@ -10,6 +10,14 @@ urlpatterns = [
     path(
         "clients/<uuid:client_id>/consent/", details_views.confirm_consent, name="confirm_consent"
     ),
+    path("sessions/<uuid:logged_id>/room/", room_views.in_room, name="in_room"),
+    path(
+        "sessions/<uuid:logged_id>/hand-over/",
+        room_views.hand_over_device,
+        name="hand_over_device",
+    ),
+    path("sessions/<uuid:logged_id>/send/", room_views.send_instead, name="send_instead"),
+    path("sessions/<uuid:logged_id>/paper/", room_views.paper, name="paper"),
     path("f/<str:token>/", client_views.feedback_form, name="feedback_form"),
     path("f/<str:token>/thanks/", client_views.feedback_thanks, name="feedback_thanks"),
     path("f/<str:token>/fresh/", client_views.feedback_fresh, name="feedback_fresh"),

@@ -22,6 +22,7 @@ from apps.feedback.selectors import (
     when_sent,
 )
 from apps.feedback.services import CannotAsk, log_session_and_ask
+from apps.feedback.tokens import ROOM
 from apps.therapy_sessions.models import TherapySession
 from apps.therapy_sessions.services import AlreadyLogged
 
@@ -46,6 +47,8 @@ def log_session(request: MemberRequest) -> HttpResponse:
     logged = _log(request, form) if form.is_valid() else None
     if logged is None:
         return render(request, "feedback/log_session.html", _context(request, form))
+    if form.cleaned_data["ask_by"] == ROOM:
+        return redirect("in_room", logged.id)
     messages.success(request, _what_was_saved(logged))
     return redirect("client", logged.treatment.client_id)
 

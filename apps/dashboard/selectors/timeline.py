@@ -48,6 +48,8 @@ def timeline_entry(course: Course, each: CourseSession, state: FeedbackState, to
     if rating and rating.causes:
         ticked = ", ".join(f"“{CAUSE_IN_PLAIN_WORDS[Cause(cause)]}”" for cause in rating.causes)
         notes.append(_("The client ticked %(causes)s.") % {"causes": ticked})
+    if rating and rating.mode in {AllianceRating.Mode.ROOM, AllianceRating.Mode.PAPER}:
+        notes.append(f"{rating.get_mode_display()}.")
     if each.late_rating:
         notes.append(_("Came after the next session had begun, or after 7 days: not used."))
     notes += [_outcome(episode) for episode in recorded]

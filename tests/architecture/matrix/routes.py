@@ -131,6 +131,14 @@ def a_pause(case: Case) -> dict[str, Any]:
 ON_CLIENT: dict[str, Any] = {
     "kwarg": "client_id", "reach": OWN, "known": SUPERVISED, "client_data": True
 }  # fmt: skip
+
+
+def a_paper(case: Case) -> dict[str, Any]:
+    answers = {f"item_{item}": "7" for item in ITEMS}
+    return answers | {"filled_in_on": timezone.localdate().isoformat()}
+
+
+ON_LOGGED: dict[str, Any] = {"kwarg": "logged_id", "reach": OWN, "client_data": True}
 ON_EPISODE: dict[str, Any] = {"kwarg": "episode_id", "reach": OWN, "client_data": True}
 ON_MEMBER: dict[str, Any] = {"kwarg": "member_id", "reach": OF_THE_PRACTICE}
 LINKS = frozenset({Relation.LINK, Relation.ANSWERED})
@@ -225,6 +233,12 @@ ROUTES = {
     "pause_asking": Route(WRITE, Permission.ADD_CLIENT, body=a_pause, **ON_CLIENT),
     "end_pause": Route(WRITE, Permission.ADD_CLIENT, body=nothing, **ON_CLIENT),
     "confirm_consent": Route(WRITE, Permission.ADD_CLIENT, body=nothing, **ON_CLIENT),
+    "in_room": Route(READ | WRITE, Permission.LOG_SESSION, body=nothing, **ON_LOGGED),
+    "hand_over_device": Route(WRITE, Permission.LOG_SESSION, body=nothing, **ON_LOGGED),
+    "send_instead": Route(
+        WRITE, Permission.LOG_SESSION, reads=frozenset({302}), **ON_LOGGED
+    ),
+    "paper": Route(READ | WRITE, Permission.LOG_SESSION, body=a_paper, **ON_LOGGED),
     "log_session": Route(
         READ | WRITE, Permission.LOG_SESSION, reach=OWN, client_data=True,
         doors=(

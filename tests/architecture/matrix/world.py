@@ -370,6 +370,7 @@ def _case(letter: str, number: str, therapist: Membership, name: str) -> Case:
             channel_kind="email",
             by=None,
         )
+        FeedbackRequest.objects.filter(id=asked.id).update(room_until=now + timedelta(minutes=15))
         ImportedSession.objects.create(
             practice=treatment.practice,
             therapy_session=planned,
@@ -411,6 +412,7 @@ def _ids(
         "treatment": str(treatment.id),
         "session": str(session_id),
         "session_id": str(session_id),
+        "logged_id": str(asked.therapy_session_id),
         "episode_id": str(episode_id),
         "member_id": str(treatment.therapist_id),
         "supervisee": str(treatment.therapist_id),

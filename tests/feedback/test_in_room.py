@@ -1,0 +1,194 @@
+"""Asking in the room: a code for the client's phone, the therapist's device, or paper."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.test import Client as Browser
+from django.utils import timezone
+
+from apps.accounts.models import Membership
+from apps.alliance.models import AllianceRating
+from apps.clients.models import Client, Treatment
+from apps.core.models import OutboxMessage
+from apps.feedback.lifecycle import expire_requests
+from apps.feedback.models import FeedbackRequest
+from apps.feedback.tokens import ROOM, make_token
+from apps.ruptures.models import Screening
+from apps.therapy_sessions.models import TherapySession
+from tests.factories import TherapySessionFactory
+from tests.feedback.conftest import answers
+from tests.feedback.test_client_form import shown
+
+Mode = AllianceRating.Mode
+
+
+@pytest.fixture
+def held(treatment: Treatment) -> TherapySession:
+    return TherapySessionFactory.create(treatment=treatment)
+
+
+def url(held: TherapySession, page: str = "room") -> str:
+    return f"/sessions/{held.id}/{page}/"
+
+
+def code_of(held: TherapySession) -> str:
+    asked = held.feedback_requests.get()
+    return f"/f/{make_token(asked.id, generation=asked.generation, way=ROOM)}/"
+
+
+def test_in_the_room_leads_from_logging_to_a_code_and_sends_nothing(
+    as_alice: Browser, treatment: Treatment
+) -> None:
+    start = timezone.localtime() - timedelta(hours=1)
+    response = as_alice.post(
+        "/sessions/log/",
+        {
+            "treatment": treatment.id, "held_on": start.date(), "start": f"{start:%H:%M}",
+            "minutes": "50", "attendance": "attended", "ask_by": "room",
+        },
+    )  # fmt: skip
+    held = TherapySession.objects.get()
+    assert response["Location"] == url(held)
+    page = as_alice.get(url(held))
+    assert "Lock and hand over" in shown(page)
+    assert 'class="rp-qr"' in page.content.decode()
+    assert "style=" not in page.content.decode()
+    assert not OutboxMessage.objects.exists()
+
+
+def test_an_answer_by_the_code_is_marked_and_the_code_lives_15_minutes(
+    as_alice: Browser, phone: Browser, held: TherapySession
+) -> None:
+    as_alice.post(url(held))
+    with time_machine.travel(timezone.now() + timedelta(minutes=14), tick=False):
+        assert phone.post(code_of(held), answers()).status_code == 302
+    assert AllianceRating.objects.get().mode == Mode.ROOM
+    assert "Answered in the room" in shown(as_alice.get(f"/clients/{held.treatment.client_id}/"))
+
+
+def test_after_15_minutes_the_code_takes_nothing_and_silence_to_it_is_no_silence(
+    as_alice: Browser, phone: Browser, held: TherapySession
+) -> None:
+    as_alice.post(url(held))
+    with time_machine.travel(timezone.now() + timedelta(minutes=15, seconds=1), tick=False):
+        page = phone.post(code_of(held), answers(comment="Too late."))
+        assert "The code works for 15 minutes." in shown(page)
+        assert "Too late." in shown(page)
+        expire_requests()
+    assert not AllianceRating.objects.exists()
+    held.refresh_from_db()
+    assert not held.asked
+
+
+def test_a_form_that_waits_by_message_may_be_answered_in_the_room_and_then_sends_nothing(
+    as_alice: Browser, phone: Browser, asked: FeedbackRequest
+) -> None:
+    held = asked.therapy_session
+    as_alice.post(url(held))
+    assert phone.post(code_of(held), answers()).status_code == 302
+    assert {each.state for each in OutboxMessage.objects.all()} == {"cancelled"}
+
+
+def test_a_code_does_not_open_the_form_once_it_ended_though_the_message_still_does(
+    as_alice: Browser, phone: Browser, asked: FeedbackRequest, link: str
+) -> None:
+    as_alice.post(url(asked.therapy_session))
+    with time_machine.travel(timezone.now() + timedelta(minutes=16), tick=False):
+        assert "This link has ended" in shown(phone.get(code_of(asked.therapy_session)))
+        assert "How was this session" in shown(phone.get(link))
+
+
+def test_handing_the_device_over_signs_the_therapist_out_first(
+    as_alice: Browser, held: TherapySession
+) -> None:
+    as_alice.post(url(held))
+    response = as_alice.post(url(held, "hand-over"))
+    assert response["Location"] == code_of(held)
+    assert response["Clear-Site-Data"] == '"cache", "storage"'
+    for page in ("/caseload/", url(held), f"/clients/{held.treatment.client_id}/"):
+        assert "/accounts/login/" in as_alice.get(page, follow=True).redirect_chain[-1][0] or (
+            "next=" in as_alice.get(page)["Location"]
+        )
+    assert as_alice.post(code_of(held), answers()).status_code == 302
+    assert AllianceRating.objects.get().mode == Mode.ROOM
+
+
+def test_a_message_may_go_out_instead_and_the_code_ends_with_it(
+    as_alice: Browser, phone: Browser, held: TherapySession
+) -> None:
+    as_alice.post(url(held))
+    before = code_of(held)
+    as_alice.post(url(held, "send"))
+    assert held.feedback_requests.get().channel_kind == "email"
+    assert OutboxMessage.objects.filter(kind="feedback_request", state="pending").exists()
+    assert phone.get(before).status_code == 404
+
+
+def test_only_in_the_room_is_an_agreement_to_no_message(
+    as_alice: Browser, held: TherapySession
+) -> None:
+    Client.objects.update(consent=Client.Consent.IN_ROOM)
+    as_alice.post(url(held))
+    page = as_alice.post(url(held, "send"), follow=True)
+    assert "agreed to be asked in the room only" in shown(page)
+    assert not OutboxMessage.objects.exists()
+
+
+@pytest.mark.parametrize("page", ["room", "paper"])
+def test_another_therapists_session_is_a_404_as_if_it_were_not_there(
+    as_charlie: Browser, held: TherapySession, page: str
+) -> None:
+    assert as_charlie.get(url(held, page)).status_code == 404
+
+
+def paper(held: TherapySession, **changes: object) -> dict[str, object]:
+    day = timezone.localdate(held.starts_at).isoformat()
+    return answers(filled_in_on=day) | changes
+
+
+def test_answers_from_paper_are_marked_screened_and_settle_what_was_out(
+    as_alice: Browser, alice: Membership, asked: FeedbackRequest
+) -> None:
+    held = asked.therapy_session
+    response = as_alice.post(url(held, "paper"), paper(held, comment="On paper."))
+    assert response.status_code == 302
+    rating = AllianceRating.objects.get()
+    assert (rating.mode, rating.pomp, rating.comment) == (Mode.PAPER, 70, "On paper.")
+    asked.refresh_from_db()
+    assert asked.state == FeedbackRequest.State.ANSWERED
+    assert Screening.objects.current().get().pomp == 70
+    assert "Entered from paper" in shown(as_alice.get(response["Location"]))
+
+
+def test_paper_without_a_request_counts_as_asked(as_alice: Browser, held: TherapySession) -> None:
+    as_alice.post(url(held, "paper"), paper(held))
+    held.refresh_from_db()
+    assert held.asked
+    assert not AllianceRating.objects.get().is_late
+
+
+def test_paper_does_not_overwrite_answers(
+    as_alice: Browser, phone: Browser, asked: FeedbackRequest, link: str
+) -> None:
+    phone.post(link, answers())
+    held = asked.therapy_session
+    page = as_alice.post(url(held, "paper"), paper(held, item_heard="0"), follow=True)
+    assert "has its answers already" in shown(page)
+    assert AllianceRating.objects.get().mode == Mode.LINK
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"filled_in_on": "2020-01-01"}, "Enter a day from the session on, up to today."),
+        ({"item_heard": "11"}, "This answer did not arrive as one of the choices."),
+    ],
+)
+def test_what_cannot_be_is_said_and_nothing_is_stored(
+    as_alice: Browser, held: TherapySession, changes: dict[str, object], sentence: str
+) -> None:
+    page = as_alice.post(url(held, "paper"), paper(held, comment="Keep me.", **changes))
+    assert sentence in shown(page)
+    assert "Keep me." in shown(page)
+    assert not AllianceRating.objects.exists()
