@@ -466,6 +466,7 @@ OUTBOX_RENDERERS = {
     "channel_stopped": "apps.clients.messages.render_channel_stopped",
     "invitation": "apps.accounts.messages.render_invitation",
     "password_reset": "apps.accounts.messages.render_password_reset",  # pragma: allowlist secret
+    "second_step_reset": "apps.accounts.messages.render_second_step_reset",
 }
 
 # Who is told, by kind, that an address takes no messages: (subject_id, channel=…).

@@ -8,7 +8,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.links import make_token
-from apps.accounts.models import AccountLink
+from apps.accounts.models import AccountLink, Membership
+from apps.core.models import AuditEntry
 from apps.core.outbox import NothingToSend, RenderedMessage
 
 
@@ -25,6 +26,25 @@ def render_invitation(subject_id: UUID) -> RenderedMessage:
 def render_password_reset(subject_id: UUID) -> RenderedMessage:
     """The message that lets somebody choose a new password."""
     return _render(subject_id, "password_reset")
+
+
+def render_second_step_reset(subject_id: UUID) -> RenderedMessage:
+    """The message that tells somebody that their second step was taken away.
+
+    Raises:
+        NothingToSend: the person has no address any more.
+    """
+    entry = AuditEntry.objects.get(id=subject_id.int)
+    member = Membership.objects.select_related("practice", "user").get(id=entry.object_id)
+    if member.user is None:
+        raise NothingToSend
+    context = {"practice": member.practice}
+    return RenderedMessage(
+        recipient=member.user.email,
+        subject=render_to_string("messages/second_step_reset_subject.txt", context).strip(),
+        body=render_to_string("messages/second_step_reset.txt", context),
+        sender_name=member.practice.sender_name,
+    )
 
 
 def _render(subject_id: UUID, kind: str) -> RenderedMessage:

@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 from uuid import UUID
 
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -22,6 +23,10 @@ class LastManager(Exception):
 
 class NeverJoined(Exception):
     """The member has not taken the place they were offered: invite them again."""
+
+
+class NoSecondStep(Exception):
+    """There is nothing to take away."""
 
 
 class LinkClosed(Exception):
@@ -298,6 +303,30 @@ def note_sign_in_change(*, user: User, by: Membership | None) -> None:
     end_sessions(user=user)
     if by:
         audit.record("change own sign-in", by, by=by)
+
+
+@transaction.atomic
+def reset_second_step(*, member: Membership, by: Membership | None) -> None:
+    """Take away app, keys and recovery codes of somebody who has lost all of them, and tell them.
+
+    They sign in with their password alone and can reach nothing before they set up a new one.
+
+    Raises:
+        NoSecondStep: nothing was changed.
+    """
+    if member.user is None:
+        raise NoSecondStep
+    taken, _ = Authenticator.objects.filter(user=member.user).delete()
+    if not taken:
+        raise NoSecondStep
+    end_sessions(user=member.user)
+    entry = audit.record("reset second step", member, by=by)
+    outbox.enqueue(
+        kind="second_step_reset",
+        subject_id=UUID(int=entry.id),  # once for each time it is taken away
+        practice_id=member.practice_id,
+        not_before=timezone.now(),
+    )
 
 
 @transaction.atomic

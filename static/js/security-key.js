@@ -20,4 +20,5 @@
       problem.hidden = false;
     }
   });
+  form.querySelector("button[type=submit]").disabled = false;
 })();

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from allauth.mfa.models import Authenticator
 from django.db import connections
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Route, sync_playwright
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
@@ -66,11 +66,17 @@ def test_a_key_is_added_and_then_asked_for(
         lambda message: said.append(message.text) if message.type in COMPLAINTS else None,
     )
     page.on("request", lambda request: asked.append(request.url))
+    late: list[Route] = []
+    page.route("**/js/security-key*.js", lambda route: late.append(route), times=1)
     sign_in(page, live_server, alice)
     page.get_by_role("link", name="Use a security key").click()
     page.locator("input[type=password]").fill(PASSWORD)
     page.get_by_role("button", name="Continue").click()
-    page.get_by_role("button", name="Add this key").click()
+    # The script is late: a click before it would send the form without the key's answer.
+    add = page.get_by_role("button", name="Add this key")
+    assert add.is_disabled()
+    late[0].continue_()
+    add.click()
     page.get_by_role("heading", name="Recovery codes").wait_for()
     assert Authenticator.objects.get(user=alice.user, type="webauthn").wrap().name == "Security key"
     page.goto(f"{live_server.url}/sign-out/")

@@ -348,6 +348,7 @@ COMMANDS = {
     "pause_sending": Command("migrator", shows_client_data=False),
     "release_sending": Command("migrator", shows_client_data=False),
     "replay": Command("migrator", shows_client_data=False),
+    "reset_second_step": Command("migrator", shows_client_data=False),
     "revoke_links": Command("migrator", shows_client_data=False),
     "rotate_keys": Command("migrator", shows_client_data=False),
     "screen": Command("migrator", shows_client_data=True),
