@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from tools import client_css
+
 ROOT = Path(__file__).resolve().parents[2]
 SHEET = (ROOT / "static" / "css" / "rapport.css").read_text(encoding="utf-8")
 
@@ -26,3 +28,7 @@ def test_no_template_holds_inline_style_or_script() -> None:
         assert not re.search(
             r"\sstyle\s*=|<style|<script(?![^>]*\ssrc=)|\son[a-z]+\s*=\s*[\"']", text
         ), path
+
+
+def test_the_sheet_of_the_clients_pages_is_made_of_the_others_as_they_are() -> None:
+    assert client_css.MADE.read_text(encoding="utf-8") == client_css.make()
