@@ -133,18 +133,20 @@ def valkey(own_counters: None, settings: Settings) -> None:
     }
 
 
+def signed_in(member: Membership) -> Browser:
+    """A browser-like client that works as this member."""
+    browser = Browser()
+    browser.force_login(member.user)
+    # What `begin_session` does at a sign-in by hand, so that no request has to.
+    session = browser.session
+    session[BEGAN] = session[SEEN] = int(time.time())
+    session.save()
+    return browser
+
+
 @pytest.fixture
 def sign_in() -> Callable[[Membership], Browser]:
-    def sign_in(member: Membership) -> Browser:
-        browser = Browser()
-        browser.force_login(member.user)
-        # What `begin_session` does at a sign-in by hand, so that no request has to.
-        session = browser.session
-        session[BEGAN] = session[SEEN] = int(time.time())
-        session.save()
-        return browser
-
-    return sign_in
+    return signed_in
 
 
 @pytest.fixture

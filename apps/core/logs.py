@@ -50,7 +50,13 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def without_messages(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Replace the error of a record by classes and places; take its words out of the line too."""
+    """Replace the error of a record by classes and places; take its words out of the line too.
+
+    So are the words of an address: the route says where it was, and what led nowhere is typed.
+    """
+    request = getattr(event["_record"], "request", None)
+    if path := getattr(request, "path", "").strip("/"):
+        event["event"] = str(event["event"]).replace(path, "…")
     info = event.pop("exc_info", None)
     error = info[1] if isinstance(info, tuple) else info
     if isinstance(error, BaseException):
@@ -78,8 +84,8 @@ class JsonLines(structlog.stdlib.ProcessorFormatter):
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
             ],
             processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 without_messages,
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(ensure_ascii=False, sort_keys=True),
             ],
         )
