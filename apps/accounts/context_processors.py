@@ -21,6 +21,7 @@ NAVIGATION: tuple[tuple[Permission, str, str | Promise, str, frozenset[str]], ..
         frozenset(
             {
                 "client",
+                "own_delivery",
                 "add_client",
                 "plan_sessions",
                 "log_session",
@@ -46,6 +47,7 @@ NAVIGATION: tuple[tuple[Permission, str, str | Promise, str, frozenset[str]], ..
         frozenset(
             {
                 "people",
+                "delivery",
                 "invite_member",
                 "member",
                 "hand_over",

@@ -147,6 +147,7 @@ def deliver_due(*, for_s: float = 25.0) -> int:
 
     A message that hangs holds up its own slot alone. Nothing is begun after `for_s` seconds.
     """
+    sending.note_database()
     messages, taking = _claimed(until=time.monotonic() + for_s), threading.Lock()
 
     def work() -> int:

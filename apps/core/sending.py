@@ -18,25 +18,31 @@ AFTER_A_RESTORE = "after a restore"
 
 @dataclass(frozen=True)
 class Pause:
-    """Sending rests since `since`; `why` is in words, or ''."""
+    """Sending rests; `since` is None where a restore began it, `why` is in words, or ''."""
 
-    since: datetime
+    since: datetime | None
     why: str
 
 
 def paused() -> Pause | None:
-    """The pause, if sending rests now; notices by itself that the database was restored."""
-    with transaction.atomic():
-        here = _database()
-        row, _ = Sending.objects.get_or_create(id=1, defaults={"database": here})
-        if row.database != here:
-            row = _pause(AFTER_A_RESTORE)
+    """The pause, if sending rests now."""
+    row = Sending.objects.first()
+    if row is None:
+        return None
+    if row.database != _database():
+        return Pause(None, AFTER_A_RESTORE)
     return Pause(row.paused_at, row.why) if row.paused_at else None
+
+
+def note_database() -> None:
+    """Note which database a new installation sends from."""
+    Sending.objects.get_or_create(id=1, defaults={"database": _database()})
 
 
 def pause(*, why: str = "") -> None:
     """Let nothing out until `release`; what is being handed over this moment still goes."""
-    _pause(why)
+    note_database()
+    Sending.objects.update(paused_at=timezone.now(), why=why)
 
 
 @transaction.atomic
@@ -60,14 +66,6 @@ def release(*, drop: bool = False) -> int:
         id=1, defaults={"database": _database(), "paused_at": None, "why": ""}
     )
     return dropped
-
-
-def _pause(why: str) -> Sending:
-    row, _ = Sending.objects.get_or_create(id=1, defaults={"database": _database()})
-    Sending.objects.filter(id=1, paused_at=None).update(paused_at=timezone.now(), why=why)
-    Sending.objects.update(database=_database())
-    row.refresh_from_db()
-    return row
 
 
 def _database() -> str:

@@ -1,6 +1,13 @@
 from django.urls import path
 
-from apps.dashboard import brief_views, repair_views, rule_views, views, who_looked_views
+from apps.dashboard import (
+    brief_views,
+    delivery_views,
+    repair_views,
+    rule_views,
+    views,
+    who_looked_views,
+)
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -17,4 +24,6 @@ urlpatterns = [
     path("practice/rules/", rule_views.rules, name="rules"),
     path("practice/rules/norms/", rule_views.propose_norms, name="propose_norms"),
     path("practice/rules/decide/", rule_views.decide_rule, name="decide_rule"),
+    path("practice/delivery/", delivery_views.delivery, name="delivery"),
+    path("caseload/delivery/", delivery_views.own_delivery, name="own_delivery"),
 ]

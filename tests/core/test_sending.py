@@ -37,7 +37,10 @@ def run(command: str, *arguments: str) -> str:
     return said.getvalue()
 
 
-def test_a_new_installation_sends() -> None:
+def test_a_new_installation_sends_and_notes_its_database() -> None:
+    assert sending.paused() is None
+    outbox.deliver_due()
+    assert Sending.objects.get().database
     assert sending.paused() is None
 
 
@@ -64,14 +67,14 @@ def test_what_is_due_can_be_dropped_when_sending_is_released() -> None:
 
 
 def test_a_database_that_was_restored_sends_nothing_until_somebody_says_so() -> None:
-    assert sending.paused() is None
+    outbox.deliver_due()
     # What a restore changes: cluster, timeline or the number of the database.
     Sending.objects.update(database="another cluster/1/5")
     message = put()
     assert outbox.deliver_due() == 0
     pause = sending.paused()
     assert pause
-    assert pause.why == sending.AFTER_A_RESTORE
+    assert (pause.why, pause.since) == (sending.AFTER_A_RESTORE, None)
     assert state(message) == State.PENDING
     run("release_sending")
     assert sending.paused() is None

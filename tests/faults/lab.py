@@ -7,7 +7,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +22,6 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.accounts.models import Membership
-from apps.alliance.models import Questionnaire
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.core import tenancy
 from apps.core.embedded.binaries import valkey_server
@@ -36,7 +36,6 @@ from tests.factories import MembershipFactory
 State = OutboxMessage.State
 CELERY = [sys.executable, "-m", "celery", "--app=config.celery"]
 QUIET = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING"]
-BULK = 2000
 
 
 class Mail(NamedTuple):
@@ -61,7 +60,7 @@ class Lab:
         self.valkey_socket, self.log = self.folder / "valkey.sock", self.folder / "mail.log"
         self.redis_url = f"unix://{self.valkey_socket}"
         self.processes: list[subprocess.Popen[str]] = []
-        self.therapist: Membership | None = None
+        self.therapists: list[Membership] = []
 
     def __enter__(self) -> "Lab":
         self.valkey = self.start_valkey()
@@ -170,15 +169,17 @@ class Lab:
     # ── Messages ─────────────────────────────────────────────────────────────────────────────
 
     def requests(self, addresses: list[str]) -> list[OutboxMessage]:
-        """One client with one request that is due now, and its message, for each address."""
-        therapist = self.therapist = self.therapist or MembershipFactory.create()
-        practice = therapist.practice
-        with tenancy.practice(practice.id):
-            questionnaire = practice_questionnaire(practice)
-            messages = []
-            for start in range(0, len(addresses), BULK):
-                messages += _requests(therapist, questionnaire, addresses[start : start + BULK])
-        return messages
+        """A request that is due now, and its message, for each address.
+
+        An address stands for one client; where it comes again, another therapist asks them.
+        """
+        often = max(Counter(addresses).values())
+        first = self.therapists[0] if self.therapists else MembershipFactory.create()
+        self.therapists = self.therapists or [first]
+        while len(self.therapists) < often:
+            self.therapists.append(MembershipFactory.create(practice=first.practice))
+        with tenancy.practice(self.practice_id):
+            return _requests(self.therapists, addresses)
 
     def ring(self, messages: list[OutboxMessage]) -> None:
         """Ring the doorbell for each, as a commit does."""
@@ -202,7 +203,7 @@ class Lab:
 
     def counts(self) -> dict[str, int]:
         """How many messages of the lab's practice are in each state."""
-        with tenancy.practice(self._practice_id), connection.cursor() as cursor:
+        with tenancy.practice(self.practice_id), connection.cursor() as cursor:
             cursor.execute("SELECT state, count(*) FROM core_outboxmessage GROUP BY state")
             return dict(cursor.fetchall())
 
@@ -211,7 +212,7 @@ class Lab:
 
     def let_time_pass(self, by: timedelta) -> None:
         """Move the clock of all leases and retries on. No sender may be at work meanwhile."""
-        with tenancy.practice(self._practice_id), connection.cursor() as cursor:
+        with tenancy.practice(self.practice_id), connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE core_outboxmessage SET not_before = not_before - %s,"
                 " lease_until = lease_until - %s",
@@ -222,47 +223,41 @@ class Lab:
         """What the mail server took, in this order."""
         return [Mail(*line.split("\t")) for line in self.log.read_text().splitlines()]
 
-    def forget(self) -> None:
-        """Withdraw what is left, and forget the mails: the next fault begins anew."""
-        with tenancy.practice(self._practice_id):
-            FeedbackRequest.objects.update(state=FeedbackRequest.State.CANCELLED, rating=None)
-            OutboxMessage.objects.all().delete()
-        os.truncate(self.log, 0)
-
     @property
-    def _practice_id(self) -> UUID:
-        assert self.therapist
-        return self.therapist.practice_id
+    def practice_id(self) -> UUID:
+        return self.therapists[0].practice_id
 
 
-def _requests(
-    therapist: Membership, questionnaire: Questionnaire, addresses: list[str]
-) -> Iterator[OutboxMessage]:
-    practice, now = therapist.practice, timezone.now()
-    today = timezone.localdate()
-    clients = Client.objects.bulk_create(
-        Client(
+def _requests(therapists: list[Membership], addresses: list[str]) -> list[OutboxMessage]:
+    practice, now, today = therapists[0].practice, timezone.now(), timezone.localdate()
+    questionnaire = practice_questionnaire(practice)
+    clients = {
+        address: Client.objects.create(
             practice=practice, code=uuid4().hex[:20], initials="X", country="GB",
             time_zone="Europe/London", discussed_on=today, consent=Client.Consent.AGREED,
         )
-        for _ in addresses
-    )  # fmt: skip
-    ContactChannel.objects.bulk_create(
-        ContactChannel(
+        for address in dict.fromkeys(addresses)
+    }  # fmt: skip
+    for address, client in clients.items():
+        ContactChannel.objects.create(
             practice=practice, client=client, kind="email", address=address, safe_to_contact=True
         )
-        for client, address in zip(clients, addresses, strict=True)
-    )
-    treatments = Treatment.objects.bulk_create(
-        Treatment(practice=practice, client=client, therapist=therapist, starts_on=today)
-        for client in clients
-    )
+    asked: Counter[str] = Counter()
+    treatments = []
+    for address in addresses:
+        therapist = therapists[asked[address]]
+        asked[address] += 1
+        treatments.append(
+            Treatment(
+                practice=practice, client=clients[address], therapist=therapist, starts_on=today
+            )
+        )
     sessions = TherapySession.objects.bulk_create(
         TherapySession(
             practice=practice, treatment=treatment, starts_at=now - timedelta(hours=3),
             attendance=TherapySession.Attendance.ATTENDED, logged_at=now,
         )
-        for treatment in treatments
+        for treatment in Treatment.objects.bulk_create(treatments)
     )  # fmt: skip
     requests = FeedbackRequest.objects.bulk_create(
         FeedbackRequest(
@@ -271,7 +266,7 @@ def _requests(
         )
         for session in sessions
     )  # fmt: skip
-    yield from OutboxMessage.objects.bulk_create(
+    return OutboxMessage.objects.bulk_create(
         OutboxMessage(
             practice_id=practice.id, kind="feedback_request", subject_id=request.id,
             not_before=now, due_at=now,

@@ -20,7 +20,7 @@ from apps.dashboard.chart_parts import Sparkline
 from apps.dashboard.chart_text import labelled_sparkline
 from apps.dashboard.selectors import words
 from apps.dashboard.selectors.course import Course, heading, load_courses
-from apps.dashboard.selectors.delivery import delayed_since
+from apps.dashboard.selectors.delivery import Banner, banner
 from apps.dashboard.selectors.feedback_states import FeedbackState
 from apps.dashboard.selectors.standing import ORDER, Standing, load_standings
 from apps.dashboard.selectors.today import TodaySession, sessions_of_today, today_strip
@@ -124,7 +124,7 @@ class CaseloadPage:
     first_name: str
     clients: int
     subtitle: str
-    delayed_since: str
+    banner: Banner | None
     attention: tuple[AttentionCard, ...]
     attention_count: int
     today: tuple[TodaySession, ...]
@@ -163,7 +163,7 @@ def caseload_page(
         first_name=membership.name.split()[0],
         clients=len(standings),
         subtitle=words.as_of(today, max(screened, default=None)),
-        delayed_since=delayed_since(membership.practice_id, at=at, today=today),
+        banner=banner(membership.practice_id, at=at, today=today),
         attention=_cards(cards, courses, today),
         attention_count=len(flagged),
         today=today_strip(todays, standings, states, at=at),

@@ -6,7 +6,13 @@ from datetime import date, datetime
 from apps.accounts.models import Membership, Practice, Role, Supervision
 from apps.dashboard.selectors import words
 from apps.dashboard.selectors.alert_load import alert_load
-from apps.dashboard.selectors.delivery import Delivery, delivery
+from apps.dashboard.selectors.delivery import (
+    Banner,
+    Delivery,
+    banner,
+    delivery,
+    of_the_practice,
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,7 @@ class PracticePage:
     name: str
     has_contact: bool
     is_load_in_doubt: bool
+    banner: Banner | None
     delivery: Delivery
     people: tuple[Person, ...]
     supervisions: tuple[SupervisionLink, ...]
@@ -55,7 +62,8 @@ def practice_page(practice: Practice, *, today: date, at: datetime) -> PracticeP
         name=practice.name,
         has_contact=practice.has_independent_contact,
         is_load_in_doubt=alert_load(practice, at=at).needs_a_look,
-        delivery=delivery(practice.id, at=at, today=today),
+        banner=banner(practice.id, at=at, today=today),
+        delivery=delivery(of_the_practice(practice.id), at=at, today=today),
         people=tuple(
             Person(
                 name=member.name,

@@ -277,6 +277,8 @@ ROUTES = {
     # With the matrix' few ratings there is nothing to estimate: it leads back, and changes nothing.
     "propose_norms": Route(WRITE, Permission.MANAGE_PRACTICE, reads=frozenset({302})),
     "decide_rule": Route(WRITE, Permission.MANAGE_PRACTICE),
+    "delivery": Route(READ, Permission.MANAGE_PRACTICE),
+    "own_delivery": Route(READ, Permission.VIEW_CASELOAD),
     "people": Route(READ, Permission.MANAGE_PRACTICE),
     "invite_member": Route(READ | WRITE, Permission.MANAGE_PRACTICE),
     "member": Route(READ | WRITE, Permission.MANAGE_PRACTICE, **ON_MEMBER),
