@@ -1,90 +1,68 @@
-"""Geometry of the chart of messages per day: answered, open and undelivered, stacked. Pure."""
+"""Pairs of bars by month, for a practice's counts. Pure.
+
+Units are those of the SVG view box; y grows downwards.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDTH, HEIGHT, FLOOR, TOP, LEFT, RIGHT = 1080, 190, 150, 30, 40, 1070
-BAR = 38
-HEIGHT_PX = FLOOR - TOP
-
-
-@dataclass(frozen=True)
-class Day:
-    """What became of the forms of one day; `label` stands under the bar, `name` in the table."""
-
-    label: str
-    name: str
-    answered: int
-    open: int
-    undelivered: int
-
-    @property
-    def total(self) -> int:
-        return self.answered + self.open + self.undelivered
+WIDTH, HEIGHT = 860, 190
+LEFT, TOP, BOTTOM = 36, 30, 150
+BAR, GAP = 20, 3
+NICE = (4, 10, 20, 40, 100, 200, 400, 1000, 2000, 4000, 10000, 20000, 40000, 100000)
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One part of a bar, in units of the drawing; `kind` is its class."""
-
-    kind: str
-    x: int
-    y: int
-    height: int
+    x: float
+    y: float
+    height: float
 
 
 @dataclass(frozen=True)
-class Bars:
-    """Ticks are (value, y), labels (text, x of the centre); `paused_x` is None while sending."""
+class Pair:
+    """One month: its name stands at `middle`; `now` and `proposed` are the bars."""
 
-    days: tuple[Day, ...]
-    parts: tuple[Bar, ...]
-    ticks: tuple[tuple[int, int], ...]
-    labels: tuple[tuple[str, int], ...]
-    paused_x: int | None
-
-
-def bars(days: Sequence[Day], *, is_paused: bool) -> Bars:
-    """Lay out one bar a day.
-
-    >>> drawn = bars([Day("1 Nov", "1 Nov", 6, 2, 0), Day("2", "2 Nov", 0, 0, 0)], is_paused=False)
-    >>> drawn.ticks
-    ((0, 150), (4, 90), (8, 30))
-    >>> [(part.kind, part.y, part.height) for part in drawn.parts]
-    [('b-ans', 60, 90), ('b-sent', 30, 30)]
-    """
-    top = _round_up(max((day.total for day in days), default=0))
-    slot = (RIGHT - LEFT) / max(1, len(days))
-    centres = [round(LEFT + slot * (n + 0.5)) for n in range(len(days))]
-    parts = []
-    for day, centre in zip(days, centres, strict=True):
-        below = 0
-        counts = {"b-ans": day.answered, "b-sent": day.open, "b-bad": day.undelivered}
-        for kind, count in counts.items():
-            if count:
-                y, bottom = _y(below + count, top), _y(below, top)
-                parts.append(Bar(kind, centre - BAR // 2, y, bottom - y))
-            below += count
-    return Bars(
-        days=tuple(days),
-        parts=tuple(parts),
-        ticks=tuple((value, _y(value, top)) for value in (0, top // 2, top)),
-        labels=tuple((day.label, centre) for day, centre in zip(days, centres, strict=True)),
-        paused_x=centres[-1] if is_paused and centres else None,
-    )
+    label: str
+    middle: float
+    now: Bar
+    proposed: Bar
 
 
-def _y(value: int, top: int) -> int:
-    return round(FLOOR - HEIGHT_PX * value / top)
+@dataclass(frozen=True)
+class BarChart:
+    """`grid` holds (y, value) of each line; `label` says the same in words."""
+
+    label: str
+    grid: tuple[tuple[float, int], ...]
+    pairs: tuple[Pair, ...]
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    right: int = WIDTH - 4
+    bottom: int = BOTTOM
 
 
-def _round_up(count: int) -> int:
-    """The next even number of at most two leading digits: 2, 4 … 40, 60 …
+def bar_chart(label: str, months: Sequence[tuple[str, int, int]]) -> BarChart:
+    """A pair of bars for each (name, now, proposed), on a scale from 0."""
+    highest = max((max(now, proposed) for _, now, proposed in months), default=0)
+    top = next((nice for nice in NICE if nice >= highest), highest)
+    slot = (WIDTH - 4 - LEFT) / max(1, len(months))
 
-    >>> [_round_up(count) for count in (0, 1, 7, 23, 161)]
-    [2, 2, 8, 40, 200]
-    """
-    step = 2
-    while count > 4 * step:
-        step *= 10
-    return max(2, -(-count // step) * step)
+    def bar(x: float, value: int) -> Bar:
+        height = round((BOTTOM - TOP) * value / top, 1)
+        return Bar(round(x, 1), round(BOTTOM - height, 1), height)
+
+    pairs = []
+    for n, (name, now, proposed) in enumerate(months):
+        middle = LEFT + slot * (n + 0.5)
+        pairs.append(
+            Pair(
+                name,
+                round(middle, 1),
+                bar(middle - BAR - GAP / 2, now),
+                bar(middle + GAP / 2, proposed),
+            )
+        )
+    grid = tuple((BOTTOM - (BOTTOM - TOP) * share, round(top * share)) for share in (0.0, 0.5, 1.0))
+    return BarChart(label, grid, tuple(pairs))

@@ -13,7 +13,7 @@ from apps.accounts.models import Membership
 from apps.clients.models import ContactChannel, Treatment
 from apps.core import sending
 from apps.core.models import OutboxMessage, OutboxQuerySet
-from apps.dashboard.bars import Bars, Day, bars
+from apps.dashboard.message_bars import Bars, Day, bars
 from apps.dashboard.selectors import words
 from apps.feedback.models import FeedbackRequest
 
