@@ -470,7 +470,10 @@ OUTBOX_RENDERERS = {
 }
 
 # Who is told, by kind, that an address takes no messages: (subject_id, channel=…).
-OUTBOX_UNREACHABLE: dict[str, str] = {}
+OUTBOX_UNREACHABLE = dict.fromkeys(
+    ("feedback_request", "feedback_reminder", "feedback_fresh_link"),
+    "apps.feedback.lifecycle.stop_unreachable",
+)
 # What members are told in the app, by kind: dotted paths of functions (ids of subjects, member).
 NOTICE_RENDERERS: dict[str, str] = {
     "channel_stopped": "apps.clients.messages.say_channel_stopped",

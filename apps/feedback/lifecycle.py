@@ -10,6 +10,7 @@ from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
 from apps.alliance.services import accepted_until
 from apps.clients.models import Client, ContactChannel, Treatment
+from apps.clients.services import stop_channel
 from apps.core import audit, outbox, tenancy
 from apps.core.models import OutboxMessage
 from apps.feedback import timing
@@ -162,6 +163,19 @@ def went_out(request: FeedbackRequest) -> bool:
     return OutboxMessage.objects.filter(
         kind__in=MESSAGES, subject_id=request.id, state=OutboxMessage.State.SENT
     ).exists()
+
+
+@transaction.atomic
+def stop_unreachable(request_id: UUID, *, channel: str) -> None:
+    """Write no more by a channel whose address takes nothing or whose reader complained.
+
+    The outbox calls it; whoever treats the client is told (`stop_channel`).
+    """
+    used = ContactChannel.objects.filter(
+        kind=channel, client__treatments__therapy_sessions__feedback_requests=request_id
+    ).first()
+    if used:
+        stop_channel(channel=used, why=ContactChannel.StopReason.BOUNCED, by=None)
 
 
 @transaction.atomic

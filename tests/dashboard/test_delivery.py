@@ -35,7 +35,7 @@ def ask(therapist: Membership, state: str = State.SENT, *, answered: bool = Fals
         by=None,
     )
     now = timezone.now()
-    message = OutboxMessage.objects.get(subject_id=request.id)
+    message = OutboxMessage.objects.get(subject_id=request.id, kind="feedback_request")
     message.state = state
     message.due_at = message.not_before = now - timedelta(minutes=5)
     message.sent_at = now if state in (State.SENT, State.BOUNCED) else None

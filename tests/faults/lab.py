@@ -285,5 +285,5 @@ def until(happens: Callable[[], bool], what: str, *, patience_s: float = 60) -> 
     while not happens():
         if time.monotonic() - began > patience_s:
             raise TimeoutError(f"still waiting until {what}")
-        time.sleep(0.1)
+        time.sleep(0.5)
     return time.monotonic() - began
