@@ -478,6 +478,9 @@ OUTBOX_UNREACHABLE = dict.fromkeys(
 NOTICE_RENDERERS: dict[str, str] = {
     "channel_stopped": "apps.clients.messages.say_channel_stopped",
     "many_clients_read": "apps.clients.watch.say_many_clients_read",
+    "episode_opened": "apps.ruptures.notices.say_opened",
+    "episode_marked": "apps.ruptures.notices.say_marked",
+    "episode_waited": "apps.ruptures.notices.say_waited",
 }
 # Called with a practice and a moment after its new audit rows were sealed: core imports nothing.
 AUDIT_WATCHERS = ["apps.clients.watch.watch_reads"]

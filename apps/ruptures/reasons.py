@@ -1,7 +1,8 @@
 """Why a step was flagged, in sentences that a therapist can check against the record.
 
-Each signal of at least 0.3 nats for a rupture, or 0.1 nats against, is one sentence with its
-numbers, strongest first. Never a probability, odds or a percentage: those move with how common
+Pages, brief, messages and print all take their sentences from here (`selectors.explain` for what is
+stored). Each signal of at least 0.3 nats for a rupture, or 0.1 nats against, is one sentence with
+its numbers, strongest first. Never a probability, odds or a percentage: those move with how common
 ruptures are in a practice. The words follow the wording list of the design: they describe the
 session, never the person.
 """
@@ -26,6 +27,11 @@ class Reasons:
     speaks_for: tuple[str, ...]
     speaks_against: tuple[str, ...]
     unknown: tuple[str, ...]
+
+    @property
+    def cannot_tell(self) -> tuple[str, ...]:
+        """What this cannot tell: what was missing, and what no figure ever says."""
+        return (*self.unknown, _("Whether it was a rupture: only a conversation can tell."))
 
 
 def usual_range(screening: Screening) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from apps.core import audit
 from apps.ruptures import detection, steps
 from apps.ruptures.detection import Event, Level, State, Verdict
 from apps.ruptures.models import RuptureEpisode, Screening
+from apps.ruptures.notices import tell_about
 from apps.ruptures.rules import Rule, rule_in_force
 from apps.therapy_sessions.models import TherapySession
 
@@ -96,7 +97,7 @@ def screen_treatment(
     )
     Screening.objects.bulk_create(made)
     if made or superseded:
-        _move_episodes(treatment, questionnaire, told, superseded)
+        _move_episodes(treatment, questionnaire, told, superseded, is_live=at is not None)
     return made
 
 
@@ -203,8 +204,10 @@ def _move_episodes(
     questionnaire: Questionnaire,
     screenings: list[Screening],
     superseded: list[Screening],
+    *,
+    is_live: bool,
 ) -> None:
-    """Let the episodes follow what the steps say now.
+    """Let the episodes follow what the steps say now, and tell whom it concerns; of history, none.
 
     An opening makes an episode, unless one is open: then the same one goes on. Where a correction
     took an opening away, its episode moves to the opening that stands in for it, or is withdrawn.
@@ -239,6 +242,8 @@ def _move_episodes(
     if episode:
         _date(episode)
         episode.save()
+        if is_live and not episode.outcome:
+            tell_about(episode)
 
 
 def _date(episode: RuptureEpisode) -> None:

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Practice
 from apps.core import audit, tenancy
 from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.notices import tell_about
 from apps.ruptures.services import record_outcome
 from apps.therapy_sessions.models import TherapySession
 
@@ -52,6 +53,7 @@ def note_waiting(practice: Practice, *, at: datetime) -> int:
         audit.record(
             "let supervisor see episode", episode, client_id=episode.treatment.client_id, by=None
         )
+        tell_about(episode)
     return len(waiting)
 
 

@@ -164,7 +164,7 @@ def test_the_clients_words_are_there_for_the_therapist(
     page = words(response)
     assert "I felt &lt;b&gt;rushed&lt;/b&gt;." in response.content.decode()
     assert "The client ticked “We misunderstood each other”." in panel(page)
-    assert "not used as a reason: the client left a comment." in panel(page)
+    assert "not used as a reason: The client left a comment." in panel(page)
     assert "Tension: strong, sorted out: partly." in page
     assert not as_alice.get(address(falling)).context["causes_form"].initial["causes"]
 
@@ -296,6 +296,9 @@ def test_who_sees_the_episode_is_said(
     assert "It waited 72 hours unacknowledged, so Sam sees it too:" in said()
     episode.refresh_from_db()
     acknowledge_episode(episode=episode, by=alice)
+    # What the supervisor has seen, a late acknowledgement does not take back.
+    assert "It waited 72 hours unacknowledged, so Sam sees it too:" in said()
+    falling.episodes.update(waited_at=None)
     assert "Only you see it." in said()
     assert "Share with Sam" in said()
     share_episode(episode=episode, by=alice)

@@ -16,6 +16,7 @@ from apps.dashboard.selectors import words
 from apps.dashboard.selectors.course import Course, CourseSession, load_courses
 from apps.dashboard.selectors.episode_panel import EpisodePanel, episode_panel, supervisors_of
 from apps.dashboard.selectors.feedback_states import FeedbackState, feedback_states
+from apps.dashboard.selectors.talking_points import talking_points
 from apps.dashboard.selectors.timeline import Entry, has_flag, timeline_entry
 from apps.feedback.asking import asked_of_most
 from apps.feedback.services import practice_questionnaire
@@ -78,7 +79,10 @@ class OwnNote:
 
 @dataclass(frozen=True)
 class ClientPage:
-    """`watch` holds the newest step's reasons where the status is watch, else None."""
+    """`watch` holds the newest step's reasons where the status is watch, else None.
+
+    `aside` is what may be worth talking about where no episode is open, and is no reason.
+    """
 
     client_id: UUID
     code: str
@@ -89,6 +93,7 @@ class ClientPage:
     timeline: Timeline
     episode: EpisodePanel | None
     watch: Reasons | None
+    aside: tuple[str, ...]
     past: tuple[PastEpisode, ...]
     notes: tuple[OwnNote, ...]
     log_url: str
@@ -132,6 +137,7 @@ def client_page(
         if episode
         else None,
         watch=explain(newest) if newest and stands == Status.WATCH else None,
+        aside=() if episode else talking_points(course),
         past=_past(course, today),
         notes=_own_notes(treatment, course, today),
         log_url=_log_url(client, planned, at),

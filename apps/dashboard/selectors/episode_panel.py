@@ -13,6 +13,7 @@ from apps.clients.models import Treatment
 from apps.dashboard.selectors import words
 from apps.dashboard.selectors.course import Course, back_in_range, heading
 from apps.dashboard.selectors.repair_steps import Step, repair_steps
+from apps.dashboard.selectors.talking_points import talking_points
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.reasons import Reasons
 from apps.ruptures.repair import latest_worksheet, sheet_of
@@ -34,7 +35,7 @@ class EpisodePanel:
     heading: str
     reasons: Reasons
     rule_version: str
-    aside: str
+    aside: tuple[str, ...]
     suggestion: str
     is_recovering: bool
     acknowledged: str
@@ -57,6 +58,7 @@ def episode_panel(
     """The panel of an open episode of `course`, for the therapist who conducts `treatment`."""
     found = course.reasons_of(episode)
     ratings = [each.rating or each.late_rating for each in course.since_opening(episode)]
+    commented = any(rating and rating.comment for rating in ratings)
     newest = course.newest_screening
     sheet = sheet_of(latest_worksheet(episode))
     return EpisodePanel(
@@ -66,9 +68,7 @@ def episode_panel(
         heading=heading(episode, found, today),
         reasons=found,
         rule_version=newest.rule_version if newest else "",
-        aside=_("For your conversation, not used as a reason: the client left a comment.")
-        if any(rating and rating.comment for rating in ratings)
-        else "",
+        aside=(*talking_points(course), *([_("The client left a comment.")] if commented else ())),
         suggestion=suggestion(course, episode),
         is_recovering=bool(back_in_range(episode, today)),
         acknowledged=_("Acknowledged %(day)s")

@@ -1,0 +1,91 @@
+"""Who is told what about an episode in the app, each once."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from apps.accounts import notices
+from apps.accounts.models import Membership, Notice
+from apps.clients.models import Treatment
+from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.services import record_outcome
+from apps.ruptures.transitions import note_waiting
+from tests.factories import TherapySessionFactory, TreatmentFactory
+from tests.ruptures.test_screening import FALL, add_rating, screen_from
+
+pytestmark = pytest.mark.django_db
+
+
+def told(member: Membership) -> list[tuple[str, str]]:
+    return sorted((each.said.text, each.said.url) for each in notices.unread(member))
+
+
+@pytest.fixture
+def treatment(alice: Membership, sam: Membership) -> Treatment:
+    """A fall that was rated just now, screened as it came in; sam supervises alice."""
+    treatment = TreatmentFactory.create(therapist=alice, pomps=FALL[:-1])
+    session = TherapySessionFactory.create(treatment=treatment)
+    screen_from(session)
+    add_rating(session, 70)
+    screen_from(session)
+    return treatment
+
+
+def test_a_marked_opening_is_told_to_therapist_and_supervisor_once(treatment, alice, sam):
+    episode = treatment.episodes.get()
+    assert episode.marked_at
+    code = treatment.client.code
+    page = f"/clients/{treatment.client_id}/"
+    assert told(alice) == [
+        (f"{code}: possible rupture, marked.", page),
+        (f"{code}: possible rupture, worth asking about.", page),
+    ]
+    assert told(sam) == [
+        (f"{code}: possible rupture, marked.", f"/supervision/{episode.id}/"),
+    ]
+    session = treatment.therapy_sessions.latest("starts_at")
+    session.ratings.update(tension=3)
+    screen_from(session)
+    assert Notice.objects.count() == 3
+
+
+def test_a_possible_one_is_the_therapists_until_it_has_waited(treatment, alice, sam):
+    Notice.objects.filter(kind="episode_marked").delete()
+    treatment.episodes.update(marked_at=None)
+    assert told(sam) == []
+    with time_machine.travel(timezone.now() + timedelta(hours=72), tick=False):
+        note_waiting(alice.practice, at=timezone.now())
+        note_waiting(alice.practice, at=timezone.now())
+        assert [text for text, _ in told(sam)] == [
+            f"{treatment.client.code}: possible rupture, waiting for its therapist."
+        ]
+    assert Notice.objects.filter(member=sam).count() == 1
+
+
+def test_what_a_correction_took_back_is_said_to_be_withdrawn_not_deleted(treatment, alice, sam):
+    session = treatment.therapy_sessions.latest("starts_at")
+    session.ratings.update(pomp=90)
+    screen_from(session)
+    assert treatment.episodes.get().outcome == RuptureEpisode.Outcome.SUPERSEDED
+    assert {text for text, _ in told(alice)} == {
+        f"{treatment.client.code}: a possible rupture was withdrawn after a correction."
+    }
+    assert told(sam) == []
+    assert Notice.objects.count() == 3
+
+
+def test_what_has_ended_is_not_spoken_of_any_more(treatment, alice):
+    episode = treatment.episodes.get()
+    record_outcome(episode=episode, outcome=episode.Outcome.REPAIRED, by=alice)
+    assert told(alice) == []
+
+
+def test_a_colleague_is_told_nothing(treatment, charlie):
+    assert told(charlie) == []
+
+
+def test_of_history_nobody_is_told(alice):
+    TreatmentFactory.create(therapist=alice, falling=True)
+    assert not Notice.objects.exists()
