@@ -14,7 +14,13 @@ ROOT = Path(__file__).resolve().parents[1]
 CSS = ROOT / "static" / "css"
 MADE = CSS / "client.css"
 SHEETS = (ROOT / "static/vendor/bootstrap/css/bootstrap.min.css", CSS / "rapport.css")
-OF_STAFF = {"log_session.html", "in_room.html", "paper.html"}
+OF_STAFF = {
+    "log_session.html",
+    "in_room.html",
+    "paper.html",
+    "move_session.html",
+    "correct_session.html",
+}
 COMPONENTS = (
     "crisis", "field_errors", "field_help", "form_errors", "hero_art", "language_menu", "note",
 )  # fmt: skip

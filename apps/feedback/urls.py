@@ -1,6 +1,6 @@
 from django.urls import path, re_path
 
-from apps.feedback import client_views, details_views, room_views, views
+from apps.feedback import client_views, correct_views, details_views, room_views, views
 
 urlpatterns = [
     path("sessions/log/", views.log_session, name="log_session"),
@@ -9,6 +9,11 @@ urlpatterns = [
     path("clients/<uuid:client_id>/resume/", details_views.end_pause, name="end_pause"),
     path(
         "clients/<uuid:client_id>/consent/", details_views.confirm_consent, name="confirm_consent"
+    ),
+    path("sessions/<uuid:session_id>/move/", correct_views.move_session, name="move_session"),
+    path("sessions/<uuid:session_id>/cancel/", correct_views.cancel_session, name="cancel_session"),
+    path(
+        "sessions/<uuid:logged_id>/correct/", correct_views.correct_session, name="correct_session"
     ),
     path("sessions/<uuid:logged_id>/room/", room_views.in_room, name="in_room"),
     path(

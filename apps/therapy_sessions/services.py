@@ -1,6 +1,7 @@
 """Writes about therapy sessions: planning them, and logging what happened."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -9,6 +10,10 @@ from apps.accounts.models import Membership
 from apps.clients.models import Treatment
 from apps.core import audit
 from apps.therapy_sessions.models import ProcessNote, TherapySession
+
+
+class StartTaken(Exception):
+    """The treatment has another session at that time; nothing was changed."""
 
 
 class AlreadyLogged(Exception):
@@ -122,3 +127,40 @@ def save_process_note(*, therapy_session: TherapySession, text: str, by: Members
         mine.delete()
     client_id = therapy_session.treatment.client_id
     audit.record("save process note", therapy_session, client_id=client_id, by=by)
+
+
+@transaction.atomic
+def change_therapy_session(
+    *, session: TherapySession, by: Membership, **values: Any
+) -> TherapySession:
+    """Move a planned session, or correct a logged one.
+
+    Args:
+        values: starts_at, duration_min, and of a logged session attendance, tension,
+            tension_resolved and the fields of `TherapySession.OWN_VIEW`.
+
+    Raises:
+        StartTaken: nothing is stored.
+    """
+    session = TherapySession.objects.select_for_update(of=("self",)).get(pk=session.pk)
+    for name, value in values.items():
+        setattr(session, name, value)
+    try:
+        with transaction.atomic():
+            session.save()
+    except IntegrityError as error:
+        if "therapy_session_one_per_start" not in str(error):
+            raise
+        raise StartTaken from error
+    audit.record("change therapy session", session, client_id=session.treatment.client_id, by=by)
+    return session
+
+
+@transaction.atomic
+def cancel_planned_session(*, session: TherapySession, by: Membership) -> None:
+    """Take a planned session out of the diary; what is written about it keeps it (ProtectedError).
+
+    One that was cancelled late, or by the therapist, is logged as such instead.
+    """
+    audit.record("cancel planned session", session, client_id=session.treatment.client_id, by=by)
+    TherapySession.objects.planned().get(pk=session.pk).delete()

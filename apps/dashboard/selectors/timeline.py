@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.alliance.models import CAUSE_IN_PLAIN_WORDS, AllianceRating, Cause
@@ -26,6 +27,7 @@ class Entry:
     status: str
     comment: str
     note: str
+    correct_url: str = ""
 
 
 def has_flag(course: Course, each: CourseSession) -> bool:
@@ -67,6 +69,7 @@ def timeline_entry(course: Course, each: CourseSession, state: FeedbackState, to
         ),
         comment=rating.comment if rating else "",
         note=" ".join(filter(None, notes)),
+        correct_url=reverse("correct_session", args=[each.therapy_session.id]),
     )
 
 

@@ -133,6 +133,11 @@ ON_CLIENT: dict[str, Any] = {
 }  # fmt: skip
 
 
+def a_move(case: Case) -> dict[str, Any]:
+    yesterday = timezone.localdate() - timedelta(days=1)
+    return {"held_on": yesterday.isoformat(), "start": "04:20", "minutes": "45"}
+
+
 def a_paper(case: Case) -> dict[str, Any]:
     answers = {f"item_{item}": "7" for item in ITEMS}
     return answers | {"filled_in_on": timezone.localdate().isoformat()}
@@ -233,6 +238,18 @@ ROUTES = {
     "pause_asking": Route(WRITE, Permission.ADD_CLIENT, body=a_pause, **ON_CLIENT),
     "end_pause": Route(WRITE, Permission.ADD_CLIENT, body=nothing, **ON_CLIENT),
     "confirm_consent": Route(WRITE, Permission.ADD_CLIENT, body=nothing, **ON_CLIENT),
+    "move_session": Route(
+        READ | WRITE, Permission.LOG_SESSION, kwarg="session_id", reach=OWN, client_data=True,
+        body=a_move,
+    ),
+    "cancel_session": Route(
+        WRITE, Permission.LOG_SESSION, kwarg="session_id", reach=OWN, client_data=True,
+        reads=frozenset({302}),
+    ),
+    "correct_session": Route(
+        READ | WRITE, Permission.LOG_SESSION,
+        body=lambda case: a_move(case) | {"attendance": "attended", "tension": "1"}, **ON_LOGGED
+    ),
     "in_room": Route(READ | WRITE, Permission.LOG_SESSION, body=nothing, **ON_LOGGED),
     "hand_over_device": Route(WRITE, Permission.LOG_SESSION, body=nothing, **ON_LOGGED),
     "send_instead": Route(

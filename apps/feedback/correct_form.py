@@ -1,0 +1,89 @@
+"""Forms that move a planned session and correct a logged one."""
+
+from datetime import date, datetime
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.core.forms import DatedForm, date_field, time_field
+from apps.core.widgets import DetailedRadioSelect
+from apps.feedback.forms import choice_of
+from apps.feedback.log_form import LATEST, POINTS
+from apps.therapy_sessions.forms import minutes_field
+from apps.therapy_sessions.models import Resolved, Tension, TherapySession
+
+Attendance = TherapySession.Attendance
+
+
+class MoveSessionForm(DatedForm):
+    """Day, time and length, by the practice's clock."""
+
+    held_on = date_field(label=gettext_lazy("Date"))
+    start = time_field(label=gettext_lazy("Start"))
+    minutes = minutes_field()
+
+    def __init__(self, *args: Any, session: TherapySession, **kwargs: Any) -> None:
+        local = timezone.localtime(session.starts_at)
+        initial = {
+            "held_on": local.date(),
+            "start": local.time(),
+            "minutes": session.duration_min,
+        } | kwargs.pop("initial", {})
+        super().__init__(*args, initial=initial, **kwargs)
+
+    def clean_held_on(self) -> date:
+        held_on: date = self.cleaned_data["held_on"]
+        if abs(held_on - self.today) > LATEST:
+            raise forms.ValidationError(_("This date is far off. Check the year."))
+        return held_on
+
+    def values(self) -> dict[str, Any]:
+        """The arguments of the service."""
+        data = self.cleaned_data
+        starts_at = datetime.combine(
+            data["held_on"], data["start"], tzinfo=timezone.get_current_timezone()
+        )
+        return {"starts_at": starts_at, "duration_min": data["minutes"]}
+
+
+class CorrectSessionForm(MoveSessionForm):
+    """What was logged: all of it but how the client was asked."""
+
+    attendance = forms.ChoiceField(
+        label=gettext_lazy("Attendance"), choices=Attendance.choices, widget=DetailedRadioSelect
+    )
+    own_bond = choice_of(POINTS, label=gettext_lazy("Bond. How connected did it feel between you?"))
+    own_goals = choice_of(
+        POINTS, label=gettext_lazy("Goals. Did you agree on what you are working towards?")
+    )
+    own_tasks = choice_of(
+        POINTS, label=gettext_lazy("Tasks. Did the way of working suit the two of you?")
+    )
+    tension = choice_of(Tension.choices, label=gettext_lazy("Did you notice any tension?"))
+    tension_resolved = choice_of(
+        Resolved.choices, label=gettext_lazy("How far was it sorted out by the end?")
+    )
+
+    SAME = ("attendance", *TherapySession.OWN_VIEW, "tension", "tension_resolved")
+
+    def __init__(self, *args: Any, session: TherapySession, **kwargs: Any) -> None:
+        initial = {name: getattr(session, name) for name in self.SAME}
+        super().__init__(*args, session=session, initial=initial, **kwargs)
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        took_place = data.get("attendance") == Attendance.ATTENDED
+        if not took_place:
+            data.update(dict.fromkeys((*TherapySession.OWN_VIEW, "tension")))
+        if not data.get("tension"):
+            data["tension_resolved"] = None
+        held_on = data.get("held_on")
+        if took_place and held_on and held_on > self.today:
+            self.add_error("held_on", _("This day is still to come. Correct the date."))
+        return data
+
+    def values(self) -> dict[str, Any]:
+        return super().values() | {name: self.cleaned_data[name] for name in self.SAME}
