@@ -213,30 +213,35 @@ def hand_over_caseload(
     """End treatments on the day `on` and start new ones of the same clients with `to`.
 
     The therapist before loses access with the commit; the history stays with the treatment that
-    ended. A client whom `to` treats already gets no second treatment.
+    ended, and planned sessions that are still to come move to the new one. A client whom `to`
+    treats already gets no second treatment, and no second session at the same time.
     """
     treatments = list(
         Treatment.objects.current(on=on)
         .select_for_update()
         .filter(id__in=[each.id for each in treatments])
     )
-    already = set(
-        Treatment.objects.current(on=on)
-        .filter(therapist=to, client__in=[each.client_id for each in treatments])
-        .values_list("client_id", flat=True)
-    )
+    theirs = {
+        each.client_id: each
+        for each in Treatment.objects.current(on=on).filter(
+            therapist=to, client__in=[each.client_id for each in treatments]
+        )
+    }
     for treatment in treatments:
         treatment.starts_on = min(on, treatment.starts_on)
         treatment.ends_on = on
         treatment.save(update_fields=["starts_on", "ends_on"])
-        if treatment.client_id not in already:
-            Treatment.objects.create(
-                practice_id=treatment.practice_id,
-                client_id=treatment.client_id,
-                therapist=to,
-                approach=treatment.approach,
-                starts_on=on,
-            )
+        fresh = theirs.get(treatment.client_id) or Treatment.objects.create(
+            practice_id=treatment.practice_id,
+            client_id=treatment.client_id,
+            therapist=to,
+            approach=treatment.approach,
+            starts_on=on,
+        )
+        to_come = treatment.therapy_sessions.filter(attendance="", starts_at__gt=timezone.now())
+        to_come.exclude(starts_at__in=fresh.therapy_sessions.values("starts_at")).update(
+            treatment=fresh
+        )
         audit.record("hand over client", treatment, client_id=treatment.client_id, by=by)
 
 

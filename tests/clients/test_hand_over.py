@@ -14,7 +14,7 @@ from apps.clients.models import Client, Treatment
 from apps.clients.services import hand_over_caseload
 from apps.core.models import AuditEntry
 from tests.accounts.conftest import proven, shown
-from tests.factories import ClientFactory, TreatmentFactory
+from tests.factories import ClientFactory, TherapySessionFactory, TreatmentFactory
 
 __all__ = ["proven"]
 
@@ -90,6 +90,23 @@ def test_a_client_whom_the_new_therapist_treats_already_gets_no_second_treatment
     hand_over_caseload(treatments=[both], to=charlie, on=timezone.localdate(), by=mona)
     assert Treatment.objects.filter(client=both.client, therapist=charlie).count() == 1
     assert not Client.objects.treated_by(alice).filter(id=both.client_id).exists()
+
+
+def test_sessions_to_come_go_to_the_new_therapist(
+    mona: Membership, alice: Membership, charlie: Membership, treatments: list[Treatment]
+) -> None:
+    now, [treatment, *_] = timezone.now(), treatments
+    plan = {"attendance": "", "treatment": treatment}
+    to_come, clashing, past = (
+        TherapySessionFactory.create(starts_at=now + timedelta(hours=hours), **plan)
+        for hours in (30, 40, -5)
+    )
+    theirs = TreatmentFactory.create(therapist=charlie, client=treatment.client)
+    TherapySessionFactory.create(treatment=theirs, starts_at=clashing.starts_at, attendance="")
+    hand_over_caseload(treatments=treatments, to=charlie, on=timezone.localdate(), by=mona)
+    for session, now_of in ((to_come, theirs), (clashing, treatment), (past, treatment)):
+        session.refresh_from_db()
+        assert session.treatment_id == now_of.id
 
 
 def test_a_treatment_that_was_to_begin_later_changes_hands_as_well(
