@@ -397,7 +397,7 @@ def _case(letter: str, number: str, therapist: Membership, name: str) -> Case:
             opened_at=now - timedelta(hours=1) if case.is_quiet else episode.opened_at,
         )
         tell(member=therapist, kind="a kind of old", subject=episode)
-        notice = Notice.objects.get(subject_id=episode.id)
+        notice = Notice.objects.get(subject_id=episode.id, kind="a kind of old")
     case.ids = _ids(treatment, planned.id, episode.id, asked) | {"notice_id": str(notice.id)}
     return case
 
