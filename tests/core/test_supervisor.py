@@ -11,10 +11,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from apps.core.embedded import ROOT
+from apps.core.embedded import ROOT, rapport
 from tests.core.test_embedded_engines import ENGINES, without_engines
 
 PATIENCE_S = 60.0
@@ -253,3 +255,10 @@ def test_a_command_that_fails_among_throwaway_engines_fails_the_call() -> None:
         [*ENGINES, "sh", "-c", "exit 7"], cwd=ROOT, env=without_engines(), check=False
     )
     assert done.returncode == 7
+
+
+def test_the_scheduler_is_a_process_of_its_own_and_the_only_one(tmp_path: Path) -> None:
+    place: Any = SimpleNamespace(state=tmp_path, logs=tmp_path)
+    worker, beat = rapport.worker(place, {}), rapport.beat(place, {})
+    assert "beat" in beat.argv
+    assert not {"beat", "--beat", "-B"} & set(worker.argv)

@@ -164,7 +164,14 @@ def f2_lost_redis(
 
 def f7_bad_mail_server(lab: Lab, *, messages: int, hanging: int) -> list[Result]:
     """A mail server that hangs, refuses for now and for good, breaks off, hangs up after DATA."""
-    kinds = {"hang-": hanging, "busy-": 5, "no-": 5, "reset-": 5, "once-": max(1, messages // 20)}
+    kinds = {
+        "hang-": hanging - 1,
+        "drip-": 1,
+        "busy-": 5,
+        "no-": 5,
+        "reset-": 5,
+        "once-": max(1, messages // 20),
+    }
     lab.start_worker()
     lab.warm_up()
     sent = {kind: lab.requests(addresses(count, kind)) for kind, count in kinds.items()}
@@ -178,7 +185,11 @@ def f7_bad_mail_server(lab: Lab, *, messages: int, hanging: int) -> list[Result]
         patience_s=120,
     )
     good_s = time.monotonic() - began
-    until(lambda: _tried(lab, sent["hang-"]), "hanging ones are given up", patience_s=120)
+    until(
+        lambda: _tried(lab, sent["hang-"] + sent["drip-"]),
+        "hanging ones are given up",
+        patience_s=120,
+    )
     hang_s = (time.monotonic() - began) / -(-hanging // lab.slots)
     states = {kind: Counter(_states(lab, rows)) for kind, rows in sent.items()}
     doubtful = sent["once-"]
