@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from tests.journeys.conftest import Rapport, sign_in
+from tests.journeys.conftest import PASSPHRASE, Rapport, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("journeys")]
 
@@ -111,6 +111,22 @@ def test_pages_of_a_supervisor_and_a_manager(chromium: Browser, rapport: Rapport
     wrong += look_at(miriam, "supervised episode")
     ines = sign_in(chromium, rapport, "ines")
     wrong += look_at(ines, "practice")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_pages_of_the_account_and_of_people(chromium: Browser, rapport: Rapport) -> None:
+    ines = sign_in(chromium, rapport, "ines")
+    wrong = []
+    for path in ("/account/", "/practice/people/", "/account/app/add/"):
+        ines.goto(f"{rapport.address}{path}")
+        wrong += look_at(ines, path)  # the last one asks for the password once more
+    ines.locator("input[type=password]").fill(PASSPHRASE)
+    ines.get_by_role("button", name="Continue").click()
+    ines.wait_for_url("**/account/app/add/")
+    wrong += look_at(ines, "the app's first code")
+    for path in ("/account/keys/add/", "/account/password/", "/practice/people/invite/"):
+        ines.goto(f"{rapport.address}{path}")
+        wrong += look_at(ines, path)
     assert not wrong, "\n".join(wrong)
 
 
