@@ -138,6 +138,7 @@ INSTALLED_APPS = [
     "apps.alliance",
     "apps.ruptures",
     "apps.feedback",
+    "apps.supervision",
     "apps.dashboard",
     "apps.exchange",
 ]
@@ -481,6 +482,9 @@ NOTICE_RENDERERS: dict[str, str] = {
     "episode_opened": "apps.ruptures.notices.say_opened",
     "episode_marked": "apps.ruptures.notices.say_marked",
     "episode_waited": "apps.ruptures.notices.say_waited",
+    "support_message": "apps.supervision.notices.say_support_message",
+    "meeting": "apps.supervision.notices.say_meeting",
+    "agenda": "apps.supervision.notices.say_agenda",
 }
 # Called with a practice and a moment after its new audit rows were sealed: core imports nothing.
 AUDIT_WATCHERS = ["apps.clients.watch.watch_reads"]

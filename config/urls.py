@@ -17,7 +17,9 @@ urlpatterns = [
     path("", include("apps.therapy_sessions.urls")),
     path("", include("apps.feedback.urls")),
     path("", include("apps.ruptures.urls")),
+    path("", include("apps.supervision.urls")),
     path("", include("apps.dashboard.urls")),
+    path("", include("apps.exchange.urls")),
 ]
 
 if not settings.PRODUCTION:

@@ -32,12 +32,20 @@ NAVIGATION: tuple[tuple[Permission, str, str | Promise, str, frozenset[str]], ..
             }
         ),
     ),
+    (Permission.VIEW_CASELOAD, "diary", _("Diary"), "calendar3", frozenset({"calendar"})),
     (
         Permission.SUPERVISE,
         "supervision",
         _("Supervision"),
         "diagram-3",
         frozenset({"supervised_episode"}),
+    ),
+    (
+        Permission.MEET,
+        "meetings",
+        _("Meetings"),
+        "card-checklist",
+        frozenset({"meeting", "plan_meeting"}),
     ),
     (
         Permission.MANAGE_PRACTICE,

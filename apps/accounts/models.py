@@ -126,6 +126,11 @@ class MembershipQuerySet(models.QuerySet["Membership"]):
         """Everybody with a place in the member's practice, the member too."""
         return self.filter(practice=member.practice_id)
 
+    def supervising(self, therapist: "Membership", *, on: date) -> "MembershipQuerySet":
+        """Who supervises the therapist on the day `on`, A to Z."""
+        links = Supervision.objects.current(on=on).filter(supervisee=therapist)
+        return self.filter(supervisions_given__in=links).distinct().order_by("name")
+
     def with_role(self, role: Role) -> "MembershipQuerySet":
         return self.filter(is_active=True, roles__contains=[role])
 

@@ -20,6 +20,7 @@ class Permission(StrEnum):
     LOG_SESSION = "log a therapy session"
     REVIEW_EPISODE = "review an episode"
     SUPERVISE = "see flags across supervisees"
+    MEET = "talk about episodes in supervision"
     MANAGE_PRACTICE = "manage the practice"
 
 
@@ -30,9 +31,10 @@ ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
             Permission.ADD_CLIENT,
             Permission.LOG_SESSION,
             Permission.REVIEW_EPISODE,
+            Permission.MEET,
         }
     ),
-    Role.SUPERVISOR: frozenset({Permission.SUPERVISE}),
+    Role.SUPERVISOR: frozenset({Permission.SUPERVISE, Permission.MEET}),
     Role.MANAGER: frozenset({Permission.MANAGE_PRACTICE}),
 }
 

@@ -3,6 +3,8 @@ from django.urls import path
 from apps.dashboard import (
     brief_views,
     delivery_views,
+    diary_views,
+    meeting_views,
     repair_views,
     rule_views,
     views,
@@ -12,6 +14,7 @@ from apps.dashboard import (
 urlpatterns = [
     path("", views.home, name="home"),
     path("caseload/", views.caseload, name="caseload"),
+    path("diary/", diary_views.diary, name="diary"),
     path("clients/<uuid:client_id>/", views.client, name="client"),
     path("clients/<uuid:client_id>/brief/", brief_views.brief, name="brief"),
     path("clients/<uuid:client_id>/who-looked/", who_looked_views.who_looked, name="who_looked"),
@@ -20,6 +23,8 @@ urlpatterns = [
     path("episodes/<uuid:episode_id>/outcome/", repair_views.record_outcome, name="record_outcome"),
     path("supervision/", views.supervision, name="supervision"),
     path("supervision/<uuid:episode_id>/", views.supervised_episode, name="supervised_episode"),
+    path("meetings/", meeting_views.meetings, name="meetings"),
+    path("meetings/<uuid:meeting_id>/", meeting_views.meeting, name="meeting"),
     path("practice/", views.practice, name="practice"),
     path("practice/rules/", rule_views.rules, name="rules"),
     path("practice/rules/norms/", rule_views.propose_norms, name="propose_norms"),

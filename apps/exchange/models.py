@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from apps.accounts.models import PracticeModel
+from apps.accounts.models import Membership, PracticeModel
 from apps.alliance.models import Questionnaire
 from apps.therapy_sessions.models import TherapySession
 
@@ -29,3 +29,27 @@ class ImportedSession(PracticeModel):
 
     def __str__(self) -> str:
         return f"row {self.place} of {self.therapy_session_id}"
+
+
+class CalendarFeed(PracticeModel):
+    """A secret address at which a member's calendar program reads their sessions.
+
+    Only the digest of its secret is kept: the address is shown once, when it is made. Deleting the
+    row ends it.
+    """
+
+    membership = models.OneToOneField(
+        Membership, on_delete=models.CASCADE, related_name="calendar_feed"
+    )
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the secret, in hex")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["practice", "digest"], name="calendar_feed_digest_unique"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"calendar of {self.membership_id}"

@@ -1,9 +1,17 @@
 from django.urls import path, re_path
 
-from apps.feedback import client_views, correct_views, details_views, room_views, views
+from apps.feedback import (
+    client_views,
+    correct_views,
+    details_views,
+    quick_log,
+    room_views,
+    views,
+)
 
 urlpatterns = [
     path("sessions/log/", views.log_session, name="log_session"),
+    path("sessions/<uuid:session_id>/quick/", quick_log.quick_log, name="quick_log"),
     path("clients/<uuid:client_id>/details/", details_views.change_client, name="change_client"),
     path("clients/<uuid:client_id>/pause/", details_views.pause_asking, name="pause_asking"),
     path("clients/<uuid:client_id>/resume/", details_views.end_pause, name="end_pause"),

@@ -115,6 +115,13 @@ class RuptureEpisodeQuerySet(models.QuerySet["RuptureEpisode"]):
             treatment__therapist__in=supervisees,
         )
 
+    def discussable_by(self, membership: Membership, *, at: datetime | None = None) -> Self:
+        """Episodes that the member may talk about: their own, and those a supervisor may see."""
+        return self.filter(
+            Q(id__in=self.conducted_by(membership).values("id"))
+            | Q(id__in=self.for_supervisor(membership, at=at).values("id"))
+        )
+
 
 class RuptureEpisode(PracticeModel):
     """A possible rupture, from the step that opened it to the outcome a person records.

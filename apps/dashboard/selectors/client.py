@@ -14,7 +14,7 @@ from apps.clients.models import CONSENT_HOLDS, Client, Treatment
 from apps.dashboard.chart_text import AllianceChart, alliance_chart
 from apps.dashboard.selectors import words
 from apps.dashboard.selectors.course import Course, CourseSession, load_courses
-from apps.dashboard.selectors.episode_panel import EpisodePanel, episode_panel, supervisors_of
+from apps.dashboard.selectors.episode_panel import EpisodePanel, episode_panel
 from apps.dashboard.selectors.feedback_states import FeedbackState, feedback_states
 from apps.dashboard.selectors.talking_points import talking_points
 from apps.dashboard.selectors.timeline import Entry, has_flag, timeline_entry
@@ -106,7 +106,7 @@ def client_page(
     client = treatment.client
     course = load_courses([treatment.id])[treatment.id]
     states = feedback_states([each.therapy_session for each in course.sessions], today)
-    supervisors = supervisors_of(treatment.therapist_id, today)
+    supervisors = list(Membership.objects.supervising(treatment.therapist, on=today))
     planned = list(
         TherapySession.objects.planned().filter(treatment=treatment).order_by("starts_at")
     )

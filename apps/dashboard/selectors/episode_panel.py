@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
-from apps.accounts.models import Membership, Supervision
+from apps.accounts.models import Membership
 from apps.alliance.models import CAUSE_IN_PLAIN_WORDS, Cause
 from apps.clients.models import Treatment
 from apps.dashboard.selectors import words
@@ -80,17 +80,6 @@ def episode_panel(
         causes=sheet.causes,
         next_action=sheet.next_action,
         steps=repair_steps(episode, sheet, today),
-    )
-
-
-def supervisors_of(therapist_id: UUID, today: date) -> list[Membership]:
-    """The therapist's current supervisors, A to Z."""
-    return list(
-        Membership.objects.filter(
-            supervisions_given__in=Supervision.objects.current(on=today).filter(
-                supervisee=therapist_id
-            )
-        ).order_by("name")
     )
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
+from apps.accounts.models import Membership
 from apps.alliance.models import Cause
 from apps.dashboard.chart_text import AllianceChart, alliance_chart
 from apps.dashboard.selectors import words
@@ -17,7 +18,6 @@ from apps.dashboard.selectors.episode_panel import (
     first_names,
     seen_by,
     suggestion,
-    supervisors_of,
 )
 from apps.dashboard.selectors.repair_steps import Step, repair_steps
 from apps.ruptures.models import RepairStep, RuptureEpisode, Worksheet
@@ -25,6 +25,8 @@ from apps.ruptures.reasons import Reasons
 from apps.ruptures.repair import Sheet, sheet_of, worksheets
 from apps.ruptures.repair_prompts import prompt_file
 from apps.ruptures.selectors import episode_status
+from apps.supervision.models import SupportMessage
+from apps.supervision.services import supports_by_episode
 
 SESSIONS_BEFORE_OPENING = 6
 
@@ -74,13 +76,14 @@ class RepairPage:
     history: tuple[Event, ...]
     sources: tuple[str, ...]
     prompts_version: int
+    thread: tuple[SupportMessage, ...]
 
 
 def repair_page(episode: RuptureEpisode, *, today: date, at: datetime) -> RepairPage:
     """Compose the record, in a constant number of queries however long the history."""
     treatment = episode.treatment
     course = load_courses([treatment.id])[treatment.id]
-    supervisors = supervisors_of(treatment.therapist_id, today)
+    supervisors = list(Membership.objects.supervising(treatment.therapist, on=today))
     saved = worksheets(episode)
     sheet = sheet_of(saved[0] if saved else None)
     found = course.reasons_of(episode)
@@ -112,6 +115,7 @@ def repair_page(episode: RuptureEpisode, *, today: date, at: datetime) -> Repair
         history=_history(episode, course, saved, today),
         sources=tuple(prompt_file().sources.values()),
         prompts_version=prompt_file().version,
+        thread=tuple(supports_by_episode([episode]).get(episode.id, ())),
     )
 
 

@@ -1,8 +1,8 @@
 """What a supervisor sees: episodes by code, and nothing that compares one person with another."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from django.urls import reverse
@@ -21,9 +21,11 @@ from apps.ruptures.models import RepairStep, RuptureEpisode, Worksheet
 from apps.ruptures.reasons import Reasons
 from apps.ruptures.repair import Sheet, latest_worksheet, sheet_of
 from apps.ruptures.selectors import Status, episode_status
+from apps.supervision.models import Meeting, SupportMessage
+from apps.supervision.services import supports_by_episode
 
 SESSIONS_BEFORE_OPENING = 8
-SHARED, MARKED, WAITED = "shared", "marked", "waited"
+SHARED, MARKED, WAITED, ASKED = "shared", "marked", "waited", "asked"
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,17 @@ class QueuedEpisode:
     waiting: str
     therapist: str
     via: str
+    asked: str
 
 
 @dataclass(frozen=True)
 class Supervisee:
-    """One panel; see components/supervisee_card.html."""
+    """One panel; see components/supervisee_card.html. `meeting_id`: None where none is planned."""
 
+    id: UUID
     name: str
+    meeting_id: UUID | None
+    meeting: str
     since: str
     episodes: tuple[QueuedEpisode, ...]
     other_codes: tuple[str, ...]
@@ -84,6 +90,7 @@ class SupervisedEpisodePage:
     `notes` are pairs of step and text, None where the therapist does not share them.
     """
 
+    episode_id: UUID
     code: str
     status: Status
     heading: str
@@ -94,6 +101,7 @@ class SupervisedEpisodePage:
     causes: tuple[str, ...]
     steps: tuple[Step, ...]
     notes: tuple[tuple[str, str], ...] | None
+    thread: tuple[SupportMessage, ...]
 
 
 def supervision_page(
@@ -118,7 +126,7 @@ def supervision_page(
         RuptureEpisode.objects.for_supervisor(membership, at=at).select_related(
             "treatment__client", "treatment__therapist", "practice"
         ),
-        key=_waiting_since,
+        key=waiting_since,
     )
     codes = list(
         Treatment.objects.visible_to(membership, on=today)
@@ -130,23 +138,30 @@ def supervision_page(
     floor = sparkline_floor(
         course.chart_sessions()[-SLOTS_SPARKLINE:] for course in courses.values()
     )
-    shown = {
-        episode.id: _queued(episode, courses[episode.treatment_id], floor=floor, today=today)
-        for episode in episodes
+    threads = supports_by_episode(episodes)
+    meetings = {
+        each.supervisee_id: each
+        for each in Meeting.objects.visible_to(membership)
+        .filter(supervisor=membership, starts_at__gte=at - timedelta(hours=1))
+        .order_by("-starts_at")
     }
+    shown = queue_of(episodes, courses, threads, floor=floor, today=today)
     screened = [
         newest.screened_at for course in courses.values() if (newest := course.newest_screening)
     ]
     return SupervisionPage(
         subtitle=words.as_of(today, max(screened, default=None)),
-        queue=tuple(shown[each.id] for each in episodes if _is_chosen(each, chosen)),
+        queue=tuple(shown[each.id] for each in episodes if _is_chosen(each, chosen, threads)),
         is_filtered=chosen != SupervisionFilter(),
         who=_options(who, chosen.supervisee),
         why=_options(why, chosen.why),
         wait_hours=membership.practice.supervisor_wait_hours,
         supervisees=tuple(
             Supervisee(
+                id=id_,
                 name=names[id_],
+                meeting_id=meetings[id_].id if id_ in meetings else None,
+                meeting=words.moment(meetings[id_].starts_at, today) if id_ in meetings else "",
                 since=_since([each for each in supervisions if each.supervisee_id == id_], today),
                 episodes=tuple(
                     shown[each.id] for each in episodes if each.treatment.therapist_id == id_
@@ -176,6 +191,7 @@ def supervised_episode_page(episode: RuptureEpisode, *, today: date) -> Supervis
         if each.number >= opened_at - SESSIONS_BEFORE_OPENING and each.screening
     )
     return SupervisedEpisodePage(
+        episode_id=episode.id,
         code=treatment.client.code,
         status=episode_status(episode),
         heading=_heading(episode, course, today),
@@ -187,7 +203,7 @@ def supervised_episode_page(episode: RuptureEpisode, *, today: date) -> Supervis
                 % {"moment": words.moment(episode.opened_at, today), "number": opened_at},
             ),
             (_("Why you see it"), _via(episode, today)),
-            (_("Waiting"), words.waiting(_waiting_since(episode), today)),
+            (_("Waiting"), words.waiting(waiting_since(episode), today)),
             (
                 _("Acknowledged"),
                 words.moment(episode.acknowledged_at, today)
@@ -206,6 +222,7 @@ def supervised_episode_page(episode: RuptureEpisode, *, today: date) -> Supervis
         causes=tuple(str(Cause(cause).label) for cause in sheet.causes),
         steps=repair_steps(episode, sheet, today),
         notes=_notes(sheet) if episode.notes_shared_at else None,
+        thread=tuple(supports_by_episode([episode]).get(episode.id, ())),
     )
 
 
@@ -223,7 +240,45 @@ def _sessions_around(course: Course, episode: RuptureEpisode) -> list[ChartSessi
     ]
 
 
-def _queued(episode: RuptureEpisode, course: Course, *, floor: int, today: date) -> QueuedEpisode:
+def queue_of(
+    episodes: Sequence[RuptureEpisode],
+    courses: Mapping[UUID, Course],
+    threads: Mapping[UUID, Sequence[SupportMessage]],
+    *,
+    floor: int,
+    today: date,
+) -> dict[UUID, QueuedEpisode]:
+    """The episodes as a list shows them, by id."""
+    return {
+        each.id: _queued(
+            each,
+            courses[each.treatment_id],
+            asked_at=_asked_at(each, threads),
+            floor=floor,
+            today=today,
+        )
+        for each in episodes
+    }
+
+
+def _asked_at(
+    episode: RuptureEpisode, threads: Mapping[UUID, Sequence[SupportMessage]]
+) -> datetime | None:
+    """When the therapist asked for support and has had no answer since."""
+    newest = threads.get(episode.id, [None])[-1]
+    if newest is None or newest.author_id != episode.treatment.therapist_id:
+        return None
+    return newest.sent_at
+
+
+def _queued(
+    episode: RuptureEpisode,
+    course: Course,
+    *,
+    asked_at: datetime | None,
+    floor: int,
+    today: date,
+) -> QueuedEpisode:
     return QueuedEpisode(
         url=reverse("supervised_episode", args=[episode.id]),
         code=episode.treatment.client.code,
@@ -234,9 +289,13 @@ def _queued(episode: RuptureEpisode, course: Course, *, floor: int, today: date)
             floor=floor,
         ),
         reason=_heading(episode, course, today),
-        waiting=words.waiting(_waiting_since(episode), today),
+        waiting=words.waiting(waiting_since(episode), today),
         therapist=episode.treatment.therapist.name,
         via=_via(episode, today),
+        asked=_("Asked for you, %(day)s")
+        % {"day": words.short_day(words.local(asked_at).date(), today)}
+        if asked_at
+        else "",
     )
 
 
@@ -251,7 +310,7 @@ def _why(episode: RuptureEpisode) -> str:
     return MARKED if episode.marked_at else WAITED
 
 
-def _waiting_since(episode: RuptureEpisode) -> datetime:
+def waiting_since(episode: RuptureEpisode) -> datetime:
     """When it asked for a conversation: shared or marked, else opened."""
     return episode.shared_at or episode.marked_at or episode.opened_at
 
@@ -262,15 +321,21 @@ def _via(episode: RuptureEpisode, today: date) -> str:
         return _("Waited %(hours)d hours") % {"hours": episode.practice.supervisor_wait_hours}
     said = {
         "name": episode.treatment.therapist.name.split()[0],
-        "day": words.short_day(words.local(_waiting_since(episode)).date(), today),
+        "day": words.short_day(words.local(waiting_since(episode)).date(), today),
     }
     if why == SHARED:
         return _("Shared by %(name)s on %(day)s") % said
     return _("Marked on %(day)s") % said
 
 
-def _is_chosen(episode: RuptureEpisode, chosen: SupervisionFilter) -> bool:
+def _is_chosen(
+    episode: RuptureEpisode,
+    chosen: SupervisionFilter,
+    threads: Mapping[UUID, Sequence[SupportMessage]],
+) -> bool:
     of_them = chosen.supervisee in ("", str(episode.treatment.therapist_id))
+    if chosen.why == ASKED:
+        return of_them and _asked_at(episode, threads) is not None
     return of_them and chosen.why in ("", _why(episode))
 
 
@@ -278,6 +343,7 @@ def _why_choices(membership: Membership) -> dict[str, str]:
     hours = {"hours": membership.practice.supervisor_wait_hours}
     return {
         "": _("Shared, marked or waited %(hours)d h") % hours,
+        ASKED: _("Asked for you"),
         SHARED: _("Shared with you"),
         MARKED: _("Marked"),
         WAITED: _("Waited %(hours)d hours") % hours,

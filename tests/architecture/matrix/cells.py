@@ -63,7 +63,7 @@ class Cell:
     @property
     def allowed(self) -> bool:
         """Whether the declaration lets this request through to the view's work."""
-        return self.expected() in (self.route.reads, frozenset({302})) and not (
+        return self.expected() in (self.route.reads, self.route.wrote) and not (
             self.is_sent_away or self.is_held_back
         )
 
@@ -103,7 +103,7 @@ class Cell:
         if self.door.how in {"path", "query"} and self.door.refused and not by_link:
             if self.relation in row.known or (self.door.name == "client" and self.is_known):
                 return frozenset({403})
-            if self.relation not in row.reach:
+            if not self.is_reached:
                 return frozenset({self.door.refused})
         if self.method in SAFE or row.body is None or self.relation is Relation.ANSWERED:
             return row.reads
@@ -111,7 +111,13 @@ class Cell:
             return frozenset({200})
         if self.door == Door() and self.name == "log_session":
             return frozenset({200})
-        return frozenset({302})
+        return row.wrote
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the person may open the object."""
+        others = self.is_known and self.route.held_by not in ("", self.person.name)
+        return self.relation in self.route.reach and not others
 
     @property
     def is_known(self) -> bool:
@@ -125,7 +131,7 @@ class Cell:
     @property
     def may_write(self) -> bool:
         changes = self.route.body and self.method not in SAFE and self.door.name != "show treatment"
-        return bool(changes) and self.allowed and self.expected() == {302}
+        return bool(changes) and self.allowed and self.expected() == self.route.wrote
 
     @property
     def changes_own_account(self) -> bool:

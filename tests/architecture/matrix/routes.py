@@ -58,6 +58,8 @@ class Route:
         queries: query strings that must not widen what is shown.
         reads: statuses of an allowed read.
         codes: shows the codes of the practice's clients, and nothing else of them.
+        wrote: statuses of an allowed write.
+        held_by: the one supervisor whose object it is; '' where any of the therapist's may open it.
         memberless: 403 also for a person without an active membership.
         account: a page of signing in or of one's own account: it shows that account and changes it.
         made_up: ids in its address name nothing of ours.
@@ -76,6 +78,8 @@ class Route:
     body: Callable[[Case], dict[str, Any]] | None = None
     queries: tuple[str, ...] = ()
     reads: frozenset[int] = field(default_factory=lambda: frozenset({200}))
+    wrote: frozenset[int] = field(default_factory=lambda: frozenset({302}))
+    held_by: str = ""
     memberless: bool = True
     account: bool = False
     made_up: bool = False
@@ -146,6 +150,9 @@ def a_paper(case: Case) -> dict[str, Any]:
 ON_LOGGED: dict[str, Any] = {"kwarg": "logged_id", "reach": OWN, "client_data": True}
 ON_EPISODE: dict[str, Any] = {"kwarg": "episode_id", "reach": OWN, "client_data": True}
 ON_MEMBER: dict[str, Any] = {"kwarg": "member_id", "reach": OF_THE_PRACTICE}
+ON_MEETING: dict[str, Any] = {
+    "kwarg": "meeting_id", "reach": OWN | SUPERVISED, "held_by": "supervisor"
+}  # fmt: skip
 LINKS = frozenset({Relation.LINK, Relation.ANSWERED})
 
 
@@ -280,6 +287,43 @@ ROUTES = {
     ),
     "record_outcome": Route(
         WRITE, Permission.REVIEW_EPISODE, body=lambda case: {"outcome": "repaired"}, **ON_EPISODE
+    ),
+    "diary": Route(
+        READ, Permission.VIEW_CASELOAD, client_data=True,
+        queries=("week=2020-01-01", "week=qxq"),
+    ),
+    "quick_log": Route(
+        WRITE, Permission.LOG_SESSION, kwarg="session_id", reach=OWN, client_data=True,
+        reads=frozenset({302}),
+    ),
+    "calendar": Route(
+        READ | WRITE, Permission.VIEW_CASELOAD, body=nothing, wrote=frozenset({200})
+    ),
+    "close_calendar": Route(WRITE, Permission.VIEW_CASELOAD, reads=frozenset({302})),
+    "calendar_file": Route(READ, PUBLIC, made_up=True, answers={"": (404, 405)}),
+    "write_support": Route(
+        WRITE, Permission.MEET, kwarg="episode_id", reach=OWN | {Relation.SUPERVISED},
+        client_data=True, body=lambda case: {"text": "How would you open it?"},
+    ),
+    "meetings": Route(READ, Permission.MEET),
+    "plan_meeting": Route(
+        READ | WRITE, Permission.SUPERVISE, doors=(Door("query", "with", refused=0),)
+    ),
+    "meeting": Route(
+        READ | WRITE, Permission.MEET, client_data=True,
+        body=lambda case: {"version": "1", "notes": "Pace"}, **ON_MEETING
+    ),
+    "send_agenda": Route(
+        WRITE, Permission.SUPERVISE, body=nothing, **ON_MEETING | {"reach": SUPERVISED}
+    ),
+    "decide": Route(
+        WRITE, Permission.MEET, client_data=True,
+        body=lambda case: {"text": "Go slower.", "episode": case.ids["shown_episode"]},
+        **ON_MEETING
+    ),
+    "mark_decision_done": Route(
+        WRITE, Permission.MEET, client_data=True, body=nothing,
+        **ON_MEETING | {"kwarg": "decision_id"}
     ),
     "supervision": Route(
         READ, Permission.SUPERVISE, client_data=True, queries=("why=shared", "why=waited"),

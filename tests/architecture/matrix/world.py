@@ -34,6 +34,8 @@ from apps.feedback.services import practice_questionnaire, request_feedback, sub
 from apps.feedback.tokens import make_token
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.repair import Sheet, StepEntry, save_worksheet
+from apps.supervision.models import Decision, SupportMessage
+from apps.supervision.services import plan_meeting
 from apps.therapy_sessions.services import save_process_note
 from tests.factories import (
     PASSWORD,
@@ -273,6 +275,10 @@ def build() -> World:
             supervision = SupervisionFactory.create(
                 supervisor=members[name], supervisee=members["therapist"], ends_on=ends_on
             )
+        # Nobody who asks, but somebody whom the other therapists can ask.
+        elder = MembershipFactory.create(practice=practice, roles=[Role.SUPERVISOR])
+        for name in ("colleague", "supervising therapist"):
+            SupervisionFactory.create(supervisor=elder, supervisee=members[name])
         with tenancy.practice(practice.id):
             AccountLink.objects.create(
                 practice=practice,
@@ -285,6 +291,15 @@ def build() -> World:
                 continue
             cases[letter, number] = _case(letter, number, members[therapist], therapist)
             cases[letter, number].ids["supervision_id"] = str(supervision.id)
+            _meeting(
+                cases[letter, number],
+                members[therapist],
+                members["supervisor"] if therapist == "therapist" else elder,
+            )
+            if cases[letter, number].is_quiet:
+                # What is not shown cannot be decided about.
+                shown = cases[letter, "1"].ids["shown_episode"]
+                cases[letter, number].ids["shown_episode"] = shown
         people += _people(letter, members, cases[letter, "1"].ids["token"])
         with tenancy.practice(practice.id):
             Membership.objects.filter(id=members["disabled member"].id).update(is_active=False)
@@ -402,6 +417,33 @@ def _case(letter: str, number: str, therapist: Membership, name: str) -> Case:
     return case
 
 
+def _meeting(case: Case, therapist: Membership, supervisor: Membership) -> None:
+    """A meeting about the case, with a message and a decision; none where the case is over."""
+    case.ids |= dict.fromkeys(("meeting_id", "decision_id", "shown_episode"), str(uuid4()))
+    case.ids["with"] = case.ids["member_id"]
+    if case.is_over:
+        return
+    with tenancy.practice(therapist.practice_id):
+        episode = RuptureEpisode.objects.get(id=case.ids["episode_id"])
+        SupportMessage.objects.create(
+            practice=therapist.practice, episode=episode, author=therapist, text="How?"
+        )
+        meeting = plan_meeting(
+            supervisee=therapist,
+            starts_at=timezone.now() + timedelta(days=int(case.number)),
+            duration_min=50,
+            by=supervisor,
+        )
+        decision = Decision.objects.create(
+            practice=therapist.practice, meeting=meeting, episode=episode, text="Slower"
+        )
+    case.ids |= {
+        "meeting_id": str(meeting.id),
+        "decision_id": str(decision.id),
+        "shown_episode": str(episode.id),
+    }
+
+
 def _ids(
     treatment: Treatment, session_id: UUID, episode_id: UUID, asked: FeedbackRequest
 ) -> dict[str, str]:
@@ -449,7 +491,9 @@ def _let_every_text_sing(
                 if isinstance(sealed, EncryptedTextField):
                     sealed.put(row, sealed.seal(row, sung.pop(sealed.name)))
             if sung:
-                model._default_manager.filter(pk=row.pk).update(**sung)
+                for name, text in sung.items():
+                    setattr(row, name, text)
+                row.save(update_fields=list(sung))
 
 
 def texts(model: type[models.Model]) -> Iterator[tuple[Any, str]]:
@@ -460,7 +504,8 @@ def texts(model: type[models.Model]) -> Iterator[tuple[Any, str]]:
         if is_text and column.name not in MACHINE_WORDS.get(name, set()):
             for_clients = column.name in FOR_CLIENTS.get(name, set())
             is_code = (name, column.name) == ("Client", "code")
-            yield column, "s" if for_clients else "c" if is_code else "z"
+            talked = (name, column.name) in {("SupportMessage", "text"), ("Decision", "text")}
+            yield column, "s" if for_clients else "c" if is_code or talked else "z"
 
 
 def _sing(column: Any, text: str, canary: Canary) -> str:

@@ -1,0 +1,181 @@
+"""The agenda of a supervision meeting, and the list of one's meetings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from apps.accounts.models import Membership
+from apps.alliance.models import Cause
+from apps.clients.models import Treatment
+from apps.dashboard.selectors import words
+from apps.dashboard.selectors.course import load_courses
+from apps.dashboard.selectors.supervision import QueuedEpisode, queue_of, waiting_since
+from apps.dashboard.sparklines import SLOTS_SPARKLINE, sparkline_floor
+from apps.ruptures.models import RepairStep, RuptureEpisode
+from apps.ruptures.reasons import Reasons
+from apps.ruptures.repair import latest_worksheets, sheet_of
+from apps.supervision.models import Decision, Meeting
+from apps.supervision.services import supports_by_episode
+from apps.therapy_sessions.models import TherapySession
+
+SKIPS_OF = timedelta(days=28)
+MOST_MEETINGS = 20
+
+
+@dataclass(frozen=True)
+class AgendaItem:
+    """One episode to talk about. `steps` names the steps of repair that have a day or a note."""
+
+    episode: QueuedEpisode
+    reasons: Reasons
+    causes: tuple[str, ...]
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AgendaPage:
+    """One meeting: what is open now, longest waiting first, and what was decided last time."""
+
+    title: str
+    when: str
+    with_name: str
+    items: tuple[AgendaItem, ...]
+    skips: tuple[str, ...]
+    decisions: tuple[Decision, ...]
+    earlier: tuple[Decision, ...]
+    earlier_notes: str
+    earlier_on: str
+    is_supervisor: bool
+    wait_hours: int
+    client_ids: tuple[UUID, ...]
+
+
+@dataclass(frozen=True)
+class MeetingRow:
+    id: UUID
+    when: str
+    with_name: str
+    state: str
+
+
+def meetings_page(
+    member: Membership, *, at: datetime
+) -> tuple[tuple[MeetingRow, ...], tuple[MeetingRow, ...]]:
+    """One's meetings: those to come, soonest first, and those that were, latest first."""
+    meetings = Meeting.objects.visible_to(member).select_related("supervisor", "supervisee")
+    today = words.local(at).date()
+    split = at - timedelta(hours=1)
+    coming = meetings.filter(starts_at__gte=split).order_by("starts_at")[:MOST_MEETINGS]
+    past = meetings.filter(starts_at__lt=split).order_by("-starts_at")[:MOST_MEETINGS]
+    return (
+        tuple(_meeting_row(each, member, today) for each in coming),
+        tuple(_meeting_row(each, member, today) for each in past),
+    )
+
+
+def _meeting_row(meeting: Meeting, member: Membership, today: date) -> MeetingRow:
+    other = meeting.supervisee if meeting.supervisor_id == member.id else meeting.supervisor
+    return MeetingRow(
+        id=meeting.id,
+        when=words.moment(meeting.starts_at, today),
+        with_name=other.name,
+        state=_("Agenda sent") if meeting.agenda_sent_at else "",
+    )
+
+
+def agenda_page(meeting: Meeting, member: Membership, *, today: date) -> AgendaPage:
+    """Compose the page; both see the same, which is what the supervisor may see."""
+    is_supervisor = member.id == meeting.supervisor_id
+    other = meeting.supervisee if is_supervisor else meeting.supervisor
+    episodes = sorted(meeting.episodes(), key=waiting_since)
+    before = (
+        Meeting.objects.filter(
+            supervisor=meeting.supervisor,
+            supervisee=meeting.supervisee,
+            starts_at__lt=meeting.starts_at,
+        )
+        .order_by("starts_at")
+        .last()
+    )
+    skips = _skips(meeting, since=before.starts_at if before else meeting.starts_at - SKIPS_OF)
+    decisions = list(
+        Decision.objects.filter(meeting__in=[meeting, *([before] if before else [])])
+        .select_related("episode__treatment__client")
+        .order_by("decided_at", "id")
+    )
+    return AgendaPage(
+        title=_("Meeting with %(who)s") % {"who": other.name},
+        when=_("%(day)s, %(time)s, %(minutes)d minutes")
+        % {
+            "day": date_format(words.local(meeting.starts_at).date(), "l j F Y"),
+            "time": words.clock(meeting.starts_at),
+            "minutes": meeting.duration_min,
+        },
+        with_name=other.name,
+        items=_items(episodes, today),
+        skips=tuple(_skip(each, today) for each in skips),
+        decisions=tuple(each for each in decisions if each.meeting_id == meeting.id),
+        earlier=tuple(each for each in decisions if each.meeting_id != meeting.id),
+        earlier_notes=before.notes if before else "",
+        earlier_on=words.short_day(words.local(before.starts_at).date(), today) if before else "",
+        is_supervisor=is_supervisor,
+        wait_hours=meeting.supervisor.practice.supervisor_wait_hours,
+        client_ids=tuple(
+            {
+                *(each.treatment.client_id for each in episodes),
+                *(each.treatment.client_id for each in skips),
+                *(each.episode.treatment.client_id for each in decisions),
+            }
+        ),
+    )
+
+
+def _items(episodes: Sequence[RuptureEpisode], today: date) -> tuple[AgendaItem, ...]:
+    courses = load_courses({each.treatment_id for each in episodes})
+    floor = sparkline_floor(
+        course.chart_sessions()[-SLOTS_SPARKLINE:] for course in courses.values()
+    )
+    shown = queue_of(episodes, courses, supports_by_episode(episodes), floor=floor, today=today)
+    sheets = {id_: sheet_of(sheet) for id_, sheet in latest_worksheets(episodes).items()}
+    return tuple(
+        AgendaItem(
+            episode=shown[each.id],
+            reasons=courses[each.treatment_id].reasons_of(
+                each, therapist_name=each.treatment.therapist.name
+            ),
+            causes=tuple(
+                str(Cause(cause).label)
+                for cause in (sheets[each.id].causes if each.id in sheets else ())
+            ),
+            steps=tuple(
+                str(RepairStep(step).label)
+                for step in (sheets[each.id].steps if each.id in sheets else ())
+            ),
+        )
+        for each in episodes
+    )
+
+
+def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
+    """Sessions after which the supervisee did not ask, and said why."""
+    visible = Treatment.objects.visible_to(meeting.supervisor).filter(therapist=meeting.supervisee)
+    return list(
+        TherapySession.objects.attended()
+        .filter(treatment__in=visible, starts_at__gte=since)
+        .exclude(not_asked_reason="")
+        .select_related("treatment__client")
+    )
+
+
+def _skip(session: Any, today: date) -> str:
+    """'FE-0135, 6 Nov: not asked. “Crisis or emergency in the session”'."""
+    return _("%(code)s, %(day)s: not asked. “%(why)s”") % {
+        "code": session.treatment.client.code,
+        "day": words.short_day(words.local(session.starts_at).date(), today),
+        "why": session.not_asked_note or session.get_not_asked_reason_display(),
+    }

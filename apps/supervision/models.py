@@ -1,0 +1,123 @@
+"""What a therapist and their supervisors say to each other, and the meetings they hold."""
+
+from datetime import date
+from typing import Self
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Exists, F, OuterRef, Q
+from django.utils import timezone
+
+from apps.accounts.models import Membership, PracticeModel, Supervision
+from apps.core.fields import EncryptedTextField
+from apps.ruptures.models import RuptureEpisode
+
+
+class SupportMessage(PracticeModel):
+    """One message of the thread about an episode, by its therapist or one of their supervisors.
+
+    Where the therapist's is the newest, they wait for an answer: they asked for support.
+    """
+
+    episode = models.ForeignKey(
+        RuptureEpisode, on_delete=models.PROTECT, related_name="support_messages"
+    )
+    author = models.ForeignKey(Membership, on_delete=models.PROTECT, related_name="+")
+    text = EncryptedTextField(client="episode__treatment__client_id")
+    sent_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(text=""), name="support_message_says_something")
+        ]
+        indexes = [
+            models.Index(fields=["practice", "episode", "sent_at"], name="support_by_episode")
+        ]
+
+    def __str__(self) -> str:
+        return f"message about {self.episode_id}"
+
+
+class MeetingQuerySet(models.QuerySet["Meeting"]):
+    def visible_to(self, membership: Membership, *, on: date | None = None) -> Self:
+        """Meetings of the supervisee, and of the supervisor for as long as they supervise."""
+        current = Supervision.objects.current(on=on or timezone.localdate()).filter(
+            supervisor=OuterRef("supervisor"), supervisee=OuterRef("supervisee")
+        )
+        return self.filter(
+            Q(supervisee=membership) | Q(Exists(current), supervisor=membership),
+            practice=membership.practice_id,
+        )
+
+
+class Meeting(PracticeModel):
+    """A supervision meeting of two. Its agenda is made from the episodes that are open then.
+
+    What is written about one client stands in that client's own rows, under their key; `wish` and
+    `notes` are about the work as such, and name nobody.
+    """
+
+    supervisor = models.ForeignKey(
+        Membership, on_delete=models.PROTECT, related_name="meetings_given"
+    )
+    supervisee = models.ForeignKey(
+        Membership, on_delete=models.PROTECT, related_name="meetings_received"
+    )
+    starts_at = models.DateTimeField()
+    duration_min = models.PositiveSmallIntegerField(
+        default=50, validators=[MinValueValidator(5), MaxValueValidator(480)]
+    )
+    wish = models.TextField(blank=True, help_text="what the supervisee wants to talk about")
+    notes = models.TextField(blank=True, help_text="both can read and write them")
+    agenda_sent_at = models.DateTimeField(null=True)
+    version = models.PositiveIntegerField(default=1, help_text="one more with each change of words")
+
+    objects = MeetingQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(supervisor=F("supervisee")), name="meeting_of_two_people"
+            ),
+            models.CheckConstraint(
+                condition=Q(duration_min__gte=5, duration_min__lte=480),
+                name="meeting_duration_5_to_480_min",
+            ),
+            models.UniqueConstraint(
+                fields=["supervisor", "starts_at"], name="meeting_one_per_supervisor_and_start"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["practice", "supervisee", "starts_at"], name="meeting_by_person")
+        ]
+
+    def __str__(self) -> str:
+        return f"meeting {self.id}"
+
+    def episodes(self) -> models.QuerySet[RuptureEpisode]:
+        """What the supervisor may see of the supervisee now, by client code."""
+        return (
+            RuptureEpisode.objects.for_supervisor(self.supervisor)
+            .filter(treatment__therapist=self.supervisee)
+            .select_related("treatment__client", "treatment__therapist", "practice")
+            .order_by("treatment__client__code")
+        )
+
+
+class Decision(PracticeModel):
+    """What was decided in a meeting about one episode: it becomes the next action there."""
+
+    meeting = models.ForeignKey(Meeting, on_delete=models.CASCADE, related_name="decisions")
+    episode = models.ForeignKey(RuptureEpisode, on_delete=models.PROTECT, related_name="decisions")
+    text = EncryptedTextField(client="episode__treatment__client_id")
+    decided_at = models.DateTimeField(default=timezone.now)
+    done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(text=""), name="decision_says_something")
+        ]
+        indexes = [models.Index(fields=["practice", "meeting"], name="decision_by_meeting")]
+
+    def __str__(self) -> str:
+        return f"decision of {self.meeting_id}"

@@ -1,0 +1,59 @@
+"""What supervisors and supervisees are told in the app."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from apps.accounts.models import Membership
+from apps.accounts.notices import Said
+from apps.ruptures.models import RuptureEpisode
+from apps.supervision.models import Meeting, SupportMessage
+
+
+def say_support_message(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+    """'Sam Okafor wrote about FE-0142', as long as the member may see the episode."""
+    episodes = RuptureEpisode.objects.discussable_by(member)
+    messages = SupportMessage.objects.filter(id__in=ids, episode__in=episodes).select_related(
+        "author", "episode__treatment__client"
+    )
+    return {
+        message.id: Said(
+            text=_("%(who)s wrote about %(code)s.")
+            % {"who": message.author.name, "code": message.episode.treatment.client.code},
+            url=_page_of(message.episode, member) + "#support",
+            client_id=message.episode.treatment.client_id,
+        )
+        for message in messages
+    }
+
+
+def say_meeting(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+    return _about_meetings(ids, member, _("%(who)s planned a meeting with you: %(when)s."))
+
+
+def say_agenda(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+    return _about_meetings(ids, member, _("%(who)s sent the agenda for %(when)s."))
+
+
+def _about_meetings(ids: Collection[UUID], member: Membership, text: str) -> dict[UUID, Said]:
+    meetings = Meeting.objects.visible_to(member).filter(id__in=ids).select_related("supervisor")
+    return {
+        meeting.id: Said(
+            text=text
+            % {
+                "who": meeting.supervisor.name,
+                "when": date_format(timezone.localtime(meeting.starts_at), "D j M, H:i"),
+            },
+            url=reverse("meeting", args=[meeting.id]),
+        )
+        for meeting in meetings
+    }
+
+
+def _page_of(episode: RuptureEpisode, member: Membership) -> str:
+    own = episode.treatment.therapist_id == member.id
+    return reverse("repair" if own else "supervised_episode", args=[episode.id])

@@ -1,0 +1,143 @@
+"""Asking for and offering support, planning meetings, and what is decided in them."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.accounts import notices
+from apps.accounts.models import Membership
+from apps.core import audit
+from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.repair import EpisodeClosed, latest_worksheet, save_worksheet, sheet_of
+from apps.ruptures.services import share_episode
+from apps.supervision.models import Decision, Meeting, SupportMessage
+
+
+class NobodySupervises(Exception):
+    """Nobody is recorded as the therapist's supervisor now: there is nobody to ask."""
+
+
+class ChangedMeanwhile(Exception):
+    """The other one saved since the page was opened: nothing is stored."""
+
+
+def supports_by_episode(episodes: Iterable[RuptureEpisode]) -> dict[UUID, list[SupportMessage]]:
+    """The threads of several episodes, oldest message first, in one query."""
+    threads: dict[UUID, list[SupportMessage]] = {}
+    for message in (
+        SupportMessage.objects.filter(episode__in=[each.id for each in episodes])
+        .select_related("author")
+        .order_by("sent_at", "id")
+    ):
+        threads.setdefault(message.episode_id, []).append(message)
+    return threads
+
+
+@transaction.atomic
+def write_support(*, episode: RuptureEpisode, text: str, by: Membership) -> SupportMessage:
+    """Add a message to the thread about an episode, and tell whom it is for.
+
+    The therapist's asks for support and shares the episode, so that whoever is asked can see what
+    it is about; a supervisor's offers support, and goes to the therapist.
+
+    Raises:
+        NobodySupervises: the therapist asks, and nobody is recorded to answer.
+        EpisodeClosed: its outcome is recorded.
+    """
+    therapist = episode.treatment.therapist
+    if episode.outcome:
+        raise EpisodeClosed
+    if by == therapist:
+        readers = list(Membership.objects.supervising(therapist, on=timezone.localdate()))
+        if not readers:
+            raise NobodySupervises
+        share_episode(episode=episode, by=by)
+    else:
+        readers = [therapist]
+    message = SupportMessage.objects.create(
+        practice_id=episode.practice_id, episode=episode, author=by, text=text
+    )
+    for reader in readers:
+        notices.tell(member=reader, kind="support_message", subject=message)
+    audit.record("write support", episode, client_id=episode.treatment.client_id, by=by)
+    return message
+
+
+@transaction.atomic
+def plan_meeting(
+    *, supervisee: Membership, starts_at: datetime, duration_min: int, by: Membership
+) -> Meeting:
+    """Plan a meeting of `by` with one of their supervisees; one that is planned then stays."""
+    meeting, created = Meeting.objects.get_or_create(
+        practice_id=by.practice_id,
+        supervisor=by,
+        starts_at=starts_at,
+        defaults={"supervisee": supervisee, "duration_min": duration_min},
+    )
+    if created:
+        notices.tell(member=supervisee, kind="meeting", subject=meeting)
+        audit.record("plan meeting", meeting, by=by)
+    return meeting
+
+
+@transaction.atomic
+def write_meeting(
+    *, meeting: Meeting, opened_version: int, notes: str, wish: str | None = None, by: Membership
+) -> None:
+    """Save what both write about a meeting; `wish` is the supervisee's to change.
+
+    Raises:
+        ChangedMeanwhile: the other one saved something else since version `opened_version`.
+    """
+    meeting = Meeting.objects.select_for_update().get(pk=meeting.pk)
+    wish = meeting.wish if wish is None else wish
+    if (meeting.notes, meeting.wish) == (notes, wish):
+        return
+    if meeting.version != opened_version:
+        raise ChangedMeanwhile
+    meeting.notes, meeting.wish = notes, wish
+    meeting.version += 1
+    meeting.save(update_fields=["notes", "wish", "version"])
+    audit.record("write meeting", meeting, by=by)
+
+
+@transaction.atomic
+def send_agenda(*, meeting: Meeting, by: Membership) -> None:
+    """Show the supervisee that the agenda is ready. Twice equals once."""
+    if meeting.agenda_sent_at is None:
+        meeting.agenda_sent_at = timezone.now()
+        meeting.save(update_fields=["agenda_sent_at"])
+        notices.tell(member=meeting.supervisee, kind="agenda", subject=meeting)
+        audit.record("send agenda", meeting, by=by)
+
+
+@transaction.atomic
+def decide(*, meeting: Meeting, episode: RuptureEpisode, text: str, by: Membership) -> Decision:
+    """Record what was decided about an episode; while it is open, that is its next action."""
+    decision = Decision.objects.create(
+        practice_id=meeting.practice_id, meeting=meeting, episode=episode, text=text
+    )
+    if not episode.outcome:
+        latest = latest_worksheet(episode)
+        save_worksheet(
+            episode=episode,
+            sheet=replace(sheet_of(latest), next_action=text),
+            opened_version=latest.version if latest else 0,
+            by=by,
+        )
+    audit.record("decide", decision, client_id=episode.treatment.client_id, by=by)
+    return decision
+
+
+@transaction.atomic
+def mark_done(*, decision: Decision, by: Membership) -> None:
+    """Twice equals once."""
+    if decision.done_at is None:
+        decision.done_at = timezone.now()
+        decision.save(update_fields=["done_at"])
+        client_id = decision.episode.treatment.client_id
+        audit.record("mark decision done", decision, client_id=client_id, by=by)

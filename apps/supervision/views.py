@@ -1,0 +1,100 @@
+"""Writing in supervision: messages, meetings, decisions."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.forms import Form
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from apps.accounts.permissions import MemberRequest, Permission, require
+from apps.ruptures.models import RuptureEpisode
+from apps.supervision import services
+from apps.supervision.forms import DecisionForm, PlanMeetingForm, SupportForm
+from apps.supervision.models import Decision, Meeting
+
+
+@require(Permission.MEET)
+@require_POST
+def write_support(request: MemberRequest, episode_id: UUID) -> HttpResponse:
+    """Ask for support about an episode of one's own, or offer it about a supervisee's."""
+    episodes = RuptureEpisode.objects.discussable_by(request.membership)
+    episode = get_object_or_404(episodes.select_related("treatment__therapist"), id=episode_id)
+    form = SupportForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _errors(form))
+    else:
+        messages.success(request, _write(request, episode, form.cleaned_data["text"]))
+    own = episode.treatment.therapist_id == request.membership.id
+    return redirect("repair" if own else "supervised_episode", episode.id)
+
+
+def _write(request: MemberRequest, episode: RuptureEpisode, text: str) -> str:
+    """Send the message; returns what became of it, in words."""
+    try:
+        services.write_support(episode=episode, text=text, by=request.membership)
+    except services.NobodySupervises:
+        return _("Nobody is recorded as your supervisor today, so nothing was sent.")
+    except services.EpisodeClosed:
+        return _("This episode is closed: its outcome is recorded. Nothing was sent.")
+    return _("Sent.")
+
+
+@require(Permission.SUPERVISE)
+@require_http_methods(["GET", "HEAD", "POST"])
+def plan_meeting(request: MemberRequest) -> HttpResponse:
+    """Plan a meeting with a supervisee (?with= to start from one)."""
+    form = PlanMeetingForm(
+        request.POST if request.method == "POST" else None,
+        supervisor=request.membership,
+        today=request.today,
+        initial={"supervisee": request.GET.get("with", ""), "day": request.today},
+    )
+    if not form.is_valid():
+        return render(request, "supervision/plan_meeting.html", {"form": form})
+    meeting = services.plan_meeting(by=request.membership, **form.plan())
+    messages.success(request, _("The meeting is planned."))
+    return redirect("meeting", meeting.id)
+
+
+@require(Permission.SUPERVISE)
+@require_POST
+def send_agenda(request: MemberRequest, meeting_id: UUID) -> HttpResponse:
+    """Tell the supervisee that the agenda is ready."""
+    meetings = Meeting.objects.visible_to(request.membership).filter(supervisor=request.membership)
+    meeting = get_object_or_404(meetings.select_related("supervisee"), id=meeting_id)
+    services.send_agenda(meeting=meeting, by=request.membership)
+    messages.success(request, _("%(who)s can see the agenda.") % {"who": meeting.supervisee.name})
+    return redirect("meeting", meeting.id)
+
+
+@require(Permission.MEET)
+@require_POST
+def decide(request: MemberRequest, meeting_id: UUID) -> HttpResponse:
+    """Record a decision of a meeting of one's own."""
+    meeting = get_object_or_404(Meeting.objects.visible_to(request.membership), id=meeting_id)
+    form = DecisionForm(request.POST, meeting=meeting)
+    if form.is_valid():
+        services.decide(meeting=meeting, by=request.membership, **form.cleaned_data)
+        messages.success(request, _("Decision recorded."))
+    else:
+        messages.error(request, _errors(form))
+    return redirect("meeting", meeting.id)
+
+
+@require(Permission.MEET)
+@require_POST
+def mark_decision_done(request: MemberRequest, decision_id: UUID) -> HttpResponse:
+    """Tick off a decision of a meeting of one's own."""
+    meetings = Meeting.objects.visible_to(request.membership)
+    decisions = Decision.objects.filter(meeting__in=meetings).select_related("episode__treatment")
+    decision = get_object_or_404(decisions, id=decision_id)
+    services.mark_done(decision=decision, by=request.membership)
+    return redirect("meeting", decision.meeting_id)
+
+
+def _errors(form: Form) -> str:
+    """What is wrong with a form that is not shown again, in one line."""
+    return " ".join(str(error) for errors in form.errors.values() for error in errors)

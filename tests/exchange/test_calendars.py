@@ -1,0 +1,107 @@
+"""The diary as an iCalendar file at an address of its own."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.test import Client as Browser
+from django.utils import timezone
+from icalendar import Calendar
+
+from apps.accounts.models import Membership, Practice
+from apps.clients.models import Treatment
+from apps.core.models import AuditEntry
+from apps.exchange.calendars import open_calendar, read_token
+from apps.exchange.models import CalendarFeed
+from tests.conftest import work_in
+from tests.factories import TherapySessionFactory, TreatmentFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def treatment(alice: Membership) -> Treatment:
+    return TreatmentFactory.create(therapist=alice, client__code="FE-0007")
+
+
+@pytest.fixture
+def fetch(practice: Practice) -> Callable[[str], object]:
+    """What a calendar program gets: it is signed in nowhere."""
+
+    def fetch(token: str) -> object:
+        work_in(None)
+        response = Browser().get(f"/calendar/{token}/rapport.ics")
+        work_in(practice.id)
+        return response
+
+    return fetch
+
+
+def test_a_program_reads_codes_and_times_and_nothing_else(
+    alice: Membership, treatment: Treatment, fetch: Callable
+) -> None:
+    start = timezone.now().replace(microsecond=0) + timedelta(days=1)
+    TherapySessionFactory.create(treatment=treatment, starts_at=start, attendance="")
+    called_off = start + timedelta(days=7)
+    TherapySessionFactory.create(
+        treatment=treatment,
+        starts_at=called_off,
+        attendance="therapist_cancelled",
+        logged_at=start,
+    )
+    response = fetch(open_calendar(by=alice))
+    assert response["Content-Type"] == "text/calendar; charset=utf-8"
+    assert response["Cache-Control"] == "no-store"
+    [event] = Calendar.from_ical(response.content).walk("VEVENT")
+    assert event["SUMMARY"] == "FE-0007"
+    assert event.decoded("DTSTART") == start
+    assert event.decoded("DTEND") - event.decoded("DTSTART") == timedelta(minutes=50)
+    assert treatment.client.initials not in response.content.decode()
+    entry = AuditEntry.objects.get(action="read calendar file")
+    assert (entry.actor_id, entry.client_ids) == (alice.id, [treatment.client_id])
+
+
+def test_an_address_ends_when_it_is_closed_made_anew_or_its_owner_leaves(
+    alice: Membership, as_alice: Browser, treatment: Treatment, fetch: Callable
+) -> None:
+    first = open_calendar(by=alice)
+    second = open_calendar(by=alice)
+    assert fetch(first).status_code == 404
+    assert fetch(second).status_code == 200
+    alice.is_active = False
+    alice.save()
+    assert fetch(second).status_code == 404
+    alice.is_active = True
+    alice.save()
+    as_alice.post("/diary/calendar/close/")
+    assert fetch(second).status_code == 404
+    assert not CalendarFeed.objects.exists()
+
+
+def test_whoever_guesses_gets_the_page_of_what_is_not_there(
+    alice: Membership, fetch: Callable
+) -> None:
+    token = open_calendar(by=alice)
+    wrong = [token[:-4] + "AAAA", "A" * len(token), "x", token + "A", "ä", str(uuid4())]
+    pages = {(fetch(each).status_code, fetch(each).content) for each in wrong}
+    assert len(pages) == 1
+    assert next(iter(pages))[0] == 404
+
+
+def test_the_address_is_shown_once_and_kept_nowhere(as_alice: Browser, alice: Membership) -> None:
+    page = as_alice.post("/diary/calendar/")
+    address = page.context["address"]
+    assert address in page.content.decode()
+    assert address not in as_alice.get("/diary/calendar/").content.decode()
+    token = address.split("/")[-2]
+    practice_id, digest = read_token(token) or (None, "")
+    assert practice_id == alice.practice_id
+    assert CalendarFeed.objects.get().digest == digest
+    assert token not in digest
+
+
+def test_only_who_has_a_caseload_has_a_calendar(as_sam: Browser, as_mona: Browser) -> None:
+    for browser in (as_sam, as_mona):
+        assert browser.get("/diary/calendar/").status_code == 403
+        assert browser.post("/diary/calendar/close/").status_code == 403

@@ -1,0 +1,199 @@
+"""Supervision meetings: planned, prepared, held."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from apps.accounts.models import Membership
+from apps.core.models import AuditEntry
+from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.repair import latest_worksheet
+from apps.supervision.models import Decision, Meeting
+from apps.supervision.services import plan_meeting
+from tests.factories import TherapySessionFactory, TreatmentFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def meeting(alice: Membership, sam: Membership) -> Meeting:
+    return plan_meeting(
+        supervisee=alice, starts_at=timezone.now() + timedelta(days=2), duration_min=50, by=sam
+    )
+
+
+@pytest.fixture
+def episode(alice: Membership) -> RuptureEpisode:
+    treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0007", falling=True)
+    return treatment.episodes.get()
+
+
+def text(response: Any) -> str:
+    return str(response.content.decode())
+
+
+def test_a_supervisor_plans_a_meeting_and_the_supervisee_is_told(
+    as_sam: Browser, as_alice: Browser, alice: Membership
+) -> None:
+    day = timezone.localdate() + timedelta(days=3)
+    response = as_sam.post(
+        "/meetings/plan/",
+        {"supervisee": alice.id, "day": day.isoformat(), "start": "12:00", "minutes": "50"},
+    )
+    meeting = Meeting.objects.get()
+    assert response["Location"] == f"/meetings/{meeting.id}/"
+    assert "Sam Okafor planned a meeting with you" in text(as_alice.get("/caseload/"))
+    assert f"/meetings/{meeting.id}/" in text(as_alice.get("/meetings/"))
+    assert f"/meetings/{meeting.id}/" in text(as_sam.get("/supervision/"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"day": "2020-01-01"}, "Choose a day from today on"),
+        ({"supervisee": str(uuid4())}, "Choose one of your supervisees."),
+        ({"minutes": "1"}, "A session lasts 5 to 480 minutes."),
+    ],
+)
+def test_what_is_wrong_with_a_plan_is_said_and_what_was_typed_stays(
+    as_sam: Browser, alice: Membership, changes: dict[str, str], said: str
+) -> None:
+    day = (timezone.localdate() + timedelta(days=3)).isoformat()
+    sent = {"supervisee": str(alice.id), "day": day, "start": "12:34", "minutes": "50"} | changes
+    page = text(as_sam.post("/meetings/plan/", sent))
+    assert said in page
+    assert 'value="12:34"' in page
+    assert not Meeting.objects.exists()
+
+
+def test_the_agenda_holds_what_the_supervisor_may_see_longest_waiting_first(
+    as_sam: Browser, as_alice: Browser, alice: Membership, sam: Membership, meeting: Meeting
+) -> None:
+    now = timezone.now()
+    for code, days in (("FE-0001", 1), ("FE-0002", 6), ("FE-0003", 3)):
+        TreatmentFactory.create(therapist=alice, client__code=code, falling=True)
+        RuptureEpisode.objects.filter(treatment__client__code=code).update(
+            shared_at=now - timedelta(days=days)
+        )
+    RuptureEpisode.objects.filter(treatment__client__code="FE-0003").update(
+        shared_at=None, marked_at=None, opened_at=now
+    )
+    for browser in (as_sam, as_alice):
+        page = browser.get(f"/meetings/{meeting.id}/")
+        assert [item.episode.code for item in page.context["page"].items] == ["FE-0002", "FE-0001"]
+        assert "FE-0003" not in text(page)
+    entry = AuditEntry.objects.filter(action="view meeting", actor_id=sam.id).get()
+    assert len(entry.client_ids) == 2
+
+
+def test_sessions_that_were_not_asked_about_stand_with_their_reason(
+    as_sam: Browser, alice: Membership, meeting: Meeting
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0135")
+    TherapySessionFactory.create(treatment=treatment, not_asked_reason="crisis")
+    page = text(as_sam.get(f"/meetings/{meeting.id}/"))
+    assert "FE-0135" in page
+    assert "not asked. “Crisis or emergency in the session”" in page
+
+
+def test_an_agenda_is_sent_once(as_sam: Browser, as_alice: Browser, meeting: Meeting) -> None:
+    as_sam.post(f"/meetings/{meeting.id}/send/")
+    meeting.refresh_from_db()
+    sent_at = meeting.agenda_sent_at
+    as_sam.post(f"/meetings/{meeting.id}/send/")
+    meeting.refresh_from_db()
+    assert meeting.agenda_sent_at == sent_at is not None
+    assert text(as_alice.get("/caseload/")).count("Sam Okafor sent the agenda") == 2, "text, label"
+
+
+def test_a_decision_becomes_the_next_action_of_its_episode(
+    as_sam: Browser, as_alice: Browser, meeting: Meeting, episode: RuptureEpisode
+) -> None:
+    said = "Name your own part first."
+    as_sam.post(f"/meetings/{meeting.id}/decide/", {"episode": episode.id, "text": said})
+    worksheet = latest_worksheet(episode)
+    assert worksheet is not None
+    assert worksheet.next_action == said
+    assert said in text(as_alice.get(f"/meetings/{meeting.id}/"))
+    decision = Decision.objects.get()
+    as_alice.post(f"/decisions/{decision.id}/done/")
+    decision.refresh_from_db()
+    assert decision.done_at is not None
+
+
+def test_a_decision_about_nothing_is_refused_with_a_sentence(
+    as_sam: Browser, meeting: Meeting
+) -> None:
+    page = as_sam.post(f"/meetings/{meeting.id}/decide/", {"text": "Rest"}, follow=True)
+    assert "anything else can stand in the notes" in text(page)
+    assert not Decision.objects.exists()
+
+
+def test_the_next_meeting_begins_with_what_was_decided_last_time(
+    as_sam: Browser, meeting: Meeting, alice: Membership, sam: Membership, episode: RuptureEpisode
+) -> None:
+    as_sam.post(f"/meetings/{meeting.id}/decide/", {"episode": episode.id, "text": "Go slower."})
+    later = plan_meeting(
+        supervisee=alice, starts_at=meeting.starts_at + timedelta(days=14), duration_min=50, by=sam
+    )
+    page = text(as_sam.get(f"/meetings/{later.id}/"))
+    assert "From last time" in page
+    assert "Go slower." in page
+
+
+def test_of_two_writers_the_second_sees_both_texts_and_decides(
+    as_sam: Browser, as_alice: Browser, meeting: Meeting
+) -> None:
+    url = f"/meetings/{meeting.id}/"
+    as_sam.post(url, {"version": "1", "notes": "Pace"})
+    page = text(as_alice.post(url, {"version": "1", "notes": "Endings", "wish": "Fees"}))
+    assert "Not saved yet: the notes were changed meanwhile. They now read: “Pace”" in page
+    assert "Endings</textarea>" in page
+    meeting.refresh_from_db()
+    assert (meeting.notes, meeting.wish) == ("Pace", "")
+    as_alice.post(url, {"version": "2", "notes": "Pace, endings", "wish": "Fees"})
+    meeting.refresh_from_db()
+    assert (meeting.notes, meeting.wish) == ("Pace, endings", "Fees")
+    assert "From Alice Moreau" in text(as_sam.get(url))
+
+
+def test_the_wish_is_the_supervisees_own(as_sam: Browser, meeting: Meeting) -> None:
+    as_sam.post(f"/meetings/{meeting.id}/", {"version": "1", "notes": "x", "wish": "mine"})
+    meeting.refresh_from_db()
+    assert (meeting.notes, meeting.wish) == ("x", "")
+
+
+def test_strangers_managers_and_former_supervisors_reach_no_meeting(
+    as_charlie: Browser,
+    as_mona: Browser,
+    as_sam: Browser,
+    as_alice: Browser,
+    sam: Membership,
+    meeting: Meeting,
+) -> None:
+    for path in ("", "send/", "decide/"):
+        status = as_charlie.post(f"/meetings/{meeting.id}/{path}").status_code
+        assert status == (403 if path == "send/" else 404)
+        assert as_mona.post(f"/meetings/{meeting.id}/{path}").status_code == 403
+    sam.supervisions_given.update(starts_on="2020-01-01", ends_on="2020-02-01")
+    assert as_sam.get(f"/meetings/{meeting.id}/").status_code == 404
+    assert as_alice.get(f"/meetings/{meeting.id}/").status_code == 200, "it is hers still"
+
+
+def test_an_agenda_costs_as_many_queries_for_one_episode_as_for_six(
+    as_sam: Browser, alice: Membership, meeting: Meeting
+) -> None:
+    counts = []
+    for more in (1, 5):
+        for _ in range(more):
+            TreatmentFactory.create(therapist=alice, falling=True)
+        with CaptureQueriesContext(connection) as queries:
+            as_sam.get(f"/meetings/{meeting.id}/")
+        counts.append(len(queries))
+    assert counts[0] == counts[1]

@@ -1,0 +1,138 @@
+"""Asking for support about an episode, and offering it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client as Browser
+
+from apps.accounts.models import Membership, Role
+from apps.core.models import AuditEntry
+from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.services import record_outcome
+from apps.supervision.models import SupportMessage
+from tests.factories import MembershipFactory, TreatmentFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def episode(alice: Membership) -> RuptureEpisode:
+    """Possible, not marked and not shared: nobody but alice sees it."""
+    treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0007", falling=True)
+    treatment.episodes.update(marked_at=None, shared_at=None)
+    return treatment.episodes.get()
+
+
+def write(browser: Browser, episode: RuptureEpisode, text: str = "How would you open it?") -> Any:
+    return browser.post(f"/episodes/{episode.id}/support/", {"text": text})
+
+
+def test_asking_shares_the_episode_and_tells_the_supervisor(
+    as_alice: Browser, as_sam: Browser, alice: Membership, episode: RuptureEpisode
+) -> None:
+    assert as_sam.get(f"/supervision/{episode.id}/").status_code == 404
+    assert write(as_alice, episode)["Location"] == f"/episodes/{episode.id}/repair/"
+    start = as_sam.get("/supervision/").content.decode()
+    assert "Alice Moreau wrote about FE-0007." in start
+    assert "Asked for you" in start
+    page = as_sam.get(f"/supervision/{episode.id}/").content.decode()
+    assert "How would you open it?" in page
+    entry = AuditEntry.objects.get(action="write support")
+    assert (entry.actor_id, entry.client_ids) == (alice.id, [episode.treatment.client_id])
+
+
+def test_an_answer_goes_to_the_therapist_and_ends_the_asking(
+    as_alice: Browser, as_sam: Browser, episode: RuptureEpisode
+) -> None:
+    write(as_alice, episode)
+    assert write(as_sam, episode, "Name your own part first.")["Location"] == (
+        f"/supervision/{episode.id}/"
+    )
+    assert "Sam Okafor wrote about FE-0007." in as_alice.get("/caseload/").content.decode()
+    assert (
+        "Name your own part first."
+        in as_alice.get(f"/episodes/{episode.id}/repair/").content.decode()
+    )
+    assert "Asked for you, " not in as_sam.get("/supervision/").content.decode()
+
+
+def test_the_queue_can_be_narrowed_to_what_was_asked(
+    as_alice: Browser, as_sam: Browser, alice: Membership, episode: RuptureEpisode
+) -> None:
+    TreatmentFactory.create(therapist=alice, client__code="FE-0008", falling=True)
+    write(as_alice, episode)
+    both = as_sam.get("/supervision/").context["page"].queue
+    asked = as_sam.get("/supervision/", {"why": "asked"}).context["page"].queue
+    assert {each.code for each in both} == {"FE-0007", "FE-0008"}
+    assert [each.code for each in asked] == ["FE-0007"]
+
+
+def test_where_nobody_supervises_nothing_is_sent_or_shared(
+    as_alice: Browser, episode: RuptureEpisode
+) -> None:
+    page = as_alice.post(f"/episodes/{episode.id}/support/", {"text": "Hello?"}, follow=True)
+    assert "Nobody is recorded as your supervisor today" in page.content.decode()
+    assert not SupportMessage.objects.exists()
+    episode.refresh_from_db()
+    assert episode.shared_at is None
+
+
+def test_about_a_closed_episode_nothing_more_is_written(
+    as_alice: Browser, sam: Membership, alice: Membership, episode: RuptureEpisode
+) -> None:
+    record_outcome(episode=episode, outcome=RuptureEpisode.Outcome.REPAIRED, by=alice)
+    page = as_alice.post(f"/episodes/{episode.id}/support/", {"text": "Late"}, follow=True)
+    assert "This episode is closed" in page.content.decode()
+    assert not SupportMessage.objects.exists()
+
+
+def test_an_empty_message_is_none(
+    as_alice: Browser, sam: Membership, episode: RuptureEpisode
+) -> None:
+    page = as_alice.post(f"/episodes/{episode.id}/support/", {"text": " "}, follow=True)
+    assert "Write a few words first." in page.content.decode()
+    assert not SupportMessage.objects.exists()
+
+
+def test_others_reach_nothing_and_a_supervision_that_ended_has_ended(
+    as_alice: Browser,
+    as_charlie: Browser,
+    as_sam: Browser,
+    as_mona: Browser,
+    sam: Membership,
+    episode: RuptureEpisode,
+) -> None:
+    write(as_alice, episode)
+    assert write(as_charlie, episode).status_code == 404
+    assert write(as_mona, episode).status_code == 403
+    assert as_sam.get(f"/episodes/{episode.id}/support/").status_code == 405
+    sam.supervisions_given.update(starts_on="2020-01-01", ends_on="2020-02-01")
+    assert write(as_sam, episode).status_code == 404
+    assert "wrote about" not in as_sam.get("/supervision/").content.decode()
+
+
+def test_messages_are_ciphertext_in_the_database(
+    as_alice: Browser, sam: Membership, episode: RuptureEpisode
+) -> None:
+    write(as_alice, episode, "qxqsecretqxq")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT text FROM supervision_supportmessage")
+        assert b"qxqsecretqxq" not in bytes(cursor.fetchone()[0])
+
+
+def test_every_current_supervisor_is_told(
+    as_alice: Browser,
+    alice: Membership,
+    sam: Membership,
+    episode: RuptureEpisode,
+    sign_in: Callable[[Membership], Browser],
+) -> None:
+    from tests.factories import SupervisionFactory
+
+    second = MembershipFactory.create(practice=alice.practice, roles=[Role.SUPERVISOR])
+    SupervisionFactory.create(supervisor=second, supervisee=alice)
+    write(as_alice, episode)
+    for supervisor in (sam, second):
+        assert "wrote about FE-0007" in sign_in(supervisor).get("/supervision/").content.decode()
