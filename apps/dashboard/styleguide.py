@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from apps.core.templatetags.rapport import NOTE_ICONS, PILLS
 from apps.core.widgets import DetailedCheckboxSelectMultiple, DetailedRadioSelect, OptionDetail
+from apps.dashboard.bars import bar_chart
 from apps.dashboard.chart_parts import ChartEpisode, ChartSession, Sparkline
 from apps.dashboard.chart_text import alliance_chart, labelled_sparkline
 
@@ -298,6 +299,8 @@ def _small_parts() -> dict[str, object]:
         "speaks_for": ("Client reported strong tension, partly sorted out.",),
         "speaks_against": ("You did not notice tension.", "Form returned, as usual."),
         "unknown": ("You did not say how you saw the session.",),
+        "aside": ("Bond was rated lowest of the three: Bond 55, Goals 80, Tasks 75.",),
+        "bar_pairs": bar_chart("Episodes opened per month", [("Sep", 30, 28), ("Oct", 22, 24)]),
         "feedback_states": [
             Shown(state=state, label=state.replace("_", " ").capitalize(), detail="Tue 17 Nov")
             for state in (

@@ -115,16 +115,19 @@ class Course:
     def since_opening(self, episode: RuptureEpisode) -> tuple[CourseSession, ...]:
         return self.sessions[self.opened_at(episode) - 1 :]
 
-    def reasons_of(self, episode: RuptureEpisode, *, therapist_name: str = "") -> Reasons:
-        """Reasons of the session that opened the episode or, later, flagged it more strongly."""
+    def flagging(self, episode: RuptureEpisode) -> Screening | None:
+        """The step that opened the episode or, later, flagged it more strongly."""
         flagged = [
             each.screening
             for each in self.since_opening(episode)
             if each.screening and each.screening.event in FLAGGING
         ]
-        if not flagged:
-            return Reasons((), (), ())
-        return explain(flagged[-1], therapist_name=therapist_name)
+        return flagged[-1] if flagged else None
+
+    def reasons_of(self, episode: RuptureEpisode, *, therapist_name: str = "") -> Reasons:
+        """The reasons of the step that flagged the episode."""
+        flagged = self.flagging(episode)
+        return explain(flagged, therapist_name=therapist_name) if flagged else Reasons((), (), ())
 
     def chart_sessions(
         self, *, for_therapist: bool = True, notes: Mapping[UUID, str] | None = None

@@ -59,7 +59,7 @@ def episode_panel(
     found = course.reasons_of(episode)
     ratings = [each.rating or each.late_rating for each in course.since_opening(episode)]
     commented = any(rating and rating.comment for rating in ratings)
-    newest = course.newest_screening
+    flagged = course.flagging(episode)
     sheet = sheet_of(latest_worksheet(episode))
     return EpisodePanel(
         id=episode.id,
@@ -67,7 +67,7 @@ def episode_panel(
         opened=words.opened_with_time(episode.opened_at, today),
         heading=heading(episode, found, today),
         reasons=found,
-        rule_version=newest.rule_version if newest else "",
+        rule_version=flagged.rule_version if flagged else "",
         aside=(*talking_points(course), *([_("The client left a comment.")] if commented else ())),
         suggestion=suggestion(course, episode),
         is_recovering=bool(back_in_range(episode, today)),
