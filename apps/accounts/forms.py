@@ -26,9 +26,26 @@ class IndependentContactForm(forms.Form):
         },
     )
 
+    most_requests_in_30_days = forms.IntegerField(
+        label=gettext_lazy("Ask each client at most, in 30 days"),
+        min_value=1,
+        max_value=31,
+        required=False,
+        help_text=gettext_lazy("5 fits weekly sessions. Clients and therapists see the number."),
+        error_messages=dict.fromkeys(
+            ("min_value", "max_value", "invalid"), gettext_lazy("Choose 1 to 31 times.")
+        ),
+    )
+
     def __init__(self, *args: Any, practice: Practice, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.practice = practice
         self.therapists = Membership.objects.with_role(Role.THERAPIST).filter(practice=practice)
+
+    def clean_most_requests_in_30_days(self) -> int:
+        """Left blank it stays as it is."""
+        most: int | None = self.cleaned_data["most_requests_in_30_days"]
+        return most or self.practice.most_requests_in_30_days
 
     def clean_name(self) -> str:
         """Refuse the name of somebody who treats clients here."""

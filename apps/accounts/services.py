@@ -254,13 +254,25 @@ def start_supervision(
 
 @transaction.atomic
 def record_independent_contact(
-    *, practice: Practice, name: str, phone: str, email: str, by: Membership | None
+    *,
+    practice: Practice,
+    name: str,
+    phone: str,
+    email: str,
+    most_requests_in_30_days: int,
+    by: Membership | None,
 ) -> None:
-    """Record whom clients can turn to beside their therapist; before that nothing is sent."""
+    """Record whom clients can turn to beside their therapist, and how often they may be asked.
+
+    Before there is a contact nothing is sent.
+    """
+    practice.most_requests_in_30_days = most_requests_in_30_days
     practice.contact_name = name
     practice.contact_phone = phone
     practice.contact_email = email
-    practice.save(update_fields=["contact_name", "contact_phone", "contact_email"])
+    practice.save(
+        update_fields=["contact_name", "contact_phone", "contact_email", "most_requests_in_30_days"]
+    )
     audit.record("record independent contact", practice, by=by)
 
 

@@ -131,6 +131,7 @@ def practice(request: MemberRequest) -> HttpResponse:
             "name": ours.contact_name,
             "phone": ours.contact_phone,
             "email": ours.contact_email,
+            "most_requests_in_30_days": ours.most_requests_in_30_days,
         },
     )
     if request.method == "POST" and form.is_valid():

@@ -139,7 +139,9 @@ def _own_session(request: MemberRequest, logged_id: UUID) -> TherapySession:
 
 
 def _qr(address: str) -> SafeString:
-    """The address as a drawing of classes alone: the content policy allows no style."""
+    """The address as a drawing without styles: dark on white in either theme, as scanners need."""
     code = segno.make(address, error="m", micro=False)
-    drawing = code.svg_inline(svgclass="rp-qr", lineclass="q-fg", scale=1, border=2, omitsize=True)
+    drawing = code.svg_inline(
+        svgclass="rp-qr", lineclass=None, dark="#12201f", light="#ffffff", border=3, omitsize=True
+    )
     return mark_safe(drawing)  # noqa: S308  made from our own address

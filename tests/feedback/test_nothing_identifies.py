@@ -74,7 +74,14 @@ def all_states(
         patch.setattr(client_views, "find_link", lambda token: 1 // 0)
         pages["broken"] = phone.get(link)
         pages["broken, sent"] = phone.post(link, answers())
+    pages["stop"] = phone.get(link + "stop/")
+    pages["stop, wrong"] = phone.post(link + "stop/", {"how": "?"})
     pages |= states(phone, asked, monkeypatch)
+    pages["fresh"] = phone.post(link + "fresh/")
+    asked.refresh_from_db()
+    link = link_of(asked)
+    pages["stopped"] = phone.post(link + "stop/", {"how": "stop"}, follow=True)
+    pages["not for me"] = phone.post(link + "stop/", {"not_me": "1"})
     pages["unknown"] = phone.get(link[:-4] + "AAA/")
     for _ in range(30):
         phone.get(link)
@@ -88,11 +95,12 @@ def test_no_state_of_a_clients_page_says_whose_it_is(
 ) -> None:
     pages = all_states(phone, asked, monkeypatch)
     shown = {page.templates[0].name for page in pages.values()}
-    assert len(pages) == 16
+    assert len(pages) == 21
     assert shown >= {
         f"feedback/{name}.html"
         for name in (
-            "already_received", "form", "link_ended", "not_open", "not_saved", "thanks",
+            "already_received", "form", "fresh_sent", "link_ended", "not_for_me", "not_open",
+            "not_saved", "stop", "thanks",
             "unknown_link", "unreadable", "wait",
         )
     }  # fmt: skip
