@@ -22,7 +22,7 @@ PRODUCTION_LIKE = RAPPORT_ENVIRONMENT=production DEBUG=false ALLOWED_HOSTS=rappo
 	EMAIL_URL=smtp+tls://user:password@127.0.0.1:587
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test faults access-report check fix lock client-css clean-data serving developing
+.PHONY: help setup demo run test bench faults access-report check fix lock client-css clean-data serving developing
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -41,6 +41,9 @@ test: developing ## Run all tests, with engines of their own
 
 faults: developing ## Break senders, broker and mail server at full size (ONLY="f1 f7" to choose)
 	@$(EMBEDDED) with-engines -- python -m tests.faults $(ONLY)
+
+bench: developing ## Measure speed as ratios, each against its baseline in the same run
+	@$(EMBEDDED) with-engines -- python -m benchmarks
 
 access-report: developing ## Print who reaches which address; fails on a leak
 	@$(EMBEDDED) with-engines -- python -m tests.architecture.matrix

@@ -1,16 +1,18 @@
 """The judge counts as it says, and its comparators do what their names promise."""
 
 import csv
+import json
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from apps.ruptures.detection import FORM5, SLIDER, Step
-from apps.ruptures.evaluation import comparators, judge, particles, populations, study
+from apps.ruptures.evaluation import comparators, judge, particles, populations, report, study
 from apps.ruptures.evaluation.populations import NO_RUPTURE, USUAL, VARIANTS, Courses, simulate
 
 TINY = study.Size(
@@ -236,3 +238,30 @@ def test_populations_differ_from_the_usual_one_in_one_assumption():
             if getattr(population, field) != getattr(USUAL, field)
         ]
         assert len(changed) == (0 if name == "usual" else 2 if "tension" in name else 1), name
+
+
+def test_the_page_shows_the_figures_that_lie_beside_it():
+    docs = Path(settings.BASE_DIR) / "docs"
+    told = json.loads((docs / report.FIGURES).read_text(encoding="utf-8"))
+    page = (docs / "detection.md").read_text(encoding="utf-8")
+    shown = page.split(report.BEGIN)[1].split(report.END)[0]
+    assert shown.strip() == report.tables(told).strip()
+    for plot in report.PLOTS.values():
+        assert f"]({plot.as_posix()})" in page
+        assert (docs / plot).exists()
+
+
+def test_writing_a_study_twice_gives_the_same_page_and_plots(tmp_path: Path):
+    docs = Path(settings.BASE_DIR) / "docs"
+    told = json.loads((docs / report.FIGURES).read_text(encoding="utf-8"))
+    (tmp_path / "img").mkdir()
+    (tmp_path / "detection.md").write_text(f"Before\n{report.BEGIN}\nold\n{report.END}\nAfter\n")
+    written = []
+    for _ in range(2):
+        report.write(told, tmp_path)
+        written.append([file.read_bytes() for file in sorted(tmp_path.rglob("*.*"))])
+    assert written[0] == written[1]
+    page = (tmp_path / "detection.md").read_text(encoding="utf-8")
+    assert page.startswith("Before\n")
+    assert page.endswith("\nAfter\n")
+    assert "old" not in page

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from apps.ruptures.detection import (
     FORM5,
     PARAMETERS,
+    RULE_VERSION,
+    RULES,
     SLIDER,
     Event,
     Level,
@@ -285,6 +287,19 @@ class TestInvariants:
         _, screening = screen(state, Step(asked=False), FORM5)
         assert set(screening.to_json()["evidence"].values()) == {0.0}
         assert screening.posterior == pytest.approx(screening.prior, abs=1e-12)
+
+
+class TestRules:
+    def test_a_practice_that_decided_nothing_screens_with_the_first_rule(self):
+        assert RULES[RULE_VERSION] is PARAMETERS
+        assert RULE_VERSION == "switching-filter/1"
+
+    def test_the_second_rule_knows_the_same_forms_and_trusts_an_answer_about_tension_sooner(self):
+        second = RULES["switching-filter/2"]
+        assert second.keys() == PARAMETERS.keys()
+        steps = [*rated(*[80] * 6), Step(pomp=74, tension=2)]
+        assert last(steps, FORM5).event is None
+        assert last(steps, second["form5"]).event is Event.OPENED
 
 
 class TestInputs:

@@ -10,12 +10,13 @@ Pure Python, standard library only; no Django, no database, no clock, no randomn
 """
 
 from .filter import after_verdict, replay, screen, start
-from .parameters import FORM5, PARAMETERS, RULE_VERSION, SLIDER, Parameters
+from .parameters import FORM5, PARAMETERS, RULE_VERSION, RULES, SLIDER, Parameters
 from .records import Event, Evidence, Level, Regime, Screening, State, Step, Verdict
 
 __all__ = [
     "FORM5",
     "PARAMETERS",
+    "RULES",
     "RULE_VERSION",
     "SLIDER",
     "Event",

@@ -12,7 +12,7 @@ Research 22:321-335). Regimes that switch and are pooled after each step: Kim & 
 *State-Space Models with Regime Switching*, ch. 5.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 RULE_VERSION = "switching-filter/1"
 
@@ -85,3 +85,31 @@ SLIDER = Parameters(
 """Scales from 0 to 10, such as the Rapport alliance form: rated higher, with less noise."""
 
 PARAMETERS = {parameters.name: parameters for parameters in (FORM5, SLIDER)}
+"""What a practice screens with unless it decides otherwise: rule `RULE_VERSION`."""
+
+MORE_STEADY = {
+    name: replace(
+        parameters,
+        depth=1.5,
+        hazard=0.07,
+        exit=0.35,
+        settle=0.10,
+        drift=0.30,
+        noise_prior_weight=12.0,
+        noise_floor=0.9,
+        noise_ceiling=1.3,
+        silence_lift=0.10,
+        watch=0.10,
+        possible=0.20,
+        close=0.10,
+    )
+    for name, parameters in PARAMETERS.items()
+}
+"""Rule `switching-filter/2`: a baseline that moves sooner, and noise that is learnt less eagerly.
+
+The same filter; chosen by search on simulated courses, and better on others it was not chosen on
+(docs/detection.md). Not in force anywhere until a practice has replayed and confirmed it.
+"""
+
+RULES = {RULE_VERSION: PARAMETERS, "switching-filter/2": MORE_STEADY}
+"""Every shipped rule by its version."""

@@ -17,7 +17,7 @@ from apps.ruptures.detection.simulator import LEAP, LEAP_SHARE, scale
 from .populations import Courses, Population
 
 Floats = NDArray[np.float64]
-PARTICLES = 300
+PARTICLES = 200
 CLIENTS_AT_ONCE = 200
 
 # What `simulator` answers about tension: chances of 0-4, then of 0-4 for how far it was sorted out.

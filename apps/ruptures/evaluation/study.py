@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.ruptures.detection import PARAMETERS, RULE_VERSION, Event, Parameters, Step, replay
+from apps.ruptures.detection import PARAMETERS, RULE_VERSION, RULES, Event, Parameters, Step, replay
 from apps.ruptures.detection.vectorised import EVENTS, UNANSWERED, Steps, screen_table
 
 from . import comparators, judge
@@ -21,11 +21,14 @@ from .populations import VARIANTS, Courses, simulate
 
 Flags = NDArray[np.bool_]
 
-FILTER, RATINGS_ONLY = "switching filter", "switching filter, ratings only"
+FILTER, NEXT = RULE_VERSION, "switching-filter/2"
+RATINGS_ONLY = f"{FILTER}, ratings only"
 LIMIT, PELT = "information limit", "change-point search, afterwards"
 THRESHOLDS = np.concatenate([np.arange(0.04, 0.30, 0.02), np.arange(0.30, 0.96, 0.05)])
 """Where a posterior may open; 0.30 is the shipped one."""
 INJECTED_DEPTHS = (1.5, 2.0, 2.5)
+INJECTED_END = 0.35
+"""The chance that a fall put into a real series ends with the next session."""
 INJECTIONS = 20
 
 
@@ -43,10 +46,10 @@ class Size:
 
 
 FULL = Size(
-    clients=3000,
-    clients_of_variants=1000,
+    clients=2000,
+    clients_of_variants=600,
     variants=tuple(VARIANTS)[1:],
-    change_point_clients=400,
+    change_point_clients=300,
     resamples=1000,
     particles=PARTICLES,
     processes=None,
@@ -63,14 +66,14 @@ QUICK = Size(
 
 
 class Cell(NamedTuple):
-    """One form and population: by method, recall at the same false-opening rates; and the rule as
-    it is shipped. Where there are no ruptures, only the latter."""
+    """One form and population: by method, recall at the same false-opening rates; and by rule, what
+    it does at its own thresholds. Where there are no ruptures, only the latter."""
 
     form: str
     variant: str
     methods: dict[str, list[judge.AtRate]]
-    shipped: judge.Figures
-    shipped_by_depth: dict[str, tuple[int, int]]
+    shipped: dict[str, judge.Figures]
+    by_depth: dict[str, dict[str, tuple[int, int]]]
 
 
 def run(size: Size, *, seed: int) -> dict[str, Any]:
@@ -86,7 +89,6 @@ def run(size: Size, *, seed: int) -> dict[str, Any]:
         with ProcessPoolExecutor(size.processes, mp_context=get_context("spawn")) as pool:
             cells = list(pool.map(_cell, *zip(*jobs, strict=True)))
     return {
-        "rule": RULE_VERSION,
         "seed": seed,
         "clients": size.clients,
         "clients_of_variants": size.clients_of_variants,
@@ -97,12 +99,16 @@ def run(size: Size, *, seed: int) -> dict[str, Any]:
 def _plain(cell: Cell) -> dict[str, Any]:
     return {
         **cell._asdict(),
-        "methods": {name: [at._asdict() for at in told] for name, told in cell.methods.items()},
-        # JSON has no NaN: a share of no ruptures is None.
-        "shipped": {
-            name: None if isnan(value) else float(value)
-            for name, value in cell.shipped._asdict().items()
-        },
+        "methods": {name: [_rounded(at) for at in told] for name, told in cell.methods.items()},
+        "shipped": {rule: _rounded(told) for rule, told in cell.shipped.items()},
+    }
+
+
+def _rounded(figures: judge.AtRate | judge.Figures) -> dict[str, float | None]:
+    """To four decimals. JSON has no NaN: a share of no ruptures is None."""
+    return {
+        name: None if isnan(value) else round(float(value), 4)
+        for name, value in figures._asdict().items()
     }
 
 
@@ -110,13 +116,22 @@ def _cell(form: str, variant: str, size: Size, seed: int) -> Cell:
     parameters, population = PARAMETERS[form], VARIANTS[variant]
     clients = size.clients if variant == "usual" else size.clients_of_variants
     courses = simulate(population, form=parameters, clients=clients, seed=seed)
-    shipped = judge.count(opened(courses.steps, parameters), courses)
+    shipped = {
+        rule: judge.count(opened(courses.steps, by_form[form]), courses)
+        for rule, by_form in RULES.items()
+    }
     methods: dict[str, list[judge.AtRate]] = {}
     if courses.depths.size:
         for name, told, ways in _methods(courses, parameters, variant, size, seed):
             sweep = [judge.count(openings, told) for openings in ways]
             methods[name] = judge.at_rates(sweep, resamples=size.resamples, seed=seed)
-    return Cell(form, variant, methods, judge.figures(shipped), shipped.found_by_depth)
+    return Cell(
+        form,
+        variant,
+        methods,
+        {rule: judge.figures(counts) for rule, counts in shipped.items()},
+        {rule: counts.found_by_depth for rule, counts in shipped.items()},
+    )
 
 
 def opened(steps: Steps, parameters: Parameters) -> Flags:
@@ -152,8 +167,13 @@ def _methods(
     courses: Courses, parameters: Parameters, variant: str, size: Size, seed: int
 ) -> Iterator[tuple[str, Courses, list[Flags]]]:
     """Each method by name, what it is judged on, and its openings from many to few."""
-    for name, steps in ((FILTER, courses.steps), (RATINGS_ONLY, ratings_only(courses.steps))):
-        yield name, courses, [opened(steps, opening_at(parameters, c)) for c in THRESHOLDS]
+    for name, steps, rule in (
+        (FILTER, courses.steps, parameters),
+        (NEXT, courses.steps, RULES[NEXT][parameters.name]),
+        (RATINGS_ONLY, ratings_only(courses.steps), parameters),
+        (f"{NEXT}, ratings only", ratings_only(courses.steps), RULES[NEXT][parameters.name]),
+    ):
+        yield name, courses, [opened(steps, opening_at(rule, c)) for c in THRESHOLDS]
     for comparator in comparators.COMPARATORS:
         score = comparator.score(courses.steps.pomp, parameters)
         ways = [
@@ -219,7 +239,7 @@ def screen_real(
 def _is_found(steps: list[Step], fall: float, parameters: Parameters, rng: Random) -> bool:
     begin = rng.randrange(4, len(steps))
     end = begin + 1
-    while end < len(steps) and rng.random() >= parameters.exit + parameters.settle:
+    while end < len(steps) and rng.random() >= INJECTED_END:
         end += 1
     fallen = [
         replace(step, pomp=max(0.0, step.pomp - fall))

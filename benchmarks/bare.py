@@ -1,0 +1,57 @@
+"""What the client's form is measured against: a Django form view of the plainest kind.
+
+It asks the same questions and keeps the answers by one INSERT, with the middleware of a new Django
+project, and has neither practices nor links, screening, episodes or an audit trail.
+"""
+
+from django import forms
+from django.contrib.auth.decorators import login_not_required
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template import engines
+from django.urls import path
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TABLE = "CREATE TEMPORARY TABLE bare (id bigserial PRIMARY KEY, answers integer[], comment text)"
+PAGE = "<!doctype html><title>Form</title><form method=post>{% csrf_token %}{{ form.as_p }}</form>"
+RATINGS = [(number, str(number)) for number in range(11)]
+ITEMS = ("heard", "accepted", "matters", "direction", "suited", "helpful")
+
+
+class BareForm(forms.Form):
+    tension = forms.ChoiceField(choices=RATINGS[:5], widget=forms.RadioSelect, required=False)
+    comment = forms.CharField(widget=forms.Textarea, required=False)
+
+    def __init__(self, data: object = None) -> None:
+        super().__init__(data)
+        for item in ITEMS:
+            self.fields[f"item_{item}"] = forms.TypedChoiceField(
+                choices=RATINGS, coerce=int, widget=forms.RadioSelect
+            )
+
+
+@login_not_required
+def form(request: HttpRequest) -> HttpResponse:
+    sent = BareForm(request.POST if request.method == "POST" else None)
+    if not sent.is_valid():
+        page = engines["django"].from_string(PAGE)
+        return HttpResponse(page.render({"form": sent}, request))
+    answers = [sent.cleaned_data[f"item_{item}"] for item in ITEMS]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO bare (answers, comment) VALUES (%s, %s)",
+            [answers, sent.cleaned_data["comment"]],
+        )
+    return redirect("/")
+
+
+urlpatterns = [path("", form)]
