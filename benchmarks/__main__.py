@@ -31,7 +31,7 @@ def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     owner = os.environ | {"RAPPORT_DATABASE_ROLE": "migrator"}
     migrate = [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity=0"]
-    subprocess.run(migrate, env=owner, check=True)
+    subprocess.run(migrate, env=owner, check=True)  # noqa: S603 - our own command
     django.setup()
     from django.test.utils import setup_test_environment
 
@@ -66,6 +66,25 @@ def _figures(alice: "Membership", *, smoke: bool) -> "Iterator[Figure]":
     yield pages.caseload(alice, rounds=rounds)
     yield from pages.client_form(alice, rounds=rounds)
     yield from pages.growth(alice, (6, 12, 60) if smoke else (60, 600, 6000), rounds=rounds)
+    yield replay((200, 2_000) if smoke else (100_000, 1_000_000))
+
+
+def replay(sizes: tuple[int, int]) -> "Figure":
+    """`benchmarks.replay` at both sizes, each in processes of its own."""
+    from benchmarks.measure import Figure
+
+    command = [sys.executable, "-m", "benchmarks.replay", *map(str, sizes)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - ours
+    few, many = (json.loads(line) for line in told.stdout.splitlines())
+    each, each_of_few = many["seconds"] / many["ratings"], few["seconds"] / few["ratings"]
+    return Figure(
+        name=f"replaying one of {many['ratings']} ratings, {many['peak_mb']} MB",
+        baseline=f"one of {few['ratings']}",
+        ratio=each / each_of_few,
+        limit=1.2,
+        seconds=each,
+        baseline_seconds=each_of_few,
+    )
 
 
 if __name__ == "__main__":

@@ -19,8 +19,6 @@ from apps.dashboard import views
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
 from apps.feedback.tokens import make_token
-from apps.ruptures.detection import PARAMETERS
-from apps.ruptures.replay import load_past, replay_past
 from tests.factories import TherapySessionFactory, TreatmentFactory
 
 from . import bare, world
@@ -72,10 +70,9 @@ def caseload(alice: Membership, *, rounds: int) -> Figure:
 
 
 def growth(alice: Membership, sizes: tuple[int, ...], *, rounds: int) -> Iterator[Figure]:
-    """alice's caseload while the practice around her grows; and replay over what is in it."""
+    """alice's caseload while the practice around her grows."""
     url, own = reverse("caseload"), sizes[0]
     counted, seconds = {}, {}
-    replayed: dict[int, tuple[int, float]] = {}
     for before, size in zip((own, *sizes), sizes, strict=False):
         if size > before:
             world.grow(alice, range(before // own, size // own))
@@ -85,7 +82,6 @@ def growth(alice: Membership, sizes: tuple[int, ...], *, rounds: int) -> Iterato
             read(browser, url)
         counted[size] = len(queries)
         seconds[size], _ = in_turn(partial(read, browser, url), lambda: None, rounds=rounds)
-        replayed[size] = replay_all(alice)
     first, last = sizes[0], sizes[-1]
     yield Figure(
         name=f"alice's caseload with {last} clients in the practice",
@@ -103,25 +99,6 @@ def growth(alice: Membership, sizes: tuple[int, ...], *, rounds: int) -> Iterato
         seconds=counted[last],
         baseline_seconds=counted[first],
     )
-    (few, short), (many, long) = replayed[sizes[-2]], replayed[last]
-    yield Figure(
-        name=f"replaying one step, of {many}",
-        baseline=f"one of {few}",
-        ratio=(long / many) / (short / few),
-        limit=1.2,
-        seconds=long / many,
-        baseline_seconds=short / few,
-    )
-
-
-def replay_all(alice: Membership) -> tuple[int, float]:
-    """Steps of the practice, and the seconds from its rows to a report."""
-    form = PARAMETERS["slider"]
-    with tenancy.practice(alice.practice_id):
-        begun = time.perf_counter()
-        past = load_past(alice.practice_id, form.name)
-        replay_past(past, form, form, lambda percent: None)
-        return past.steps, time.perf_counter() - begun
 
 
 def client_form(alice: Membership, *, rounds: int) -> Iterator[Figure]:

@@ -61,6 +61,3 @@ def test_a_practice_grows_by_whole_copies() -> None:
     with tenancy.practice(alice.practice_id):
         assert Client.objects.filter(practice=alice.practice_id).count() == 8
         assert Screening.objects.current().filter(practice=alice.practice_id).count() == 80
-    steps, seconds = pages.replay_all(alice)
-    assert steps == 80
-    assert seconds > 0
