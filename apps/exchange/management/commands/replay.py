@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from apps.accounts.models import Practice
 from apps.core import tenancy
 from apps.exchange.management.arguments import BAD_INPUT, find_member, find_practice
-from apps.ruptures.detection import PARAMETERS, RULE_VERSION
+from apps.ruptures.detection import PARAMETERS, RULES
 from apps.ruptures.models import RuleChange
 from apps.ruptures.norms import local_norms
 from apps.ruptures.replay import load_past, replay_past
@@ -106,14 +106,14 @@ def _chosen(practice: Practice, form: str, now: Rule, options: dict[str, Any]) -
             raise _bad(f"{path}: {' '.join(error.messages)}") from error
     if not options["rule"]:
         return now
-    if options["rule"] == RULE_VERSION:
-        return Rule(RULE_VERSION, PARAMETERS[form])
+    if options["rule"] in RULES:
+        return Rule(options["rule"], RULES[options["rule"]][form])
     changes = RuleChange.objects.filter(
         practice=practice, detection_form=form, parameters__isnull=False
     )
     known = {change.version: change.parameters or {} for change in changes}
     if options["rule"] not in known:
-        versions = ", ".join([RULE_VERSION, *sorted(known)])
+        versions = ", ".join([*RULES, *sorted(known)])
         raise _bad(f"There is no version {options['rule']!r} here; there are: {versions}.")
     return Rule(options["rule"], read_parameters(form, known[options["rule"]]))
 
