@@ -1,0 +1,84 @@
+"""A link that ran out can send a fresh one: to the recorded channel, while an answer counts."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from django.test import Client as Browser
+from django.utils import timezone
+
+from apps.clients.models import ContactChannel
+from apps.core.models import OutboxMessage
+from apps.feedback.lifecycle import expire_requests
+from apps.feedback.messages import render_feedback_request
+from apps.feedback.models import FeedbackRequest
+from apps.ruptures.models import Screening
+from tests.factories import TherapySessionFactory
+from tests.feedback.conftest import answers, link_of
+from tests.feedback.test_client_form import shown
+
+NOON = datetime(2026, 11, 19, 12, tzinfo=UTC)
+OVER = NOON + timedelta(hours=99)
+
+
+@pytest.fixture(autouse=True)
+def clock() -> object:
+    with time_machine.travel(NOON, tick=False) as clock:
+        yield clock
+
+
+def run_out(clock: time_machine.Traveller) -> None:
+    OutboxMessage.objects.filter(kind="feedback_request").update(
+        state="sent", sent_at=timezone.now()
+    )
+    clock.move_to(OVER)
+    expire_requests()
+
+
+def test_a_fresh_link_goes_to_the_recorded_channel_and_the_old_one_ends(
+    phone: Browser, asked: FeedbackRequest, link: str, clock: time_machine.Traveller
+) -> None:
+    run_out(clock)
+    assert Screening.objects.current().get().inputs["asked"]
+    assert "Send a fresh link by email" in shown(phone.get(link))
+    page = phone.post(link + "fresh/", {"email": "mallory@mail.example"})
+    assert "A fresh link is on its way" in shown(page)
+    asked.refresh_from_db()
+    rendered = render_feedback_request(asked.id)
+    assert rendered.recipient == asked.therapy_session.treatment.client.channels.get().address
+    assert phone.get(link).status_code == 404
+    assert not Screening.objects.current().get().inputs["asked"]
+    assert phone.post(link_of(asked), answers()).status_code == 302
+    assert Screening.objects.current().get().pomp == 70
+
+
+def test_it_is_sent_once_however_often_somebody_asks(
+    phone: Browser, asked: FeedbackRequest, link: str, clock: time_machine.Traveller
+) -> None:
+    run_out(clock)
+    for _ in range(3):
+        phone.post(link + "fresh/")
+    assert OutboxMessage.objects.filter(kind="feedback_fresh_link").count() == 1
+
+
+@pytest.mark.parametrize("why", ["week over", "next session", "stopped", "paused", "still open"])
+def test_where_an_answer_would_not_count_or_nothing_may_be_sent_none_is_offered(
+    phone: Browser, asked: FeedbackRequest, link: str, clock: time_machine.Traveller, why: str
+) -> None:
+    client = asked.therapy_session.treatment.client
+    if why != "still open":
+        run_out(clock)
+    if why == "week over":
+        clock.move_to(NOON + timedelta(days=8))
+    elif why == "next session":
+        TherapySessionFactory.create(
+            treatment=asked.therapy_session.treatment, starts_at=OVER - timedelta(hours=1)
+        )
+    elif why == "stopped":
+        ContactChannel.objects.update(stopped_at=timezone.now(), stop_reason="stopped")
+    elif why == "paused":
+        client.pause_reason, client.pause_review_on = "In hospital", timezone.localdate()
+        client.save()
+    assert "Send a fresh link" not in shown(phone.get(link))
+    phone.post(link + "fresh/")
+    assert not OutboxMessage.objects.filter(kind="feedback_fresh_link").exists()
