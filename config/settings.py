@@ -139,6 +139,7 @@ INSTALLED_APPS = [
     "apps.ruptures",
     "apps.feedback",
     "apps.supervision",
+    "apps.endings",
     "apps.dashboard",
     "apps.exchange",
 ]
@@ -478,6 +479,7 @@ OUTBOX_UNREACHABLE = dict.fromkeys(
 # What members are told in the app, by kind: dotted paths of functions (ids of subjects, member).
 NOTICE_RENDERERS: dict[str, str] = {
     "channel_stopped": "apps.clients.messages.say_channel_stopped",
+    "client_moves_here": "apps.endings.notices.render_arrival",
     "many_clients_read": "apps.clients.watch.say_many_clients_read",
     "episode_opened": "apps.ruptures.notices.say_opened",
     "episode_marked": "apps.ruptures.notices.say_marked",

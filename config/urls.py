@@ -13,11 +13,11 @@ urlpatterns = [
     path("hooks/email/", hooks.email_report, name="email_report"),
     path("hooks/text/<uuid:practice_id>/<uuid:message_id>/", hooks.text_report, name="text_report"),
     path("", include("apps.accounts.urls")),
-    path("", include("apps.clients.urls")),
     path("", include("apps.therapy_sessions.urls")),
     path("", include("apps.feedback.urls")),
     path("", include("apps.ruptures.urls")),
     path("", include("apps.supervision.urls")),
+    path("", include("apps.endings.urls")),
     path("", include("apps.dashboard.urls")),
     path("", include("apps.exchange.urls")),
 ]

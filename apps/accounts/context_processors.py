@@ -29,6 +29,10 @@ NAVIGATION: tuple[tuple[Permission, str, str | Promise, str, frozenset[str]], ..
                 "day_sheet",
                 "repair",
                 "record_outcome",
+                "move_client",
+                "close_treatment",
+                "passed_on",
+                "ended_treatments",
             }
         ),
     ),

@@ -209,12 +209,16 @@ def hand_over_caseload(
     to: Membership,
     on: date,
     by: Membership,
-) -> None:
+) -> list[Treatment]:
     """End treatments on the day `on` and start new ones of the same clients with `to`.
 
-    The therapist before loses access with the commit; the history stays with the treatment that
-    ended, and planned sessions that are still to come move to the new one. A client whom `to`
-    treats already gets no second treatment, and no second session at the same time.
+    The therapist before loses access on that day; the history stays with the treatment that
+    ended, and sessions planned from that day on, as far as they are still to come, move to the new
+    one. A client whom `to` treats already gets no second treatment, and no second session at the
+    same time.
+
+    Returns:
+        The treatment that each client has with `to` now, in the order of the ended ones.
     """
     treatments = list(
         Treatment.objects.current(on=on)
@@ -231,18 +235,24 @@ def hand_over_caseload(
         treatment.starts_on = min(on, treatment.starts_on)
         treatment.ends_on = on
         treatment.save(update_fields=["starts_on", "ends_on"])
-        fresh = theirs.get(treatment.client_id) or Treatment.objects.create(
-            practice_id=treatment.practice_id,
-            client_id=treatment.client_id,
-            therapist=to,
-            approach=treatment.approach,
-            starts_on=on,
+        if treatment.client_id not in theirs:
+            theirs[treatment.client_id] = Treatment.objects.create(
+                practice_id=treatment.practice_id,
+                client_id=treatment.client_id,
+                therapist=to,
+                approach=treatment.approach,
+                starts_on=on,
+            )
+        fresh = theirs[treatment.client_id]
+        midnight = datetime.combine(on, time.min, ZoneInfo(to.practice.time_zone))
+        to_come = treatment.therapy_sessions.filter(
+            attendance="", starts_at__gt=max(timezone.now(), midnight)
         )
-        to_come = treatment.therapy_sessions.filter(attendance="", starts_at__gt=timezone.now())
         to_come.exclude(starts_at__in=fresh.therapy_sessions.values("starts_at")).update(
             treatment=fresh
         )
         audit.record("hand over client", treatment, client_id=treatment.client_id, by=by)
+    return [theirs[treatment.client_id] for treatment in treatments]
 
 
 def is_staff_address(email: str, *, practice: Practice) -> bool:

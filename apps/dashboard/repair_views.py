@@ -42,6 +42,9 @@ def record_outcome(request: MemberRequest, episode_id: UUID) -> HttpResponse:
         return _page(request, episode, worksheet, form)
     if episode.outcome:
         messages.info(request, _("An outcome is recorded already; nothing was changed."))
+    elif form.cleaned_data["outcome"] == RuptureEpisode.Outcome.MOVED:
+        # Recorded when the move is arranged.
+        return redirect("move_client", episode.treatment.client_id)
     else:
         services.record_outcome(episode=episode, by=request.membership, **form.cleaned_data)
         messages.success(request, _("Outcome recorded."))

@@ -179,14 +179,19 @@ def stop_unreachable(request_id: UUID, *, channel: str) -> None:
 
 
 @transaction.atomic
-def withdraw_unsent(client: Client) -> None:
-    """Pull back what is open and not out yet, when the client may no longer be asked."""
+def withdraw_unsent(client: Client, *, treatment: Treatment | None = None) -> None:
+    """Pull back what is open and not out yet, when the client may no longer be asked.
+
+    With `treatment`, about that one alone: it has ended.
+    """
     opened = (
         FeedbackRequest.objects.of(client)
         .select_for_update(of=("self",))
         .select_related("therapy_session__treatment", "questionnaire")
         .filter(state=FeedbackRequest.State.OPEN)
     )
+    if treatment:
+        opened = opened.filter(therapy_session__treatment=treatment)
     for request in opened:
         if went_out(request):
             outbox.cancel(kind=REMINDER, subject_id=request.id)

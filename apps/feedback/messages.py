@@ -30,8 +30,8 @@ def render_feedback_request(subject_id: UUID) -> RenderedMessage:
     """The message that asks for feedback, in the client's language.
 
     Raises:
-        NothingToSend: the request is answered, withdrawn or over, the client may no longer be
-            asked, or the channel is no longer recorded as safe.
+        NothingToSend: the request is answered, withdrawn or over, the treatment has ended, the
+            client may no longer be asked, or the channel is no longer recorded as safe.
         NotYet: it is night where the client is.
     """
     request = _open_request(subject_id)
@@ -67,8 +67,10 @@ def _open_request(request_id: UUID) -> FeedbackRequest:
     ).get(id=request_id)
     now = timezone.now()
     client = request.therapy_session.treatment.client
-    agreed = not why_not_agreed(client, on=timezone.localdate(now))
-    if not (request.is_open(at=now) and agreed and not client.pause_review_on):
+    today, ends_on = timezone.localdate(now), request.therapy_session.treatment.ends_on
+    agreed = not why_not_agreed(client, on=today)
+    has_ended = ends_on is not None and ends_on <= today
+    if not (request.is_open(at=now) and agreed and not client.pause_review_on) or has_ended:
         raise NothingToSend
     _wait_until(request, now)
     return request

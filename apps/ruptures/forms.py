@@ -19,6 +19,7 @@ OUTCOMES = {
     Outcome.SETTLED_LOWER: gettext_lazy("Needs review with your supervisor."),
     Outcome.NOT_A_RUPTURE: gettext_lazy("Asks for a reason."),
     Outcome.ENDED_UNREPAIRED: gettext_lazy("Treatment closed before it was repaired."),
+    Outcome.MOVED: gettext_lazy("Opens the three-step handover."),
 }
 KINDS = {
     Worksheet.Kind.WITHDRAWAL: gettext_lazy("Moved away: quiet, quick to agree, elsewhere."),

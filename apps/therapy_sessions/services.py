@@ -57,6 +57,23 @@ def plan_therapy_sessions(
 
 
 @transaction.atomic
+def call_off_planned(*, treatment: Treatment, since: datetime, by: Membership | None) -> int:
+    """Take the sessions planned from `since` on out of the diary; returns how many there were.
+
+    They were plans: nothing happened, so nothing about them is kept but the audit row. One with a
+    note stays: what somebody typed is not lost.
+    """
+    planned = TherapySession.objects.planned().filter(
+        treatment=treatment, starts_at__gte=since, process_notes=None
+    )
+    count = planned.count()
+    if count:
+        planned.delete()
+        audit.record("call off planned sessions", treatment, client_id=treatment.client_id, by=by)
+    return count
+
+
+@transaction.atomic
 def log_therapy_session(
     *,
     treatment: Treatment,

@@ -18,6 +18,7 @@ from apps.dashboard.selectors.episode_panel import EpisodePanel, episode_panel
 from apps.dashboard.selectors.feedback_states import FeedbackState, feedback_states
 from apps.dashboard.selectors.talking_points import talking_points
 from apps.dashboard.selectors.timeline import Entry, has_flag, timeline_entry
+from apps.endings.selectors import earlier_review, has_passed_on
 from apps.feedback.asking import asked_of_most
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.reasons import Reasons
@@ -97,6 +98,8 @@ class ClientPage:
     past: tuple[PastEpisode, ...]
     notes: tuple[OwnNote, ...]
     log_url: str
+    has_passed_on: bool
+    earlier_review: str
 
 
 def client_page(
@@ -138,9 +141,11 @@ def client_page(
         else None,
         watch=explain(newest) if newest and stands == Status.WATCH else None,
         aside=() if episode else talking_points(course),
-        past=_past(course, today),
         notes=_own_notes(treatment, course, today),
+        past=past_episodes(course, today),
         log_url=_log_url(client, planned, at),
+        has_passed_on=has_passed_on(treatment, on=today),
+        earlier_review=earlier_review(treatment),
     )
 
 
@@ -255,7 +260,8 @@ def _timeline(
     )
 
 
-def _past(course: Course, today: date) -> tuple[PastEpisode, ...]:
+def past_episodes(course: Course, today: date) -> tuple[PastEpisode, ...]:
+    """Episodes with an outcome, newest first."""
     return tuple(
         PastEpisode(
             id=episode.id,

@@ -220,6 +220,27 @@ ROUTES = {
         READ, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, known=SUPERVISED,
         client_data=True,
     ),
+    "move_client": Route(
+        READ | WRITE, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, known=SUPERVISED,
+        client_data=True,
+        body=lambda case: {"step": "fits", "needs": "Evenings", "tried": "Two talks"},
+    ),
+    "passed_on": Route(
+        READ, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, client_data=True,
+
+    ),
+    "close_treatment": Route(
+        READ | WRITE, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, known=SUPERVISED,
+        client_data=True, body=lambda case: {"how": "agreed"},
+    ),
+    "ended_treatments": Route(READ, Permission.VIEW_CASELOAD, codes=True, client_data=True),
+    "reopen_treatment": Route(
+        WRITE, Permission.ADD_CLIENT, kwarg="ending_id", reach=frozenset({Relation.FORMER}),
+        client_data=True, body=nothing,
+    ),
+    "offer": Route(
+        READ | WRITE, Permission.VIEW_CASELOAD, body=lambda case: {"has_room": "on"}
+    ),
     "day_sheet": Route(
         READ, Permission.VIEW_CASELOAD, client_data=True,
         queries=("day=2026-01-01", "day=yesterday"),

@@ -28,6 +28,7 @@ from apps.clients.models import Treatment
 from apps.core import tenancy
 from apps.core.fields import EncryptedTextField
 from apps.core.models import Sending
+from apps.endings.models import Ending, Move, Offer
 from apps.exchange.models import ImportedSession
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback, submit_response
@@ -388,12 +389,41 @@ def _case(letter: str, number: str, therapist: Membership, name: str) -> Case:
         FeedbackRequest.objects.filter(id=asked.id).update(room_until=now + timedelta(minutes=15))
         ImportedSession.objects.create(
             practice=treatment.practice,
-            therapy_session=planned,
+            therapy_session=asked.therapy_session,
             questionnaire=asked.questionnaire,
             place="1",
         )
         save_process_note(therapy_session=planned, text="For me", by=therapist)
+        # Who treated the client before, and left.
+        before = TreatmentFactory.create(
+            therapist=MembershipFactory.create(practice=treatment.practice, name="Before"),
+            client=treatment.client,
+            ends_on=timezone.localdate(),
+        )
+        Move.objects.create(
+            practice=treatment.practice,
+            treatment=before,
+            needs="Evenings",
+            tried="Two talks",
+            saved_at=now,
+            passes_on=Move.Part.values,
+            agreed_on=timezone.localdate(),
+            agreed_how=Move.How.IN_ROOM,
+            moves_on=timezone.localdate(),
+            arranged_at=now,
+            new_treatment=treatment,
+        )
+        Offer.objects.create(practice=treatment.practice, member=before.therapist)
+        ending = Ending(
+            practice=treatment.practice,
+            treatment=treatment,
+            how=Ending.How.AGREED,
+            review="Steady",
+            closed_at=now,
+            closed_by=therapist,
+        )
         if case.is_over:
+            ending.save()
             submit_response(request_id=asked.id, answers=dict.fromkeys(ITEMS, 7))
             Treatment.objects.filter(id=treatment.id).update(
                 ends_on=timezone.localdate() - timedelta(days=1)

@@ -11,9 +11,9 @@ from django.views.decorators.http import require_http_methods
 from apps.accounts.models import Membership
 from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.accounts.sign_in import require_recent_sign_in
-from apps.clients import services
-from apps.clients.handover_forms import HandoverForm
 from apps.core import audit
+from apps.endings import services
+from apps.endings.handover_forms import HandoverForm
 
 
 @require(Permission.MANAGE_PRACTICE)
@@ -28,11 +28,9 @@ def hand_over(request: MemberRequest, member_id: UUID) -> HttpResponse:
     if not form.is_valid():
         audit.read("view codes to hand over", client_ids=form.client_ids, by=manager)
         context = {"form": form, "therapist": therapist}
-        return render(request, "clients/hand_over.html", context)
+        return render(request, "endings/hand_over.html", context)
     treatments = list(form.cleaned_data["treatments"])
-    services.hand_over_caseload(
-        treatments=treatments, to=form.cleaned_data["to"], on=today, by=manager
-    )
+    services.hand_over(treatments, to=form.cleaned_data["to"], on=today, by=manager)
     messages.success(request, _handed_over(len(treatments)))
     return redirect("people")
 

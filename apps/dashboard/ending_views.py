@@ -1,0 +1,50 @@
+"""Endings that need the whole course: the ending review, and what was passed on."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from apps.accounts.permissions import MemberRequest, Permission, require
+from apps.clients.models import Client, Treatment
+from apps.core import audit
+from apps.dashboard.selectors.endings import ending_page, passed_on_page
+from apps.endings.forms import ClosingForm
+from apps.endings.models import Move
+from apps.endings.services import close_treatment as store_closing
+
+
+@require(Permission.VIEW_CASELOAD)
+@require_http_methods(["GET", "HEAD", "POST"])
+def close_treatment(request: MemberRequest, client_id: UUID) -> HttpResponse:
+    """Look back on a treatment and close it."""
+    client = get_object_or_404(Client.objects.visible_to(request.membership), id=client_id)
+    treatment = Treatment.objects.conducted_by(request.membership).filter(client=client).first()
+    if treatment is None:
+        raise PermissionDenied
+    form = ClosingForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        store_closing(treatment=treatment, by=request.membership, **form.cleaned_data)
+        said = _("%(code)s is closed. You find it under Ended treatments.")
+        messages.success(request, said % {"code": client.code})
+        return redirect("caseload")
+    audit.read("view ending", client_ids=[client.id], target=treatment, by=request.membership)
+    context = {"page": ending_page(treatment, today=request.today), "form": form}
+    return render(request, "dashboard/close_treatment.html", context)
+
+
+@require(Permission.VIEW_CASELOAD)
+@require_safe
+def passed_on(request: MemberRequest, client_id: UUID) -> HttpResponse:
+    """What a client agreed to pass on, for the therapist they moved to, from that day on."""
+    moves = Move.objects.passed_on_to(request.membership).filter(treatment__client=client_id)
+    related = moves.select_related("treatment__client", "treatment__therapist")
+    move = get_object_or_404(related.order_by("-arranged_at")[:1])
+    audit.read("view passed on", client_ids=[client_id], target=move, by=request.membership)
+    return render(
+        request, "dashboard/passed_on.html", {"page": passed_on_page(move, today=request.today)}
+    )

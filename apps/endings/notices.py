@@ -1,0 +1,35 @@
+"""What members are told in the app about a client who moves."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from apps.accounts.models import Membership
+from apps.accounts.notices import Said
+from apps.clients.models import Treatment
+from apps.endings.models import Move
+
+KIND = "client_moves_here"
+
+
+def render_arrival(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+    """That a client comes to `member`, by code, with the day."""
+    moves = Move.objects.filter(
+        id__in=subject_ids, new_treatment__in=Treatment.objects.conducted_by(member)
+    )
+    return {
+        move.id: Said(
+            text=_("%(code)s moves to you from %(name)s on %(day)s.")
+            % {
+                "code": move.treatment.client.code,
+                "name": move.treatment.therapist.name,
+                "day": date_format(move.moves_on, "j M"),
+            },
+            url=reverse("client", args=[move.treatment.client_id]),
+            client_id=move.treatment.client_id,
+        )
+        for move in moves.select_related("treatment__client", "treatment__therapist")
+    }

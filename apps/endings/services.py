@@ -1,0 +1,204 @@
+"""Ending a treatment: closing it, moving a client on, handing a caseload over, opening it again."""
+
+from datetime import date, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.accounts import notices
+from apps.accounts.models import Membership
+from apps.clients.models import Treatment
+from apps.clients.services import hand_over_caseload
+from apps.core import audit
+from apps.endings.models import Ending, Move, Offer
+from apps.endings.notices import KIND
+from apps.feedback.lifecycle import withdraw_unsent
+from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.services import record_outcome
+from apps.therapy_sessions.services import call_off_planned
+
+
+class AlreadyArranged(Exception):
+    """The move is arranged: nothing was changed."""
+
+
+class CannotReopen(Exception):
+    """The treatment cannot be opened again; the message says why."""
+
+
+@transaction.atomic
+def set_offer(*, member: Membership, by: Membership, **offer: Any) -> Offer:
+    """Note what a therapist can offer: the fields of `Offer`."""
+    saved, _created = Offer.objects.update_or_create(
+        member=member, defaults={"practice_id": member.practice_id, **offer}
+    )
+    audit.record("set offer", saved, by=by)
+    return saved
+
+
+@transaction.atomic
+def save_what_fits(
+    *,
+    treatment: Treatment,
+    needs: str,
+    wishes: list[str],
+    language: str,
+    tried: str,
+    talked_over_on: date | None,
+    by: Membership,
+) -> Move:
+    """Note what the client needs and prefers, and what was tried.
+
+    Consent was given to these words: where they change afterwards, it must be asked for again.
+
+    Raises:
+        AlreadyArranged: the move is arranged.
+    """
+    Treatment.objects.select_for_update(of=("self",)).get(pk=treatment.pk)
+    move = Move.objects.filter(treatment=treatment).first() or Move(
+        practice_id=treatment.practice_id, treatment=treatment
+    )
+    if move.arranged_at:
+        raise AlreadyArranged
+    words = {"needs": needs, "wishes": wishes, "language": language, "tried": tried}
+    if any(getattr(move, name) != value for name, value in words.items()):
+        move.passes_on, move.agreed_on, move.agreed_how = [], None, ""
+    for name, value in words.items():
+        setattr(move, name, value)
+    move.talked_over_on = talked_over_on
+    move.saved_at = timezone.now()
+    move.save()
+    audit.record("save move", move, client_id=treatment.client_id, by=by)
+    return move
+
+
+@transaction.atomic
+def record_consent(
+    *, move: Move, passes_on: list[str], agreed_on: date, agreed_how: str, by: Membership
+) -> None:
+    """Note which parts the client agreed to pass on; no part is an answer too.
+
+    Raises:
+        AlreadyArranged: the move is arranged.
+    """
+    move = _locked(move)
+    move.passes_on, move.agreed_on, move.agreed_how = passes_on, agreed_on, agreed_how
+    move.save(update_fields=["passes_on", "agreed_on", "agreed_how"])
+    audit.record("record consent to move", move, client_id=move.treatment.client_id, by=by)
+
+
+@transaction.atomic
+def arrange_move(
+    *, move: Move, to: Membership, moves_on: date, meeting_on: date | None, by: Membership
+) -> Treatment:
+    """Move the client to `to` on the day `moves_on`: access changes hands on that day.
+
+    The treatment ends then, with its history where it is, and a new one with a new baseline begins.
+    An open episode closes as moved; what was planned from that day on is called off.
+
+    Raises:
+        AlreadyArranged: the move is arranged.
+        IntegrityError: the client has not agreed yet.
+    """
+    move = _locked(move)
+    treatment = move.treatment
+    _close_episode(
+        treatment, RuptureEpisode.Outcome.MOVED, reason=_("Moved to %s.") % to.name, by=by
+    )
+    [new] = hand_over([treatment], to=to, on=moves_on, by=by)
+    move.moves_on, move.meeting_on = moves_on, meeting_on
+    move.new_treatment, move.arranged_at = new, timezone.now()
+    move.save(update_fields=["moves_on", "meeting_on", "new_treatment", "arranged_at"])
+    notices.tell(member=to, kind=KIND, subject=move)
+    audit.record("arrange move", move, client_id=treatment.client_id, by=by)
+    return new
+
+
+def hand_over(
+    treatments: list[Treatment], *, to: Membership, on: date, by: Membership
+) -> list[Treatment]:
+    """Hand treatments over to `to` and stop what was ahead of them; returns the new ones."""
+    new = hand_over_caseload(treatments=treatments, to=to, on=on, by=by)
+    for treatment in treatments:
+        _stop_what_is_ahead(treatment, on=on, by=by)
+    return new
+
+
+@transaction.atomic
+def close_treatment(*, treatment: Treatment, how: str, review: str, by: Membership) -> Ending:
+    """Close a treatment today, with a review. Twice equals once: the first review stays.
+
+    An episode that is still open ended unrepaired; what was planned and what was not sent stops.
+    """
+    treatment = Treatment.objects.select_for_update(of=("self",)).get(pk=treatment.pk)
+    if ending := Ending.objects.filter(treatment=treatment).first():
+        return ending
+    today = timezone.localdate()
+    _close_episode(
+        treatment,
+        RuptureEpisode.Outcome.ENDED_UNREPAIRED,
+        reason=_("The treatment ended."),
+        by=by,
+    )
+    treatment.starts_on = min(today, treatment.starts_on)
+    treatment.ends_on = today
+    treatment.save(update_fields=["starts_on", "ends_on"])
+    _stop_what_is_ahead(treatment, on=today, by=by)
+    ending = Ending.objects.create(
+        practice_id=treatment.practice_id,
+        treatment=treatment,
+        how=how,
+        review=review,
+        closed_at=timezone.now(),
+        closed_by=by,
+    )
+    audit.record("close treatment", treatment, client_id=treatment.client_id, by=by)
+    return ending
+
+
+@transaction.atomic
+def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
+    """Begin a new treatment, with a new baseline, of a client whose treatment was closed.
+
+    Raises:
+        CannotReopen: the client is in treatment now.
+    """
+    closed = Treatment.objects.select_for_update(of=("self",)).get(pk=ending.treatment_id)
+    today = timezone.localdate()
+    if Treatment.objects.current(on=today).filter(client=closed.client_id).exists():
+        raise CannotReopen(_("This client is in treatment already; nothing was changed."))
+    treatment = Treatment.objects.create(
+        practice_id=closed.practice_id,
+        client_id=closed.client_id,
+        therapist=closed.therapist,
+        approach=closed.approach,
+        starts_on=today,
+    )
+    audit.record("reopen treatment", treatment, client_id=treatment.client_id, by=by)
+    return treatment
+
+
+def _locked(move: Move) -> Move:
+    move = Move.objects.select_for_update(of=("self",)).select_related("treatment").get(pk=move.pk)
+    if move.arranged_at:
+        raise AlreadyArranged
+    return move
+
+
+def _close_episode(
+    treatment: Treatment, outcome: RuptureEpisode.Outcome, *, reason: str, by: Membership
+) -> None:
+    episode = RuptureEpisode.objects.open().filter(treatment=treatment).first()
+    if episode:
+        record_outcome(episode=episode, outcome=outcome, reason=reason, by=by)
+
+
+def _stop_what_is_ahead(treatment: Treatment, *, on: date, by: Membership) -> None:
+    """Call off the sessions planned from the day `on`; withdraw unsent requests once it is here."""
+    midnight = datetime.combine(on, time.min, tzinfo=ZoneInfo(treatment.practice.time_zone))
+    call_off_planned(treatment=treatment, since=midnight, by=by)
+    if on <= timezone.localdate():
+        withdraw_unsent(treatment.client, treatment=treatment)
