@@ -32,4 +32,5 @@ def render_arrival(subject_ids: Collection[UUID], member: Membership) -> dict[UU
             client_id=move.treatment.client_id,
         )
         for move in moves.select_related("treatment__client", "treatment__therapist")
+        if move.moves_on
     }

@@ -1,0 +1,194 @@
+"""A treatment is closed with a review, and can begin again."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.db import connection
+from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.accounts.models import Membership
+from apps.clients.models import Treatment
+from apps.core import outbox
+from apps.core.models import OutboxMessage
+from apps.endings.models import Ending
+from apps.endings.services import close_treatment, hand_over
+from apps.feedback.messages import render_feedback_request
+from apps.feedback.models import FeedbackRequest
+from apps.feedback.services import practice_questionnaire, request_feedback
+from apps.ruptures.models import RuptureEpisode
+from tests.accounts.conftest import shown
+from tests.factories import TherapySessionFactory, TreatmentFactory
+
+pytestmark = pytest.mark.django_db
+REVIEW = {"how": "agreed", "review": "We found our way back twice."}
+
+
+@pytest.fixture
+def treatment(alice: Membership) -> Treatment:
+    treatment = TreatmentFactory.create(therapist=alice, falling=True)
+    TherapySessionFactory.create(
+        treatment=treatment, attendance="", starts_at=timezone.now() + timedelta(days=6)
+    )
+    return treatment
+
+
+@pytest.fixture
+def request_to_client(treatment: Treatment) -> FeedbackRequest:
+    return request_feedback(
+        therapy_session=TherapySessionFactory.create(treatment=treatment),
+        questionnaire=practice_questionnaire(treatment.practice),
+        channel_kind="email",
+        by=None,
+    )
+
+
+def address(treatment: Treatment) -> str:
+    return reverse("close_treatment", args=[treatment.client_id])
+
+
+def test_the_page_looks_back_before_anything_ends(treatment: Treatment, as_alice: Browser) -> None:
+    page = shown(as_alice.get(address(treatment)))
+    said = re.sub(r"<[^>]+>|\s+", " ", page)
+    assert re.search(r"Sessions held\s+9", said)
+    assert re.search(r"Possible ruptures\s+1, 0 repaired", said)
+    assert "An episode is open." in page
+    assert "1 planned session is called off" in page
+    treatment.refresh_from_db()
+    assert treatment.ends_on is None
+
+
+def test_closing_ends_access_episode_plans_and_unsent_messages(
+    treatment: Treatment, request_to_client: FeedbackRequest, as_alice: Browser
+) -> None:
+    assert as_alice.post(address(treatment), REVIEW)["Location"] == reverse("caseload")
+    treatment.refresh_from_db()
+    assert treatment.ends_on == timezone.localdate()
+    assert as_alice.get(reverse("client", args=[treatment.client_id])).status_code == 404
+    episode = RuptureEpisode.objects.get()
+    assert (episode.outcome, episode.outcome_reason) == (
+        "ended_unrepaired",
+        "The treatment ended.",
+    )
+    assert not treatment.therapy_sessions.planned().exists()
+    request_to_client.refresh_from_db()
+    assert request_to_client.state == FeedbackRequest.State.CANCELLED
+    assert OutboxMessage.objects.get().state == OutboxMessage.State.CANCELLED
+    assert mail.outbox == []
+
+
+def test_what_was_sent_stays_answerable(
+    treatment: Treatment, request_to_client: FeedbackRequest, as_alice: Browser
+) -> None:
+    OutboxMessage.objects.update(state=OutboxMessage.State.SENT, sent_at=timezone.now())
+    as_alice.post(address(treatment), REVIEW)
+    request_to_client.refresh_from_db()
+    assert request_to_client.state == FeedbackRequest.State.OPEN
+
+
+def test_no_message_about_an_ended_treatment_is_written(
+    treatment: Treatment, request_to_client: FeedbackRequest
+) -> None:
+    assert render_feedback_request(request_to_client.id)
+    Treatment.objects.update(ends_on=timezone.localdate())
+    with pytest.raises(outbox.NothingToSend):
+        render_feedback_request(request_to_client.id)
+
+
+def test_a_handed_over_caseload_stops_what_was_ahead(
+    treatment: Treatment, request_to_client: FeedbackRequest, charlie: Membership, mona: Membership
+) -> None:
+    hand_over([treatment], to=charlie, on=timezone.localdate(), by=mona)
+    assert not treatment.therapy_sessions.planned().exists()
+    request_to_client.refresh_from_db()
+    assert request_to_client.state == FeedbackRequest.State.CANCELLED
+
+
+def test_a_review_needs_a_word_about_how_it_ended_and_loses_nothing(
+    treatment: Treatment, as_alice: Browser
+) -> None:
+    page = shown(as_alice.post(address(treatment), {"review": REVIEW["review"]}))
+    assert "Choose how it ended." in page
+    assert REVIEW["review"] in page
+    assert not Ending.objects.exists()
+
+
+def test_closing_twice_keeps_the_first_review(treatment: Treatment, alice: Membership) -> None:
+    first = close_treatment(treatment=treatment, how="agreed", review="First", by=alice)
+    again = close_treatment(treatment=treatment, how="other", review="Second", by=alice)
+    assert again == first
+    assert Ending.objects.get().review == "First"
+
+
+def test_a_closed_treatment_is_a_code_that_can_begin_again(
+    treatment: Treatment, as_alice: Browser
+) -> None:
+    as_alice.post(address(treatment), REVIEW)
+    page = shown(as_alice.get(reverse("ended_treatments")))
+    assert treatment.client.code in page
+    assert treatment.client.initials not in page
+    assert REVIEW["review"] not in page
+    response = reopen(as_alice)
+    assert response["Location"] == reverse("client", args=[treatment.client_id])
+    new = Treatment.objects.current(on=timezone.localdate()).get()
+    assert (new.starts_on, new.therapist) == (timezone.localdate(), treatment.therapist)
+    assert not new.screenings.exists(), "a new baseline"
+    page = shown(as_alice.get(response["Location"]))
+    assert "We found our way back twice." in page
+    assert "Rated 70" not in page
+
+
+def reopen(browser: Browser) -> Any:
+    ending = Ending.objects.get()
+    return browser.post(reverse("reopen_treatment", args=[ending.id]))
+
+
+def test_a_client_who_is_in_treatment_does_not_begin_again(
+    treatment: Treatment, charlie: Membership, as_alice: Browser
+) -> None:
+    as_alice.post(address(treatment), REVIEW)
+    TreatmentFactory.create(therapist=charlie, client=treatment.client)
+    assert reopen(as_alice)["Location"] == reverse("ended_treatments")
+    assert "This client is in treatment already" in shown(as_alice.get(reverse("ended_treatments")))
+    assert Treatment.objects.count() == 2
+
+
+def test_nobody_else_closes_reads_or_reopens(
+    treatment: Treatment,
+    alice: Membership,
+    as_charlie: Browser,
+    as_dora: Browser,
+    as_sam: Browser,
+    as_mona: Browser,
+) -> None:
+    assert as_charlie.post(address(treatment), REVIEW).status_code == 404
+    assert as_dora.post(address(treatment), REVIEW).status_code == 404
+    assert as_sam.post(address(treatment), REVIEW).status_code == 403
+    assert as_mona.post(address(treatment), REVIEW).status_code == 403
+    close_treatment(treatment=treatment, how="agreed", review="Mine", by=alice)
+    assert reopen(as_charlie).status_code == 404
+    assert reopen(as_mona).status_code == 403
+    assert treatment.client.code not in shown(as_charlie.get(reverse("ended_treatments")))
+
+
+def test_a_page_asks_as_often_for_twenty_ended_treatments_as_for_two(
+    alice: Membership, as_alice: Browser
+) -> None:
+    def queries(count: int) -> int:
+        for _ in range(count):
+            close_treatment(
+                treatment=TreatmentFactory.create(therapist=alice),
+                how="agreed",
+                review="",
+                by=alice,
+            )
+        with CaptureQueriesContext(connection) as seen:
+            as_alice.get(reverse("ended_treatments"))
+        return len(seen)
+
+    assert queries(2) == queries(18)

@@ -1,0 +1,313 @@
+"""A client moves to a therapist who fits better: what fits, consent by part, a warm handover."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client as Browser
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.accounts import notices
+from apps.accounts.models import Membership
+from apps.alliance.models import AllianceRating
+from apps.clients.models import Client, Treatment
+from apps.core.models import AuditEntry
+from apps.endings.models import Move, Offer
+from apps.endings.selectors import colleagues_for
+from apps.endings.services import (
+    AlreadyArranged,
+    arrange_move,
+    record_consent,
+    save_what_fits,
+)
+from apps.ruptures.models import RuptureEpisode
+from tests.accounts.conftest import shown
+from tests.factories import (
+    MembershipFactory,
+    TherapySessionFactory,
+    TreatmentFactory,
+    comment_on,
+)
+
+pytestmark = pytest.mark.django_db
+FITS = {
+    "step": "fits",
+    "needs": "Somebody who has time in the evening.",
+    "wishes": ["woman", "evenings"],
+    "language": "pl",
+    "tried": "Two repair conversations, a slower pace since October.",
+}
+
+
+@pytest.fixture
+def treatment(alice: Membership) -> Treatment:
+    return TreatmentFactory.create(therapist=alice, falling=True)
+
+
+def address(treatment: Treatment) -> str:
+    return reverse("move_client", args=[treatment.client_id])
+
+
+def today(days: int = 0) -> str:
+    return (timezone.localdate() + timedelta(days=days)).isoformat()
+
+
+def consent(*parts: str) -> dict[str, Any]:
+    return {
+        "step": "consent",
+        "passes_on": list(parts),
+        "agreed_on": today(),
+        "agreed_how": "in_room",
+    }
+
+
+def handover(to: Membership, days: int = 0) -> dict[str, Any]:
+    return {"step": "handover", "to": str(to.id), "moves_on": today(days)}
+
+
+def walk(browser: Browser, treatment: Treatment, *forms: dict[str, Any]) -> Any:
+    for form in forms:
+        response = browser.post(address(treatment), form)
+        assert response.status_code == 302, shown(response)
+    return response
+
+
+def test_three_steps_move_a_client_with_their_consent(
+    treatment: Treatment,
+    charlie: Membership,
+    as_alice: Browser,
+    as_charlie: Browser,
+) -> None:
+    code = treatment.client.code
+    walk(
+        as_alice,
+        treatment,
+        FITS,
+        consent("needs", "tried", "ratings"),
+        handover(charlie),
+    )
+    assert as_alice.get(reverse("client", args=[treatment.client_id])).status_code == 404
+    assert as_alice.get(address(treatment)).status_code == 404
+    page = shown(as_charlie.get(reverse("client", args=[treatment.client_id])))
+    assert code in page
+    assert "Passed on from the treatment before" in page
+    assert "Rated 70" not in page, "a new treatment has a new baseline"
+    treatment.refresh_from_db()
+    assert treatment.ends_on == timezone.localdate()
+    assert treatment.therapy_sessions.count() == 9, "history stays where it was"
+    episode = treatment.episodes.get()
+    assert (episode.outcome, episode.outcome_reason) == ("moved", "Moved to Charlie Nowak.")
+    assert AuditEntry.objects.filter(action="arrange move").count() == 1
+
+
+def test_the_new_therapist_reads_the_agreed_parts_and_nothing_else(
+    treatment: Treatment, charlie: Membership, as_alice: Browser, as_charlie: Browser
+) -> None:
+    comment_on(treatment.therapy_sessions.latest("starts_at"), "I felt rushed.")
+    treatment.therapy_sessions.update(own_bond=3)
+    walk(as_alice, treatment, FITS, consent("needs", "ratings"), handover(charlie))
+    page = shown(as_charlie.get(reverse("passed_on", args=[treatment.client_id])))
+    assert "Somebody who has time in the evening." in page
+    assert "A woman, Evening sessions, Polish" in page
+    assert "Ratings of the treatment before" in page
+    assert ">30<" not in page, "how the therapist before saw it is not the client's to pass on"
+    assert "Two repair conversations" not in page
+    assert "I felt rushed." not in page
+    assert "Possible rupture" not in page
+
+
+def test_comments_are_passed_on_word_for_word_where_agreed(
+    treatment: Treatment, charlie: Membership, as_alice: Browser, as_charlie: Browser
+) -> None:
+    comment_on(treatment.therapy_sessions.latest("starts_at"), "I felt rushed.")
+    walk(as_alice, treatment, FITS, consent("comments"), handover(charlie))
+    page = shown(as_charlie.get(reverse("passed_on", args=[treatment.client_id])))
+    assert "“I felt rushed.”" in page
+    assert "Somebody who has time" not in page
+    assert "Ratings of the treatment before" not in page
+
+
+def test_access_changes_hands_on_the_day_of_the_move_and_not_before(
+    treatment: Treatment, charlie: Membership, as_alice: Browser, as_charlie: Browser
+) -> None:
+    before = TherapySessionFactory.create(
+        treatment=treatment, attendance="", starts_at=timezone.now() + timedelta(days=2)
+    )
+    after = TherapySessionFactory.create(
+        treatment=treatment, attendance="", starts_at=timezone.now() + timedelta(days=9)
+    )
+    walk(as_alice, treatment, FITS, consent("needs"), handover(charlie, days=7))
+    page = shown(as_alice.get(address(treatment)))
+    assert "The client moves to Charlie Nowak on" in page
+    planned = treatment.therapy_sessions.planned()
+    assert before in planned
+    assert after not in planned
+    assert as_charlie.get(reverse("passed_on", args=[treatment.client_id])).status_code == 404
+    with time_machine.travel(timezone.now() + timedelta(days=7, minutes=1)):
+        own = Client.objects.treated_by
+        assert not own(treatment.therapist).exists()
+        assert own(charlie).get() == treatment.client
+        assert Move.objects.passed_on_to(charlie).exists()
+
+
+def test_the_new_therapist_is_told_in_the_app_by_code(
+    treatment: Treatment, charlie: Membership, as_alice: Browser, as_charlie: Browser
+) -> None:
+    walk(as_alice, treatment, FITS, consent(), handover(charlie))
+    [told] = notices.unread(charlie)
+    assert told.said.text.startswith(f"{treatment.client.code} moves to you from Alice Moreau on")
+
+
+def test_changed_words_need_consent_again(
+    treatment: Treatment, alice: Membership, as_alice: Browser
+) -> None:
+    walk(as_alice, treatment, FITS, consent("needs"))
+    walk(as_alice, treatment, FITS)
+    move = Move.objects.get()
+    assert move.agreed_on, "the same words are still agreed to"
+    walk(as_alice, treatment, FITS | {"needs": "Somebody else."})
+    move.refresh_from_db()
+    assert (move.agreed_on, move.passes_on) == (None, [])
+
+
+def test_no_step_can_be_skipped(
+    treatment: Treatment, charlie: Membership, as_alice: Browser
+) -> None:
+    page = shown(as_alice.post(address(treatment), handover(charlie)))
+    assert "Write what the client needs now." in page
+    walk(as_alice, treatment, FITS)
+    page = shown(as_alice.post(address(treatment), handover(charlie)))
+    assert "Give the day on which the client agreed." in page
+    treatment.refresh_from_db()
+    assert treatment.ends_on is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ({"to": ""}, "Choose who takes the client on."),
+        ({"to": "alice"}, "is not one of the available choices"),
+        ({"to": "dora"}, "is not one of the available choices"),
+        ({"moves_on": ""}, "Give the day of the move."),
+        ({"moves_on": "-1"}, "Choose today or a day within a year."),
+        ({"moves_on": "400"}, "Choose today or a day within a year."),
+    ],
+)
+def test_a_handover_with_something_wrong_changes_nothing(
+    treatment: Treatment,
+    alice: Membership,
+    charlie: Membership,
+    dora: Membership,
+    as_alice: Browser,
+    typed: dict[str, str],
+    said: str,
+) -> None:
+    walk(as_alice, treatment, FITS, consent())
+    people = {"alice": str(alice.id), "dora": str(dora.id)}
+    changed = {name: people.get(value, value) for name, value in typed.items()}
+    if (days := changed.get("moves_on", "")) != "":
+        changed["moves_on"] = today(int(days))
+    page = as_alice.post(address(treatment), handover(charlie) | changed)
+    assert said in shown(page)
+    treatment.refresh_from_db()
+    assert treatment.ends_on is None
+    assert Move.objects.get().arranged_at is None
+
+
+def test_an_arranged_move_stays_as_it_is(
+    treatment: Treatment, alice: Membership, charlie: Membership, as_alice: Browser
+) -> None:
+    walk(as_alice, treatment, FITS, consent("needs"), handover(charlie, days=7))
+    page = shown(as_alice.post(address(treatment), FITS | {"needs": "Too late"}))
+    assert "The client moves to Charlie Nowak on" in page
+    move = Move.objects.get()
+    for act in (
+        lambda: arrange_move(
+            move=move, to=charlie, moves_on=timezone.localdate(), meeting_on=None, by=alice
+        ),
+        lambda: record_consent(
+            move=move, passes_on=[], agreed_on=timezone.localdate(), agreed_how="in_room", by=alice
+        ),
+        lambda: save_what_fits(
+            treatment=treatment,
+            needs="",
+            wishes=[],
+            language="",
+            tried="",
+            talked_over_on=None,
+            by=alice,
+        ),
+    ):
+        with pytest.raises(AlreadyArranged):
+            act()
+    assert Treatment.objects.count() == 2
+
+
+def test_colleagues_are_suggested_by_room_and_fit_and_never_by_ratings(
+    treatment: Treatment, alice: Membership, charlie: Membership, practice: Any
+) -> None:
+    names = ("Anna", "Bea", "Cleo")
+    anna, bea, cleo = (MembershipFactory.create(practice=practice, name=name) for name in names)
+    Offer.objects.create(practice=practice, member=bea, has_room=True, offers=["evenings"])
+    Offer.objects.create(
+        practice=practice,
+        member=cleo,
+        has_room=True,
+        offers=["evenings", "woman"],
+        languages=["pl"],
+    )
+    Offer.objects.create(practice=practice, member=anna, offers=["evenings", "woman"])
+    move = Move(practice=practice, treatment=treatment, wishes=["woman", "evenings"], language="pl")
+
+    def order() -> list[str]:
+        return [each.member.name for each in colleagues_for(move, therapist=alice)]
+
+    assert order() == ["Cleo", "Bea", "Anna", "Charlie Nowak"]
+    assert colleagues_for(move, therapist=alice)[1].said == (
+        "Has room. Fits: Evening sessions. Not said: A woman, Polish."
+    )
+    TreatmentFactory.create(therapist=bea, pomps=[100, 100, 100, 100])
+    TreatmentFactory.create(therapist=cleo, falling=True)
+    assert AllianceRating.objects.exists()
+    assert order() == ["Cleo", "Bea", "Anna", "Charlie Nowak"]
+
+
+def test_the_outcome_moved_leads_to_the_three_steps(
+    treatment: Treatment, as_alice: Browser
+) -> None:
+    episode = treatment.episodes.get()
+    response = as_alice.post(reverse("record_outcome", args=[episode.id]), {"outcome": "moved"})
+    assert response.headers["Location"] == address(treatment)
+    assert RuptureEpisode.objects.get().outcome == ""
+
+
+def test_strangers_and_supervisors_do_not_move_clients(
+    treatment: Treatment, as_charlie: Browser, as_dora: Browser, as_sam: Browser, as_mona: Browser
+) -> None:
+    assert as_charlie.post(address(treatment), FITS).status_code == 404
+    assert as_dora.get(address(treatment)).status_code == 404
+    assert as_sam.get(address(treatment)).status_code == 403
+    assert as_mona.get(address(treatment)).status_code == 403
+    for browser in (as_charlie, as_dora, as_sam):
+        passed_on = reverse("passed_on", args=[treatment.client_id])
+        assert browser.get(passed_on).status_code in (403, 404)
+    assert not Move.objects.exists()
+
+
+def test_a_therapist_says_what_they_can_offer(
+    charlie: Membership, as_charlie: Browser, as_sam: Browser
+) -> None:
+    typed = {
+        "has_room": "on",
+        "offers": ["evenings"],
+        "languages": ["pl", "en-gb"],
+        "words": "Also walks.",
+    }
+    assert as_charlie.post(reverse("offer"), typed).status_code == 302
+    offer = Offer.objects.get()
+    assert (offer.member, offer.has_room, offer.offers) == (charlie, True, ["evenings"])
+    assert "Also walks." in shown(as_charlie.get(reverse("offer")))
+    assert as_charlie.post(reverse("offer"), {"offers": ["gossip"]}).status_code == 200
+    assert as_sam.get(reverse("offer")).status_code == 403
