@@ -7,6 +7,7 @@ from itertools import product
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.utils.timezone import localdate
 from playwright.sync_api import Browser, Page
 
 from tests.journeys.conftest import PASSPHRASE, Rapport, sign_in
@@ -87,6 +88,36 @@ def test_pages_of_a_therapist(hana: Page, rapport: Rapport) -> None:
         f"{clients[0]}plan/",
         "/no-such-page/",
     ):
+        hana.goto(f"{rapport.address}{path}")
+        wrong += look_at(hana, path)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_pages_of_a_repair_and_an_ending(hana: Page, rapport: Rapport) -> None:
+    """The record of a worked-out repair, the brief, the day sheet, and how a treatment ends."""
+    hana.goto(f"{rapport.address}/caseload/?q=T.A.")
+    hana.locator("table a.rp-row-link").first.click()
+    client = hana.url
+    hana.get_by_role("link", name="Open the repair record").click()
+    hana.locator("details").evaluate_all("all => all.forEach(one => { one.open = true })")
+    wrong = look_at(hana, "repair record")
+    hana.get_by_label("Open the conversation: day").evaluate("field => { field.type = 'text' }")
+    hana.get_by_label("Open the conversation: day").fill("soon")
+    hana.get_by_role("button", name="Save steps").click()
+    wrong += look_at(hana, "repair record refused")
+    for path in ("brief/", "move/", "close/"):
+        hana.goto(f"{client}{path}")
+        wrong += look_at(hana, path)
+    hana.goto(f"{client}move/")
+    hana.get_by_label("What the client needs now").fill("Somebody with time in the evening.")
+    hana.get_by_label("What was tried").fill("Two repair conversations.")
+    hana.get_by_role("button", name="Save and go on").click()
+    wrong += look_at(hana, "move, consent")
+    hana.get_by_label("Client agreed on").fill(localdate().isoformat())
+    hana.get_by_label("How").select_option("in_room")
+    hana.get_by_role("button", name="Save and go on").click()
+    wrong += look_at(hana, "move, handover")
+    for path in ("/day-sheet/", "/day-sheet/?day=2020-01-01", "/clients/ended/", "/account/offer/"):
         hana.goto(f"{rapport.address}{path}")
         wrong += look_at(hana, path)
     assert not wrong, "\n".join(wrong)

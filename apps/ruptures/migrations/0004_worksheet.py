@@ -252,6 +252,9 @@ class Migration(migrations.Migration):
                 name="step_note_step_known",
             ),
         ),
+        RowSecurity("ruptures_worksheet"),
+        RowSecurity("ruptures_stepnote"),
+        # Rows that were just inserted keep PostgreSQL from altering their table: this comes after it.
         migrations.RunPython(keep_ticked_causes, give_causes_back),
         migrations.RemoveConstraint(
             model_name="ruptureepisode",
@@ -261,6 +264,4 @@ class Migration(migrations.Migration):
             model_name="ruptureepisode",
             name="causes",
         ),
-        RowSecurity("ruptures_worksheet"),
-        RowSecurity("ruptures_stepnote"),
     ]
