@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime, time
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.db import transaction

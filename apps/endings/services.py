@@ -108,7 +108,9 @@ def arrange_move(
     _close_episode(
         treatment, RuptureEpisode.Outcome.MOVED, reason=_("Moved to %s.") % to.name, by=by
     )
-    [new] = hand_over([treatment], to=to, on=moves_on, by=by)
+    # The times were made with the therapist before: a new one makes their own.
+    _stop_what_is_ahead(treatment, on=moves_on, by=by)
+    [new] = hand_over_caseload(treatments=[treatment], to=to, on=moves_on, by=by)
     move.moves_on, move.meeting_on = moves_on, meeting_on
     move.new_treatment, move.arranged_at = new, timezone.now()
     move.save(update_fields=["moves_on", "meeting_on", "new_treatment", "arranged_at"])
@@ -120,7 +122,10 @@ def arrange_move(
 def hand_over(
     treatments: list[Treatment], *, to: Membership, on: date, by: Membership
 ) -> list[Treatment]:
-    """Hand treatments over to `to` and stop what was ahead of them; returns the new ones."""
+    """Hand treatments over to `to`, with their sessions to come; returns the new ones.
+
+    What could not go along is called off, what was not sent is withdrawn.
+    """
     new = hand_over_caseload(treatments=treatments, to=to, on=on, by=by)
     for treatment in treatments:
         _stop_what_is_ahead(treatment, on=on, by=by)

@@ -100,11 +100,12 @@ def test_no_message_about_an_ended_treatment_is_written(
         render_feedback_request(request_to_client.id)
 
 
-def test_a_handed_over_caseload_stops_what_was_ahead(
+def test_a_handed_over_caseload_takes_sessions_along_and_withdraws_what_was_not_sent(
     treatment: Treatment, request_to_client: FeedbackRequest, charlie: Membership, mona: Membership
 ) -> None:
-    hand_over([treatment], to=charlie, on=timezone.localdate(), by=mona)
+    [new] = hand_over([treatment], to=charlie, on=timezone.localdate(), by=mona)
     assert not treatment.therapy_sessions.planned().exists()
+    assert new.therapy_sessions.planned().count() == 1
     request_to_client.refresh_from_db()
     assert request_to_client.state == FeedbackRequest.State.CANCELLED
 

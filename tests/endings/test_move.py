@@ -144,6 +144,7 @@ def test_access_changes_hands_on_the_day_of_the_move_and_not_before(
     planned = treatment.therapy_sessions.planned()
     assert before in planned
     assert after not in planned
+    assert not charlie.treatments.get().therapy_sessions.exists(), "they find a time of their own"
     assert as_charlie.get(reverse("passed_on", args=[treatment.client_id])).status_code == 404
     with time_machine.travel(timezone.now() + timedelta(days=7, minutes=1)):
         own = Client.objects.treated_by

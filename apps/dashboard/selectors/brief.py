@@ -40,9 +40,10 @@ class PlanLine:
 class Brief:
     """One client before a session.
 
-    `shows` is what the last form shows, strongest first; `said` the client's words of the newest
-    answer with the day it is about; `ask` words to open with, '' where the form asks for nothing;
-    `plan` what was promised; `remember` what else is due.
+    `about` is when and which session, `state` which alone. `shows` is what the last form shows,
+    strongest first; `said` the client's words of the newest answer with the day it is about; `ask`
+    words to open with, '' where the form asks for nothing; `plan` what was promised; `remember`
+    what else is due.
     """
 
     client_id: UUID
@@ -52,6 +53,7 @@ class Brief:
     code: str
     starts_at: str
     about: str
+    state: str
     is_now: bool
     status: Status
     is_open: bool
@@ -165,7 +167,16 @@ def _brief(
         initials=client.initials,
         code=client.code,
         starts_at=words.clock(session.starts_at) if session else "",
-        about=_about(session, standing, today),
+        about=" · ".join(
+            filter(
+                None,
+                (
+                    words.moment(session.starts_at, today) if session else "",
+                    _state(session, standing),
+                ),
+            )
+        ),
+        state=_state(session, standing),
         is_now=bool(
             session and not session.attendance and session.starts_at <= at <= session.ends_at
         ),
@@ -195,16 +206,13 @@ def _brief(
     )
 
 
-def _about(session: TherapySession | None, standing: Standing, today: date) -> str:
-    """'Thu 26 Nov, 10:00 · session 19', or that no session is planned."""
+def _state(session: TherapySession | None, standing: Standing) -> str:
+    """'session 19', 'logged', or that no session is planned."""
     if session is None:
         return _("No session planned")
     if session.attendance:
-        return _("%(moment)s · logged") % {"moment": words.moment(session.starts_at, today)}
-    return _("%(moment)s · session %(number)d") % {
-        "moment": words.moment(session.starts_at, today),
-        "number": standing.treatment.logged + 1,
-    }
+        return _("logged")
+    return _("session %(number)d") % {"number": standing.treatment.logged + 1}
 
 
 def _shows(standing: Standing, course: Course, today: date) -> tuple[str, ...]:

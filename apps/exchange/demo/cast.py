@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from apps.accounts.models import Role
 from apps.alliance.models import Cause
+from apps.endings.models import Wish
 from apps.ruptures.models import RuptureEpisode, Worksheet
 
 PRACTICE = {
@@ -56,7 +57,8 @@ class Person:
 class Colleague:
     """A member of the practice. `away`: the week, counted back, in which they were ill.
 
-    `pace_min`: minutes between the starts of today's sessions.
+    `pace_min`: minutes between the starts of today's sessions. `offers` and `languages`: what they
+    say they can offer a client who moves, with room for one where they say anything.
     """
 
     name: str
@@ -65,6 +67,8 @@ class Colleague:
     clients: tuple[Person, ...] = ()
     pace_min: int = 75
     away: int = 6
+    offers: tuple[Wish, ...] = ()
+    languages: tuple[str, ...] = ("en-gb",)
 
 
 HANA = Colleague(
@@ -172,6 +176,8 @@ TOMASZ = Colleague(
     name="Tomasz Zielinski",
     email="tomasz@fernbank.example",
     role=Role.THERAPIST,
+    offers=(Wish.MAN, Wish.EVENINGS, Wish.STRUCTURED),
+    languages=("en-gb", "pl"),
     pace_min=90,
     away=9,
     clients=(
@@ -236,6 +242,7 @@ PRIYA = Colleague(
     name="Priya Raman",
     email="priya@fernbank.example",
     role=Role.THERAPIST,
+    offers=(Wish.WOMAN, Wish.ONLINE, Wish.TRAUMA),
     pace_min=60,
     away=4,
     clients=(

@@ -15,6 +15,7 @@ from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.services import install_shipped_questionnaires
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.core.models import OutboxMessage
+from apps.endings.services import set_offer
 from apps.exchange.demo.cast import (
     COLLEAGUES,
     MANAGER,
@@ -123,6 +124,15 @@ def _add_members(practice: Practice, *, today: date) -> dict[str, Membership]:
         for colleague in COLLEAGUES
     }
     for therapist in THERAPISTS:
+        if therapist.offers:
+            member = members[therapist.email]
+            set_offer(
+                member=member,
+                has_room=True,
+                offers=list(therapist.offers),
+                languages=list(therapist.languages),
+                by=member,
+            )
         start_supervision(
             supervisor=members[SUPERVISOR.email],
             supervisee=members[therapist.email],
