@@ -31,7 +31,7 @@ class OfferForm(forms.Form):
 
     has_room = forms.BooleanField(label=gettext_lazy("I have room for a client"), required=False)
     offers = forms.MultipleChoiceField(
-        label=gettext_lazy("What I can offer"),
+        label=gettext_lazy("What applies to me and my sessions"),
         choices=Wish.choices,
         widget=forms.CheckboxSelectMultiple,
         required=False,
