@@ -7,7 +7,7 @@ project, and has neither practices nor links, screening, episodes or an audit tr
 from django import forms
 from django.contrib.auth.decorators import login_not_required
 from django.db import connection
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.template import engines
 from django.urls import path
@@ -31,7 +31,7 @@ class BareForm(forms.Form):
     tension = forms.ChoiceField(choices=RATINGS[:5], widget=forms.RadioSelect, required=False)
     comment = forms.CharField(widget=forms.Textarea, required=False)
 
-    def __init__(self, data: object = None) -> None:
+    def __init__(self, data: QueryDict | None = None) -> None:
         super().__init__(data)
         for item in ITEMS:
             self.fields[f"item_{item}"] = forms.TypedChoiceField(

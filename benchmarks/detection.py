@@ -36,7 +36,7 @@ def one_step(courses: Courses, *, rounds: int) -> Figure:
         return found
 
     seconds, baseline = in_turn(
-        lambda: screen(before, steps[-1], FORM5), search, rounds=rounds, times=(200, 10)
+        lambda: screen(before, steps[-1], FORM5), search, rounds=10 * rounds, times=(20, 1), best=True
     )
     return Figure(
         name="screening one new rating",
@@ -57,7 +57,10 @@ def many_series(courses: Courses, *, series: int, rounds: int) -> Figure:
         for column in courses.steps
     )
     seconds, baseline = in_turn(
-        lambda: screen_table(steps, FORM5), lambda: local_level(steps.pomp), rounds=rounds
+        lambda: screen_table(steps, FORM5),
+        lambda: local_level(steps.pomp),
+        rounds=rounds,
+        best=True,
     )
     return Figure(
         name=f"screening {series} × {SESSIONS} sessions, vectorised",

@@ -96,7 +96,8 @@ def screen(state: State, step: Step, parameters: Parameters) -> tuple[State, Scr
     weights = [u / (u0 + u1 + u2) for u in (u0, u1, u2)]
     posterior = weights[1]
     after_steady, after_rupture, after_settled = (
-        fit.regime._replace(weight=weight) for fit, weight in zip(fits, weights, strict=True)
+        Regime(weight, fit.regime.mean, fit.regime.variance)
+        for fit, weight in zip(fits, weights, strict=True)
     )
 
     # 7. Learn the noise from the second rating on.
@@ -201,7 +202,7 @@ def _predict(
     stays_steady = _flow(steady, 1 - p.hazard)
     is_repaired = _flow(rupture, p.exit)
     stays_settled = _flow(settled, 1 - p.hazard)
-    settles = _flow(rupture, p.settle)._replace(mean=rupture.mean - p.fall)
+    settles = Regime(p.settle * rupture.weight, rupture.mean - p.fall, rupture.variance)
     into_rupture = [
         _flow(steady, p.hazard),
         _flow(rupture, 1 - p.exit - p.settle),
@@ -219,17 +220,18 @@ def _predict(
 
 
 def _flow(regime: Regime, share: float) -> Regime:
-    return regime._replace(weight=share * regime.weight)
+    return Regime(share * regime.weight, regime.mean, regime.variance)
 
 
 def _pool(sources: list[Regime], *, otherwise: Regime) -> Regime:
     """One regime with the sources' total weight, mean and variance; empty, `otherwise` at 0."""
-    total = sum(source.weight for source in sources)
+    # Comprehensions, for generators would make up a tenth of a step.
+    total = sum([weight for weight, _, _ in sources])
     if total == 0:
         return otherwise._replace(weight=0.0)
-    mean = sum(source.weight * source.mean for source in sources) / total
+    mean = sum([weight * mean for weight, mean, _ in sources]) / total
     variance = (
-        sum(source.weight * (source.variance + (source.mean - mean) ** 2) for source in sources)
+        sum([weight * (variance + (each - mean) ** 2) for weight, each, variance in sources])
         / total
     )
     return Regime(total, mean, variance)
@@ -245,9 +247,10 @@ def _fit(regime: Regime, error: float, noise: float, p: Parameters) -> _Fit:
     r = outlying / likelihood
     gain = (1 - r) * regime.variance / spread + r * regime.variance / wide
     return _Fit(
-        regime._replace(
-            mean=_clamp(regime.mean + gain * error, 0.0, 100.0),
-            variance=(1 - gain) * regime.variance,
+        Regime(
+            regime.weight,
+            _clamp(regime.mean + gain * error, 0.0, 100.0),
+            (1 - gain) * regime.variance,
         ),
         likelihood,
         (1 - r) * min(error**2 / spread, 4.0) + 4 * r,
@@ -280,7 +283,7 @@ def _silence(state: State, step: Step, p: Parameters) -> float:
 
 def _level(posterior: float, step: Step, p: Parameters) -> Level:
     thresholds = (p.watch, p.possible, p.marked)
-    level = Level(sum(posterior >= threshold - p.tolerance for threshold in thresholds))
+    level = Level(sum([posterior >= threshold - p.tolerance for threshold in thresholds]))
     return level if step.direct else min(level, Level.WATCH)
 
 
