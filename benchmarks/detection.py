@@ -36,7 +36,11 @@ def one_step(courses: Courses, *, rounds: int) -> Figure:
         return found
 
     seconds, baseline = in_turn(
-        lambda: screen(before, steps[-1], FORM5), search, rounds=10 * rounds, times=(20, 1), best=True
+        lambda: screen(before, steps[-1], FORM5),
+        search,
+        rounds=10 * rounds,
+        times=(20, 1),
+        best=True,
     )
     return Figure(
         name="screening one new rating",
