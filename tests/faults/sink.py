@@ -1,7 +1,6 @@
 """A mail server on loopback that misbehaves: `python -m tests.faults.sink LOG` prints its port.
 
-What it does to a mail stands in front of the recipient's address: `hang-`, `drip-` (a line a
-second, without end), `busy-` (450), `no-`
+What it does to a mail stands in front of the recipient's address: `hang-`, `busy-` (450), `no-`
 (550 5.1.1), `reset-` (the connection breaks as the mail begins), `drop-` (it takes the mail and
 hangs up without a word), `once-` (the same, the first time). Each mail it took is a line of LOG:
 recipient, Message-ID and the link in it, with tabs between.
