@@ -478,6 +478,7 @@ OUTBOX_UNREACHABLE = dict.fromkeys(
 )
 # What members are told in the app, by kind: dotted paths of functions (ids of subjects, member).
 NOTICE_RENDERERS: dict[str, str] = {
+    "erasure_requested": "apps.exchange.rights.say_requested",
     "channel_stopped": "apps.clients.messages.say_channel_stopped",
     "client_moves_here": "apps.endings.notices.render_arrival",
     "many_clients_read": "apps.clients.watch.say_many_clients_read",

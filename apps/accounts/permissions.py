@@ -22,6 +22,7 @@ class Permission(StrEnum):
     SUPERVISE = "see flags across supervisees"
     MEET = "talk about episodes in supervision"
     MANAGE_PRACTICE = "manage the practice"
+    CONFIRM_ERASURE = "be the second person who erases a client"
 
 
 ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
@@ -32,10 +33,13 @@ ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
             Permission.LOG_SESSION,
             Permission.REVIEW_EPISODE,
             Permission.MEET,
+            Permission.CONFIRM_ERASURE,
         }
     ),
-    Role.SUPERVISOR: frozenset({Permission.SUPERVISE, Permission.MEET}),
-    Role.MANAGER: frozenset({Permission.MANAGE_PRACTICE}),
+    Role.SUPERVISOR: frozenset(
+        {Permission.SUPERVISE, Permission.MEET, Permission.CONFIRM_ERASURE}
+    ),
+    Role.MANAGER: frozenset({Permission.MANAGE_PRACTICE, Permission.CONFIRM_ERASURE}),
 }
 
 

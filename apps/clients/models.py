@@ -56,8 +56,13 @@ class Client(PracticeModel):
     discussed_on = models.DateField(null=True, blank=True)
     consent = models.CharField(max_length=10, choices=Consent, blank=True)
     # Asking rests for a clinical reason until somebody ends the pause; the review day only reminds.
-    pause_reason = models.CharField(max_length=200, blank=True)
+    pause_reason = EncryptedTextField(client="id", blank=True)
     pause_review_on = models.DateField(null=True, blank=True)
+    # Processing is restricted: nothing is sent and nothing is screened, what is there is kept.
+    restricted_at = models.DateTimeField(null=True, blank=True)
+    # A legal hold: nothing of this client is erased while it stands.
+    held_at = models.DateTimeField(null=True, blank=True)
+    erased_at = models.DateTimeField(null=True, blank=True)
 
     objects = ClientQuerySet.as_manager()
 
@@ -204,3 +209,34 @@ class Treatment(PracticeModel):
 
     def __str__(self) -> str:
         return f"{self.client_id} with {self.therapist_id}"
+
+
+class ErasureRequestQuerySet(models.QuerySet["ErasureRequest"]):
+    def in_practice_of(self, member: Membership) -> Self:
+        """Requests of the member's practice, to be shown by the client's code only."""
+        return self.filter(practice=member.practice_id).select_related("client", "requested_by")
+
+
+class ErasureRequest(PracticeModel):
+    """A wish to erase a client for good. It takes two people, or one person and seven days."""
+
+    client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="erasure_requests")
+    requested_by = models.ForeignKey(Membership, on_delete=models.PROTECT, related_name="+")
+    requested_at = models.DateTimeField()
+    closed_by = models.ForeignKey(Membership, on_delete=models.PROTECT, null=True, related_name="+")
+    closed_at = models.DateTimeField(null=True, help_text="when it was carried out or withdrawn")
+
+    objects = ErasureRequestQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["client"],
+                condition=Q(closed_at__isnull=True),
+                name="erasure_request_one_open_per_client",
+            ),
+        ]
+        indexes = [models.Index(fields=["practice", "client"], name="erasure_request_by_client")]
+
+    def __str__(self) -> str:
+        return f"erasure of {self.client_id}"

@@ -18,6 +18,9 @@ from django.db.models.query_utils import DeferredAttribute
 
 from apps.core import crypto
 
+ERASED = b"\x00"
+"""Stands where a text was erased: reads as empty, and says in the database that there was one."""
+
 
 class Sealed:
     """A sealed value as it was read; only its row can open it, and it never shows itself."""
@@ -91,6 +94,10 @@ class EncryptedTextField(models.TextField):
         )
         return crypto.seal(text, key=key, place=self.place_of(row))
 
+    def erase(self, rows: models.QuerySet[Any]) -> int:
+        """Take the texts of these rows away for good; returns how many there were."""
+        return rows.exclude(**{self.attname: ""}).update(**{self.attname: Sealed(ERASED)})
+
     def put(self, row: models.Model, sealed: bytes) -> None:
         """Write a sealed value in place of another, past everything else of the row."""
         type(row)._base_manager.filter(pk=row.pk).update(**{self.attname: Sealed(sealed)})
@@ -110,7 +117,7 @@ class EncryptedTextField(models.TextField):
         return self.seal(model_instance, getattr(model_instance, self.attname))
 
     def from_db_value(self, value: bytes | None, expression: Any, connection: Any) -> Any:
-        if not value:
+        if not value or bytes(value) == ERASED:
             return ""
         crypto.expect(bytes(value))
         return Sealed(bytes(value))

@@ -101,6 +101,7 @@ def _seal_anew(client_id: UUID, key: crypto.DataKey) -> int:
         rows = mine.exclude(**{field.attname: ""}).select_for_update(of=("self",))
         for row in rows.only("practice", field.attname):
             text = getattr(row, field.attname)
-            field.put(row, field.seal(row, text, key))
-            moved += 1
+            if text:
+                field.put(row, field.seal(row, text, key))
+                moved += 1
     return moved

@@ -86,6 +86,8 @@ def _why_it_rests(client: Client, *, at: datetime) -> list[str]:
 
 def why_not_agreed(client: Client, *, on: date, by_message: bool = True) -> list[str]:
     """What is missing of the client's own consent on the day `on`."""
+    if client.restricted_at:
+        return [_("Processing of this client’s data is restricted.")]
     if not client.discussed_on:
         return [_("Feedback has not been discussed with the client yet.")]
     if by_message and client.consent == Client.Consent.IN_ROOM:

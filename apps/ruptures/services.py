@@ -32,7 +32,8 @@ def screen_treatment(
     Call it when a session is logged, when its rating arrives and when its form has run out. The
     step before `since` gives the state to go on from, so one more rating costs one step; after a
     correction, pass the earliest session that changed, also one that is no step any more. A step
-    that would come out as it did is left alone: calling it twice changes nothing.
+    that would come out as it did is left alone: calling it twice changes nothing. While processing
+    of the client's data is restricted, nothing is screened.
 
     Args:
         at: moment of the screening, for live data; None for history (an import), where each step
@@ -44,9 +45,11 @@ def screen_treatment(
     # One at a time per treatment: two answers at once must not both go on from the same state.
     treatment = (
         Treatment.objects.select_for_update(of=("self",))
-        .select_related("practice")
+        .select_related("practice", "client")
         .get(pk=treatment.pk)
     )
+    if treatment.client.restricted_at:
+        return []
     series = steps.series_since(treatment, questionnaire, since)
     existing = _current_screenings(treatment, questionnaire, since, series.ends_before)
     if not series.steps and not existing:

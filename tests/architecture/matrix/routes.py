@@ -252,6 +252,31 @@ ROUTES = {
     "add_client": Route(
         READ | WRITE, Permission.ADD_CLIENT, body=a_client, client_data=True
     ),
+    "records": Route(
+        READ, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, known=SUPERVISED,
+        client_data=True,
+    ),
+    "export_records": Route(
+        READ | WRITE, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, known=SUPERVISED,
+        client_data=True,
+    ),
+    "portable_copy": Route(
+        READ, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, known=SUPERVISED,
+        client_data=True,
+    ),
+    "act_on_records": Route(
+        WRITE, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, known=SUPERVISED,
+        client_data=True, body=lambda case: {"action": "restrict"},
+    ),
+    "erase_fields": Route(
+        WRITE, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, known=SUPERVISED,
+        client_data=True, body=lambda case: {"what": ["comments"]},
+    ),
+    "erasures": Route(READ, Permission.CONFIRM_ERASURE, codes=True),
+    "close_erasure": Route(
+        WRITE, Permission.CONFIRM_ERASURE, kwarg="erasure_id", reach=OF_THE_PRACTICE,
+        body=lambda case: {"withdraw": ""},
+    ),
     "plan_sessions": Route(
         READ | WRITE, Permission.LOG_SESSION, kwarg="client_id", reach=OWN, known=SUPERVISED,
         client_data=True, body=a_series,

@@ -1,0 +1,237 @@
+"""Everything that is kept about a client, complete by construction: a walk over the tables.
+
+A table that leads to a client is in `TABLES`, or in `TABLES_LEFT_OUT` with the reason; each of its
+columns is exported, or in `COLUMNS_LEFT_OUT` with the reason. A test walks the models and fails on
+anything that is in neither.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.apps import apps
+from django.db import models
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.accounts.models import Membership
+from apps.clients.models import Client
+from apps.core.fields import EncryptedTextField
+from apps.core.models import AuditEntry, OutboxMessage
+from apps.feedback.models import FeedbackRequest
+from apps.therapy_sessions.models import ProcessNote
+
+TABLES = {
+    "clients.Client": gettext_lazy("The client"),
+    "clients.ContactChannel": gettext_lazy("Ways of contact"),
+    "clients.Treatment": gettext_lazy("Treatments"),
+    "clients.ErasureRequest": gettext_lazy("Requests to erase"),
+    "therapy_sessions.TherapySession": gettext_lazy("Therapy sessions"),
+    "therapy_sessions.ProcessNote": gettext_lazy("Process notes of the therapist"),
+    "feedback.FeedbackRequest": gettext_lazy("Requests for feedback"),
+    "alliance.AllianceRating": gettext_lazy("Alliance ratings"),
+    "ruptures.Screening": gettext_lazy("Screenings: what was computed from the ratings"),
+    "ruptures.RuptureEpisode": gettext_lazy("Possible ruptures"),
+    "ruptures.Worksheet": gettext_lazy("Worksheets about possible ruptures"),
+    "ruptures.StepNote": gettext_lazy("Steps of repair on the worksheets"),
+    "exchange.ImportedSession": gettext_lazy("Rows of imported files"),
+}
+TABLES_LEFT_OUT = {
+    "core.ClientKey": "the wrapped key that seals the texts above; says nothing about the client",
+}
+COLUMNS_LEFT_OUT = {
+    "practice": "the same for every row; named once at the top",
+    "clients.ContactChannel.address_index": "a keyed hash of the address, which is exported",
+    "feedback.FeedbackRequest.generation": "counts how often links were revoked",
+    "ruptures.Screening.state_before": "inner state of the filter; what it said is in `outputs`",
+    "ruptures.Screening.state_after": "inner state of the filter; what it said is in `outputs`",
+}
+WRITTEN_BY_STAFF = {
+    "clients.Client.pause_reason",
+    "therapy_sessions.ProcessNote.text",
+    "therapy_sessions.TherapySession.not_asked_note",
+    "ruptures.RuptureEpisode.outcome_reason",
+    "ruptures.Worksheet.next_action",
+    "ruptures.StepNote.note",
+}
+"""Texts that the clinician reviews, one by one, before they are given out."""
+
+
+@dataclass(frozen=True)
+class StaffText:
+    """A text for review. `is_note`: a process note, which stays unless its author says so."""
+
+    key: str
+    where: str
+    text: str
+    is_note: bool
+
+
+def way_to_client(model: type[models.Model]) -> str | None:
+    """The look-up from a table to the id of a client, over foreign keys; None for none.
+
+    The shortest way, so `feedback_request.therapy_session`, not over its rating.
+    """
+    ways: list[tuple[type[models.Model], tuple[str, ...]]] = [(model, ())]
+    while ways:
+        here, way = ways.pop(0)
+        if here is Client:
+            return "__".join((*way, "id"))
+        for field in here._meta.local_fields:
+            target = field.related_model
+            if isinstance(target, type) and field.name not in {"practice", "supersedes"}:
+                ways.append((target, (*way, field.name)))
+    return None
+
+
+def columns(model: type[models.Model]) -> "list[models.Field[Any, Any]]":
+    """The columns that are given out, in the order of the model."""
+    label = model._meta.label
+    return [
+        field
+        for field in model._meta.local_fields
+        if field.name not in COLUMNS_LEFT_OUT and f"{label}.{field.name}" not in COLUMNS_LEFT_OUT
+    ]
+
+
+def rows(label: str, client: Client) -> models.QuerySet[Any]:
+    model = apps.get_model(label)
+    way = way_to_client(model)
+    joined = [
+        field.name
+        for field in model._meta.local_fields
+        if field.is_relation and field.related_model is Membership
+    ]
+    found: models.QuerySet[Any] = model._default_manager.filter(**{str(way): client.id})
+    return found.select_related(*joined).order_by(_date_of(model), "id")
+
+
+def staff_texts(client: Client, *, reader: Membership) -> list[StaffText]:
+    """Every text of staff that may be given out, for its review by `reader`.
+
+    Process notes of other authors are not among them: only their author may read them.
+    """
+    texts = []
+    for label, title in TABLES.items():
+        names = [
+            field.name
+            for field in columns(apps.get_model(label))
+            if f"{label}.{field.name}" in WRITTEN_BY_STAFF
+        ]
+        for row in rows(label, client) if names else ():
+            is_note = isinstance(row, ProcessNote)
+            if is_note and row.author_id != reader.id:
+                continue
+            texts += [
+                StaffText(f"{row.id}.{name}", str(title), getattr(row, name), is_note)
+                for name in names
+                if getattr(row, name)
+            ]
+    return texts
+
+
+def everything(client: Client, *, kept: Iterable[str]) -> dict[str, Any]:
+    """All that is kept about the client, table by table; of staff's texts those in `kept`.
+
+    Args:
+        kept: keys of `StaffText` that go with it; the others are marked as withheld.
+    """
+    keep = set(kept)
+    tables = {
+        label: [dict(_values(row, label, keep)) for row in rows(label, client)] for label in TABLES
+    }
+    return {
+        "practice": client.practice.name,
+        "client": client.code,
+        "tables": tables,
+        "messages": _messages(client),
+        "who_looked": who_looked(client),
+    }
+
+
+def who_looked(client: Client) -> list[dict[str, Any]]:
+    """Who read or changed what of this client, and when, from the audit trail."""
+    names = dict(Membership.objects.filter(practice=client.practice_id).values_list("id", "name"))
+    return [
+        {
+            "at": entry.at,
+            "who": names[entry.actor_id]
+            if entry.actor_id in names
+            else _("the client, or Rapport by itself"),
+            "what": entry.action,
+        }
+        for entry in AuditEntry.objects.of_client(client.id).order_by("at")
+    ]
+
+
+def _messages(client: Client) -> list[dict[str, Any]]:
+    asked = FeedbackRequest.objects.filter(therapy_session__treatment__client=client)
+    sent = OutboxMessage.objects.filter(subject_id__in=asked.values("id")).order_by("not_before")
+    return [
+        {"kind": each.kind, "due": each.not_before, "state": each.state, "sent_at": each.sent_at}
+        for each in sent
+    ]
+
+
+def _values(row: models.Model, label: str, keep: set[str]) -> Iterator[tuple[str, Any]]:
+    for field in columns(type(row)):
+        name = f"{label}.{field.name}"
+        if name in WRITTEN_BY_STAFF and f"{row.pk}.{field.name}" not in keep:
+            # An unread text of somebody else is withheld without being opened.
+            has_text = bool(row.__dict__[field.attname])
+            yield field.name, _("[withheld after review]") if has_text else ""
+        elif field.related_model is Membership:
+            member = getattr(row, field.name)
+            yield field.name, member.name if member else None
+        else:
+            yield field.name, getattr(row, field.attname)
+
+
+def _date_of(model: type[models.Model]) -> str:
+    names = {field.name for field in model._meta.local_fields}
+    dates = (
+        "starts_at",
+        "starts_on",
+        "opened_at",
+        "answered_at",
+        "screened_at",
+        "saved_at",
+        "due_at",
+    )
+    return next((name for name in dates if name in names), "id")
+
+
+def has_client_column(model: type[models.Model]) -> bool:
+    """Whether the table names a client without a foreign key."""
+    return any(
+        field.name in {"client_id", "client_ids"} and not field.is_relation
+        for field in model._meta.local_fields
+    )
+
+
+def supplied(client: Client) -> dict[str, Any]:
+    """What the client supplied themselves, to take along: answers, comments, ways of contact."""
+    names = ("answered_at", "answers", "tension", "tension_resolved", "causes", "comment")
+    return {
+        "contact": [
+            {"kind": each.kind, "address": each.address}
+            for each in client.channels.order_by("kind")
+        ],
+        "ratings": [
+            {"questionnaire": each.questionnaire.title}
+            | {name: getattr(each, name) for name in names}
+            for each in rows("alliance.AllianceRating", client).select_related("questionnaire")
+        ],
+    }
+
+
+def encrypted_columns_of(
+    client_id: UUID,
+) -> Iterator[tuple[EncryptedTextField, models.QuerySet[Any]]]:
+    """Each encrypted column with the client's rows of its table."""
+    for label in TABLES:
+        model = apps.get_model(label)
+        for field in model._meta.local_fields:
+            if isinstance(field, EncryptedTextField):
+                yield field, model._default_manager.filter(**{field.client: client_id})

@@ -1,0 +1,263 @@
+"""What a client may ask for: a full copy, erasure that holds, a stop to processing."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.apps import apps
+from django.db import connection
+from django.test import Client as Browser
+from django.utils import timezone
+
+from apps.accounts.models import Membership
+from apps.accounts.permissions import Permission
+from apps.alliance.models import AllianceRating
+from apps.clients.models import Client, ContactChannel, ErasureRequest, Treatment
+from apps.clients.services import hand_over_caseload
+from apps.core import crypto
+from apps.core.downloads import csv_text
+from apps.core.models import AuditEntry
+from apps.exchange import records, rights
+from apps.feedback.asking import why_not_agreed
+from apps.ruptures.models import Screening
+from apps.ruptures.repair import Sheet, StepEntry, save_worksheet
+from apps.ruptures.services import record_outcome, screen_treatment
+from apps.therapy_sessions.services import save_process_note
+from tests.factories import PASSWORD, TreatmentFactory, comment_on
+
+CANARY = "canary-kx7"
+
+
+@pytest.fixture
+def treatment(alice: Membership) -> Treatment:
+    """A treatment in which every text sings."""
+    treatment = TreatmentFactory.create(
+        therapist=alice,
+        falling=True,
+        client__code=f"C-{CANARY}",
+        client__initials="canary-k",
+        client__email=f"{CANARY}@mail.example",
+    )
+    session = treatment.therapy_sessions.latest("starts_at")
+    comment_on(session, f"{CANARY} comment")
+    session.not_asked_note = f"{CANARY} not asked"
+    session.save()
+    save_process_note(therapy_session=session, text=f"{CANARY} note", by=alice)
+    episode = treatment.episodes.get()
+    sheet = Sheet(next_action=f"{CANARY} next", steps={"open": StepEntry(f"{CANARY} step")})
+    save_worksheet(episode=episode, sheet=sheet, opened_version=0, by=alice)
+    record_outcome(episode=episode, outcome="not_a_rupture", reason=f"{CANARY} reason", by=alice)
+    return treatment
+
+
+@pytest.fixture
+def alices(treatment: Treatment, as_alice: Browser) -> Browser:
+    """alice, who has just proved again who she is."""
+    as_alice.post("/sign-in/again/", {"password": PASSWORD})
+    return as_alice
+
+
+def files(response: Any) -> dict[str, str]:
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
+        return {name: archive.read(name).decode() for name in archive.namelist()}
+
+
+def url(treatment: Treatment, page: str = "") -> str:
+    return f"/clients/{treatment.client_id}/records/{page}"
+
+
+def dump() -> Iterator[str]:
+    """Every row of every table, as text; what is bytes also as the text it may be."""
+    with connection.cursor() as cursor:
+        for model in apps.get_models():
+            cursor.execute(f'SELECT t::text FROM "{model._meta.db_table}" t')
+            for (row,) in cursor.fetchall():
+                yield row
+
+
+def sings(rows: Iterator[str]) -> int:
+    return sum("canary-k" in row or CANARY.encode().hex() in row for row in rows)
+
+
+def test_every_table_and_column_about_a_client_is_exported_or_left_out_with_a_reason() -> None:
+    about = {
+        model._meta.label
+        for model in apps.get_models()
+        if model._meta.app_label not in {"accounts"}
+        and (records.way_to_client(model) or records.has_client_column(model))
+    }
+    shown_apart = {"core.AuditEntry"}
+    assert about == set(records.TABLES) | set(records.TABLES_LEFT_OUT) | shown_apart
+    known = {
+        f"{label}.{field.name}"
+        for label in records.TABLES
+        for field in apps.get_model(label)._meta.local_fields
+    }
+    assert set(records.COLUMNS_LEFT_OUT) - {"practice"} <= known
+    assert known >= records.WRITTEN_BY_STAFF
+
+
+def test_the_export_holds_every_column_of_every_row(
+    treatment: Treatment, alices: Browser, alice: Membership
+) -> None:
+    keep = [each.key for each in records.staff_texts(treatment.client, reader=alice)]
+    made = files(alices.post(url(treatment, "export/"), {"keep": keep, "reviewed": "on"}))
+    found = json.loads(made["records.json"])
+    for label in records.TABLES:
+        columns = {field.name for field in records.columns(apps.get_model(label))}
+        for row in found["tables"][label]:
+            assert set(row) == columns
+    for text in ("comment", "not asked", "note", "next", "step", "reason"):
+        assert f"{CANARY} {text}" in made["records.json"]
+        assert f"{CANARY} {text}" in made["records.html"]
+    assert f"{CANARY}@mail.example" in made["records.html"]
+    assert {entry["who"] for entry in found["who_looked"]} >= {"Alice Moreau"}
+    assert len(found["tables"]["alliance.AllianceRating"]) == 9
+
+
+def test_what_the_clinician_does_not_tick_stays_behind(
+    treatment: Treatment, alices: Browser
+) -> None:
+    page = alices.get(url(treatment, "export/")).content.decode()
+    assert f"{CANARY} note" in page
+    made = files(alices.post(url(treatment, "export/"), {"reviewed": "on"}))
+    assert f"{CANARY} note" not in made["records.json"]
+    assert f"{CANARY} reason" not in made["records.json"]
+    assert "[withheld after review]" in made["records.html"]
+    assert f"{CANARY} comment" in made["records.html"]
+
+
+def test_nothing_is_exported_without_a_review_or_a_recent_sign_in(
+    treatment: Treatment, as_alice: Browser
+) -> None:
+    assert as_alice.get(url(treatment, "export/")).status_code == 302
+    assert as_alice.get(url(treatment, "portable/")).status_code == 302
+    as_alice.post("/sign-in/again/", {"password": PASSWORD})
+    response = as_alice.post(url(treatment, "export/"), {})
+    assert response["Content-Type"].startswith("text/html")
+    assert "Read the texts, then tick this." in response.content.decode()
+
+
+def test_a_later_therapist_neither_reads_nor_exports_the_notes_of_the_one_before(
+    treatment: Treatment, alice: Membership, charlie: Membership
+) -> None:
+    hand_over_caseload(treatments=[treatment], to=charlie, on=timezone.localdate(), by=alice)
+    texts = records.staff_texts(treatment.client, reader=charlie)
+    assert not [text for text in texts if text.is_note]
+
+
+def test_downloads_are_saved_and_never_kept(treatment: Treatment, alices: Browser) -> None:
+    response = alices.get(url(treatment, "portable/"))
+    assert response["Content-Disposition"] == 'attachment; filename="portable.zip"'
+    assert response["Cache-Control"] == "no-store"
+    made = files(response)
+    assert f"{CANARY} comment" in made["ratings.csv"]
+    assert f"{CANARY} note" not in made["supplied.json"]
+    assert AuditEntry.objects.filter(action="export portable copy").exists()
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1+2", "@SUM(A1)", "\t=1", "\r=1", "  =1"])
+def test_no_cell_is_a_formula(cell: str) -> None:
+    assert csv_text([[cell]]).lstrip('"').startswith("'")
+    assert csv_text([[-1.5]]) == "-1.5\r\n"
+
+
+def test_some_texts_are_erased_and_the_rest_stays(treatment: Treatment, alices: Browser) -> None:
+    alices.post(url(treatment, "erase/"), {"what": ["comments", "contact"]})
+    assert not ContactChannel.objects.exists()
+    assert {rating.comment for rating in AllianceRating.objects.all()} == {""}
+    assert AllianceRating.objects.count() == 9
+    assert treatment.episodes.get().outcome_reason == f"{CANARY} reason"
+
+
+def test_two_people_erase_a_client_and_no_canary_is_left(
+    treatment: Treatment, alice: Membership, mona: Membership, alices: Browser, as_mona: Browser
+) -> None:
+    assert sings(dump()) > 0
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT comment FROM alliance_alliancerating WHERE comment <> ''")
+        in_an_old_dump = bytes(cursor.fetchone()[0])
+    assert crypto.secret_of(crypto.key_id_of(in_an_old_dump))
+    alices.post(url(treatment, "act/"), {"action": "request_erasure"})
+    request = ErasureRequest.objects.get()
+    alices.post(f"/erasures/{request.id}/", {"confirm": ""})
+    assert ErasureRequest.objects.filter(closed_at=None).exists()
+    as_mona.post("/sign-in/again/", {"password": PASSWORD})
+    assert treatment.client.code in as_mona.get("/erasures/").content.decode()
+    as_mona.post(f"/erasures/{request.id}/", {"confirm": ""})
+    assert sings(dump()) == 0
+    with pytest.raises(crypto.KeyDestroyed):
+        crypto.secret_of(crypto.key_id_of(in_an_old_dump))
+    erased = Client.objects.get()
+    assert erased.erased_at
+    assert AllianceRating.objects.count() == 9
+    assert alices.get(f"/clients/{erased.id}/").status_code == 404
+    assert "view caseload" not in erased.code
+
+
+def test_who_works_alone_waits_seven_days(treatment: Treatment, alice: Membership) -> None:
+    request = rights.request_erasure(client=treatment.client, by=alice)
+    with pytest.raises(rights.NotYet):
+        rights.confirm_erasure(request=request, by=alice)
+    with time_machine.travel(timezone.now() + timedelta(days=7, minutes=1)):
+        rights.confirm_erasure(request=request, by=alice)
+    assert Client.objects.get().erased_at
+
+
+def test_nothing_is_erased_under_a_legal_hold(
+    treatment: Treatment, alice: Membership, mona: Membership
+) -> None:
+    request = rights.request_erasure(client=treatment.client, by=alice)
+    rights.set_hold(client=treatment.client, held=True, by=alice)
+    with pytest.raises(rights.OnHold):
+        rights.erase_fields(client=treatment.client, what=["comments"], by=alice)
+    with pytest.raises(rights.OnHold):
+        rights.confirm_erasure(request=request, by=mona)
+    with pytest.raises(rights.OnHold):
+        rights.request_erasure(client=treatment.client, by=alice)
+    assert sings(dump()) > 0
+
+
+def test_while_restricted_nothing_is_sent_or_screened(
+    treatment: Treatment, alice: Membership, alices: Browser
+) -> None:
+    alices.post(url(treatment, "act/"), {"action": "restrict"})
+    client = Client.objects.get()
+    assert why_not_agreed(client, on=timezone.localdate()) == [
+        "Processing of this client’s data is restricted."
+    ]
+    [first, *_] = treatment.therapy_sessions.order_by("starts_at")
+    questionnaire = Screening.objects.first().questionnaire  # type: ignore[union-attr]
+    Screening.objects.all().delete()
+    again = {"treatment": treatment, "questionnaire": questionnaire, "since": first, "at": None}
+    assert screen_treatment(**again) == []
+    assert "Processing is restricted since" in alices.get(url(treatment)).content.decode()
+    alices.post(url(treatment, "act/"), {"action": "lift_restriction"})
+    assert Screening.objects.count() == 9
+
+
+@pytest.mark.parametrize("page", ["", "export/", "portable/"])
+def test_strangers_find_nothing(
+    page: str, treatment: Treatment, as_charlie: Browser, as_dora: Browser, as_mona: Browser
+) -> None:
+    for browser, status in ((as_charlie, 404), (as_dora, 404), (as_mona, 403)):
+        browser.post("/sign-in/again/", {"password": PASSWORD})
+        assert browser.get(url(treatment, page)).status_code == status
+
+
+def test_everybody_may_be_the_second_person_and_nobody_elsewhere(
+    treatment: Treatment, alice: Membership, as_dora: Browser, as_sam: Browser
+) -> None:
+    request = rights.request_erasure(client=treatment.client, by=alice)
+    for browser in (as_dora, as_sam):
+        browser.post("/sign-in/again/", {"password": PASSWORD})
+    assert as_dora.post(f"/erasures/{request.id}/", {"confirm": ""}).status_code == 404
+    assert CANARY not in as_dora.get("/erasures/").content.decode()
+    assert as_sam.post(f"/erasures/{request.id}/", {"withdraw": ""}).status_code == 302
+    assert ErasureRequest.objects.get().closed_at
+    assert Permission.CONFIRM_ERASURE == "be the second person who erases a client"
