@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A dump a day, KEEP_DAYS of them; whole or not there. `once` makes one and ends.
+# A dump a day, KEEP_DAYS of them; whole or not there. `once` makes one and ends. Of the wrapped keys
+# only the newest dump is kept, so that no older one still holds the key of a client who was erased.
 set -euo pipefail
 
 folder=${BACKUP_FOLDER:?folder for the dumps}
@@ -11,7 +12,11 @@ mkdir -p "$folder"
 dump() {
     local target
     target="$folder/rapport-$(date -u +%Y-%m-%dT%H%M%SZ).dump"
-    pg_dump --format=custom --file="$target.partial" && mv "$target.partial" "$target"
+    pg_dump --format=custom --exclude-table-data=core_practicekey \
+        --exclude-table-data=core_clientkey --file="$target.partial" \
+        && pg_dump --format=custom --data-only --table=core_practicekey --table=core_clientkey \
+            --file="$folder/keys.partial" \
+        && mv "$target.partial" "$target" && mv "$folder/keys.partial" "$folder/keys.dump"
     find "$folder" -name 'rapport-*.dump' -mtime "+${KEEP_DAYS:-30}" -delete
     echo "saved $target"
 }

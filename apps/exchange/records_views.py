@@ -49,7 +49,7 @@ def export(request: MemberRequest, client_id: UUID) -> HttpResponse:
     """Review the texts of staff, then take everything away as one file."""
     client = own_client(request, client_id)
     texts = staff_texts(client, reader=request.membership)
-    form = ReviewForm(request.POST or None, texts=texts)
+    form = ReviewForm(request.POST if request.method == "POST" else None, texts=texts)
     audit.read("view texts for export", client_ids=[client.id], by=request.membership)
     if request.method == "POST" and form.is_valid():
         content = access_export(client, kept=form.cleaned_data["keep"])

@@ -24,7 +24,8 @@ def process_note(request: MemberRequest, session_id: UUID) -> HttpResponse:
     client = session.treatment.client
     note = ProcessNote.objects.written_by(request.membership).filter(therapy_session=session)
     text = note[0].text if note else ""
-    form = ProcessNoteForm(request.POST or None, initial={"text": text})
+    sent = request.POST if request.method == "POST" else None
+    form = ProcessNoteForm(sent, initial={"text": text})
     if request.method == "POST" and form.is_valid():
         save_process_note(therapy_session=session, by=request.membership, **form.cleaned_data)
         messages.success(request, _("Your note is saved. Only you can read it."))

@@ -18,6 +18,7 @@ from apps.core.embedded.process import tail
 from apps.core.embedded.supervisor import Stopped, Supervisor, is_running, say
 
 INTERRUPTED = 130
+KEY_TABLES = ("core_practicekey", "core_clientkey")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,13 +87,27 @@ def with_engines(chosen: argparse.Namespace) -> int:
 
 
 def backup(chosen: argparse.Namespace) -> int:
-    """Write all data of this clone to a file (pg_dump, custom format), running or not."""
+    """Write all data of this clone to a file (pg_dump, custom format), running or not.
+
+    The wrapped keys go to a file of their own, FILE.keys: of it only the newest is kept, so that a
+    client whose key was destroyed cannot be read from older dumps either.
+    """
     target = Path(chosen.file).absolute()
-    partial = target.with_name(target.name + ".partial")
     with _reachable() as place:
-        _tool(place, "pg_dump", "backup", "--format=custom", f"--file={partial}", "rapport")
-    partial.replace(target)
-    say(f"Saved to {target}. Keep {STATE / 'secrets.json'} with it, in a safe place.")
+        for file, options in (
+            (target, [f"--exclude-table-data={table}" for table in KEY_TABLES]),
+            (keys_of(target), ["--data-only", *(f"--table={table}" for table in KEY_TABLES)]),
+        ):
+            partial = file.with_name(file.name + ".partial")
+            _tool(
+                *(place, "pg_dump", "backup", "--format=custom", f"--file={partial}"),
+                *(*options, "rapport"),
+            )
+            partial.replace(file)
+    say(
+        f"Saved to {target} and {keys_of(target).name}. Keep {STATE / 'secrets.json'} and "
+        f"{STATE / ENCRYPTION_KEY} as well, the last one apart from the dumps."
+    )
     return 0
 
 
@@ -115,6 +130,8 @@ def restore(chosen: argparse.Namespace) -> int:
             )
         options = ["--no-owner", "--single-transaction", "--exit-on-error", "--dbname=rapport"]
         _tool(place, "pg_restore", "migrator", *options, str(source))
+        if keys_of(source).is_file():
+            _tool(place, "pg_restore", "migrator", *options, str(keys_of(source)))
     say("Restored. Start with 'make run'; messages wait until 'manage.py release_sending'.")
     return 0
 
@@ -135,6 +152,11 @@ def clean_data(chosen: argparse.Namespace) -> int:
     remove(STATE)
     say("Deleted.")
     return 0
+
+
+def keys_of(dump: Path) -> Path:
+    """The file beside a dump that holds the wrapped keys."""
+    return dump.with_name(dump.name + ".keys")
 
 
 def is_running_here() -> bool:
