@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import Membership
+from apps.alliance.models import Questionnaire
 from apps.clients.models import Client
 from apps.core.fields import EncryptedTextField
 from apps.core.models import AuditEntry, OutboxMessage
@@ -144,6 +145,7 @@ def everything(client: Client, *, kept: Iterable[str]) -> dict[str, Any]:
     return {
         "practice": client.practice.name,
         "client": client.code,
+        "questions": _questions(client),
         "tables": tables,
         "messages": _messages(client),
         "who_looked": who_looked(client),
@@ -163,6 +165,14 @@ def who_looked(client: Client) -> list[dict[str, Any]]:
         }
         for entry in AuditEntry.objects.of_client(client.id).order_by("at")
     ]
+
+
+def _questions(client: Client) -> dict[str, str]:
+    """The wording of each item that the client was asked, by its id."""
+    asked = Questionnaire.objects.filter(
+        id__in=rows("alliance.AllianceRating", client).order_by().values("questionnaire")
+    )
+    return {item["id"]: item["text"] or item["id"] for each in asked for item in each.items}
 
 
 def _messages(client: Client) -> list[dict[str, Any]]:

@@ -14,10 +14,42 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from apps.clients.models import Client
 from apps.core.downloads import csv_text
 from apps.exchange.records import TABLES, everything, supplied
+
+IN_JSON_ONLY = {
+    "ruptures.Screening.inputs",
+    "ruptures.Screening.outputs",
+    "ruptures.Screening.rule_version",
+}
+"""Figures of the computation, which say nothing to a reader and could be taken for odds."""
+
+NAMES = {
+    "own_bond": gettext_lazy("the therapist’s own view: bond, 0–10"),
+    "own_goals": gettext_lazy("the therapist’s own view: goals, 0–10"),
+    "own_tasks": gettext_lazy("the therapist’s own view: tasks, 0–10"),
+    "pomp": gettext_lazy("score, 0–100"),
+    "bond": gettext_lazy("bond, 0–100"),
+    "goals": gettext_lazy("goals, 0–100"),
+    "tasks": gettext_lazy("tasks, 0–100"),
+    "low": gettext_lazy("usual range from"),
+    "high": gettext_lazy("usual range to"),
+    "duration_min": gettext_lazy("length in minutes"),
+    "asked": gettext_lazy("asked for feedback"),
+    "is_late": gettext_lazy("came too late to be used"),
+    "in_episode": gettext_lazy("within a possible rupture"),
+}
+VALUES = {
+    ("attendance", "therapist_cancelled"): gettext_lazy("Cancelled by the therapist"),
+    ("level", 0): gettext_lazy("none"),
+    ("level", 1): gettext_lazy("watch"),
+    ("level", 2): gettext_lazy("possible rupture"),
+    ("level", 3): gettext_lazy("possible rupture, marked"),
+}
+"""Words for the client; those of the pages speak to the therapist."""
 
 
 def access_export(client: Client, *, kept: Iterable[str]) -> bytes:
@@ -48,7 +80,10 @@ def document(found: dict[str, Any]) -> dict[str, Any]:
     Ids that only tie rows together stay in the JSON.
     """
     sections = [
-        {"title": title, "rows": [_in_words(label, row) for row in found["tables"][label]]}
+        {
+            "title": title,
+            "rows": [_in_words(label, row, found["questions"]) for row in found["tables"][label]],
+        }
         for label, title in TABLES.items()
     ]
     for title, rows in (
@@ -62,16 +97,22 @@ def document(found: dict[str, Any]) -> dict[str, Any]:
     return found | {"sections": sections, "made_at": timezone.localtime()}
 
 
-def _in_words(label: str, row: dict[str, Any]) -> list[tuple[str, str]]:
+def _in_words(label: str, row: dict[str, Any], questions: dict[str, str]) -> list[tuple[str, str]]:
     model = apps.get_model(label)
     said = []
     for name, value in row.items():
-        field = model._meta.get_field(name)
+        field: Any = model._meta.get_field(name)
         choices = dict(getattr(field, "flatchoices", []))
-        is_id = isinstance(value, UUID)
-        if not is_id and value not in (None, "", [], {}):
-            words = str(choices[value]) if choices and value in choices else _say(value)
-            said.append((str(getattr(field, "verbose_name", name)), words))
+        is_unsaid = isinstance(value, UUID) or f"{label}.{name}" in IN_JSON_ONLY
+        if is_unsaid or value in (None, "", [], {}):
+            continue
+        if name == "answers":
+            said += [(questions.get(item, item), _say(answer)) for item, answer in value.items()]
+            continue
+        word = None if isinstance(value, list | dict) else VALUES.get((name, value))
+        if word is None and not isinstance(value, list | dict):
+            word = choices.get(value)
+        said.append((str(NAMES.get(name, field.verbose_name)), str(word or _say(value))))
     return said
 
 

@@ -23,7 +23,7 @@ class EraseFieldsForm(forms.Form):
     what = forms.MultipleChoiceField(
         label=gettext_lazy("What to erase"),
         choices=[(key, WORDS[key]) for key in ERASABLE],
-        widget=forms.CheckboxSelectMultiple,
+        widget=forms.CheckboxSelectMultiple(attrs={"class": "form-check-input"}),
         error_messages={"required": gettext_lazy("Choose what to erase.")},
     )
 
@@ -31,9 +31,12 @@ class EraseFieldsForm(forms.Form):
 class ReviewForm(forms.Form):
     """The clinician's word on each text of staff, before it is given out."""
 
-    keep = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
+    keep = forms.MultipleChoiceField(
+        required=False, widget=forms.CheckboxSelectMultiple(attrs={"class": "form-check-input"})
+    )
     reviewed = forms.BooleanField(
         label=gettext_lazy("I have read these texts; nothing in them would harm somebody."),
+        widget=forms.CheckboxInput(attrs={"class": "form-check-input"}),
         error_messages={"required": gettext_lazy("Read the texts, then tick this.")},
     )
 

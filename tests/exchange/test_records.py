@@ -118,6 +118,8 @@ def test_the_export_holds_every_column_of_every_row(
     assert f"{CANARY}@mail.example" in made["records.html"]
     assert {entry["who"] for entry in found["who_looked"]} >= {"Alice Moreau"}
     assert len(found["tables"]["alliance.AllianceRating"]) == 9
+    assert "posterior" not in made["records.html"]
+    assert "I felt heard and understood" in made["records.html"]
 
 
 def test_what_the_clinician_does_not_tick_stays_behind(
