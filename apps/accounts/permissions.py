@@ -36,9 +36,7 @@ ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
             Permission.CONFIRM_ERASURE,
         }
     ),
-    Role.SUPERVISOR: frozenset(
-        {Permission.SUPERVISE, Permission.MEET, Permission.CONFIRM_ERASURE}
-    ),
+    Role.SUPERVISOR: frozenset({Permission.SUPERVISE, Permission.MEET, Permission.CONFIRM_ERASURE}),
     Role.MANAGER: frozenset({Permission.MANAGE_PRACTICE, Permission.CONFIRM_ERASURE}),
 }
 

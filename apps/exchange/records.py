@@ -36,6 +36,8 @@ TABLES = {
     "ruptures.RuptureEpisode": gettext_lazy("Possible ruptures"),
     "ruptures.Worksheet": gettext_lazy("Worksheets about possible ruptures"),
     "ruptures.StepNote": gettext_lazy("Steps of repair on the worksheets"),
+    "supervision.SupportMessage": gettext_lazy("Messages between therapist and supervisor"),
+    "supervision.Decision": gettext_lazy("What was decided in supervision"),
     "exchange.ImportedSession": gettext_lazy("Rows of imported files"),
 }
 TABLES_LEFT_OUT = {
@@ -55,6 +57,8 @@ WRITTEN_BY_STAFF = {
     "ruptures.RuptureEpisode.outcome_reason",
     "ruptures.Worksheet.next_action",
     "ruptures.StepNote.note",
+    "supervision.SupportMessage.text",
+    "supervision.Decision.text",
 }
 """Texts that the clinician reviews, one by one, before they are given out."""
 
@@ -75,13 +79,15 @@ def way_to_client(model: type[models.Model]) -> str | None:
     The shortest way, so `feedback_request.therapy_session`, not over its rating.
     """
     ways: list[tuple[type[models.Model], tuple[str, ...]]] = [(model, ())]
+    seen = set()
     while ways:
         here, way = ways.pop(0)
+        seen.add(here)
         if here is Client:
             return "__".join((*way, "id"))
         for field in here._meta.local_fields:
             target = field.related_model
-            if isinstance(target, type) and field.name not in {"practice", "supersedes"}:
+            if isinstance(target, type) and target not in seen:
                 ways.append((target, (*way, field.name)))
     return None
 

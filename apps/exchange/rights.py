@@ -31,6 +31,8 @@ ERASABLE = {
         "ruptures.RuptureEpisode",
         "ruptures.Worksheet",
         "ruptures.StepNote",
+        "supervision.SupportMessage",
+        "supervision.Decision",
     ),
 }
 """What can be erased by itself: the tables whose texts go."""
