@@ -38,6 +38,8 @@ TABLES = {
     "ruptures.StepNote": gettext_lazy("Steps of repair on the worksheets"),
     "supervision.SupportMessage": gettext_lazy("Messages between therapist and supervisor"),
     "supervision.Decision": gettext_lazy("What was decided in supervision"),
+    "endings.Move": gettext_lazy("Moves to another therapist"),
+    "endings.Ending": gettext_lazy("How treatments ended"),
     "exchange.ImportedSession": gettext_lazy("Rows of imported files"),
 }
 TABLES_LEFT_OUT = {
@@ -59,6 +61,9 @@ WRITTEN_BY_STAFF = {
     "ruptures.StepNote.note",
     "supervision.SupportMessage.text",
     "supervision.Decision.text",
+    "endings.Move.needs",
+    "endings.Move.tried",
+    "endings.Ending.review",
 }
 """Texts that the clinician reviews, one by one, before they are given out."""
 

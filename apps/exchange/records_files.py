@@ -44,6 +44,7 @@ NAMES = {
 }
 VALUES = {
     ("attendance", "therapist_cancelled"): gettext_lazy("Cancelled by the therapist"),
+    ("how", "therapist"): gettext_lazy("The therapist ended it"),
     ("level", 0): gettext_lazy("none"),
     ("level", 1): gettext_lazy("watch"),
     ("level", 2): gettext_lazy("possible rupture"),

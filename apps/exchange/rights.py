@@ -33,6 +33,8 @@ ERASABLE = {
         "ruptures.StepNote",
         "supervision.SupportMessage",
         "supervision.Decision",
+        "endings.Move",
+        "endings.Ending",
     ),
 }
 """What can be erased by itself: the tables whose texts go."""
