@@ -14,7 +14,7 @@ from apps.endings.models import LANGUAGES, Ending, Move, Offer, Wish
 from apps.endings.selectors import Colleague
 
 DAY = forms.DateInput({"type": "date"}, format="%Y-%m-%d")
-TEXT = forms.Textarea({"rows": 3})
+TEXT = forms.Textarea({"rows": 3, "dir": "auto"})
 FURTHEST = timedelta(days=366)
 PARTS = {
     Move.Part.NEEDS: gettext_lazy("As written in step 1"),
@@ -47,7 +47,7 @@ class OfferForm(forms.Form):
         label=gettext_lazy("In a few words"),
         help_text=gettext_lazy("Colleagues read it when they look for a therapist who fits."),
         max_length=300,
-        widget=forms.Textarea({"rows": 2}),
+        widget=forms.Textarea({"rows": 2, "dir": "auto"}),
         required=False,
     )
 
@@ -186,7 +186,7 @@ class ClosingForm(forms.Form):
             "keep in mind if you meet again. Only you can read this."
         ),
         max_length=5000,
-        widget=forms.Textarea({"rows": 6}),
+        widget=forms.Textarea({"rows": 6, "dir": "auto"}),
         required=False,
     )
 

@@ -62,7 +62,7 @@ class OutcomeForm(forms.Form):
         label=gettext_lazy("In a few words"),
         help_text=gettext_lazy("Needed for “Not a rupture”."),
         max_length=500,
-        widget=forms.Textarea({"rows": 2}),
+        widget=forms.Textarea({"rows": 2, "dir": "auto"}),
         required=False,
     )
 
@@ -95,7 +95,7 @@ class WorksheetForm(CausesForm):
         label=gettext_lazy("Next action"),
         help_text=gettext_lazy("What you promised or plan, a line each. Your brief shows it."),
         max_length=1000,
-        widget=forms.Textarea({"rows": 2}),
+        widget=forms.Textarea({"rows": 2, "dir": "auto"}),
         required=False,
     )
 
@@ -108,7 +108,7 @@ class WorksheetForm(CausesForm):
             self.fields[f"note_{step}"] = forms.CharField(
                 label=_("%(step)s: note") % {"step": step.label},
                 max_length=NOTE_LENGTH,
-                widget=forms.Textarea({"rows": 2}),
+                widget=forms.Textarea({"rows": 2, "dir": "auto"}),
                 required=False,
             )
             self.fields[f"on_{step}"] = forms.DateField(
