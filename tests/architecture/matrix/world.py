@@ -452,6 +452,7 @@ def _case(letter: str, number: str, therapist: Membership, name: str) -> Case:
     case.ids = _ids(treatment, planned.id, episode.id, asked) | {
         "notice_id": str(notice.id),
         "erasure_id": str(erasure.id),
+        "ending_id": str(ending.id),
     }
     return case
 
