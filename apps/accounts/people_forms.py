@@ -29,19 +29,24 @@ class RolesForm(forms.Form):
     )
 
 
-class InvitationForm(RolesForm):
-    name = forms.CharField(
-        label=gettext_lazy("Name"),
-        max_length=120,
-        help_text=gettext_lazy("As colleagues know the person."),
-        error_messages={"required": gettext_lazy("Say who it is.")},
-    )
+class PlaceForm(forms.Form):
+    """To whom a place is offered."""
+
     email = forms.EmailField(
         label=gettext_lazy("Work email"),
         error_messages={
             "required": gettext_lazy("The invitation is sent by email: give an address."),
             "invalid": gettext_lazy("This is no email address; sam@example.org would be one."),
         },
+    )
+
+
+class InvitationForm(PlaceForm, RolesForm):
+    name = forms.CharField(
+        label=gettext_lazy("Name"),
+        max_length=120,
+        help_text=gettext_lazy("As colleagues know the person."),
+        error_messages={"required": gettext_lazy("Say who it is.")},
     )
 
 

@@ -15,6 +15,7 @@ from apps.accounts.models import Membership, Supervision
 from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.accounts.sign_in import require_recent_sign_in
 
+ON_THE_LIST = gettext_lazy("Somebody with this address is on the list already.")
 LAST_MANAGER = gettext_lazy(
     "Nobody else manages this practice. Give somebody else that role first."
 )
@@ -52,21 +53,23 @@ def member(request: MemberRequest, member_id: UUID) -> HttpResponse:
     if form.is_valid() and _roles_changed(request, person, form):
         messages.success(request, _("Saved. %s signs in anew.") % person.name)
         return redirect("people")
-    context = {"form": form, "person": person, "is_waiting": services.is_waiting(person)}
-    return render(request, "accounts/member.html", context)
+    return _member_page(request, person, form=form)
 
 
 @require(Permission.MANAGE_PRACTICE)
 @require_POST
 @require_recent_sign_in
 def invite_again(request: MemberRequest, member_id: UUID) -> HttpResponse:
-    """Send a fresh invitation."""
+    """Invite somebody to a place that is there: offered before, or made by an import."""
     person = _colleague(request, member_id)
-    if services.is_waiting(person):
-        services.invite_again(member=person, by=request.membership)
-        messages.success(request, _("A fresh invitation is on its way; the one before is void."))
-    else:
+    if not services.may_be_invited(person):
         messages.error(request, _("Not sent: %s has joined already.") % person.name)
+        return redirect("people")
+    form = forms.PlaceForm(request.POST)
+    if not (form.is_valid() and _offered(request, person, form)):
+        return _member_page(request, person, invitation=form)
+    said = _("An invitation is on its way to %(email)s; any sent before is void.")
+    messages.success(request, said % form.cleaned_data)
     return redirect("people")
 
 
@@ -136,12 +139,41 @@ def _colleague(request: MemberRequest, member_id: UUID) -> Membership:
     return get_object_or_404(Membership.objects.colleagues_of(request.membership), id=member_id)
 
 
+def _member_page(
+    request: MemberRequest,
+    person: Membership,
+    *,
+    form: forms.RolesForm | None = None,
+    invitation: forms.PlaceForm | None = None,
+) -> HttpResponse:
+    if invitation is None and services.may_be_invited(person):
+        email = person.user.email if person.user else ""
+        invitation = forms.PlaceForm(initial={"email": email})
+    context = {
+        "form": form or forms.RolesForm(initial={"roles": person.roles}),
+        "person": person,
+        "invitation": invitation,
+        "is_waiting": services.is_waiting(person),
+    }
+    return render(request, "accounts/member.html", context)
+
+
 def _invited(request: MemberRequest, form: forms.InvitationForm) -> bool:
     practice = request.membership.practice
     try:
         services.invite_member(practice=practice, **form.cleaned_data, by=request.membership)
     except services.AlreadyMember:
-        form.add_error("email", _("Somebody with this address is on the list already."))
+        form.add_error("email", ON_THE_LIST)
+        return False
+    return True
+
+
+def _offered(request: MemberRequest, person: Membership, form: forms.PlaceForm) -> bool:
+    try:
+        services.invite_to_place(member=person, **form.cleaned_data, by=request.membership)
+    except services.AlreadyMember:
+        person.refresh_from_db()
+        form.add_error("email", ON_THE_LIST)
         return False
     return True
 

@@ -90,7 +90,6 @@ class Person:
     second_step: str | Promise
     last_sign_in: str
     state: str
-    may_be_invited_again: bool
 
 
 @dataclass(frozen=True)
@@ -153,7 +152,6 @@ def _person(member: Membership, offer: AccountLink | None, steps: set[str], toda
         second_step=kinds[0] if kinds else "",
         last_sign_in=_day(member.last_sign_in_on, today),
         state=_state(member, offer),
-        may_be_invited_again=_is_waiting(member, offer),
     )
 
 

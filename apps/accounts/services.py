@@ -106,8 +106,21 @@ def invite_member(
 
 
 @transaction.atomic
-def invite_again(*, member: Membership, by: Membership) -> None:
-    """Mail a fresh invitation to somebody who has not joined yet; the one before stops working."""
+def invite_to_place(*, member: Membership, email: str, by: Membership) -> None:
+    """Offer a place that nobody has taken yet; an invitation sent before stops working.
+
+    The place is that of somebody invited before, or one that an import made: then it is closed
+    until the person joins, and who joins finds the clients imported for it.
+
+    Raises:
+        AlreadyMember: the address has another place here, open, closed or offered.
+    """
+    member.user, member.is_active = _account(email, None), False
+    try:
+        with transaction.atomic():
+            member.save(update_fields=["user", "is_active"])
+    except IntegrityError:
+        raise AlreadyMember from None
     _mail_link(member, AccountLink.Purpose.INVITATION, settings.INVITATION_VALID_FOR)
     audit.record("invite member", member, by=by)
 
@@ -281,6 +294,11 @@ def set_theme(*, user: User, theme: User.Theme) -> None:
     """Remember how the person wants pages to look."""
     user.theme = theme
     user.save(update_fields=["theme"])
+
+
+def may_be_invited(member: Membership) -> bool:
+    """Whether nobody has taken the place: it was offered, or an import made it."""
+    return member.user_id is None or is_waiting(member)
 
 
 def is_waiting(member: Membership) -> bool:

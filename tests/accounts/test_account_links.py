@@ -133,7 +133,7 @@ def test_a_fresh_invitation_makes_the_one_before_void(
     client: Browser, nina: Membership, mona: Membership
 ) -> None:
     before = address_of(nina)
-    services.invite_again(member=nina, by=mona)
+    services.invite_to_place(member=nina, email="nina@fernbank.example", by=mona)
     assert client.get(before).status_code == 410
     assert client.get(address_of(nina)).status_code == 200
     assert outbox.deliver_due() == 1, "the mail before is withdrawn"

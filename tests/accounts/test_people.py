@@ -12,11 +12,18 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts import services
+from apps.accounts.links import make_token
 from apps.accounts.models import AccountLink, Membership, Practice, Role, Supervision
 from apps.core.models import AuditEntry
 from apps.ruptures.models import RuptureEpisode
 from tests.accounts.conftest import enrol, shown
-from tests.factories import ClientFactory, MembershipFactory, SupervisionFactory, TreatmentFactory
+from tests.factories import (
+    PASSWORD,
+    ClientFactory,
+    MembershipFactory,
+    SupervisionFactory,
+    TreatmentFactory,
+)
 
 TODAY = timezone.localdate
 
@@ -188,10 +195,75 @@ def test_a_fresh_invitation_is_sent_only_to_those_who_have_not_joined(
 ) -> None:
     manager.post(reverse("invite_member"), sent())
     nina = Membership.objects.get(name="Nina Berg")
-    manager.post(reverse("invite_again", args=[nina.id]))
+    manager.post(reverse("invite_again", args=[nina.id]), {"email": "nina@fernbank.example"})
     assert nina.links.count() == 2
-    manager.post(reverse("invite_again", args=[alice.id]))
+    manager.post(reverse("invite_again", args=[alice.id]), {"email": "else@fernbank.example"})
     assert not alice.links.exists()
+    assert alice.user == Membership.objects.get(id=alice.id).user
+
+
+@pytest.fixture
+def imported(practice: Practice) -> Membership:
+    """A therapist whom an import made, with a client."""
+    member = MembershipFactory.create(practice=practice, name="Nina Berg", user=None)
+    TreatmentFactory.create(therapist=member)
+    return member
+
+
+def test_whom_an_import_made_is_invited_to_the_place_with_its_clients(
+    manager: Browser, mona: Membership, imported: Membership, client: Browser
+) -> None:
+    assert "Came with an import" in shown(manager.get(reverse("member", args=[imported.id])))
+    response = manager.post(
+        reverse("invite_again", args=[imported.id]), {"email": "Nina@X.example"}
+    )
+    assert response["Location"] == reverse("people")
+    assert [entry.object_id for entry in noted("invite member", mona)] == [imported.id]
+    imported.refresh_from_db()
+    assert not imported.is_active, "an address is believed once somebody answers from it"
+    assert "Invited " in shown(manager.get(reverse("people")))
+    address = reverse("account_link", args=[make_token(imported.links.get())])
+    client.post(address, {"password": PASSWORD, "again": PASSWORD})
+    imported.refresh_from_db()
+    assert imported.is_active
+    assert imported.user
+    assert imported.user.email == "nina@x.example"
+    code = imported.treatments.get().client.code
+    assert code in shown(client.get("/caseload/"))
+
+
+def test_a_wrong_address_is_put_right_with_the_next_invitation(
+    manager: Browser, imported: Membership
+) -> None:
+    address = reverse("invite_again", args=[imported.id])
+    manager.post(address, {"email": "wrong@x.example"})
+    before = imported.links.get()
+    manager.post(reverse("deactivate_member", args=[imported.id]))
+    assert 'value="wrong@x.example"' in shown(manager.get(reverse("member", args=[imported.id])))
+    manager.post(address, {"email": "nina@x.example"})
+    imported.refresh_from_db()
+    before.refresh_from_db()
+    assert imported.user
+    assert imported.user.email == "nina@x.example"
+    assert before.used_at, "the link to the wrong address is void"
+
+
+@pytest.mark.parametrize(
+    ("email", "says"),
+    [("", "give an address"), ("nina", "no email address"), ("taken", "on the list already")],
+)
+def test_an_imported_place_that_cannot_be_offered_stays_as_it_is(
+    manager: Browser, imported: Membership, alice: Membership, email: str, says: str
+) -> None:
+    taken = alice.user.email.upper()  # type: ignore[union-attr]
+    page = manager.post(
+        reverse("invite_again", args=[imported.id]), {"email": taken if email == "taken" else email}
+    )
+    assert page.status_code == 200
+    assert says in shown(page)
+    imported.refresh_from_db()
+    assert (imported.user, imported.is_active) == (None, True)
+    assert not AccountLink.objects.exists()
 
 
 # ── Roles and places ─────────────────────────────────────────────────────────────────────────
