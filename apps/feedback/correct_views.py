@@ -1,20 +1,45 @@
-"""Pages that move, cancel and correct a session."""
+"""Pages that plan, move, cancel and correct sessions."""
 
 from uuid import UUID
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import ProtectedError
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.formats import date_format
+from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts.permissions import MemberRequest, Permission, require
+from apps.clients.models import Client, Treatment
 from apps.core import audit
 from apps.feedback import corrections
 from apps.feedback.correct_form import CorrectSessionForm, MoveSessionForm
+from apps.therapy_sessions.forms import PlanSessionsForm
 from apps.therapy_sessions.models import TherapySession
 from apps.therapy_sessions.services import StartTaken
+
+
+@require(Permission.LOG_SESSION)
+@require_http_methods(["GET", "HEAD", "POST"])
+def plan_sessions(request: MemberRequest, client_id: UUID) -> HttpResponse:
+    """Plan sessions with a client of one's own caseload."""
+    client = get_object_or_404(Client.objects.visible_to(request.membership), id=client_id)
+    treatment = Treatment.objects.conducted_by(request.membership).filter(client=client).first()
+    if treatment is None:
+        raise PermissionDenied
+    sent = request.POST if request.method == "POST" else None
+    form = PlanSessionsForm(sent, today=request.today)
+    if not form.is_valid():
+        audit.read("view client", client_ids=[client.id], target=client, by=request.membership)
+        context = {"form": form, "client": client, "planned": _planned(treatment)}
+        return render(request, "feedback/plan_sessions.html", context)
+    planned = corrections.plan_sessions(treatment=treatment, **form.plan(), by=request.membership)
+    messages.success(request, _planned_in_words(planned))
+    return redirect("client", client.id)
 
 
 @require(Permission.LOG_SESSION)
@@ -82,3 +107,19 @@ def _page(
     client = session.treatment.client
     audit.read("view session", client_ids=[client.id], target=session, by=request.membership)
     return render(request, template, {"form": form, "session": session, "client": client})
+
+
+def _planned(treatment: Treatment) -> list[TherapySession]:
+    """What stands in the diary already: the next five."""
+    sessions = treatment.therapy_sessions.planned().filter(starts_at__gte=now())
+    return list(sessions.order_by("starts_at")[:5])
+
+
+def _planned_in_words(planned: list[TherapySession]) -> str:
+    first = date_format(localtime(planned[0].starts_at), "D j M, H:i")
+    words = ngettext(
+        "One session is planned: %(first)s.",
+        "%(count)s sessions are planned, the first on %(first)s.",
+        len(planned),
+    )
+    return words % {"count": len(planned), "first": first}

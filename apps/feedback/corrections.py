@@ -1,4 +1,4 @@
-"""Moving, cancelling and correcting sessions, with what was asked about them following."""
+"""Planning, moving, cancelling and correcting sessions; what was asked about them follows."""
 
 from typing import Any
 
@@ -7,16 +7,33 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
+from apps.clients.models import Treatment
 from apps.feedback.lifecycle import refit_requests, settle
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.services import screen_treatment
 from apps.therapy_sessions.models import TherapySession
-from apps.therapy_sessions.services import cancel_planned_session, change_therapy_session
+from apps.therapy_sessions.services import (
+    cancel_planned_session,
+    change_therapy_session,
+    plan_therapy_sessions,
+)
 
 
 class HasAnswers(Exception):
     """The client has rated this session: it took place."""
+
+
+@transaction.atomic
+def plan_sessions(*, treatment: Treatment, by: Membership, **plan: Any) -> list[TherapySession]:
+    """Plan sessions; a form that waits for its answer ends with the first start after it.
+
+    Args:
+        plan: the arguments of `plan_therapy_sessions`.
+    """
+    planned = plan_therapy_sessions(treatment=treatment, by=by, **plan)
+    refit_requests(treatment)
+    return planned
 
 
 @transaction.atomic

@@ -18,6 +18,7 @@ urlpatterns = [
     path(
         "clients/<uuid:client_id>/consent/", details_views.confirm_consent, name="confirm_consent"
     ),
+    path("clients/<uuid:client_id>/plan/", correct_views.plan_sessions, name="plan_sessions"),
     path("sessions/<uuid:session_id>/move/", correct_views.move_session, name="move_session"),
     path("sessions/<uuid:session_id>/cancel/", correct_views.cancel_session, name="cancel_session"),
     path(

@@ -4,6 +4,5 @@ from apps.therapy_sessions import note_views, views
 
 urlpatterns = [
     path("clients/add/", views.add_client, name="add_client"),
-    path("clients/<uuid:client_id>/plan/", views.plan_sessions, name="plan_sessions"),
     path("sessions/<uuid:session_id>/note/", note_views.process_note, name="process_note"),
 ]

@@ -9,21 +9,16 @@ from django.urls import reverse
 
 from apps.accounts.models import Membership
 from apps.clients.models import Treatment
-from apps.core.models import AuditEntry
+from apps.core.models import AuditEntry, OutboxMessage
+from apps.feedback.models import FeedbackRequest
 from apps.therapy_sessions.models import TherapySession
-from tests.factories import TreatmentFactory
-from tests.therapy_sessions.test_add_client import shown
+from tests.feedback.test_client_form import shown
 
 
 @pytest.fixture(autouse=True)
 def _on_a_thursday_in_march() -> Any:
     with time_machine.travel("2026-03-19T12:30:00+00:00", tick=False):
         yield
-
-
-@pytest.fixture
-def treatment(alice: Membership) -> Treatment:
-    return TreatmentFactory.create(therapist=alice)
 
 
 @pytest.fixture
@@ -75,6 +70,24 @@ def test_planning_the_same_again_changes_nothing(as_alice: Browser, url: str) ->
     as_alice.post(url, plan(minutes="90"))
     assert list(TherapySession.objects.order_by("pk").values()) == kept
     assert "Thu 26 Mar 2026, 16:30" in shown(as_alice.get(url))
+
+
+def test_a_session_planned_anew_ends_the_form_before_it(
+    as_alice: Browser, asked: FeedbackRequest, url: str
+) -> None:
+    assert asked.expires_at.isoformat()[:13] == "2026-03-23T13"
+    as_alice.post(url, plan(first_on="2026-03-21", start="09:00"))
+    asked.refresh_from_db()
+    assert asked.expires_at.isoformat()[:16] == "2026-03-21T09:00"
+
+
+def test_a_form_that_could_no_longer_be_answered_before_the_new_session_is_not_sent(
+    as_alice: Browser, asked: FeedbackRequest, url: str
+) -> None:
+    as_alice.post(url, plan(first_on="2026-03-19", start="13:00"))
+    asked.refresh_from_db()
+    assert asked.state == FeedbackRequest.State.CANCELLED
+    assert {each.state for each in OutboxMessage.objects.all()} == {"cancelled"}
 
 
 @pytest.mark.parametrize(
