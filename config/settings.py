@@ -380,10 +380,12 @@ if PRODUCTION:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SESSION_COOKIE_NAME = "__Host-sessionid"
     CSRF_COOKIE_NAME = "__Host-csrftoken"
+    KNOWN_BROWSER_COOKIE_NAME = "__Host-known"
 else:
     # Browsers share cookies between ports: two clones side by side must not sign each other out.
     SESSION_COOKIE_NAME = f"sessionid-{urlsplit(BASE_URL).port}"
     CSRF_COOKIE_NAME = f"csrftoken-{urlsplit(BASE_URL).port}"
+    KNOWN_BROWSER_COOKIE_NAME = f"known-{urlsplit(BASE_URL).port}"
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"

@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.accounts import throttle
+from apps.accounts import known_browsers, throttle
 from apps.accounts.models import User
 from apps.accounts.sign_in import begin_session
 from apps.core import sealing
@@ -47,7 +47,8 @@ class AccountAdapter(DefaultAccountAdapter):
         Raises:
             ValidationError: it is too early for another attempt.
         """
-        with throttle.attempt(f"password:{credentials['email'].lower()}") as attempt:
+        whose = known_browsers.name_of(credentials["email"], request)
+        with throttle.attempt(f"password:{whose}") as attempt:
             user: User | None = super().authenticate(request, **credentials)
             attempt.succeeded = user is not None
         return user
@@ -66,6 +67,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
         super().login(request, user)
         begin_session(request, cast(User, user))
+        request.signed_in = user  # type: ignore[attr-defined]
 
     def add_message(
         self,

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from redis import RedisError
 
-from apps.accounts import drafts, sign_in
+from apps.accounts import drafts, known_browsers, sign_in
 from apps.accounts.models import Membership, User
 from apps.accounts.services import memberships_of
 from apps.core import tenancy
@@ -52,7 +52,9 @@ class SignInMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.ended = end_if_over(request)  # type: ignore[attr-defined]
-        return self.get_response(request)
+        response = self.get_response(request)
+        known_browsers.remember(request, response)
+        return response
 
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], args: object, kwargs: object

@@ -4,6 +4,7 @@ from typing import Any
 
 from allauth.account import forms as account
 from allauth.account.adapter import get_adapter
+from allauth.core import context
 from allauth.mfa.base import forms as mfa
 from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.webauthn.forms import AddWebAuthnForm
@@ -12,7 +13,7 @@ from django.contrib.auth import password_validation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.accounts import throttle
+from apps.accounts import known_browsers, throttle
 from apps.accounts.models import User
 from apps.accounts.services import memberships_of
 
@@ -83,7 +84,8 @@ class _Code:
             raise forms.ValidationError(
                 _("Enter all six digits, or the eight of a recovery code."), code="incomplete"
             )
-        with throttle.attempt(f"code:{self.user.pk}") as attempt:
+        whose = known_browsers.name_of(self.user.email, context.request)
+        with throttle.attempt(f"code:{whose}") as attempt:
             code: str = super().clean_code()  # type: ignore[misc]
             attempt.succeeded = True
         return code

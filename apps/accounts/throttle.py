@@ -2,7 +2,8 @@
 
 Ten wrong answers are free; fifteen minutes without one forget them, and so does a right answer.
 From the tenth on each is followed by a pause: 30 s, then 1, 2, 4 and at most 5 minutes. What comes
-in the pause is refused unread and does not count.
+in the pause is refused unread and does not count. A browser in which the owner of the account has
+signed in before is counted apart (see `known_browsers`), so that guessers do not keep them waiting.
 
 The counters live in the cache, changed by its atomic operations only. Where the cache is away,
 nothing is let through: `redis.RedisError` ends the request (see `SignInMiddleware`).
@@ -44,7 +45,7 @@ class Attempt:
 
 @contextmanager
 def attempt(account: str) -> Iterator[Attempt]:
-    """One attempt at `account`: an email address, or a user and the step.
+    """One attempt at `account`: the step, the email address, and the browser where it is known.
 
     It counts as failed before the block runs, so that many attempts at once gain nothing.
 

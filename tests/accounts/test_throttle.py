@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.conf import settings
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.test import Client as Browser
@@ -100,6 +101,84 @@ def test_codes_are_guessed_as_slowly_as_passwords(client: Browser, alice: Member
         clock.shift(31)
         client.post("/sign-in/second-step/", {"code": code_of(alice)})
         assert is_in(client)
+
+
+def guess(member: Membership, times: int) -> None:
+    """Wrong passwords, from browsers that nobody knows."""
+    for _ in range(times):
+        enter(Browser(), member, "wrong")
+
+
+def test_strangers_who_guess_do_not_keep_the_owner_waiting(
+    client: Browser, alice: Membership
+) -> None:
+    enter(client, alice)
+    client.post("/sign-out/")
+    guess(alice, 11)
+    assert TOO_EARLY in shown(enter(Browser(), alice))
+    enter(client, alice)
+    assert is_in(client)
+    assert TOO_EARLY in shown(enter(Browser(), alice)), "the owner's success frees no stranger"
+
+
+def test_nor_do_strangers_who_have_the_password_at_the_second_step(alice: Membership) -> None:
+    enrol(alice)
+    known, stranger = Browser(), Browser()
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        enter(known, alice)
+        known.post("/sign-in/second-step/", {"code": code_of(alice)})
+        known.post("/sign-out/")
+        clock.shift(31)  # a code works once
+        enter(stranger, alice)
+        for _ in range(10):
+            stranger.post("/sign-in/second-step/", {"code": wrong_code_of(alice)})
+        page = stranger.post("/sign-in/second-step/", {"code": code_of(alice)})
+        assert TOO_EARLY in shown(page)
+        enter(known, alice)
+        known.post("/sign-in/second-step/", {"code": code_of(alice)})
+        assert is_in(known)
+
+
+def test_a_known_browser_has_ten_free_attempts_and_pauses_too(
+    client: Browser, alice: Membership
+) -> None:
+    enter(client, alice)
+    client.post("/sign-out/")
+    for _ in range(10):
+        assert TOO_EARLY not in shown(enter(client, alice, "wrong"))
+    assert TOO_EARLY in shown(enter(client, alice))
+
+
+def test_a_browser_is_known_for_the_account_that_signed_in_and_for_no_other(
+    client: Browser, alice: Membership, sam: Membership
+) -> None:
+    enter(client, sam)
+    client.post("/sign-out/")
+    guess(alice, 10)
+    assert TOO_EARLY in shown(enter(client, alice)), "sam's cookie says nothing of alice"
+
+
+@pytest.mark.parametrize("made_up", ["", "x", "number:stamp:signature"])
+def test_a_browser_does_not_make_itself_known(
+    client: Browser, alice: Membership, made_up: str
+) -> None:
+    guess(alice, 10)
+    client.cookies[settings.KNOWN_BROWSER_COOKIE_NAME] = made_up
+    assert TOO_EARLY in shown(enter(client, alice))
+
+
+def test_a_password_without_the_second_step_makes_no_browser_known(
+    client: Browser, alice: Membership
+) -> None:
+    enrol(alice)
+    enter(client, alice)
+    assert settings.KNOWN_BROWSER_COOKIE_NAME not in client.cookies
+    client.post("/sign-in/second-step/", {"code": code_of(alice)})
+    cookie = client.cookies[settings.KNOWN_BROWSER_COOKIE_NAME]
+    assert cookie["httponly"]
+    assert alice.user
+    assert alice.user.email not in cookie.value
+    assert str(alice.user.pk) not in cookie.value
 
 
 def test_a_password_shown_again_is_guessed_at_as_slowly(as_alice: Browser) -> None:

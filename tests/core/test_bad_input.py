@@ -112,7 +112,7 @@ def test_cookies_are_out_of_reach_of_scripts_and_of_other_sites(
     assert alice.user
     client.get(reverse("login"))
     sign_in(client, alice.user.email)
-    assert len(client.cookies) == 2
+    assert len(client.cookies) == 3
     for cookie in client.cookies.values():
         assert cookie["httponly"], cookie.key
         assert cookie["samesite"] == "Lax", cookie.key

@@ -1,0 +1,44 @@
+"""Browsers in which a person has signed in before are guessed at apart from all others.
+
+After a sign-in the browser keeps a cookie: a random number, signed for this one account. What is
+tried with it has failures and pauses of its own, so that strangers who guess at an account slow
+each other down and not its owner. It proves nothing else, and password and second step are asked
+for as ever. (OWASP: "device cookies".)
+"""
+
+from secrets import token_urlsafe
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from apps.accounts.models import User
+
+KNOWN_FOR_S = 400 * 24 * 60 * 60
+"""As long as browsers keep a cookie at most."""
+
+
+def name_of(account: str, request: HttpRequest) -> str:
+    """By which name attempts at the account (an email address) are counted from this browser."""
+    number = request.get_signed_cookie(
+        settings.KNOWN_BROWSER_COOKIE_NAME, default="", salt=_salt(account), max_age=KNOWN_FOR_S
+    )
+    return f"{account.lower()} {number}"
+
+
+def remember(request: HttpRequest, response: HttpResponse) -> None:
+    """Let the browser keep the cookie, where somebody has signed in with this request."""
+    user: User | None = getattr(request, "signed_in", None)
+    if user:
+        response.set_signed_cookie(
+            settings.KNOWN_BROWSER_COOKIE_NAME,
+            token_urlsafe(16),
+            salt=_salt(user.email),
+            max_age=KNOWN_FOR_S,
+            secure=settings.SESSION_COOKIE_SECURE,
+            httponly=True,
+            samesite="Lax",
+        )
+
+
+def _salt(account: str) -> str:
+    return f"apps.accounts.known_browsers:{account.lower()}"
