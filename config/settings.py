@@ -369,8 +369,9 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 CSRF_FAILURE_VIEW = "apps.core.views.csrf_failure"
-# 100 answers and a long comment fit many times over; what is larger is not a form of ours.
-DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
+# A comment that is far too long comes back on its page, to be shortened: 1 MiB of it, of which a
+# browser makes 3 in any script but Latin. What is larger still stays in the browser alone.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 if PRODUCTION:
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", True)
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

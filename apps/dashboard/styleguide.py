@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from uuid import UUID
 
 from django import forms
 from django.contrib.auth.decorators import login_not_required
@@ -10,11 +11,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from apps.accounts.notices import Said, ShownNotice
 from apps.core.templatetags.rapport import NOTE_ICONS, PILLS
 from apps.core.widgets import DetailedCheckboxSelectMultiple, DetailedRadioSelect, OptionDetail
 from apps.dashboard.bars import bar_chart
 from apps.dashboard.chart_parts import ChartEpisode, ChartSession, Sparkline
 from apps.dashboard.chart_text import alliance_chart, labelled_sparkline
+from apps.dashboard.selectors.contact import ContactNews
 
 FIRST_DAY = date(2026, 7, 23)
 DEGREES = ("none", "slight", "some", "strong", "very strong")
@@ -300,6 +303,16 @@ def _small_parts() -> dict[str, object]:
         "speaks_against": ("You did not notice tension.", "Form returned, as usual."),
         "unknown": ("You did not say how you saw the session.",),
         "aside": ("Bond was rated lowest of the three: Bond 55, Goals 80, Tasks 75.",),
+        "notices": [
+            ShownNotice(UUID(int=0), Said("K. M. RA-0142: the client stopped messages.", "#")),
+            ShownNotice(UUID(int=1), Said("More than 50 clients were looked at within an hour.")),
+        ],
+        "news": [
+            ContactNews(UUID(int=0), "RA-0142", "K. M.", "Agreed on 2 May: ask again.", "confirm"),
+            ContactNews(
+                UUID(int=1), "RA-0150", "R. B.", "Asking is paused. In hospital.", "resume"
+            ),
+        ],
         "bar_pairs": bar_chart("Episodes opened per month", [("Sep", 30, 28), ("Oct", 22, 24)]),
         "feedback_states": [
             Shown(state=state, label=state.replace("_", " ").capitalize(), detail="Tue 17 Nov")

@@ -97,7 +97,7 @@ def _kept(name: str, request: HttpRequest, *, status: int) -> HttpResponse:
         ClientFrame.from_signed(frame),
         status=status,
         was_sent=bool(sent),
-        comment=sent.get("comment", "") if sent else "",
+        comment=sent.get("comment") if sent else None,
         others=[
             (name, value)
             for name, values in (sent.lists() if sent else ())

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.db import OperationalError
@@ -20,6 +21,7 @@ from apps.ruptures.models import Screening
 from tests.feedback.conftest import ITEMS, answers, link_of
 
 State = FeedbackRequest.State
+BY_BROWSERS = "application/x-www-form-urlencoded"
 
 
 def shown(response: Any) -> str:
@@ -367,10 +369,34 @@ def test_a_forged_frame_names_nobody(
     assert "findahelpline.com" in shown(page)
 
 
-def test_more_than_a_form_can_hold_is_refused_with_a_word_and_the_lines(
+def test_a_mebibyte_of_emoji_comes_back_with_all_answers_and_a_shorter_text_is_taken(
     phone: Browser, link: str
 ) -> None:
-    page = phone.post(link, {"comment": "x" * 300_000})
+    typed = "😀" * (1024 * 1024 // 4)
+    sent = answers(
+        item_heard=["1", "9"], comment=typed + "\0", causes=["values"] * 2, pomp="100",
+        **{f"invented_{n}": "x" for n in range(900)},
+    )  # fmt: skip
+    page = phone.post(link, urlencode(sent, doseq=True), content_type=BY_BROWSERS)
+    assert page.status_code == 200
+    assert f"Your text has {len(typed)} characters; 5000 fit." in shown(page)
+    assert typed in page.content.decode()
+    assert len(re.findall(r"<input[^>]* checked", page.content.decode())) == 6 + 1
+    assert not AllianceRating.objects.exists()
+    sent["comment"] = typed[:5000]
+    phone.post(link, urlencode(sent, doseq=True), content_type=BY_BROWSERS)
+    rating = AllianceRating.objects.get()
+    assert (rating.comment, rating.causes) == (typed[:5000], ["values"])
+    assert rating.answers == dict.fromkeys(ITEMS, 7) | {"heard": 9}
+
+
+@pytest.mark.parametrize(
+    "sent", [{"comment": "x" * 5_000_000}, {f"invented_{n}": "x" for n in range(1001)}]
+)
+def test_what_no_form_of_ours_sends_is_refused_with_a_word_and_the_lines(
+    phone: Browser, link: str, sent: dict[str, str]
+) -> None:
+    page = phone.post(link, urlencode(sent), content_type=BY_BROWSERS)
     assert page.status_code == 400
     assert "That was more than we can take." in shown(page)
     assert "findahelpline.com" in shown(page)

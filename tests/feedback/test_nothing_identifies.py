@@ -66,7 +66,7 @@ def all_states(
     """A response for each thing a client can be shown, by template and occasion."""
     link = link_of(asked)
     phone.raise_request_exception = False
-    pages = {"too large": phone.post(link, {"comment": "x" * 300_000})}
+    pages = {"too large": phone.post(link, {"comment": "x" * 5_000_000})}
     with monkeypatch.context() as patch:
         patch.setattr(client_views, "find_link", lambda token: away())
         pages["not open"] = phone.get(link)

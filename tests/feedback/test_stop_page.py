@@ -12,12 +12,13 @@ from apps.clients.models import Client, ContactChannel
 from apps.core import outbox
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.core.outbox import NothingToSend
+from apps.feedback import choices
 from apps.feedback.asking import why_not_ask
 from apps.feedback.messages import render_feedback_reminder, render_feedback_request
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.tokens import make_token
 from tests.feedback.conftest import answers
-from tests.feedback.test_client_form import shown
+from tests.feedback.test_client_form import away, hidden, shown
 
 
 @pytest.fixture
@@ -169,3 +170,19 @@ def test_a_stopped_client_may_still_answer_a_form_that_was_out(
 
 def fresh(page: Any) -> str:
     return page.content.decode().partition('/fresh/"')[0].rpartition('action="')[2] + "/fresh/"
+
+
+def test_a_choice_that_could_not_be_saved_is_kept_and_sent_again_without_a_text_box(
+    phone: Browser, asked: FeedbackRequest, client_of: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = stop_url(asked)
+    with monkeypatch.context() as patch:
+        patch.setattr(choices, "choose", away)
+        page = phone.post(url, {"how": "stop"})
+    assert page.status_code == 503
+    assert "What you chose is kept on this page. It has not reached us." in shown(page)
+    assert "<textarea" not in page.content.decode()
+    assert "your text" not in shown(page)
+    assert reasons(client_of) == {"email": "", "text": ""}
+    phone.post(url, {"how": hidden(page, "how")})
+    assert reasons(client_of) == {"email": "stopped", "text": "stopped"}
