@@ -7,6 +7,7 @@ so a rotation can be stopped anywhere and called again: what is left to do is re
 import os
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -99,9 +100,11 @@ def _seal_anew(client_id: UUID, key: crypto.DataKey) -> int:
     for field in encrypted_fields():
         mine = field.model._base_manager.filter(**{field.client: client_id})
         rows = mine.exclude(**{field.attname: ""}).select_for_update(of=("self",))
+        fresh: dict[Any, bytes] = {}
         for row in rows.only("practice", field.attname):
             text = getattr(row, field.attname)
             if text:
-                field.put(row, field.seal(row, text, key))
-                moved += 1
+                fresh[row.pk] = field.seal(row, text, key)
+        field.put(fresh)
+        moved += len(fresh)
     return moved

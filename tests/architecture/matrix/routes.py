@@ -451,6 +451,7 @@ class Command:
 
 COMMANDS = {
     "add_member": Command("migrator", shows_client_data=False),
+    "check_encryption": Command("migrator", shows_client_data=False),
     "create_practice": Command("migrator", shows_client_data=False),
     "evaluate_detection": Command("migrator", shows_client_data=False),
     "import_ratings": Command("migrator", shows_client_data=False),

@@ -529,7 +529,7 @@ def _let_every_text_sing(
                 ]
             for sealed in model._meta.local_fields:
                 if isinstance(sealed, EncryptedTextField):
-                    sealed.put(row, sealed.seal(row, sung.pop(sealed.name)))
+                    sealed.put({row.pk: sealed.seal(row, sung.pop(sealed.name))})
             if sung:
                 for name, text in sung.items():
                     setattr(row, name, text)
