@@ -20,6 +20,7 @@ OF_STAFF = {
     "paper.html",
     "move_session.html",
     "correct_session.html",
+    "plan_sessions.html",
 }
 COMPONENTS = (
     "crisis", "field_errors", "field_help", "form_errors", "hero_art", "language_menu", "note",
@@ -37,7 +38,9 @@ def used() -> set[str]:
     files += list((templates / "forms").glob("*.html"))
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
     said = re.sub(r"{% comment %}.*?{% endcomment %}", "", text, flags=re.DOTALL)
-    return set(re.findall(r"[\w-]+", said))
+    words = set(re.findall(r"[\w-]+", said))
+    # 'rp-note--{{ kind }}' is put together of words that stand in the templates.
+    return words | {begun + word for begun in words if begun.endswith("-") for word in words}
 
 
 def blocks(css: str) -> Iterator[tuple[str, str]]:

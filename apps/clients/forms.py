@@ -154,7 +154,8 @@ class ContactForm(DatedForm):
         if data.get("discussed_on") and not data.get("consent") and "consent" not in self.errors:
             self.add_error("consent", _("Choose what the client said when you discussed it."))
         for kind in Kind.values:
-            if data.get(kind) and data.get(f"{kind}_safe") is None:
+            is_there = data.get(kind) or kind in self.errors
+            if is_there and data.get(f"{kind}_safe") is None:
                 self.add_error(
                     f"{kind}_safe",
                     _("Choose Safe or Not safe: could anyone else see what is sent there?"),

@@ -86,7 +86,8 @@ def feedback_stop(request: HttpRequest, token: str) -> HttpResponse:
         return redirect("feedback_stop", token)
     form = StopForm(sent, client=link.client, way=link.way)
     if not form.is_valid():
-        return page_of(link, "stop", form=form, kind=link.way, practice=link.client.practice)
+        context = {"form": form, "kind": link.way, "practice": link.client.practice}
+        return page_of(link, "stop", stop_url="", **context)
     choices.choose(client=link.client, how=form.cleaned_data["how"])
     return redirect("feedback_stop", token)
 

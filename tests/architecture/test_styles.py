@@ -32,3 +32,10 @@ def test_no_template_holds_inline_style_or_script() -> None:
 
 def test_the_sheet_of_the_clients_pages_is_made_of_the_others_as_they_are() -> None:
     assert client_css.MADE.read_text(encoding="utf-8") == client_css.make()
+
+
+def test_names_that_a_template_puts_together_keep_their_rules() -> None:
+    made = client_css.make()
+    for name in (".a-plate{", ".rp-note--danger{", ".rp-note--ok{"):
+        assert name in made
+    assert ".rp-note--gold{" not in made
