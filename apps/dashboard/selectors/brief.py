@@ -220,11 +220,11 @@ def _shows(standing: Standing, course: Course, today: date) -> tuple[str, ...]:
     if standing.episode:
         back = back_in_range(standing.episode, today)
         return (back,) if back else course.reasons_of(standing.episode).speaks_for[:2]
-    if standing.status == Status.WATCH and standing.newest:
-        return explain(standing.newest).speaks_for[:2]
+    if standing.status == Status.WATCH and course.newest_screening:
+        return explain(course.newest_screening).speaks_for[:2]
     if not standing.rated:
         return (_("No rating yet."),)
-    held_on = words.local(standing.rated.therapy_session.starts_at).date()
+    held_on = words.local(standing.rated.held_at).date()
     said = {"rating": standing.latest, "day": words.short_day(held_on, today)}
     if not standing.usual:
         return (

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import Membership
-from apps.dashboard.chart_parts import Sparkline
+from apps.dashboard.chart_parts import ChartSession, Sparkline
 from apps.dashboard.chart_text import labelled_sparkline
 from apps.dashboard.selectors import words
 from apps.dashboard.selectors.course import Course, heading, load_courses
@@ -25,6 +25,7 @@ from apps.dashboard.selectors.feedback_states import FeedbackState
 from apps.dashboard.selectors.standing import ORDER, Standing, load_standings
 from apps.dashboard.selectors.today import TodaySession, sessions_of_today, today_strip
 from apps.dashboard.sparklines import SLOTS_SPARKLINE, sparkline_floor
+from apps.ruptures.models import Screening
 from apps.ruptures.reasons import Reasons
 from apps.ruptures.selectors import Status, explain
 
@@ -157,7 +158,9 @@ def caseload_page(
     listed = [each for each in found if each.status in wanted]
     page = Paginator(listed, ROWS_PER_PAGE).get_page(chosen.page)
     cards = flagged[:MOST_CARDS]
-    courses = load_courses({each.treatment.id for each in (*page.object_list, *cards)})
+    courses = load_courses(
+        {each.treatment.id for each in (*page.object_list, *cards)}, only_drawn=True
+    )
     screened = [each.newest.screened_at for each in standings if each.newest]
     return CaseloadPage(
         first_name=membership.name.split()[0],
@@ -197,27 +200,59 @@ def _filters(found: Sequence[Standing], chosen: CaseloadFilter) -> tuple[FilterL
     return tuple(links)
 
 
-def _floor(courses: Iterable[Course]) -> int:
-    """One scale for a list of sparklines."""
-    return sparkline_floor(course.chart_sessions()[-SLOTS_SPARKLINE:] for course in courses)
+def _charts(
+    standings: Iterable[Standing], courses: dict[UUID, Course]
+) -> tuple[dict[UUID, list[ChartSession]], int]:
+    """What the sparklines of a list are drawn from, by treatment, and their one scale."""
+    charts = {each.treatment.id: courses[each.treatment.id].chart_sessions() for each in standings}
+    return charts, sparkline_floor(chart[-SLOTS_SPARKLINE:] for chart in charts.values())
 
 
 def _cards(
     standings: Sequence[Standing], courses: dict[UUID, Course], today: date
 ) -> tuple[AttentionCard, ...]:
-    floor = _floor(courses[each.treatment.id] for each in standings)
+    charts, floor = _charts(standings, courses)
+    explained = _explained(standings, courses)
     return tuple(
-        _card(each, courses[each.treatment.id], floor=floor, today=today) for each in standings
+        _card(
+            each,
+            explained[each.treatment.id],
+            sparkline=labelled_sparkline(
+                charts[each.treatment.id],
+                courses[each.treatment.id].chart_episodes(today),
+                floor=floor,
+                width=250,
+                height=84,
+            ),
+            today=today,
+        )
+        for each in standings
     )
 
 
-def _card(standing: Standing, course: Course, *, floor: int, today: date) -> AttentionCard:
+def _explained(standings: Sequence[Standing], courses: dict[UUID, Course]) -> dict[UUID, Reasons]:
+    """By treatment, the reasons of the step that flagged it; one query."""
+    flagging = {}
+    for each in standings:
+        course = courses[each.treatment.id]
+        step = course.flagging(each.episode) if each.episode else course.newest_screening
+        flagging[each.treatment.id] = step.id if step else None
+    whole = Screening.objects.in_bulk(list(filter(None, flagging.values())))
+    return {
+        treatment_id: explain(whole[step_id]) if step_id else Reasons((), (), ())
+        for treatment_id, step_id in flagging.items()
+    }
+
+
+def _card(
+    standing: Standing, found: Reasons, *, sparkline: Sparkline, today: date
+) -> AttentionCard:
     client, episode = standing.treatment.client, standing.episode
     next_at = standing.treatment.next_at
-    reason, next_reason = _reason(standing, course, today)
+    reason, next_reason = _reason(standing, found, today)
     note = ""
     if standing.rated and standing.is_latest_old:
-        held_on = words.local(standing.rated.therapy_session.starts_at).date()
+        held_on = words.local(standing.rated.held_at).date()
         note = _("last, %(day)s") % {"day": words.short_day(held_on, today)}
     elif standing.usual:
         note = _("usual %(low)d–%(high)d") % dict(zip(("low", "high"), standing.usual, strict=True))
@@ -228,13 +263,7 @@ def _card(standing: Standing, course: Course, *, floor: int, today: date) -> Att
         status=standing.status,
         reason=reason,
         next_reason=next_reason,
-        sparkline=labelled_sparkline(
-            course.chart_sessions(),
-            course.chart_episodes(today),
-            floor=floor,
-            width=250,
-            height=84,
-        ),
+        sparkline=sparkline,
         latest=standing.latest,
         latest_note=note,
         below=standing.below,
@@ -251,14 +280,11 @@ def _card(standing: Standing, course: Course, *, floor: int, today: date) -> Att
     )
 
 
-def _reason(standing: Standing, course: Course, today: date) -> tuple[str, str]:
+def _reason(standing: Standing, found: Reasons, today: date) -> tuple[str, str]:
     """What the card says first and next; once ratings are back that is said alone."""
-    episode, newest = standing.episode, standing.newest
-    if episode:
-        found = course.reasons_of(episode)
-        first = heading(episode, found, today)
+    if standing.episode:
+        first = heading(standing.episode, found, today)
         return first, next(iter(found.speaks_for[1:]), "") if first in found.speaks_for else ""
-    found = explain(newest) if newest else Reasons((), (), ())
     sentences = (*found.speaks_for, *found.unknown, "", "")
     return sentences[0], sentences[1]
 
@@ -266,13 +292,24 @@ def _reason(standing: Standing, course: Course, today: date) -> tuple[str, str]:
 def _rows(
     standings: Sequence[Standing], courses: dict[UUID, Course], today: date
 ) -> tuple[ClientRow, ...]:
-    floor = _floor(courses[each.treatment.id] for each in standings)
+    charts, floor = _charts(standings, courses)
     return tuple(
-        _row(each, courses[each.treatment.id], floor=floor, today=today) for each in standings
+        _row(
+            each,
+            sparkline=labelled_sparkline(
+                charts[each.treatment.id],
+                courses[each.treatment.id].chart_episodes(today),
+                floor=floor,
+            )
+            if each.rated
+            else None,
+            today=today,
+        )
+        for each in standings
     )
 
 
-def _row(standing: Standing, course: Course, *, floor: int, today: date) -> ClientRow:
+def _row(standing: Standing, *, sparkline: Sparkline | None, today: date) -> ClientRow:
     treatment, client = standing.treatment, standing.treatment.client
     next_at = treatment.next_at
     slot = next_at or treatment.last_attended
@@ -286,11 +323,7 @@ def _row(standing: Standing, course: Course, *, floor: int, today: date) -> Clie
             )
         ),
         sessions=treatment.logged,
-        sparkline=labelled_sparkline(
-            course.chart_sessions(), course.chart_episodes(today), floor=floor
-        )
-        if standing.rated
-        else None,
+        sparkline=sparkline,
         latest=standing.latest,
         latest_note=_latest_note(standing, today),
         below=standing.below,
@@ -311,5 +344,5 @@ def _latest_note(standing: Standing, today: date) -> str:
     usual = _("usually %(low)d–%(high)d") % {"low": low, "high": high}
     if not standing.is_latest_old:
         return usual
-    held_on = words.local(standing.rated.therapy_session.starts_at).date()
+    held_on = words.local(standing.rated.held_at).date()
     return f"{words.short_day(held_on, today)} · {usual}"

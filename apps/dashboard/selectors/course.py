@@ -19,6 +19,15 @@ from apps.ruptures.selectors import explain
 from apps.therapy_sessions.models import TherapySession
 
 FLAGGING = (Event.OPENED, Event.ESCALATED)
+DRAWN_OF_SESSION = ("treatment", "starts_at", "attendance", "asked", *TherapySession.OWN_VIEW)
+DRAWN_OF_RATING = (
+    *("therapy_session", "questionnaire", "is_late"),
+    *("pomp", "bond", "goals", "tasks"),
+)
+DRAWN_OF_SCREENING = (
+    *("therapy_session", "questionnaire", "low", "high", "level"),
+    *("event", "in_episode", "ratings_before"),
+)
 
 
 @dataclass(frozen=True)
@@ -159,24 +168,28 @@ class Course:
         ]
 
 
-def load_courses(treatment_ids: Collection[UUID]) -> dict[UUID, Course]:
-    """The courses of these treatments, in four queries however many they are."""
+def load_courses(
+    treatment_ids: Collection[UUID], *, only_drawn: bool = False
+) -> dict[UUID, Course]:
+    """The courses of these treatments, in four queries however many they are.
+
+    Args:
+        only_drawn: what a sparkline shows; reasons, answers and words of clients are left out.
+    """
     therapy_sessions = (
         TherapySession.objects.filter(treatment__in=treatment_ids)
         .exclude(attendance="")
         .order_by("starts_at", "id")
-        .prefetch_related(
-            Prefetch(
-                "ratings",
-                AllianceRating.objects.filter(rater=AllianceRating.Rater.CLIENT),
-                to_attr="client_ratings",
-            ),
-            Prefetch(
-                "screenings",
-                Screening.objects.current().defer("state_after").order_by("screened_at"),
-                to_attr="current_screenings",
-            ),
-        )
+    )
+    ratings = AllianceRating.objects.filter(rater=AllianceRating.Rater.CLIENT)
+    screenings = Screening.objects.current().defer("state_after").order_by("screened_at")
+    if only_drawn:
+        therapy_sessions = therapy_sessions.only(*DRAWN_OF_SESSION)
+        ratings = ratings.only(*DRAWN_OF_RATING)
+        screenings = screenings.only(*DRAWN_OF_SCREENING)
+    therapy_sessions = therapy_sessions.prefetch_related(
+        Prefetch("ratings", ratings, to_attr="client_ratings"),
+        Prefetch("screenings", screenings, to_attr="current_screenings"),
     )
     sessions: dict[UUID, list[CourseSession]] = {id_: [] for id_ in treatment_ids}
     for therapy_session in therapy_sessions:

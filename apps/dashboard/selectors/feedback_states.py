@@ -37,17 +37,19 @@ def feedback_states(
         rating.therapy_session_id: rating
         for rating in AllianceRating.objects.filter(
             therapy_session__in=ids, rater=AllianceRating.Rater.CLIENT
-        )
+        ).only("therapy_session", "is_late", "answered_at")
     }
     requests: dict[UUID, FeedbackRequest] = {
         request.therapy_session_id: request
-        for request in FeedbackRequest.objects.filter(therapy_session__in=ids)
+        for request in FeedbackRequest.objects.filter(therapy_session__in=ids).only(
+            "therapy_session", "state", "due_at", "expires_at"
+        )
     }
     messages: dict[UUID, OutboxMessage] = {
         message.subject_id: message
         for message in OutboxMessage.objects.filter(
             kind=KIND, subject_id__in=[request.id for request in requests.values()]
-        )
+        ).only("subject_id", "state", "sent_at")
     }
     states = {}
     for session in therapy_sessions:

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, Max, Min, OuterRef, Q
+from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -21,6 +21,8 @@ from apps.ruptures.selectors import Status, status
 from apps.therapy_sessions.models import TherapySession
 
 ORDER = list(Status)
+# What a status and the column 'latest' need of a screening.
+SHOWN = ("pomp", "low", "high", "level", "ratings_before", "at_maximum_run", "screened_at")
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Standing:
 
     treatment: Any  # a Treatment with logged, last_attended, next_at and was_asked
     episode: RuptureEpisode | None
-    newest: Screening | None
-    rated: Screening | None
+    newest: Any  # a Screening without what explains it, with held_at; None where there is none
+    rated: Any  # the same of the newest rated step
     feedback: FeedbackState
     status: Status
 
@@ -69,7 +71,7 @@ class Standing:
         return bool(
             self.rated
             and self.treatment.last_attended
-            and self.rated.therapy_session.starts_at < self.treatment.last_attended
+            and self.rated.held_at < self.treatment.last_attended
         )
 
     def matches(self, query: str) -> bool:
@@ -105,30 +107,13 @@ def load_standings(
         )
     )
     ids = [treatment.id for treatment in treatments]
-    screenings = (
-        Screening.objects.current()
-        .filter(treatment__in=ids)
-        .select_related("therapy_session")
-        .defer("state_after")
-        .order_by("treatment_id", "-therapy_session__starts_at", "-therapy_session_id")
-        .distinct("treatment_id")
-    )
-    newest = {screening.treatment_id: screening for screening in screenings}
-    rated = {
-        screening.treatment_id: screening for screening in screenings.filter(pomp__isnull=False)
-    }
-    episodes = RuptureEpisode.objects.filter(treatment__in=ids)
-    open_ = {episode.treatment_id: episode for episode in episodes.open()}
-    closed = {
-        episode.treatment_id: episode
-        for episode in episodes.exclude(
-            outcome__in=["", RuptureEpisode.Outcome.SUPERSEDED]
-        ).order_by("outcome_at")
-    }
+    newest, rated = _screenings(ids)
+    open_, closed = _episodes(ids)
     last_sessions = {
         session.treatment_id: session
         for session in TherapySession.objects.attended()
         .filter(treatment__in=ids)
+        .only("practice", "treatment", "asked", "not_asked_reason", "not_asked_note")
         .order_by("treatment_id", "-starts_at", "-id")
         .distinct("treatment_id")
     }
@@ -157,6 +142,47 @@ def load_standings(
         )
     standings.sort(key=lambda each: (ORDER.index(each.status), each.treatment.client.code))
     return standings, states
+
+
+def _screenings(treatment_ids: Collection[UUID]) -> tuple[dict[UUID, Any], dict[UUID, Any]]:
+    """By treatment, the current screening of the newest step and of the newest rated one."""
+    newest: dict[UUID, Any] = {}
+    rated: dict[UUID, Any] = {}
+    # The newest rated and the newest unrated step of each, in the detector's order.
+    for screening in (
+        Screening.objects.current()
+        .filter(treatment__in=treatment_ids)
+        .annotate(held_at=F("therapy_session__starts_at"), is_rated=Q(pomp__isnull=False))
+        .only("treatment", "therapy_session", *SHOWN)
+        .order_by("treatment_id", "is_rated", "-held_at", "-therapy_session_id")
+        .distinct("treatment_id", "is_rated")
+    ):
+        treatment_id = screening.treatment_id
+        if screening.pomp is not None:
+            rated[treatment_id] = screening
+        other = newest.get(treatment_id)
+        if other is None or _place(screening) > _place(other):
+            newest[treatment_id] = screening
+    return newest, rated
+
+
+def _place(screening: Any) -> tuple[datetime, UUID]:
+    return screening.held_at, screening.therapy_session_id
+
+
+def _episodes(
+    treatment_ids: Collection[UUID],
+) -> tuple[dict[UUID, RuptureEpisode], dict[UUID, RuptureEpisode]]:
+    """By treatment, the open episode and the one that was ended last."""
+    open_: dict[UUID, RuptureEpisode] = {}
+    closed: dict[UUID, RuptureEpisode] = {}
+    for episode in (
+        RuptureEpisode.objects.filter(treatment__in=treatment_ids)
+        .exclude(outcome=RuptureEpisode.Outcome.SUPERSEDED)
+        .order_by("outcome_at")
+    ):
+        (closed if episode.outcome else open_)[episode.treatment_id] = episode
+    return open_, closed
 
 
 def _letters(text: str) -> str:
