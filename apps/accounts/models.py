@@ -257,8 +257,11 @@ class AccountLink(PracticeModel):
 
 
 class NoticeQuerySet(models.QuerySet["Notice"]):
+    def told_to(self, member: Membership) -> "NoticeQuerySet":
+        return self.filter(member=member)
+
     def unread_by(self, member: Membership) -> "NoticeQuerySet":
-        return self.filter(member=member, read_at__isnull=True)
+        return self.told_to(member).filter(read_at__isnull=True)
 
 
 class Notice(PracticeModel):

@@ -28,5 +28,5 @@ def read_notice(request: HttpRequest, notice_id: UUID) -> HttpResponse:
     member = getattr(request, "membership", None)
     if member is None:
         raise PermissionDenied
-    notices.mark_read(notice=get_object_or_404(Notice, id=notice_id, member=member))
+    notices.mark_read(notice=get_object_or_404(Notice.objects.told_to(member), id=notice_id))
     return redirect("home")

@@ -48,6 +48,11 @@ def close_calendar(*, by: Membership) -> None:
         feed.delete()
 
 
+def feed_of(member: Membership) -> CalendarFeed | None:
+    """The member's own address, as far as it is kept."""
+    return CalendarFeed.objects.filter(membership=member).first()
+
+
 def read_token(token: str) -> tuple[UUID, str] | None:
     """The practice that a token speaks of and the digest of its secret; None for no token."""
     try:

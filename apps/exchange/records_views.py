@@ -36,7 +36,7 @@ ACTIONS = {
 def records(request: MemberRequest, client_id: UUID) -> HttpResponse:
     """What can be done for a client of one's own, and what stands."""
     client = own_client(request, client_id)
-    asked = ErasureRequest.objects.filter(client=client, closed_at=None).first()
+    asked = _waiting(request).filter(client=client).first()
     audit.read("view records", client_ids=[client.id], by=request.membership)
     context = {"client": client, "asked": asked, "form": EraseFieldsForm()}
     return render(request, "exchange/records.html", context)

@@ -11,7 +11,6 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.core import audit, tenancy
 from apps.exchange import calendars
-from apps.exchange.models import CalendarFeed
 
 
 @login_not_required
@@ -45,7 +44,7 @@ def calendar(request: MemberRequest) -> HttpResponse:
     if request.method == "POST":
         token = calendars.open_calendar(by=request.membership)
         address = settings.BASE_URL + reverse("calendar_file", args=[token])
-    feed = CalendarFeed.objects.filter(membership=request.membership).first()
+    feed = calendars.feed_of(request.membership)
     return render(request, "exchange/calendar.html", {"feed": feed, "address": address})
 
 

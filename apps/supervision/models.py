@@ -104,6 +104,12 @@ class Meeting(PracticeModel):
         )
 
 
+class DecisionQuerySet(models.QuerySet["Decision"]):
+    def visible_to(self, membership: Membership) -> Self:
+        """Decisions of meetings that the member may open."""
+        return self.filter(meeting__in=Meeting.objects.visible_to(membership))
+
+
 class Decision(PracticeModel):
     """What was decided in a meeting about one episode: it becomes the next action there."""
 
@@ -112,6 +118,8 @@ class Decision(PracticeModel):
     text = EncryptedTextField(client="episode__treatment__client_id")
     decided_at = models.DateTimeField(default=timezone.now)
     done_at = models.DateTimeField(null=True)
+
+    objects = DecisionQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -88,9 +88,8 @@ def decide(request: MemberRequest, meeting_id: UUID) -> HttpResponse:
 @require_POST
 def mark_decision_done(request: MemberRequest, decision_id: UUID) -> HttpResponse:
     """Tick off a decision of a meeting of one's own."""
-    meetings = Meeting.objects.visible_to(request.membership)
-    decisions = Decision.objects.filter(meeting__in=meetings).select_related("episode__treatment")
-    decision = get_object_or_404(decisions, id=decision_id)
+    decisions = Decision.objects.visible_to(request.membership)
+    decision = get_object_or_404(decisions.select_related("episode__treatment"), id=decision_id)
     services.mark_done(decision=decision, by=request.membership)
     return redirect("meeting", decision.meeting_id)
 

@@ -15,7 +15,7 @@ from apps.clients.models import Client, ContactChannel, Treatment
 from apps.core.models import OutboxMessage
 from apps.exchange.demo.cast import MANAGER, SUPERVISOR, THERAPISTS
 from apps.exchange.demo.seed import PASSPHRASE, seed_demo
-from apps.feedback.asking import why_not_ask
+from apps.feedback.asking import why_not_agreed
 from apps.feedback.models import FeedbackRequest
 from apps.ruptures.detection import Level
 from apps.ruptures.models import RuptureEpisode, Screening
@@ -179,7 +179,13 @@ def test_every_client_has_believable_data(demo):
         assert sessions.filter(attendance="", starts_at__gt=now).count() >= 3
         assert client.channels.get().address.endswith("@mail.example")
         assert len(client.initials) == 5
-    assert sum(not why_not_ask(client) for client in Client.objects.all()) == 39
+    today = timezone.localdate()
+    agreed = [
+        client
+        for client in Client.objects.all()
+        if not why_not_agreed(client, on=today, by_message=True)
+    ]
+    assert len(agreed) == 39
 
 
 def test_ratings_come_after_the_session_and_before_the_form_runs_out(demo):
