@@ -42,6 +42,18 @@ def test_files_that_are_named_exist(path: Path) -> None:
             assert (ROOT / code).exists(), code
 
 
+def test_tests_that_are_named_exist() -> None:
+    written = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    there = set(re.findall(r"def (test_\w+)\(", written))
+    named = {
+        name
+        for path in DOCUMENTS
+        for name in re.findall(r"`(test_\w+)`", path.read_text(encoding="utf-8"))
+    }
+    assert named <= there
+    assert named, "the documents name tests at all"
+
+
 def test_the_screening_that_the_readme_shows_runs(tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = re.search(r"^\.venv/bin/python (manage\.py screen .*)$", readme, re.MULTILINE)
