@@ -54,12 +54,14 @@ class SupervisionForm(forms.Form):
     """Who supervises whom, and from which day up to which."""
 
     supervisee = forms.ModelChoiceField(
-        Membership.objects.none(), label=gettext_lazy("Supervisee"), empty_label=""
+        Membership.objects.none(),
+        label=gettext_lazy("Supervisee"),
+        empty_label=gettext_lazy("Choose somebody"),
     )
     supervisor = forms.ModelChoiceField(
         Membership.objects.none(),
         label=gettext_lazy("Supervisor"),
-        empty_label="",
+        empty_label=gettext_lazy("Choose somebody"),
         help_text=gettext_lazy("Somebody who has the role of a supervisor here."),
     )
     starts_on = DayField(label=gettext_lazy("From"))

@@ -95,6 +95,12 @@ def test_a_code_of_the_app_is_the_second_step(client: Browser, alice: Membership
     assert is_in(client)
 
 
+def test_a_security_key_is_asked_for_where_there_is_one(client: Browser, alice: Membership) -> None:
+    enrol(alice)
+    enter(client, alice)
+    assert "Use a security key" not in shown(client.get(SECOND_STEP))
+
+
 def test_a_code_works_once(client: Browser, alice: Membership) -> None:
     enrol(alice)
     with time_machine.travel(timezone.now(), tick=False):
