@@ -46,6 +46,11 @@ def choice_of(choices: Any, *, label: Any, help_text: Any = "") -> forms.TypedCh
 class FeedbackForm(forms.Form):
     """Ratings of one questionnaire, tension, causes in plain words and a comment; all optional."""
 
+    NOTHING_ANSWERED = gettext_lazy(
+        "Nothing is answered yet. Answer whatever you like, even one question or a few words, and"
+        " send it again."
+    )
+
     tension = choice_of(
         Tension.choices,
         label=gettext_lazy(
@@ -101,12 +106,7 @@ class FeedbackForm(forms.Form):
         ticked = answered.get("causes", [])
         answered["causes"] = [cause for cause in Cause.values if cause in ticked]
         if not self.errors and all(value in (None, "", []) for value in answered.values()):
-            raise forms.ValidationError(
-                _(
-                    "Nothing is answered yet. Answer whatever you like, even one question or a few"
-                    " words, and send it again."
-                )
-            )
+            raise forms.ValidationError(self.NOTHING_ANSWERED)
         return answered
 
     def submission(self) -> dict[str, Any]:

@@ -16,6 +16,10 @@ from apps.therapy_sessions.models import TherapySession
 class PaperForm(FeedbackForm):
     """A client's answers, and the day they were given on."""
 
+    NOTHING_ANSWERED = gettext_lazy(
+        "Nothing is entered yet. Enter what the client wrote, even if it is one answer."
+    )
+
     filled_in_on = date_field(label=gettext_lazy("Filled in on"))
 
     def __init__(self, *args: Any, session: TherapySession, today: date, **kwargs: Any) -> None:

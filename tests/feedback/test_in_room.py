@@ -177,6 +177,12 @@ def test_paper_does_not_overwrite_answers(
     assert AllianceRating.objects.get().mode == Mode.LINK
 
 
+def test_the_day_alone_is_no_answer_from_paper(as_alice: Browser, held: TherapySession) -> None:
+    page = as_alice.post(url(held, "paper"), {"filled_in_on": paper(held)["filled_in_on"]})
+    assert "Nothing is entered yet. Enter what the client wrote" in shown(page)
+    assert not AllianceRating.objects.exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
