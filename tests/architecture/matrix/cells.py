@@ -105,7 +105,8 @@ class Cell:
                 return frozenset({403})
             if not self.is_reached:
                 return frozenset({self.door.refused})
-        if self.method in SAFE or row.body is None or self.relation is Relation.ANSWERED:
+        taken = row.once and self.relation is Relation.ANSWERED
+        if self.method in SAFE or row.body is None or taken:
             return row.reads
         if self.door.refused == 200 and self.relation not in row.reach:
             return frozenset({200})
@@ -311,12 +312,16 @@ def judge(world: World, cell: Cell, response: Any, delta: dict[str, int]) -> Ite
 
 
 def left_behind(cell: Cell, delta: dict[str, int]) -> list[AuditEntry]:
-    """The audit rows that one request of a member wrote, oldest first."""
-    rows = delta.get("core_auditentry", 0)
-    if not rows or not cell.person.member:
+    """The audit rows that one request wrote, oldest first: in the practice of the member, or of
+    the link. What made the world came by no route."""
+    public = cell.route.who == PUBLIC
+    practice_id = cell.case.ids.get("practice") if public else None
+    if cell.person.member and not public:
+        practice_id = cell.person.member.practice_id
+    if not practice_id or not delta.get("core_auditentry"):
         return []
-    with tenancy.practice(cell.person.member.practice_id):
-        return list(AuditEntry.objects.order_by("-id")[:rows])[::-1]
+    with tenancy.practice(practice_id):
+        return list(AuditEntry.objects.exclude(route="").order_by("id"))
 
 
 def audited(
@@ -347,8 +352,10 @@ def audited(
     if reads != ([(me, cell.name, shown)] if shown else []):
         yield f"showed {len(shown)} clients, but left the reads {reads}"
     changes = [each for each in trail if not each.is_read]
-    if cell.writes and cell.route.client_data and me:
-        if not any((each.actor_id, each.route) == (me, cell.name) for each in changes):
+    if cell.writes and cell.route.client_data:
+        # Whoever answers a link is nobody to us, also where somebody is signed in beside it.
+        actor = None if cell.route.who == PUBLIC else me
+        if not any((each.actor_id, each.route) == (actor, cell.name) for each in changes):
             yield "changed a client's data and left no audit row of it"
     elif changes and not cell.may_write and not cell.changes_own_account:
         yield f"left audit rows of changes: {[each.action for each in changes]}"

@@ -59,6 +59,7 @@ class Route:
         reads: statuses of an allowed read.
         codes: shows the codes of the practice's clients, and nothing else of them.
         wrote: statuses of an allowed write.
+        once: a link that was answered takes nothing more.
         held_by: the one supervisor whose object it is; '' where any of the therapist's may open it.
         memberless: 403 also for a person without an active membership.
         account: a page of signing in or of one's own account: it shows that account and changes it.
@@ -79,6 +80,7 @@ class Route:
     queries: tuple[str, ...] = ()
     reads: frozenset[int] = field(default_factory=lambda: frozenset({200}))
     wrote: frozenset[int] = field(default_factory=lambda: frozenset({302}))
+    once: bool = True
     held_by: str = ""
     memberless: bool = True
     account: bool = False
@@ -411,7 +413,7 @@ ROUTES = {
     ),
     "feedback_stop": Route(
         READ | WRITE, PUBLIC, kwarg="token", reach=LINKS, client_data=True,
-        body=lambda case: {"how": "stop"},
+        body=lambda case: {"how": "stop"}, once=False,
     ),
     "unknown_link": Route(frozenset(METHODS), PUBLIC, reads=frozenset({404})),
     # Who reports is told by a signature; tests/core/test_hooks.py forges them.

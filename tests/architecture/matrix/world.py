@@ -278,7 +278,7 @@ def build() -> World:
             )
         # Nobody who asks, but somebody whom the other therapists can ask.
         elder = MembershipFactory.create(practice=practice, roles=[Role.SUPERVISOR])
-        for name in ("colleague", "supervising therapist"):
+        for name in {"colleague", "supervising therapist", IN_BOTH} & members.keys():
             SupervisionFactory.create(supervisor=elder, supervisee=members[name])
         with tenancy.practice(practice.id):
             AccountLink.objects.create(
