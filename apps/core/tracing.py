@@ -49,6 +49,8 @@ class TracingMiddleware:
         response = self.get_response(request)
         ms = round((time.monotonic() - started) * 1000)
         logger.info("%s answered %s in %s ms", request.method, response.status_code, ms)
+        # What this thread does next is not this request's.
+        clear_contextvars()
         return response
 
     def process_view(
