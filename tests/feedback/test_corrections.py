@@ -6,17 +6,20 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
+from apps.accounts.models import Membership
 from apps.clients.models import Treatment
-from apps.core.models import OutboxMessage
+from apps.core.models import AuditEntry, OutboxMessage
 from apps.feedback.lifecycle import KIND, REMINDER
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import submit_response
 from apps.ruptures.models import Screening
 from apps.therapy_sessions.models import TherapySession
+from apps.therapy_sessions.services import save_process_note
 from tests.factories import TherapySessionFactory
 from tests.feedback.test_client_form import shown
 
 State = FeedbackRequest.State
+PAGES = ("move", "cancel", "correct")
 
 
 def form(session: TherapySession, **changes: object) -> dict[str, object]:
@@ -38,6 +41,23 @@ def planned(asked: FeedbackRequest) -> TherapySession:
         starts_at=timezone.now() + timedelta(days=3),
         attendance="",
     )
+
+
+@pytest.fixture
+def about(asked: FeedbackRequest, planned: TherapySession) -> dict[str, TherapySession]:
+    """Which session each page is about."""
+    return {"move": planned, "cancel": planned, "correct": asked.therapy_session}
+
+
+def address(about: dict[str, TherapySession], page: str) -> str:
+    return f"/sessions/{about[page].id}/{page}/"
+
+
+def changes_to(session: TherapySession) -> list[str]:
+    """What members did to it, in the trail; it is there."""
+    assert TherapySession.objects.filter(id=session.id).exists()
+    acts = AuditEntry.objects.of_client(session.treatment.client_id).exclude(actor_id=None)
+    return list(acts.exclude(action__startswith="view").values_list("action", flat=True))
 
 
 def test_moving_the_next_session_moves_the_end_of_the_form_before_it(
@@ -126,12 +146,92 @@ def test_a_corrected_own_view_is_kept_and_screened(
     assert Screening.objects.current().get().inputs["therapist_tension"] == 2
 
 
-@pytest.mark.parametrize("page", ["move", "cancel", "correct"])
-def test_only_its_own_therapist_changes_a_session(
-    as_charlie: Browser, asked: FeedbackRequest, planned: TherapySession, page: str
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("who", ["as_charlie", "as_dora"])
+def test_strangers_find_nothing(
+    request: pytest.FixtureRequest, about: dict[str, TherapySession], who: str, page: str
 ) -> None:
-    session = asked.therapy_session if page == "correct" else planned
-    assert as_charlie.post(f"/sessions/{session.id}/{page}/", {}).status_code == 404
+    browser = request.getfixturevalue(who)
+    assert browser.post(address(about, page), logged(about[page])).status_code == 404
+    assert not changes_to(about[page])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_supervisor_changes_no_session_of_a_supervisee(
+    sam: Membership, as_sam: Browser, about: dict[str, TherapySession], page: str
+) -> None:
+    assert as_sam.post(address(about, page), logged(about[page])).status_code == 403
+    sam.roles = ["supervisor", "therapist"]
+    sam.save()
+    assert as_sam.post(address(about, page), logged(about[page])).status_code == 404
+    assert not changes_to(about[page])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_manager_may_not(as_mona: Browser, about: dict[str, TherapySession], page: str) -> None:
+    assert as_mona.post(address(about, page), {}).status_code == 403
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_other_methods_are_refused(
+    as_alice: Browser, about: dict[str, TherapySession], page: str
+) -> None:
+    assert as_alice.put(address(about, page)).status_code == 405
+    assert as_alice.get(address(about, page)).status_code == (405 if page == "cancel" else 200)
+
+
+@pytest.mark.parametrize("page", ["move", "correct"])
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"held_on": ""}, "Enter a day of the calendar."),
+        ({"held_on": "2016-11-19"}, "This date is far off. Check the year."),
+        ({"start": "noon"}, "Enter a time of day, such as 14:30."),
+        ({"minutes": "3"}, "A session lasts 5 to 480 minutes."),
+    ],
+)
+def test_what_cannot_be_is_refused_and_everything_typed_kept(
+    as_alice: Browser,
+    about: dict[str, TherapySession],
+    page: str,
+    changes: dict[str, object],
+    sentence: str,
+) -> None:
+    sent = logged(about[page], start="07:35", minutes="25") | changes
+    answer = as_alice.post(address(about, page), sent)
+    assert answer.status_code == 200
+    assert sentence in shown(answer)
+    for name, field in answer.context["form"].fields.items():
+        assert answer.context["form"][name].value() == sent.get(name), field.label
+    assert not changes_to(about[page])
+
+
+@pytest.mark.parametrize(
+    ("page", "action"),
+    [
+        ("move", "change therapy session"),
+        ("cancel", "cancel planned session"),
+        ("correct", "change therapy session"),
+    ],
+)
+def test_what_was_changed_is_in_the_trail_and_said(
+    as_alice: Browser, alice: Membership, about: dict[str, TherapySession], page: str, action: str
+) -> None:
+    session = about[page]
+    answer = as_alice.post(address(about, page), logged(session, minutes="45"))
+    said = {"move": "moved", "cancel": "cancelled", "correct": "corrected"}[page]
+    assert f"The session is {said}." in shown(as_alice.get(answer["Location"]))
+    entry = AuditEntry.objects.get(action=action)
+    assert (entry.actor_id, entry.client_ids) == (alice.id, [session.treatment.client_id])
+
+
+def test_a_planned_session_with_a_note_stays(
+    as_alice: Browser, alice: Membership, planned: TherapySession
+) -> None:
+    save_process_note(therapy_session=planned, text="Ask about the move.", by=alice)
+    page = as_alice.post(f"/sessions/{planned.id}/cancel/", follow=True)
+    assert "Something is written about this session, so it stays." in shown(page)
+    assert TherapySession.objects.filter(id=planned.id).exists()
 
 
 def test_a_planned_session_is_not_corrected_nor_a_logged_one_moved(
