@@ -22,7 +22,7 @@ PRODUCTION_LIKE = RAPPORT_ENVIRONMENT=production DEBUG=false ALLOWED_HOSTS=rappo
 	EMAIL_URL=smtp+tls://user:password@127.0.0.1:587
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test bench faults access-report check fix lock client-css clean-data serving developing
+.PHONY: help setup demo run test bench faults access-report check fix lock client-css catalogues clean-data serving developing
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -69,8 +69,11 @@ fix: developing ## Mend style where a tool can
 	$(BIN)/ruff format .
 	$(BIN)/djlint --quiet --reformat templates
 
+catalogues: developing ## Take new texts of the client's pages into locale/, and compile
+	DJANGO_SETTINGS_MODULE=config.settings $(BIN)/python -m tools.catalogues
+
 client-css: developing ## Make the small sheet of the client's pages anew
-	$(BIN)/python tools/client_css.py
+	$(BIN)/python -m tools.client_css
 
 lock: ## Pin the packages anew from requirements/*.in (needs uv)
 	@command -v uv >/dev/null || { echo "rapport: 'make lock' needs uv: pip install uv" >&2; exit 1; }

@@ -8,35 +8,19 @@ two sheets or a client's template (`make client-css`); a test tells when it was 
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tools.client_files import ROOT, pages
+
 CSS = ROOT / "static" / "css"
 MADE = CSS / "client.css"
 SHEETS = (ROOT / "static/vendor/bootstrap/css/bootstrap.min.css", CSS / "rapport.css")
-OF_STAFF = {
-    "log_session.html",
-    "in_room.html",
-    "paper.html",
-    "move_session.html",
-    "correct_session.html",
-    "plan_sessions.html",
-}
-COMPONENTS = (
-    "crisis", "field_errors", "field_help", "form_errors", "hero_art", "language_menu", "note",
-)  # fmt: skip
 # Set by forms and tags, not by a template; elements as the browser knows them.
 ALSO = {"is-invalid", "form-control", "bi", "rp-icon", "html", "root", "auto", "data-bs-theme"}
 
 
 def used() -> set[str]:
     """Every word of a client's templates: more than their classes and elements, and never less."""
-    templates = ROOT / "templates"
-    files = [path for path in (templates / "feedback").glob("*.html") if path.name not in OF_STAFF]
-    files += [templates / "base.html", templates / "layouts" / "client.html"]
-    files += [templates / "components" / f"{name}.html" for name in COMPONENTS]
-    files += list((templates / "forms").glob("*.html"))
-    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    text = "\n".join(path.read_text(encoding="utf-8") for path in pages())
     said = re.sub(r"{% comment %}.*?{% endcomment %}", "", text, flags=re.DOTALL)
     words = set(re.findall(r"[\w-]+", said))
     # 'rp-note--{{ kind }}' is put together of words that stand in the templates.

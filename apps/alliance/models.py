@@ -6,6 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from apps.accounts.models import PracticeModel
 from apps.alliance.scoring import Scale
@@ -27,13 +28,15 @@ class Cause(models.TextChoices):
 
 # The same causes as the client's form asks for them.
 CAUSE_IN_PLAIN_WORDS = {
-    Cause.MISUNDERSTANDING: _("We misunderstood each other"),
-    Cause.VALUES: _("We see something important differently"),
-    Cause.BOUNDARY: _("Something felt too personal or crossed a line"),
-    Cause.TRANSFERENCE: _("Strong feelings came up about my therapist or between us"),
-    Cause.EXPECTATIONS: _("It was not what I hoped for"),
-    Cause.NO_PROGRESS: _("I am not getting anywhere"),
-    Cause.LIFE_CHANGE: _("Something changed in my life"),
+    Cause.MISUNDERSTANDING: pgettext_lazy("client", "We misunderstood each other"),
+    Cause.VALUES: pgettext_lazy("client", "We see something important differently"),
+    Cause.BOUNDARY: pgettext_lazy("client", "Something felt too personal or crossed a line"),
+    Cause.TRANSFERENCE: pgettext_lazy(
+        "client", "Strong feelings came up about my therapist or between us"
+    ),
+    Cause.EXPECTATIONS: pgettext_lazy("client", "It was not what I hoped for"),
+    Cause.NO_PROGRESS: pgettext_lazy("client", "I am not getting anywhere"),
+    Cause.LIFE_CHANGE: pgettext_lazy("client", "Something changed in my life"),
 }
 
 

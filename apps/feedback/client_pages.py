@@ -17,9 +17,9 @@ from django.utils import timezone, translation
 from django.views.decorators.csrf import csrf_exempt
 
 from apps.core import tenancy
-from apps.feedback import limits
+from apps.feedback import languages, limits
 from apps.feedback.client_frame import ClientFrame
-from apps.feedback.selectors import Link
+from apps.feedback.selectors import Link, find_link
 from apps.feedback.services import practice_of_link
 from apps.feedback.tokens import ROOM
 
@@ -29,7 +29,7 @@ View = Callable[..., HttpResponse]
 
 
 def client_page(view: View) -> View:
-    """A page behind a link.
+    """A page behind a link; the view gets what the link is for, in the language of its page.
 
     No sign-in. No CSRF cookie: nothing here acts for somebody signed in, whoever can send the form
     holds its link, and mail apps that refuse cookies must be able to answer. The link says which
@@ -50,7 +50,7 @@ def client_page(view: View) -> View:
             logger.exception("The database is away; a client's page says so.")
             response = not_saved(request, status=503)
         except (SuspiciousOperation, BadRequest):
-            response = page("unreadable", ClientFrame(), status=400)
+            response = page(request, "unreadable", ClientFrame(), status=400)
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Robots-Tag"] = "noindex"
         return response
@@ -73,14 +73,19 @@ def _within_limits(view: View, request: HttpRequest, token: str) -> HttpResponse
 def _inside_its_practice(view: View, request: HttpRequest, token: str) -> HttpResponse:
     practice_id = practice_of_link(token)
     if practice_id is None:
-        return unknown()
+        return unknown(request)
     with tenancy.practice(practice_id):
-        return view(request, token)
+        link = find_link(token)
+        if link is None:
+            return unknown(request)
+        with translation.override(languages.language_for(request, link.client.language)):
+            return view(request, link)
 
 
-def unknown() -> HttpResponse:
+def unknown(request: HttpRequest) -> HttpResponse:
     """One page, byte for byte, whatever is wrong with a link: it tells nobody what exists."""
-    return page("unknown_link", ClientFrame(), status=404)
+    # Without a menu of languages, which an answer to a POST has not either.
+    return page(request, "unknown_link", ClientFrame(), status=404, languages=())
 
 
 def not_saved(request: HttpRequest, *, status: int) -> HttpResponse:
@@ -93,6 +98,7 @@ def _kept(name: str, request: HttpRequest, *, status: int) -> HttpResponse:
     sent = request.POST if request.method == "POST" else None
     frame = sent.get("frame", "") if sent else ""
     return page(
+        request,
         name,
         ClientFrame.from_signed(frame),
         status=status,
@@ -107,17 +113,30 @@ def _kept(name: str, request: HttpRequest, *, status: int) -> HttpResponse:
     )
 
 
-def page_of(link: Link, name: str, /, **context: Any) -> HttpResponse:
-    """A page about one request, in the client's language and by the client's clock."""
+def address_of(request: HttpRequest, name: str, link: Link) -> str:
+    """Another page of the link, in the language chosen on this one."""
+    return reverse(name, args=[link.token], query=languages.chosen(request))
+
+
+def page_of(request: HttpRequest, link: Link, name: str, /, **context: Any) -> HttpResponse:
+    """A page about one request, by the client's clock."""
     client, frame = link.client, ClientFrame.of(link.asked)
     if link.way != ROOM:
-        context.setdefault("stop_url", reverse("feedback_stop", args=[link.token]))
+        context.setdefault("stop_url", address_of(request, "feedback_stop", link))
     with timezone.override(ZoneInfo(client.time_zone)):
-        return page(name, frame, **context)
+        return page(request, name, frame, **context)
 
 
-def page(name: str, frame: ClientFrame, *, status: int = 200, **context: Any) -> HttpResponse:
-    # Without the request: nothing of a person who is signed in on this device gets on the page.
-    with translation.override(frame.language or translation.get_language()):
-        html = render_to_string(f"feedback/{name}.html", frame.context() | context)
+def page(
+    request: HttpRequest, name: str, frame: ClientFrame, /, *, status: int = 200, **context: Any
+) -> HttpResponse:
+    """A page in its language, with the other languages to choose from.
+
+    What answers a POST offers none: following a link would lose what was typed.
+    """
+    language = languages.language_for(request, frame.language)
+    with translation.override(language):
+        menu = languages.menu(language) if request.method != "POST" else {}
+        # Without the request: nothing of a person who is signed in on this device gets on the page.
+        html = render_to_string(f"feedback/{name}.html", frame.context() | menu | context)
     return HttpResponse(html, status=status)

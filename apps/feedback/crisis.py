@@ -1,8 +1,9 @@
-"""Where a person in need finds help at once: the crisis lines of a country. Pure.
+"""Where a person in need finds help at once: the crisis lines of a country.
 
-They stand in `crisis_lines.json`: by ISO 3166 country a list of {"name", "number", "source",
-"checked_on"}, the emergency number first; "" holds what is shown where the country is unknown or
-not listed. Whoever adds or changes a line looks at its source and dates it.
+They stand in `crisis_lines.json`: by ISO 3166 country a list of {"service", "note", "number",
+"source", "checked_on"}, the emergency number first; "" holds what is shown where the country is
+unknown or not listed. A service keeps its own name in every language; a note is one of `NOTES` and
+is translated. Whoever adds or changes a line looks at its source and dates it.
 """
 
 import json
@@ -11,15 +12,46 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from django.utils.translation import gettext, gettext_noop, pgettext
+
 FILE = Path(__file__).parent / "crisis_lines.json"
+
+
+NOTES = (
+    gettext_noop("Emergency"),
+    gettext_noop("Emergency, same service"),
+    gettext_noop("Emergency in Europe and from most mobile phones"),
+    gettext_noop("Ambulance"),
+    gettext_noop("ambulance"),
+    gettext_noop("Suicide prevention, free, day and night"),
+    gettext_noop("urgent help line"),
+    gettext_noop("free, day and night"),
+    gettext_noop("day and night"),
+    gettext_noop("second number"),
+    gettext_noop("in Dutch, day and night"),
+    gettext_noop("in French, free, day and night"),
+    gettext_noop("Help lines in other countries"),
+)
 
 
 @dataclass(frozen=True)
 class CrisisLine:
     """One line of help: a telephone number, or an address on the web."""
 
-    name: str
+    service: str
+    note: str
     number: str
+
+    @property
+    def name(self) -> str:
+        """The service and its note in the page's language: 'Samaritans, free, day and night'."""
+        note = gettext(self.note)
+        if not self.service:
+            return note
+        return pgettext("crisis line", "%(service)s, %(note)s") % {
+            "service": self.service,
+            "note": note,
+        }
 
     @property
     def href(self) -> str:
@@ -59,6 +91,6 @@ def crisis_lines(*countries: str) -> tuple[CrisisLine, ...]:
 def _by_country() -> dict[str, tuple[CrisisLine, ...]]:
     data = json.loads(FILE.read_text(encoding="utf-8"))
     return {
-        country: tuple(CrisisLine(line["name"], line["number"]) for line in lines)
+        country: tuple(CrisisLine(line["service"], line["note"], line["number"]) for line in lines)
         for country, lines in data.items()
     }

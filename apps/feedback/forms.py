@@ -8,13 +8,14 @@ from django import forms
 from django.core.validators import MaxLengthValidator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from apps.alliance.models import CAUSE_IN_PLAIN_WORDS, Cause, Questionnaire
-from apps.clients.models import Client, ContactChannel
+from apps.alliance.wording import wording_of
+from apps.clients.models import ContactChannel
 from apps.core.widgets import DetailedCheckboxSelectMultiple, DetailedRadioSelect, OptionDetail
-from apps.feedback.choices import STOP, on_offer
+from apps.feedback.choices import STOP
 from apps.therapy_sessions.models import Resolved, Tension
 
 COMMENT_LIMIT = 5000
@@ -89,10 +90,11 @@ class FeedbackForm(forms.Form):
         self, *args: Any, questionnaire: Questionnaire, contact: dict[str, str], **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.wording = wording_of(questionnaire, get_language() or "")
         self.item_fields = {f"item_{item['id']}": item for item in questionnaire.items}
         points = [(n, str(n)) for n in range(questionnaire.minimum, questionnaire.maximum + 1)]
         for name, item in self.item_fields.items():
-            self.fields[name] = choice_of(points, label=item["text"])
+            self.fields[name] = choice_of(points, label=self.wording.items[item["id"]])
         self.fields["causes"].widget.details = {Cause.BOUNDARY: OptionDetail(help=_tell(contact))}
 
     @property
@@ -123,9 +125,11 @@ class FeedbackForm(forms.Form):
 def _tell(contact: dict[str, str]) -> SafeString:
     """Whom to tell about a crossed line, beside that choice."""
     if contact["phone"]:
-        way = format_html('<a href="{}">{}</a>', contact["phone_href"], contact["phone"])
+        way = format_html(
+            '<a href="{}"><bdi dir="ltr">{}</bdi></a>', contact["phone_href"], contact["phone"]
+        )
     else:
-        way = format_html('<a href="mailto:{0}">{0}</a>', contact["email"])
+        way = format_html('<a href="mailto:{0}"><bdi dir="ltr">{0}</bdi></a>', contact["email"])
     return format_html(
         _("Your therapist will see this. To tell someone else: {}, {}."), contact["name"], way
     )
@@ -142,9 +146,8 @@ class StopForm(forms.Form):
         ),
     )
 
-    def __init__(self, *args: Any, client: Client, way: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, channels: list[ContactChannel], way: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        channels = on_offer(client)
         self.is_stopped = not any(channel.stopped_at is None for channel in channels)
         field = cast(forms.ChoiceField, self.fields["how"])
         field.choices = [
@@ -170,7 +173,8 @@ def _on_record(channel: ContactChannel, *, way: str) -> str:
         if channel.kind == ContactChannel.Kind.EMAIL
         else _("To the number on record.")
     )
-    return f"{record} {_('You use this now.')}" if _in_use(channel, way) else record
+    now = _("You use this now.")
+    return f"{record} {now}" if _in_use(channel, way) else record
 
 
 def _in_use(channel: ContactChannel, way: str) -> bool:

@@ -7,6 +7,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from apps.accounts.models import Membership, PracticeModel
 from apps.clients.models import Treatment
@@ -16,21 +17,21 @@ from apps.core.fields import EncryptedTextField
 class Tension(models.IntegerChoices):
     """How much tension somebody noticed. Unanswered is None, never NONE."""
 
-    NONE = 0, _("none")
-    SLIGHT = 1, _("slight")
-    SOME = 2, _("some")
-    STRONG = 3, _("strong")
-    VERY_STRONG = 4, _("very strong")
+    NONE = 0, pgettext_lazy("client", "none")
+    SLIGHT = 1, pgettext_lazy("client", "slight")
+    SOME = 2, pgettext_lazy("client", "some")
+    STRONG = 3, pgettext_lazy("client", "strong")
+    VERY_STRONG = 4, pgettext_lazy("client", "very strong")
 
 
 class Resolved(models.IntegerChoices):
     """How far the tension was sorted out by the end of the session."""
 
-    NOT_AT_ALL = 0, _("not at all")
-    A_LITTLE = 1, _("a little")
-    PARTLY = 2, _("partly")
-    MOSTLY = 3, _("mostly")
-    FULLY = 4, _("fully")
+    NOT_AT_ALL = 0, pgettext_lazy("client", "not at all")
+    A_LITTLE = 1, pgettext_lazy("client", "a little")
+    PARTLY = 2, pgettext_lazy("client", "partly")
+    MOSTLY = 3, pgettext_lazy("client", "mostly")
+    FULLY = 4, pgettext_lazy("client", "fully")
 
 
 def within(field: str, low: int, high: int) -> Q:

@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from apps.clients.countries import COUNTRIES, ELSEWHERE
-from apps.feedback.crisis import FILE, crisis_lines, telephone
+from apps.feedback.crisis import FILE, NOTES, crisis_lines, telephone
 
 LISTED = json.loads(FILE.read_text(encoding="utf-8"))
 WANTED = {"GB", "IE", "DE", "AT", "CH", "FR", "ES", "NL", "BE", "PL", "US", "CA", "AU", "NZ"}
@@ -17,7 +17,7 @@ def test_each_line_has_a_name_a_number_a_source_and_the_day_it_was_checked() -> 
     for lines in LISTED.values():
         assert len(lines) >= 2
         for line in lines:
-            assert line["name"]
+            assert line["note"] in NOTES
             assert line["number"]
             assert line["source"].startswith("https://")
             assert date(2026, 1, 1) <= date.fromisoformat(line["checked_on"])

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.clients.models import Client, Treatment
-from apps.feedback import client_views
+from apps.feedback import client_pages
 from apps.feedback.client_frame import SALT
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback, submit_response
@@ -68,10 +68,10 @@ def all_states(
     phone.raise_request_exception = False
     pages = {"too large": phone.post(link, {"comment": "x" * 5_000_000})}
     with monkeypatch.context() as patch:
-        patch.setattr(client_views, "find_link", lambda token: away())
+        patch.setattr(client_pages, "find_link", lambda token: away())
         pages["not open"] = phone.get(link)
     with monkeypatch.context() as patch:
-        patch.setattr(client_views, "find_link", lambda token: 1 // 0)
+        patch.setattr(client_pages, "find_link", lambda token: 1 // 0)
         pages["broken"] = phone.get(link)
         pages["broken, sent"] = phone.post(link, answers())
     pages["stop"] = phone.get(link + "stop/")

@@ -9,6 +9,7 @@ import pytest
 from django.contrib.staticfiles import finders
 from django.test import Client as Browser
 
+from apps.clients.models import Client
 from apps.feedback.models import FeedbackRequest
 from tests.feedback.test_client_form import states
 
@@ -29,9 +30,15 @@ def loaded(page: Any) -> list[bytes]:
     return files
 
 
+@pytest.mark.parametrize("language", ["en-gb", "ar"])
 def test_every_state_of_a_clients_page_weighs_25_kb_at_most(
-    phone: Browser, asked: FeedbackRequest, link: str, monkeypatch: pytest.MonkeyPatch
+    phone: Browser,
+    asked: FeedbackRequest,
+    link: str,
+    monkeypatch: pytest.MonkeyPatch,
+    language: str,
 ) -> None:
+    Client.objects.update(language=language)
     pages = {"stop": phone.get(link + "stop/")} | states(phone, asked, monkeypatch)
     for name, page in pages.items():
         files = loaded(page)

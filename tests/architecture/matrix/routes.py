@@ -465,6 +465,7 @@ COMMANDS = {
     "rotate_keys": Command("migrator", shows_client_data=False),
     "screen": Command("migrator", shows_client_data=True),
     "seed_demo": Command("migrator", shows_client_data=False),
+    "show_locale": Command("migrator", shows_client_data=False),
     "verify_audit": Command("migrator", shows_client_data=False),
 }
 

@@ -1,0 +1,117 @@
+"""Everything a client sees, in every language they can choose: complete, alike, and neutral."""
+
+import json
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from babel.messages.mofile import read_mo
+from django.conf import settings
+
+from apps.alliance.services import SHIPPED
+from apps.feedback.specimens import specimens
+from tools.catalogues import catalogue, compiled, forms, read, said, translations, updated, written
+from tools.client_files import messages
+
+LANGUAGES = ["de", "es", "fr", "nl", "pl", "ar"]
+ADDRESS = re.compile(r"@|https?://")
+PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|{}")
+FORBIDDEN = json.loads(Path(__file__).with_name("never_sent.json").read_text("utf-8"))
+# Names stay what they are, and one word is French too.
+SAME_EVERYWHERE = {"Fernbank", "Hana Lindqvist", "Hana Lindqvist,", "Messages"}
+
+
+def texts(language: str) -> Iterator[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    """English and translation of each text, in all their forms, with the context."""
+    for each in read(language):
+        if each.id:
+            yield each.context or "", forms(each.id), forms(each.string)
+
+
+def test_the_languages_are_the_seven_that_were_promised() -> None:
+    assert translations() == LANGUAGES
+    assert settings.LANGUAGE_CODE == "en-gb"
+    assert set(FORBIDDEN) == {"en-gb", *LANGUAGES}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_that_a_client_sees_is_missing(language: str) -> None:
+    wanted = {(each.context, forms(each.text)[0]) for each in said()}
+    there = {(each.context, forms(each.id)[0]) for each in read(language) if each.id}
+    assert wanted == there, "run: make catalogues"
+    assert len(wanted) > 100
+    assert [english for _context, english, ours in texts(language) if not all(ours)] == []
+    assert not [each.id for each in read(language) if each.id and each.fuzzy]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_placeholders_and_plural_forms_are_those_of_the_text(language: str) -> None:
+    plurals = read(language).num_plurals
+    for _context, english, ours in texts(language):
+        assert len(ours) == (1 if len(english) == 1 else plurals), english
+        wanted = sorted(PLACEHOLDER.findall(english[-1]))
+        for form in ours if len(english) == 1 else ours[-1:]:
+            assert sorted(PLACEHOLDER.findall(form)) == wanted, form
+        for form in ours:
+            assert set(PLACEHOLDER.findall(form)) <= set(wanted), form
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_committed_is_what_the_catalogue_compiles_to(language: str) -> None:
+    path = catalogue(language)
+    assert path.read_bytes() == written(updated(language)), "run: make catalogues"
+    there, made = (
+        {(each.context, *forms(each.id)): forms(each.string) for each in read_mo(BytesIO(raw))}
+        for raw in (path.with_suffix(".mo").read_bytes(), compiled(language))
+    )
+    there.pop((None, ""))
+    made.pop((None, ""))
+    assert there == made, "run: make catalogues"
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.json")), ids=lambda path: path.stem)
+def test_a_questionnaire_that_is_sent_is_translated_whole(path: Path) -> None:
+    data = json.loads(path.read_text("utf-8"))
+    assert set(data["translations"]) == set(LANGUAGES)
+    for translated in data["translations"].values():
+        assert translated["low_label"]
+        assert translated["high_label"]
+        assert list(translated["items"]) == [item["id"] for item in data["items"]]
+        assert all(translated["items"].values())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_page_says_in_its_language_what_it_says_in_english(language: str) -> None:
+    for english, ours in zip(specimens("en-gb"), specimens(language), strict=True):
+        left = sentences(english.content) & sentences(ours.content)
+        assert left <= SAME_EVERYWHERE, (english.name, left)
+        if ours.is_page:
+            head = ours.content[: ours.content.index("<head>")]
+            assert f'lang="{language}"' in head
+            assert ('dir="rtl"' in head) == (language == "ar")
+
+
+def sentences(html: str) -> set[str]:
+    """What stands between tags and has a word in it: no number, address or lone sign."""
+    html = re.sub(r'<(textarea)\b.*?</\1>|<ul class="rp-menu.*?</ul>', "", html, flags=re.S)
+    pieces = (" ".join(piece.split()) for piece in re.split(r"<[^>]*>|\n", html))
+    return {each for each in pieces if re.search(r"[^\W\d_]{3}", each) and not ADDRESS.search(each)}
+
+
+@pytest.mark.parametrize("language", ["en-gb", *LANGUAGES])
+def test_no_message_in_any_language_tells_what_it_is_about(language: str) -> None:
+    never = re.compile("|".join(FORBIDDEN[language] + FORBIDDEN["en-gb"]), re.IGNORECASE)
+    sent = [each.content for each in specimens(language) if not each.is_page]
+    assert len(sent) == len(messages())
+    for text in sent:
+        assert text
+        assert not never.findall(text), text
+
+
+@pytest.mark.parametrize("language", ["en-gb", *LANGUAGES])
+def test_the_forbidden_words_of_a_language_would_be_found(language: str) -> None:
+    never = re.compile("|".join(FORBIDDEN[language]), re.IGNORECASE)
+    # The form may name what a message may not.
+    assert never.search(" ".join(each.content for each in specimens(language) if each.is_page))
