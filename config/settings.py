@@ -266,6 +266,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "propose what was kept long enough": {
+        "task": "apps.exchange.tasks.propose_erasures",
+        "schedule": 6 * 3600.0,
+        "options": {"expires": 3600},
+    },
     "move episodes on": {
         "task": "apps.ruptures.tasks.move_episodes_on",
         "schedule": 300.0,
@@ -490,7 +495,7 @@ OUTBOX_UNREACHABLE = dict.fromkeys(
 )
 # What members are told in the app, by kind: dotted paths of functions (ids of subjects, member).
 NOTICE_RENDERERS: dict[str, str] = {
-    "erasure_requested": "apps.exchange.rights.say_requested",
+    "two_people_needed": "apps.exchange.two_people.say_requested",
     "channel_stopped": "apps.clients.messages.say_channel_stopped",
     "client_moves_here": "apps.endings.notices.render_arrival",
     "many_clients_read": "apps.clients.watch.say_many_clients_read",

@@ -44,6 +44,14 @@ class Practice(models.Model):
     most_requests_in_30_days = models.PositiveSmallIntegerField(
         default=5, validators=[MinValueValidator(1), MaxValueValidator(31)]
     )
+    # From the end of a client's last treatment on; afterwards erasure is proposed. Empty: never.
+    retention_years = models.PositiveSmallIntegerField(
+        default=8, null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(100)]
+    )
+    # Who reviews the process notes of authors who have left, and hands records over.
+    record_holder = models.ForeignKey(
+        "Membership", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

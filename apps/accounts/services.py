@@ -290,6 +290,20 @@ def record_independent_contact(
 
 
 @transaction.atomic
+def set_keeping(
+    *,
+    practice: Practice,
+    retention_years: int | None,
+    record_holder: Membership | None,
+    by: Membership,
+) -> None:
+    """Set how long records are kept after treatment (None: no limit), and who holds them."""
+    practice.retention_years, practice.record_holder = retention_years, record_holder
+    practice.save(update_fields=["retention_years", "record_holder"])
+    audit.record("set keeping of records", practice, by=by)
+
+
+@transaction.atomic
 def set_theme(*, user: User, theme: User.Theme) -> None:
     """Remember how the person wants pages to look."""
     user.theme = theme

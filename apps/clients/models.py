@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from typing import Self
 from uuid import UUID
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
@@ -211,32 +212,58 @@ class Treatment(PracticeModel):
         return f"{self.client_id} with {self.therapist_id}"
 
 
-class ErasureRequestQuerySet(models.QuerySet["ErasureRequest"]):
+class TwoPersonRequestQuerySet(models.QuerySet["TwoPersonRequest"]):
     def in_practice_of(self, member: Membership) -> Self:
         """Requests of the member's practice, to be shown by the client's code only."""
         return self.filter(practice=member.practice_id).select_related("client", "requested_by")
 
 
-class ErasureRequest(PracticeModel):
-    """A wish to erase a client for good. It takes two people, or one person and seven days."""
+class TwoPersonRequest(PracticeModel):
+    """A wish for what cannot be undone. It takes two people, or one person and seven days."""
 
-    client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="erasure_requests")
-    requested_by = models.ForeignKey(Membership, on_delete=models.PROTECT, related_name="+")
+    class Kind(models.TextChoices):
+        ERASE_CLIENT = "erase_client", _("Erase the client")
+        ERASE_TEXTS = "erase_texts", _("Erase texts")
+        EXPORT_ALL = "export_all", _("Export all records")
+
+    kind = models.CharField(max_length=12, choices=Kind, default=Kind.ERASE_CLIENT)
+    client = models.ForeignKey(
+        Client, on_delete=models.PROTECT, null=True, related_name="two_person_requests"
+    )
+    texts = ArrayField(
+        models.CharField(max_length=120),
+        default=list,
+        help_text="which texts, as 'table.column:id of the row'",
+    )
+    requested_by = models.ForeignKey(
+        Membership,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="nobody where the time of keeping is over: then two people have to agree",
+    )
     requested_at = models.DateTimeField()
     closed_by = models.ForeignKey(Membership, on_delete=models.PROTECT, null=True, related_name="+")
     closed_at = models.DateTimeField(null=True, help_text="when it was carried out or withdrawn")
+    is_carried_out = models.BooleanField(default=False)
 
-    objects = ErasureRequestQuerySet.as_manager()
+    objects = TwoPersonRequestQuerySet.as_manager()
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["client"],
-                condition=Q(closed_at__isnull=True),
-                name="erasure_request_one_open_per_client",
+                fields=["practice", "kind", "client"],
+                condition=Q(closed_at__isnull=True) & ~Q(kind="erase_texts"),
+                nulls_distinct=False,
+                name="two_person_request_one_open",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="export_all", client__isnull=True)
+                | Q(kind__in=["erase_client", "erase_texts"], client__isnull=False),
+                name="two_person_request_about_whom",
             ),
         ]
-        indexes = [models.Index(fields=["practice", "client"], name="erasure_request_by_client")]
+        indexes = [models.Index(fields=["practice", "client"], name="two_person_request_by_client")]
 
     def __str__(self) -> str:
-        return f"erasure of {self.client_id}"
+        return f"{self.kind} of {self.client_id}"

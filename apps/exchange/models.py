@@ -1,9 +1,11 @@
-"""Where rows that came from outside came from."""
+"""What goes in and out: rows of files, calendar addresses, reviews before a copy is given."""
 
 from django.db import models
 
 from apps.accounts.models import Membership, PracticeModel
 from apps.alliance.models import Questionnaire
+from apps.clients.models import Client
+from apps.core.fields import EncryptedTextField
 from apps.therapy_sessions.models import TherapySession
 
 
@@ -53,3 +55,21 @@ class CalendarFeed(PracticeModel):
 
     def __str__(self) -> str:
         return f"calendar of {self.membership_id}"
+
+
+class NoteReview(PracticeModel):
+    """The record holder opened process notes whose authors have left, and said why."""
+
+    client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="note_reviews")
+    reviewed_by = models.ForeignKey(Membership, on_delete=models.PROTECT, related_name="+")
+    reason = EncryptedTextField(client="client_id")
+    reviewed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~models.Q(reason=""), name="note_review_says_why")
+        ]
+        indexes = [models.Index(fields=["practice", "client"], name="note_review_by_client")]
+
+    def __str__(self) -> str:
+        return f"review for {self.client_id}"

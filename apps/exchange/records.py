@@ -27,7 +27,7 @@ TABLES = {
     "clients.Client": gettext_lazy("The client"),
     "clients.ContactChannel": gettext_lazy("Ways of contact"),
     "clients.Treatment": gettext_lazy("Treatments"),
-    "clients.ErasureRequest": gettext_lazy("Requests to erase"),
+    "clients.TwoPersonRequest": gettext_lazy("Requests that take two people"),
     "therapy_sessions.TherapySession": gettext_lazy("Therapy sessions"),
     "therapy_sessions.ProcessNote": gettext_lazy("Process notes of the therapist"),
     "feedback.FeedbackRequest": gettext_lazy("Requests for feedback"),
@@ -40,6 +40,7 @@ TABLES = {
     "supervision.Decision": gettext_lazy("What was decided in supervision"),
     "endings.Move": gettext_lazy("Moves to another therapist"),
     "endings.Ending": gettext_lazy("How treatments ended"),
+    "exchange.NoteReview": gettext_lazy("Reviews of notes whose author has left"),
     "exchange.ImportedSession": gettext_lazy("Rows of imported files"),
 }
 TABLES_LEFT_OUT = {
@@ -48,6 +49,7 @@ TABLES_LEFT_OUT = {
 COLUMNS_LEFT_OUT = {
     "practice": "the same for every row; named once at the top",
     "clients.ContactChannel.address_index": "a keyed hash of the address, which is exported",
+    "clients.TwoPersonRequest.texts": "ids of rows; what was erased is gone",
     "feedback.FeedbackRequest.generation": "counts how often links were revoked",
     "ruptures.Screening.state_before": "inner state of the filter; what it said is in `outputs`",
     "ruptures.Screening.state_after": "inner state of the filter; what it said is in `outputs`",
@@ -64,6 +66,7 @@ WRITTEN_BY_STAFF = {
     "endings.Move.needs",
     "endings.Move.tried",
     "endings.Ending.review",
+    "exchange.NoteReview.reason",
 }
 """Texts that the clinician reviews, one by one, before they are given out."""
 
@@ -218,6 +221,8 @@ def _date_of(model: type[models.Model]) -> str:
         "answered_at",
         "screened_at",
         "saved_at",
+        "requested_at",
+        "reviewed_at",
         "due_at",
     )
     return next((name for name in dates if name in names), "id")

@@ -55,9 +55,13 @@ VALUES = {
 
 def access_export(client: Client, *, kept: Iterable[str]) -> bytes:
     """A zip with everything: `records.json` for machines, `records.html` for people."""
+    return zipped(access_files(client, kept=kept))
+
+
+def access_files(client: Client, *, kept: Iterable[str]) -> dict[str, str]:
     found = everything(client, kept=kept)
     html = render_to_string("exchange/document.html", document(found))
-    return _zip({"records.json": _json(found), "records.html": html})
+    return {"records.json": _json(found), "records.html": html}
 
 
 def portable_copy(client: Client) -> bytes:
@@ -72,7 +76,7 @@ def portable_copy(client: Client) -> bytes:
         ]
         for rating in found["ratings"]
     ]
-    return _zip({"supplied.json": _json(found), "ratings.csv": csv_text(table)})
+    return zipped({"supplied.json": _json(found), "ratings.csv": csv_text(table)})
 
 
 def document(found: dict[str, Any]) -> dict[str, Any]:
@@ -141,7 +145,7 @@ def _json(found: dict[str, Any]) -> str:
     return json.dumps(found, cls=DjangoJSONEncoder, ensure_ascii=False, indent=1)
 
 
-def _zip(files: dict[str, str]) -> bytes:
+def zipped(files: dict[str, str]) -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in files.items():

@@ -6,25 +6,64 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from apps.accounts.models import Membership
 from apps.exchange.records import StaffText
-from apps.exchange.rights import ERASABLE
-
-WORDS = {
-    "contact": gettext_lazy("Contact details"),
-    "comments": gettext_lazy("The client’s comments"),
-    "process_notes": gettext_lazy("Your process notes"),
-    "staff_texts": gettext_lazy("Reasons and worksheet notes"),
-}
+from apps.exchange.texts import Text
 
 
-class EraseFieldsForm(forms.Form):
-    """Which texts to erase."""
+class EraseTextsForm(forms.Form):
+    """Which single texts to erase."""
 
     what = forms.MultipleChoiceField(
         label=gettext_lazy("What to erase"),
-        choices=[(key, WORDS[key]) for key in ERASABLE],
-        widget=forms.CheckboxSelectMultiple(attrs={"class": "form-check-input"}),
         error_messages={"required": gettext_lazy("Choose what to erase.")},
+    )
+
+    def __init__(self, data: Any, *, texts: list[Text]) -> None:
+        super().__init__(data)
+        self.fields["what"].choices = [(each.key, each.title) for each in texts]  # type: ignore[attr-defined]
+
+
+class KeepingForm(forms.Form):
+    """How long records are kept, and who holds them."""
+
+    retention_years = forms.IntegerField(
+        label=gettext_lazy("Propose erasure after, in years"),
+        min_value=1,
+        max_value=100,
+        required=False,
+        help_text=gettext_lazy(
+            "From the end of the last treatment. Nothing is erased by itself. Empty: never."
+        ),
+        error_messages=dict.fromkeys(
+            ("min_value", "max_value", "invalid"), gettext_lazy("Choose 1 to 100 years.")
+        ),
+    )
+    record_holder = forms.ModelChoiceField(
+        Membership.objects.none(),
+        label=gettext_lazy("Record holder"),
+        required=False,
+        help_text=gettext_lazy(
+            "Reviews process notes of authors who have left, and takes all records away when two "
+            "people agreed. Not yourself, unless you work alone."
+        ),
+    )
+
+    def __init__(self, *args: Any, by: Membership, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        people = Membership.objects.colleagues_of(by).filter(is_active=True)
+        others = people.exclude(id=by.id)
+        self.fields["record_holder"].queryset = others if others.exists() else people  # type: ignore[attr-defined]
+
+
+class ReasonForm(forms.Form):
+    """Why the notes of somebody who has left are opened."""
+
+    reason = forms.CharField(
+        label=gettext_lazy("Why you open these notes"),
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        error_messages={"required": gettext_lazy("Say why; it is kept with the records.")},
     )
 
 

@@ -4,30 +4,30 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.accounts.sign_in import require_recent_sign_in
-from apps.clients.models import Client, ErasureRequest, Treatment
+from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.core import audit
 from apps.core.downloads import download
-from apps.exchange import rights
+from apps.exchange import rights, two_people
 from apps.exchange.records import staff_texts
 from apps.exchange.records_files import access_export, portable_copy
-from apps.exchange.records_forms import EraseFieldsForm, ReviewForm
+from apps.exchange.records_forms import EraseTextsForm, ReviewForm
+from apps.exchange.texts import Text, texts_of
 
+ON_HOLD = gettext_lazy("A legal hold stands: nothing of this client may be erased.")
 ACTIONS = {
     "restrict": rights.restrict,
     "lift_restriction": rights.lift_restriction,
     "hold": lambda **who: rights.set_hold(held=True, **who),
     "lift_hold": lambda **who: rights.set_hold(held=False, **who),
-    "request_erasure": rights.request_erasure,
+    "request_erasure": two_people.ask_to_erase,
 }
 
 
@@ -36,10 +36,12 @@ ACTIONS = {
 def records(request: MemberRequest, client_id: UUID) -> HttpResponse:
     """What can be done for a client of one's own, and what stands."""
     client = own_client(request, client_id)
-    asked = _waiting(request).filter(client=client).first()
+    erasures = TwoPersonRequest.objects.in_practice_of(request.membership).filter(
+        kind=TwoPersonRequest.Kind.ERASE_CLIENT, closed_at=None
+    )
+    asked = erasures.filter(client=client).first()
     audit.read("view records", client_ids=[client.id], by=request.membership)
-    context = {"client": client, "asked": asked, "form": EraseFieldsForm()}
-    return render(request, "exchange/records.html", context)
+    return render(request, "exchange/records.html", {"client": client, "asked": asked})
 
 
 @require(Permission.VIEW_CASELOAD)
@@ -81,64 +83,40 @@ def act(request: MemberRequest, client_id: UUID) -> HttpResponse:
             action(client=client, by=request.membership)
             messages.success(request, _("Done, and noted in the audit trail."))
     except rights.OnHold:
-        messages.error(request, _("A legal hold stands: nothing of this client may be erased."))
+        messages.error(request, ON_HOLD)
     return redirect("records", client.id)
 
 
 @require(Permission.VIEW_CASELOAD)
 @require_recent_sign_in
-@require_POST
-def erase_fields(request: MemberRequest, client_id: UUID) -> HttpResponse:
-    """Erase some texts of a client for good."""
+@require_http_methods(["GET", "HEAD", "POST"])
+def erase_texts(request: MemberRequest, client_id: UUID) -> HttpResponse:
+    """Choose single texts: one's own are erased at once, others wait for a second person."""
     client = own_client(request, client_id)
-    form = EraseFieldsForm(request.POST)
+    texts = texts_of(client, reader=request.membership)
+    form = EraseTextsForm(request.POST if request.method == "POST" else None, texts=texts)
+    if form.is_valid():
+        _erase(request, client, [each for each in texts if each.key in form.cleaned_data["what"]])
+        return redirect("records", client.id)
+    audit.read("view texts to erase", client_ids=[client.id], by=request.membership)
+    context = {"client": client, "texts": texts, "form": form}
+    return render(request, "exchange/erase_texts.html", context)
+
+
+def _erase(request: MemberRequest, client: Client, chosen: list[Text]) -> None:
+    me = request.membership
+    own = [each.key for each in chosen if not each.takes_two]
+    others = [each.key for each in chosen if each.takes_two]
     try:
-        if form.is_valid():
-            count = rights.erase_fields(client=client, by=request.membership, **form.cleaned_data)
+        if own:
+            count = rights.erase_texts(client=client, keys=own, by=me)
             messages.success(request, _("%(count)d texts are erased.") % {"count": count})
-        else:
-            messages.error(request, _("Choose what to erase."))
+        if others:
+            two_people.ask_to_erase_texts(client=client, keys=others, by=me)
+            said = _("%(count)d texts are erased once a second person confirms it.")
+            messages.success(request, said % {"count": len(others)})
     except rights.OnHold:
-        messages.error(request, _("A legal hold stands: nothing of this client may be erased."))
-    return redirect("records", client.id)
-
-
-@require(Permission.CONFIRM_ERASURE)
-@require_safe
-def erasures(request: MemberRequest) -> HttpResponse:
-    """Requests that wait for a second person, by code only."""
-    waiting = _waiting(request)
-    shown = [(each, rights.may_be_confirmed_from(each, by=request.membership)) for each in waiting]
-    audit.read(
-        "view erasures", client_ids=[each.client_id for each in waiting], by=request.membership
-    )
-    context = {"shown": shown, "now": timezone.now()}
-    return render(request, "exchange/erasures.html", context)
-
-
-@require(Permission.CONFIRM_ERASURE)
-@require_recent_sign_in
-@require_POST
-def close_erasure(request: MemberRequest, erasure_id: UUID) -> HttpResponse:
-    """Erase the client for good, or withdraw the request."""
-    asked = get_object_or_404(_waiting(request), id=erasure_id)
-    try:
-        if "withdraw" in request.POST:
-            rights.withdraw_erasure(request=asked, by=request.membership)
-        else:
-            rights.confirm_erasure(request=asked, by=request.membership)
-        messages.success(request, _("Done, and noted in the audit trail."))
-    except rights.OnHold:
-        messages.error(request, _("A legal hold stands: nothing of this client may be erased."))
-    except rights.NotYet as error:
-        until = error.until and date_format(timezone.localtime(error.until), "D j M Y, H:i")
-        messages.error(
-            request,
-            _("This can be confirmed from %(until)s.") % {"until": until}
-            if until
-            else _("Somebody else of the practice has to confirm this."),
-        )
-    return redirect("erasures")
+        messages.error(request, ON_HOLD)
 
 
 def own_client(request: MemberRequest, client_id: UUID) -> Client:
@@ -147,8 +125,3 @@ def own_client(request: MemberRequest, client_id: UUID) -> Client:
     if not Treatment.objects.conducted_by(request.membership).filter(client=client).exists():
         raise PermissionDenied
     return client
-
-
-def _waiting(request: MemberRequest) -> QuerySet[ErasureRequest]:
-    """Open requests of the practice: any colleague may be the second person."""
-    return ErasureRequest.objects.in_practice_of(request.membership).filter(closed_at=None)

@@ -1,55 +1,25 @@
 """What a client may ask for, as verbs: erase, restrict, hold."""
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership
-from apps.accounts.notices import Said, tell
-from apps.clients.models import Client, ContactChannel, ErasureRequest, Treatment
+from apps.clients.models import Client, ContactChannel, Treatment
 from apps.core import audit
 from apps.core.models import ClientKey
 from apps.exchange.records import encrypted_columns_of
+from apps.exchange.texts import wanted_of
 from apps.feedback.lifecycle import revoke_links
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.services import screen_treatment
 from apps.therapy_sessions.models import ProcessNote, TherapySession
 
-ALONE_WAITS = timedelta(days=7)
-ERASABLE = {
-    "contact": ("clients.ContactChannel",),
-    "comments": ("alliance.AllianceRating",),
-    "process_notes": ("therapy_sessions.ProcessNote",),
-    "staff_texts": (
-        "clients.Client",
-        "therapy_sessions.TherapySession",
-        "ruptures.RuptureEpisode",
-        "ruptures.Worksheet",
-        "ruptures.StepNote",
-        "supervision.SupportMessage",
-        "supervision.Decision",
-        "endings.Move",
-        "endings.Ending",
-    ),
-}
-"""What can be erased by itself: the tables whose texts go."""
-
 
 class OnHold(Exception):
     """A legal hold stands: nothing of this client may be erased."""
-
-
-class NotYet(Exception):
-    """Somebody else must confirm or, in a practice of one, seven days must pass: `until`."""
-
-    def __init__(self, until: datetime | None = None) -> None:
-        super().__init__()
-        self.until = until
 
 
 @transaction.atomic
@@ -90,107 +60,51 @@ def set_hold(*, client: Client, held: bool, by: Membership) -> None:
     )
 
 
+def refuse_on_hold(client: Client) -> None:
+    """Raises OnHold while a legal hold stands; the client's row stays locked."""
+    if Client.objects.select_for_update().get(id=client.id).held_at:
+        raise OnHold
+
+
 @transaction.atomic
-def erase_fields(*, client: Client, what: list[str], by: Membership) -> int:
-    """Erase some texts of a client for good; returns how many there were.
+def erase_texts(*, client: Client, keys: Collection[str], by: Membership) -> int:
+    """Erase single texts of a client for good; returns how many there were.
 
     Args:
-        what: keys of `ERASABLE`. Process notes are those of `by`: others are not theirs to erase.
+        keys: as `texts.text_key` makes them. Those of other clients, or gone, are passed over.
 
     Raises:
         OnHold: nothing is erased.
     """
-    if client.held_at:
-        raise OnHold
+    refuse_on_hold(client)
     erased = 0
-    labels = {label for key in what for label in ERASABLE[key]}
     for field, rows in encrypted_columns_of(client.id):
-        label = field.model._meta.label
-        if label not in labels:
+        wanted = wanted_of(field, keys)
+        if not wanted:
             continue
         if issubclass(field.model, ContactChannel):
             revoke_links(client=client, by=by)
-            erased += rows.delete()[0]
-        elif issubclass(field.model, ProcessNote):
-            erased += rows.filter(author=by).delete()[0]
+        if issubclass(field.model, ContactChannel | ProcessNote):
+            erased += rows.filter(id__in=wanted).delete()[0]
         else:
-            erased += field.erase(rows)
+            erased += field.erase(rows.filter(id__in=wanted))
     audit.record("erase texts", client, client_id=client.id, by=by)
     return erased
 
 
 @transaction.atomic
-def request_erasure(*, client: Client, by: Membership) -> ErasureRequest:
-    """Ask that the whole client is erased; somebody else confirms it. Twice equals once.
-
-    Raises:
-        OnHold: nothing may be erased.
-    """
-    if client.held_at:
-        raise OnHold
-    request, created = ErasureRequest.objects.get_or_create(
-        client=client,
-        closed_at=None,
-        defaults={
-            "practice_id": client.practice_id,
-            "requested_by": by,
-            "requested_at": timezone.now(),
-        },
-    )
-    if created:
-        audit.record("request erasure", request, client_id=client.id, by=by)
-        for colleague in (
-            Membership.objects.colleagues_of(by).filter(is_active=True).exclude(id=by.id)
-        ):
-            tell(member=colleague, kind="erasure_requested", subject=request)
-    return request
-
-
-@transaction.atomic
-def withdraw_erasure(*, request: ErasureRequest, by: Membership) -> None:
-    """Take the request back; the client stays."""
-    request.closed_by, request.closed_at = by, timezone.now()
-    request.save(update_fields=["closed_by", "closed_at"])
-    audit.record("withdraw erasure", request, client_id=request.client_id, by=by)
-
-
-def may_be_confirmed_from(request: ErasureRequest, *, by: Membership) -> datetime | None:
-    """From when `by` may carry the erasure out; None: never, somebody else must."""
-    if request.requested_by_id != by.id:
-        return request.requested_at
-    others = Membership.objects.filter(practice=request.practice_id, is_active=True).exclude(
-        id=by.id
-    )
-    return None if others.exists() else request.requested_at + ALONE_WAITS
-
-
-@transaction.atomic
-def confirm_erasure(*, request: ErasureRequest, by: Membership) -> None:
-    """Erase the client: the second person's word, or the only person's after seven days.
-
-    Raises:
-        NotYet: somebody else must confirm, or the seven days are not over.
-        OnHold: a legal hold was set meanwhile.
-    """
-    moment = may_be_confirmed_from(request, by=by)
-    if moment is None or timezone.now() < moment:
-        raise NotYet(moment)
-    client = Client.objects.select_for_update().get(id=request.client_id)
-    if client.held_at:
-        raise OnHold
-    _erase(client, by)
-    request.closed_by, request.closed_at = by, timezone.now()
-    request.save(update_fields=["closed_by", "closed_at"])
-    audit.record("erase client", client, client_id=client.id, by=by)
-
-
-def _erase(client: Client, by: Membership) -> None:
+def erase_client(*, client: Client, by: Membership) -> None:
     """Destroy the key and take away what tells who it was; ratings stay, as nobody's.
 
     What the key sealed, here or in an older dump, is unreadable from then on. Code and initials
     are replaced, channels deleted, treatments ended; figures (ratings, dates, screenings) stay, so
     that a practice's counts do not change afterwards.
+
+    Raises:
+        OnHold: nothing is erased.
     """
+    refuse_on_hold(client)
+    client.refresh_from_db()
     revoke_links(client=client, by=by)
     for field, rows in encrypted_columns_of(client.id):
         if issubclass(field.model, ContactChannel | ProcessNote):
@@ -215,23 +129,8 @@ def _erase(client: Client, by: Membership) -> None:
             "restricted_at",
         ]
     )  # fmt: skip
+    audit.record("erase client", client, client_id=client.id, by=by)
 
 
 def _short(client_id: UUID) -> str:
     return client_id.hex[:12]
-
-
-def say_requested(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
-    """Notices to colleagues that a request waits for a second person."""
-    waiting = ErasureRequest.objects.in_practice_of(member).filter(
-        id__in=subject_ids, closed_at=None
-    )
-    return {
-        each.id: Said(
-            text=_("%(code)s is to be erased for good: a second person has to confirm it.")
-            % {"code": each.client.code},
-            url=reverse("erasures"),
-            client_id=each.client_id,
-        )
-        for each in waiting
-    }

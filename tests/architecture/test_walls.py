@@ -29,6 +29,7 @@ LOOK_UPS = {
     "practice_of_link",
     "practices_to_seal",
     "practices_with_open_episodes",
+    "practices_with_retention",
     "run_out_requests",
     "waiting_since",
 }

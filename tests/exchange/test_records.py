@@ -17,12 +17,13 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.accounts.permissions import Permission
 from apps.alliance.models import AllianceRating
-from apps.clients.models import Client, ContactChannel, ErasureRequest, Treatment
+from apps.clients.models import Client, ContactChannel, Treatment, TwoPersonRequest
 from apps.clients.services import hand_over_caseload
 from apps.core import crypto
 from apps.core.downloads import csv_text
 from apps.core.models import AuditEntry
-from apps.exchange import records, rights
+from apps.exchange import records, rights, two_people
+from apps.exchange.texts import texts_of
 from apps.feedback.asking import why_not_agreed
 from apps.ruptures.models import Screening
 from apps.ruptures.repair import Sheet, StepEntry, save_worksheet
@@ -170,11 +171,50 @@ def test_no_cell_is_a_formula(cell: str) -> None:
 
 
 def test_some_texts_are_erased_and_the_rest_stays(treatment: Treatment, alices: Browser) -> None:
-    alices.post(url(treatment, "erase/"), {"what": ["comments", "contact"]})
+    address, worksheet = ContactChannel.objects.get(), treatment.episodes.get().worksheets.get()
+    page = alices.get(url(treatment, "erase/")).content.decode()
+    assert f"{CANARY} comment" in page
+    what = [f"clients.ContactChannel.address:{address.id}"]
+    what += [f"ruptures.Worksheet.next_action:{worksheet.id}"]
+    alices.post(url(treatment, "erase/"), {"what": what})
     assert not ContactChannel.objects.exists()
-    assert {rating.comment for rating in AllianceRating.objects.all()} == {""}
-    assert AllianceRating.objects.count() == 9
+    worksheet.refresh_from_db()
+    assert worksheet.next_action == ""
     assert treatment.episodes.get().outcome_reason == f"{CANARY} reason"
+    assert not TwoPersonRequest.objects.exists()
+
+
+def test_the_clients_own_words_are_erased_by_two_people_only(
+    treatment: Treatment, alices: Browser, as_mona: Browser, mona: Membership
+) -> None:
+    rating = AllianceRating.objects.exclude(comment="").get()
+    other = treatment.therapy_sessions.order_by("starts_at")[0]
+    comment_on(other, f"{CANARY} stays")
+    alices.post(
+        url(treatment, "erase/"), {"what": [f"alliance.AllianceRating.comment:{rating.id}"]}
+    )
+    [asked] = TwoPersonRequest.objects.all()
+    alices.post(f"/erasures/{asked.id}/", {"confirm": ""})
+    assert AllianceRating.objects.get(id=rating.id).comment == f"{CANARY} comment"
+    as_mona.post("/sign-in/again/", {"password": PASSWORD})
+    page = as_mona.get("/erasures/").content.decode()
+    assert "1 text" in page
+    assert f"{CANARY} comment" not in page
+    as_mona.post(f"/erasures/{asked.id}/", {"confirm": ""})
+    assert AllianceRating.objects.get(id=rating.id).comment == ""
+    assert {each.comment for each in AllianceRating.objects.all()} == {"", f"{CANARY} stays"}
+    assert AllianceRating.objects.count() == 9
+
+
+def test_words_of_a_colleague_are_neither_shown_nor_erased_alone(
+    treatment: Treatment, alice: Membership, charlie: Membership
+) -> None:
+    hand_over_caseload(treatments=[treatment], to=charlie, on=timezone.localdate(), by=alice)
+    found = texts_of(treatment.client, reader=charlie)
+    assert {each.said for each in found if each.takes_two} == {""}
+    assert [each.key.split(":")[0] for each in found if not each.takes_two] == [
+        "clients.ContactChannel.address"
+    ]
 
 
 def test_two_people_erase_a_client_and_no_canary_is_left(
@@ -186,9 +226,9 @@ def test_two_people_erase_a_client_and_no_canary_is_left(
         in_an_old_dump = bytes(cursor.fetchone()[0])
     assert crypto.secret_of(crypto.key_id_of(in_an_old_dump))
     alices.post(url(treatment, "act/"), {"action": "request_erasure"})
-    request = ErasureRequest.objects.get()
+    request = TwoPersonRequest.objects.get()
     alices.post(f"/erasures/{request.id}/", {"confirm": ""})
-    assert ErasureRequest.objects.filter(closed_at=None).exists()
+    assert TwoPersonRequest.objects.filter(closed_at=None).exists()
     as_mona.post("/sign-in/again/", {"password": PASSWORD})
     assert treatment.client.code in as_mona.get("/erasures/").content.decode()
     as_mona.post(f"/erasures/{request.id}/", {"confirm": ""})
@@ -203,25 +243,25 @@ def test_two_people_erase_a_client_and_no_canary_is_left(
 
 
 def test_who_works_alone_waits_seven_days(treatment: Treatment, alice: Membership) -> None:
-    request = rights.request_erasure(client=treatment.client, by=alice)
-    with pytest.raises(rights.NotYet):
-        rights.confirm_erasure(request=request, by=alice)
+    request = two_people.ask_to_erase(client=treatment.client, by=alice)
+    with pytest.raises(two_people.NotYet):
+        two_people.confirm(request=request, by=alice)
     with time_machine.travel(timezone.now() + timedelta(days=7, minutes=1)):
-        rights.confirm_erasure(request=request, by=alice)
+        two_people.confirm(request=request, by=alice)
     assert Client.objects.get().erased_at
 
 
 def test_nothing_is_erased_under_a_legal_hold(
     treatment: Treatment, alice: Membership, mona: Membership
 ) -> None:
-    request = rights.request_erasure(client=treatment.client, by=alice)
+    request = two_people.ask_to_erase(client=treatment.client, by=alice)
     rights.set_hold(client=treatment.client, held=True, by=alice)
     with pytest.raises(rights.OnHold):
-        rights.erase_fields(client=treatment.client, what=["comments"], by=alice)
+        rights.erase_texts(client=treatment.client, keys=[], by=alice)
     with pytest.raises(rights.OnHold):
-        rights.confirm_erasure(request=request, by=mona)
+        two_people.confirm(request=request, by=mona)
     with pytest.raises(rights.OnHold):
-        rights.request_erasure(client=treatment.client, by=alice)
+        two_people.ask_to_erase(client=treatment.client, by=alice)
     assert sings(dump()) > 0
 
 
@@ -243,7 +283,7 @@ def test_while_restricted_nothing_is_sent_or_screened(
     assert Screening.objects.count() == 9
 
 
-@pytest.mark.parametrize("page", ["", "export/", "portable/"])
+@pytest.mark.parametrize("page", ["", "export/", "portable/", "erase/"])
 def test_strangers_find_nothing(
     page: str, treatment: Treatment, as_charlie: Browser, as_dora: Browser, as_mona: Browser
 ) -> None:
@@ -255,11 +295,11 @@ def test_strangers_find_nothing(
 def test_everybody_may_be_the_second_person_and_nobody_elsewhere(
     treatment: Treatment, alice: Membership, as_dora: Browser, as_sam: Browser
 ) -> None:
-    request = rights.request_erasure(client=treatment.client, by=alice)
+    request = two_people.ask_to_erase(client=treatment.client, by=alice)
     for browser in (as_dora, as_sam):
         browser.post("/sign-in/again/", {"password": PASSWORD})
     assert as_dora.post(f"/erasures/{request.id}/", {"confirm": ""}).status_code == 404
     assert CANARY not in as_dora.get("/erasures/").content.decode()
     assert as_sam.post(f"/erasures/{request.id}/", {"withdraw": ""}).status_code == 302
-    assert ErasureRequest.objects.get().closed_at
+    assert TwoPersonRequest.objects.get().closed_at
     assert Permission.CONFIRM_ERASURE == "be the second person who erases a client"

@@ -24,7 +24,7 @@ from apps.accounts.notices import tell
 from apps.accounts.permissions import Permission, permissions_of
 from apps.accounts.sign_in import BEGAN, PRACTICE, SEEN
 from apps.alliance.models import Questionnaire
-from apps.clients.models import ErasureRequest, Treatment
+from apps.clients.models import Treatment, TwoPersonRequest
 from apps.core import tenancy
 from apps.core.fields import EncryptedTextField
 from apps.core.models import Sending
@@ -443,7 +443,7 @@ def _case(letter: str, number: str, therapist: Membership, name: str) -> Case:
         )
         tell(member=therapist, kind="a kind of old", subject=episode)
         notice = Notice.objects.get(subject_id=episode.id, kind="a kind of old")
-        erasure = ErasureRequest.objects.create(
+        erasure = TwoPersonRequest.objects.create(
             practice=treatment.practice,
             client=treatment.client,
             requested_by=therapist,
@@ -452,6 +452,7 @@ def _case(letter: str, number: str, therapist: Membership, name: str) -> Case:
     case.ids = _ids(treatment, planned.id, episode.id, asked) | {
         "notice_id": str(notice.id),
         "erasure_id": str(erasure.id),
+        "export_id": str(erasure.id),
         "ending_id": str(ending.id),
     }
     return case

@@ -1,0 +1,154 @@
+"""Keeping, erasing and handing over: what takes two people, and the record holder's pages."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from apps.accounts.permissions import MemberRequest, Permission, require
+from apps.accounts.services import set_keeping
+from apps.accounts.sign_in import require_recent_sign_in
+from apps.clients.models import Client, TwoPersonRequest
+from apps.core import audit
+from apps.core.downloads import download
+from apps.exchange import holder, rights, two_people
+from apps.exchange.records_files import access_export
+from apps.exchange.records_forms import KeepingForm, ReasonForm, ReviewForm
+from apps.exchange.records_views import ON_HOLD
+
+
+@require(Permission.CONFIRM_ERASURE)
+@require_safe
+def erasures(request: MemberRequest) -> HttpResponse:
+    """Requests that wait for a second person, by code only; what the record holder has to do."""
+    me = request.membership
+    waiting = _waiting(request)
+    left = holder.clients_with_left_notes(me)
+    shown = {each.client_id for each in waiting if each.client_id} | {each.id for each in left}
+    audit.read("view erasures", client_ids=shown, by=me)
+    context = {
+        "shown": [(each, two_people.may_be_confirmed_from(each, by=me)) for each in waiting],
+        "exports": two_people.exports_of(me, at=timezone.now()),
+        "left": left,
+        "now": timezone.now(),
+    }
+    return render(request, "exchange/erasures.html", context)
+
+
+@require(Permission.CONFIRM_ERASURE)
+@require_recent_sign_in
+@require_POST
+def close_erasure(request: MemberRequest, erasure_id: UUID) -> HttpResponse:
+    """Carry a request out, or withdraw it."""
+    asked = get_object_or_404(_waiting(request), id=erasure_id)
+    try:
+        if "withdraw" in request.POST:
+            two_people.withdraw(request=asked, by=request.membership)
+        else:
+            two_people.confirm(request=asked, by=request.membership)
+        messages.success(request, _("Done, and noted in the audit trail."))
+    except rights.OnHold:
+        messages.error(request, ON_HOLD)
+    except two_people.Closed:
+        messages.error(request, _("Somebody closed this request meanwhile."))
+    except two_people.NotYet as error:
+        until = error.until and date_format(timezone.localtime(error.until), "D j M Y, H:i")
+        messages.error(
+            request,
+            _("This can be confirmed from %(until)s.") % {"until": until}
+            if until
+            else _("Somebody else of the practice has to confirm this."),
+        )
+    return redirect("erasures")
+
+
+@require(Permission.MANAGE_PRACTICE)
+@require_http_methods(["GET", "HEAD", "POST"])
+@require_recent_sign_in
+def keeping(request: MemberRequest) -> HttpResponse:
+    """How long records are kept, and who holds them."""
+    ours = request.membership.practice
+    form = KeepingForm(
+        request.POST if request.method == "POST" else None,
+        by=request.membership,
+        initial={"retention_years": ours.retention_years, "record_holder": ours.record_holder_id},
+    )
+    if form.is_valid():
+        set_keeping(practice=ours, by=request.membership, **form.cleaned_data)
+        messages.success(request, _("Saved."))
+        return redirect("keeping")
+    return render(request, "exchange/keeping.html", {"form": form, "holder": ours.record_holder})
+
+
+@require(Permission.MANAGE_PRACTICE)
+@require_recent_sign_in
+@require_POST
+def ask_for_export(request: MemberRequest) -> HttpResponse:
+    """Ask that the record holder may take all records away."""
+    two_people.ask_for_export(by=request.membership)
+    messages.success(request, _("Asked for: a second person confirms it."))
+    return redirect("erasures")
+
+
+@require(Permission.CONFIRM_ERASURE)
+@require_recent_sign_in
+@require_safe
+def take_export(request: MemberRequest, export_id: UUID) -> HttpResponse:
+    """All records as one file, for the record holder, within a day of two people's word."""
+    me = request.membership
+    if export_id not in {each.id for each in two_people.exports_of(me, at=timezone.now())}:
+        raise Http404
+    content, clients = holder.all_records(me.practice)
+    audit.read("export all records", client_ids=[each.id for each in clients], by=me)
+    return download(content, name="all-records.zip", content_type="application/zip")
+
+
+@require(Permission.CONFIRM_ERASURE)
+@require_recent_sign_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def left_notes(request: MemberRequest, client_id: UUID) -> HttpResponse:
+    """Say why, then read the notes of who has left, then take the client's export with them."""
+    me = request.membership
+    client = get_object_or_404(holder.clients_with_left_notes(me), id=client_id)
+    if request.GET.get("review"):
+        return _reviewed(request, client)
+    form = ReasonForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        review = holder.open_left_notes(client=client, by=me, **form.cleaned_data)
+        return redirect(f"{reverse('left_notes', args=[client.id])}?review={review.id}")
+    audit.read("view client with notes of who has left", client_ids=[client.id], by=me)
+    return render(request, "exchange/left_notes.html", {"client": client, "form": form})
+
+
+def _reviewed(request: MemberRequest, client: Client) -> HttpResponse:
+    me = request.membership
+    review = holder.newest_review(client, by=me)
+    if review is None or str(review.id) != request.GET["review"]:
+        raise Http404
+    texts = holder.left_notes(review)
+    form = ReviewForm(request.POST if request.method == "POST" else None, texts=texts)
+    audit.read("read notes of who has left", client_ids=[client.id], target=review, by=me)
+    if form.is_valid():
+        content = access_export(client, kept=form.cleaned_data["keep"])
+        audit.record(
+            "export records with notes of who has left", review, client_id=client.id, by=me
+        )
+        return download(content, name="records.zip", content_type="application/zip")
+    return render(
+        request,
+        "exchange/review.html",
+        {"client": client, "form": form, "back": reverse("erasures")},
+    )
+
+
+def _waiting(request: MemberRequest) -> QuerySet[TwoPersonRequest]:
+    """Open requests of the practice: any colleague may be the second person."""
+    waiting = TwoPersonRequest.objects.in_practice_of(request.membership).filter(closed_at=None)
+    return waiting.order_by("requested_at")

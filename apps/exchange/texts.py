@@ -1,0 +1,92 @@
+"""The single texts about a client, and whose each is: what one person may erase, and what two."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime
+from operator import attrgetter
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+
+from apps.accounts.models import Membership
+from apps.clients.models import Client
+from apps.core.fields import EncryptedTextField
+from apps.exchange.records import TABLES, encrypted_columns_of, rows
+
+AUTHORS = {
+    "therapy_sessions.TherapySession": "treatment.therapist_id",
+    "therapy_sessions.ProcessNote": "author_id",
+    "ruptures.RuptureEpisode": "treatment.therapist_id",
+    "ruptures.Worksheet": "saved_by_id",
+    "ruptures.StepNote": "worksheet.saved_by_id",
+    "supervision.SupportMessage": "author_id",
+    "endings.Move": "treatment.therapist_id",
+    "endings.Ending": "closed_by_id",
+    "exchange.NoteReview": "reviewed_by_id",
+}
+"""Who wrote a row's texts. In other tables nobody did alone: the client's words, decisions."""
+NOBODYS = "clients.ContactChannel"
+"""Addresses are nobody's words: whoever treats the client may take them away."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text to erase. `said` is empty where the reader may not read it."""
+
+    key: str
+    title: str
+    on: date | None
+    said: str
+    takes_two: bool
+
+
+def text_key(field: EncryptedTextField, row_id: UUID) -> str:
+    return f"{field.model._meta.label}.{field.attname}:{row_id}"
+
+
+def wanted_of(field: EncryptedTextField, keys: Collection[str]) -> list[UUID]:
+    """The ids of those rows of a column that `keys` name."""
+    column = f"{field.model._meta.label}.{field.attname}"
+    pairs = (key.partition(":") for key in keys)
+    return [UUID(row_id) for name, _, row_id in pairs if name == column]
+
+
+def texts_of(client: Client, *, reader: Membership) -> list[Text]:
+    """Every text of a client that can be erased; those of others without their words."""
+    found = []
+    for field, mine in encrypted_columns_of(client.id):
+        label = field.model._meta.label
+        filled = set(mine.exclude(**{field.attname: ""}).values_list("id", flat=True))
+        for row in rows(label, client) if filled else ():
+            if row.id not in filled or row.__dict__[field.attname] == "":
+                continue
+            takes_two = label != NOBODYS and _author(label, row) != reader.id
+            is_read = not takes_two or _is_answer_to(reader, row)
+            said = getattr(row, field.attname) if is_read else ""
+            key = text_key(field, row.id)
+            found.append(
+                Text(key, f"{TABLES[label]}: {field.verbose_name}", _day(row), said, takes_two)
+            )
+    return found
+
+
+def _author(label: str, row: Any) -> UUID | None:
+    author: UUID | None = attrgetter(AUTHORS[label])(row) if label in AUTHORS else None
+    return author
+
+
+def _is_answer_to(reader: Membership, row: Any) -> bool:
+    """Whether this is a client's comment about a session with the reader."""
+    if row._meta.label != "alliance.AllianceRating":
+        return False
+    therapist_id: UUID = row.therapy_session.treatment.therapist_id
+    return therapist_id == reader.id
+
+
+def _day(row: Any) -> date | None:
+    for name in ("answered_at", "saved_at", "written_at", "outcome_at", "decided_at", "starts_at"):
+        moment: datetime | None = getattr(row, name, None)
+        if moment:
+            return timezone.localdate(moment)
+    return None

@@ -1,0 +1,203 @@
+"""What cannot be undone takes a second person or, in a practice of one, seven days."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.accounts.models import Membership, Practice
+from apps.accounts.notices import Said, tell
+from apps.clients.models import Client, TwoPersonRequest
+from apps.core import audit
+from apps.exchange import rights
+
+ALONE_WAITS = timedelta(days=7)
+EXPORT_LASTS = timedelta(days=1)
+"""How long the record holder may take away what two people agreed to give out."""
+
+Kind = TwoPersonRequest.Kind
+
+
+class NotYet(Exception):
+    """Somebody else must confirm or, in a practice of one, seven days must pass: `until`."""
+
+    def __init__(self, until: datetime | None = None) -> None:
+        super().__init__()
+        self.until = until
+
+
+class Closed(Exception):
+    """Somebody carried it out or withdrew it meanwhile."""
+
+
+@transaction.atomic
+def ask_to_erase(*, client: Client, by: Membership | None) -> TwoPersonRequest:
+    """Ask that the whole client is erased. Twice equals once.
+
+    Args:
+        by: None where Rapport proposes it because the time of keeping is over: then the first
+            person who agrees is the one who asks, and somebody else confirms.
+
+    Raises:
+        OnHold: nothing may be erased.
+    """
+    rights.refuse_on_hold(client)
+    return _ask(Kind.ERASE_CLIENT, client.practice, client=client, by=by)
+
+
+@transaction.atomic
+def ask_to_erase_texts(
+    *, client: Client, keys: Collection[str], by: Membership
+) -> TwoPersonRequest:
+    """Ask that texts of others are erased: the client's words, or those of a colleague.
+
+    Raises:
+        OnHold: nothing may be erased.
+    """
+    rights.refuse_on_hold(client)
+    request = TwoPersonRequest.objects.create(
+        practice_id=client.practice_id,
+        kind=Kind.ERASE_TEXTS,
+        client=client,
+        texts=sorted(keys),
+        requested_by=by,
+        requested_at=timezone.now(),
+    )
+    _tell_others(request, by)
+    return request
+
+
+@transaction.atomic
+def ask_for_export(*, by: Membership) -> TwoPersonRequest:
+    """Ask that the record holder may take all clients' records away. Twice equals once."""
+    return _ask(Kind.EXPORT_ALL, by.practice, client=None, by=by)
+
+
+def _ask(
+    kind: str, practice: Practice, *, client: Client | None, by: Membership | None
+) -> TwoPersonRequest:
+    request, is_new = TwoPersonRequest.objects.get_or_create(
+        practice=practice,
+        kind=kind,
+        client=client,
+        closed_at=None,
+        defaults={"requested_by": by, "requested_at": timezone.now()},
+    )
+    if is_new:
+        _tell_others(request, by)
+    return request
+
+
+def _tell_others(request: TwoPersonRequest, by: Membership | None) -> None:
+    verb = "request" if by else "propose"
+    audit.record(f"{verb} {_noun(request)}", request, client_id=request.client_id, by=by)
+    others = Membership.objects.filter(practice=request.practice_id, is_active=True)
+    for colleague in others.exclude(id=by.id) if by else others:
+        tell(member=colleague, kind="two_people_needed", subject=request)
+
+
+@transaction.atomic
+def withdraw(*, request: TwoPersonRequest, by: Membership) -> None:
+    """Take the request back; nothing happens.
+
+    Raises:
+        Closed: it is too late.
+    """
+    request = _locked(request)
+    _close(request, by)
+    audit.record(f"withdraw {_noun(request)}", request, client_id=request.client_id, by=by)
+
+
+def may_be_confirmed_from(request: TwoPersonRequest, *, by: Membership) -> datetime | None:
+    """From when `by` may agree; None: never, somebody else must."""
+    if request.requested_by_id != by.id:
+        return request.requested_at
+    others = Membership.objects.filter(practice=request.practice_id, is_active=True).exclude(
+        id=by.id
+    )
+    return None if others.exists() else request.requested_at + ALONE_WAITS
+
+
+@transaction.atomic
+def confirm(*, request: TwoPersonRequest, by: Membership) -> bool:
+    """Carry it out: the second person's word, or the only person's after seven days.
+
+    Returns whether it was carried out; a proposal of Rapport's own is only asked for by this.
+
+    Raises:
+        NotYet: somebody else must confirm, or the seven days are not over.
+        OnHold: a legal hold was set meanwhile.
+        Closed: it was carried out or withdrawn meanwhile.
+    """
+    request = _locked(request)
+    if request.requested_by_id is None:
+        request.requested_by, request.requested_at = by, timezone.now()
+        request.save(update_fields=["requested_by", "requested_at"])
+        audit.record(f"request {_noun(request)}", request, client_id=request.client_id, by=by)
+        return False
+    moment = may_be_confirmed_from(request, by=by)
+    if moment is None or timezone.now() < moment:
+        raise NotYet(moment)
+    client = request.client
+    if client and request.kind == Kind.ERASE_CLIENT:
+        rights.erase_client(client=client, by=by)
+    elif client:
+        rights.erase_texts(client=client, keys=request.texts, by=by)
+    request.is_carried_out = True
+    _close(request, by)
+    audit.record(f"confirm {_noun(request)}", request, client_id=request.client_id, by=by)
+    return True
+
+
+def exports_of(holder: Membership, *, at: datetime) -> list[TwoPersonRequest]:
+    """Exports that two people agreed to and that the record holder may still take away."""
+    if holder.practice.record_holder_id != holder.id:
+        return []
+    agreed = TwoPersonRequest.objects.in_practice_of(holder).filter(
+        kind=Kind.EXPORT_ALL, is_carried_out=True, closed_at__gt=at - EXPORT_LASTS
+    )
+    return list(agreed.order_by("closed_at"))
+
+
+def _locked(request: TwoPersonRequest) -> TwoPersonRequest:
+    found = (
+        TwoPersonRequest.objects.select_for_update().filter(id=request.id, closed_at=None).first()
+    )
+    if found is None:
+        raise Closed
+    return found
+
+
+def _close(request: TwoPersonRequest, by: Membership) -> None:
+    request.closed_by, request.closed_at = by, timezone.now()
+    request.save(update_fields=["closed_by", "closed_at", "is_carried_out"])
+
+
+def _noun(request: TwoPersonRequest) -> str:
+    return {
+        Kind.ERASE_CLIENT: "erasure",
+        Kind.ERASE_TEXTS: "erasure of texts",
+        Kind.EXPORT_ALL: "export of all records",
+    }[Kind(request.kind)]
+
+
+def say_requested(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+    """Notices to colleagues that a request waits for a second person."""
+    waiting = TwoPersonRequest.objects.in_practice_of(member).filter(
+        id__in=subject_ids, closed_at=None
+    )
+    return {
+        each.id: Said(
+            text=_("%(code)s: a second person has to confirm an erasure.")
+            % {"code": each.client.code}
+            if each.client
+            else _("All records are to be given out: a second person has to confirm it."),
+            url=reverse("erasures"),
+            client_id=each.client_id,
+        )
+        for each in waiting
+    }

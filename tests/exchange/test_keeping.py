@@ -1,0 +1,209 @@
+"""How long records are kept, who holds them, and all records handed over by two people's word."""
+
+import csv
+import io
+import zipfile
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+import time_machine
+from django.test import Client as Browser
+from django.utils import timezone
+
+from apps.accounts.models import Membership, Practice
+from apps.clients.models import Client, Treatment, TwoPersonRequest
+from apps.core.models import AuditEntry
+from apps.exchange import rights, two_people
+from apps.exchange.models import NoteReview
+from apps.exchange.retention import years_before
+from apps.exchange.tasks import propose_erasures
+from apps.therapy_sessions.models import ProcessNote
+from apps.therapy_sessions.services import save_process_note
+from tests.factories import PASSWORD, TreatmentFactory, comment_on, rate
+
+NOON = datetime(2026, 6, 10, 12, tzinfo=ZoneInfo("Europe/London"))
+NOTE = "canary of a process note"
+
+
+@pytest.fixture
+def ended(alice: Membership) -> Treatment:
+    """A treatment whose only session and whose end were on 10 June 2026."""
+    with time_machine.travel(NOON, tick=False):
+        treatment = TreatmentFactory.create(therapist=alice, client__code="=OLD-1")
+        [session] = rate(treatment, [80])
+        comment_on(session, "the client's comment")
+        save_process_note(therapy_session=session, text=NOTE, by=alice)
+        treatment.ends_on = NOON.date()
+        treatment.save()
+    return treatment
+
+
+def propose(day: date) -> list[TwoPersonRequest]:
+    with time_machine.travel(datetime(day.year, day.month, day.day, 12, tzinfo=NOON.tzinfo)):
+        propose_erasures()
+        return list(TwoPersonRequest.objects.filter(closed_at=None))
+
+
+def fresh(browser: Browser) -> Browser:
+    browser.post("/sign-in/again/", {"password": PASSWORD})
+    return browser
+
+
+def hold(practice: Practice, holder: Membership) -> None:
+    practice.record_holder = holder
+    practice.save()
+
+
+def test_erasure_is_proposed_eight_years_after_the_end_and_only_once(ended: Treatment) -> None:
+    assert propose(date(2034, 6, 10)) == []
+    [asked] = propose(date(2034, 6, 11))
+    assert asked.client == ended.client
+    assert asked.requested_by is None
+    assert propose(date(2034, 6, 12)) == [asked]
+    assert Client.objects.get().erased_at is None
+
+
+def test_a_practice_may_keep_longer_or_without_a_limit(ended: Treatment) -> None:
+    Practice.objects.update(retention_years=20)
+    assert propose(date(2046, 6, 10)) == []
+    Practice.objects.update(retention_years=None)
+    assert propose(date(2099, 6, 10)) == []
+    Practice.objects.update(retention_years=20)
+    assert len(propose(date(2046, 6, 11))) == 1
+
+
+@pytest.mark.parametrize("why", ["held", "in treatment", "treated again"])
+def test_who_is_held_or_still_treated_is_not_proposed(
+    ended: Treatment, alice: Membership, why: str
+) -> None:
+    if why == "held":
+        rights.set_hold(client=ended.client, held=True, by=alice)
+    elif why == "in treatment":
+        Treatment.objects.update(ends_on=None)
+    else:
+        TreatmentFactory.create(client=ended.client, therapist=alice, starts_on=date(2033, 1, 1))
+    assert propose(date(2036, 1, 1)) == []
+
+
+def test_a_proposal_is_asked_for_by_one_person_and_confirmed_by_another(
+    ended: Treatment, alice: Membership, mona: Membership
+) -> None:
+    [asked] = propose(date(2035, 1, 1))
+    with time_machine.travel(date(2035, 1, 2)):
+        assert two_people.confirm(request=asked, by=mona) is False
+        with pytest.raises(two_people.NotYet):
+            two_people.confirm(request=asked, by=mona)
+        assert two_people.confirm(request=asked, by=alice) is True
+        with pytest.raises(two_people.Closed):
+            two_people.confirm(request=asked, by=alice)
+    assert Client.objects.get().erased_at
+
+
+def test_who_withdraws_a_proposal_keeps_the_client_for_a_year(
+    ended: Treatment, mona: Membership
+) -> None:
+    [asked] = propose(date(2035, 1, 1))
+    with time_machine.travel(date(2035, 1, 2)):
+        two_people.withdraw(request=asked, by=mona)
+    assert propose(date(2035, 12, 1)) == []
+    assert len(propose(date(2036, 2, 1))) == 1
+
+
+def test_a_leap_day_is_never_too_early() -> None:
+    assert years_before(date(2028, 2, 29), 8) == date(2020, 2, 28)
+
+
+def test_a_manager_names_how_long_and_who_but_not_themselves(
+    practice: Practice, sam: Membership, mona: Membership, as_mona: Browser
+) -> None:
+    body = {"retention_years": "20", "record_holder": str(sam.id)}
+    assert fresh(as_mona).post("/practice/records/", body).status_code == 302
+    practice.refresh_from_db()
+    assert (practice.retention_years, practice.record_holder) == (20, sam)
+    refused = as_mona.post("/practice/records/", body | {"record_holder": str(mona.id)})
+    assert refused.status_code == 200
+    assert AuditEntry.objects.filter(action="set keeping of records").count() == 1
+
+
+def test_the_record_holder_reviews_notes_of_who_has_left_with_a_reason(
+    ended: Treatment, alice: Membership, sam: Membership, as_sam: Browser
+) -> None:
+    address = f"/clients/{ended.client_id}/left-notes/"
+    fresh(as_sam)
+    assert as_sam.get(address).status_code == 404
+    hold(alice.practice, sam)
+    assert as_sam.get(address).status_code == 404
+    alice.is_active = False
+    alice.save()
+    assert address in as_sam.get("/erasures/").content.decode()
+    assert NOTE not in as_sam.get(address).content.decode()
+    assert "Say why" in as_sam.post(address, {"reason": ""}).content.decode()
+    opened = as_sam.post(address, {"reason": "She asked for a copy"}, follow=True)
+    assert NOTE in opened.content.decode()
+    review = NoteReview.objects.get()
+    assert review.reason == "She asked for a copy"
+    assert AuditEntry.objects.filter(action="read notes of who has left").count() == 1
+    note = ProcessNote.objects.get()
+    there = f"{address}?review={review.id}"
+    without = as_sam.post(there, {"reviewed": "on"})
+    taken = as_sam.post(there, {"reviewed": "on", "keep": [f"{note.id}.text"]})
+    assert NOTE not in _files(without.content)["records.json"]
+    assert NOTE in _files(taken.content)["records.json"]
+    assert taken["Cache-Control"] == "no-store"
+
+
+def test_nobody_but_the_record_holder_opens_these_notes(
+    ended: Treatment, alice: Membership, charlie: Membership, sam: Membership, as_charlie: Browser
+) -> None:
+    hold(alice.practice, sam)
+    Membership.objects.filter(id=alice.id).update(is_active=False)
+    address = f"/clients/{ended.client_id}/left-notes/"
+    assert fresh(as_charlie).get(address).status_code == 404
+    assert as_charlie.post(address, {"reason": "curious"}).status_code == 404
+    assert not NoteReview.objects.exists()
+
+
+def test_two_people_let_the_record_holder_take_all_records(
+    ended: Treatment, sam: Membership, as_mona: Browser, as_sam: Browser, as_charlie: Browser
+) -> None:
+    TreatmentFactory.create(therapist=ended.therapist, client__code="B-2")
+    hold(ended.practice, sam)
+    fresh(as_mona).post("/practice/records/export/")
+    asked = TwoPersonRequest.objects.get()
+    address = f"/erasures/{asked.id}/export/"
+    assert fresh(as_sam).get(address).status_code == 404
+    as_mona.post(f"/erasures/{asked.id}/", {"confirm": ""})
+    assert as_sam.get(address).status_code == 404
+    fresh(as_charlie).post(f"/erasures/{asked.id}/", {"confirm": ""})
+    for other in (as_mona, as_charlie):
+        assert other.get(address).status_code == 404
+    taken = as_sam.get(address)
+    made = _files(taken.content)
+    assert list(csv.reader(io.StringIO(made["index.csv"])))[1:] == [
+        ["0001", "'=OLD-1"],
+        ["0002", "B-2"],
+    ]
+    assert "the client&#x27;s comment" in made["0001/records.html"]
+    assert NOTE not in made["0001/records.json"]
+    assert taken["Cache-Control"] == "no-store"
+    looked = AuditEntry.objects.get(action="export all records")
+    assert set(looked.client_ids) == set(Client.objects.values_list("id", flat=True))
+    with time_machine.travel(timezone.now() + timedelta(hours=25)):
+        assert not two_people.exports_of(sam, at=timezone.now())
+
+
+def test_who_works_alone_waits_seven_days_for_all_records(
+    ended: Treatment, alice: Membership
+) -> None:
+    asked = two_people.ask_for_export(by=alice)
+    assert two_people.ask_for_export(by=alice) == asked
+    with pytest.raises(two_people.NotYet):
+        two_people.confirm(request=asked, by=alice)
+    with time_machine.travel(timezone.now() + timedelta(days=7, minutes=1)):
+        assert two_people.confirm(request=asked, by=alice)
+
+
+def _files(content: bytes) -> dict[str, str]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name).decode() for name in archive.namelist()}
