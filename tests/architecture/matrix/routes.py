@@ -274,11 +274,16 @@ ROUTES = {
         READ | WRITE, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, known=SUPERVISED,
         client_data=True,
     ),
-    # A record holder's; nobody of the matrix is one (tests/exchange/test_keeping.py has them).
+    # A record holder's. Nobody of the matrix is one, so that everybody finds nothing here;
+    # tests/exchange/test_keeping.py has the holder.
     "left_notes": Route(
-        READ | WRITE, Permission.CONFIRM_ERASURE, kwarg="client_id", client_data=True
+        READ | WRITE, Permission.CONFIRM_ERASURE, kwarg="client_id", reach=OF_THE_PRACTICE,
+        client_data=True, reads=frozenset({404}),
     ),
-    "take_export": Route(READ, Permission.CONFIRM_ERASURE, kwarg="export_id", client_data=True),
+    "take_export": Route(
+        READ, Permission.CONFIRM_ERASURE, kwarg="export_id", reach=OF_THE_PRACTICE,
+        client_data=True, reads=frozenset({404}),
+    ),
     "keeping": Route(
         READ | WRITE, Permission.MANAGE_PRACTICE, body=lambda case: {"retention_years": "10"}
     ),
