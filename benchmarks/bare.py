@@ -4,12 +4,18 @@ It asks the same questions and keeps the answers by one INSERT, with the middlew
 project, and has neither practices nor links, screening, episodes or an audit trail.
 """
 
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
 from django import forms
-from django.contrib.auth.decorators import login_not_required
-from django.db import connection
+from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.template import engines
+from django.test import Client as Browser
+from django.test import override_settings
+from django.test.client import ClientHandler
 from django.urls import path
 
 MIDDLEWARE = [
@@ -24,6 +30,7 @@ MIDDLEWARE = [
 TABLE = "CREATE TEMPORARY TABLE bare (id bigserial PRIMARY KEY, answers integer[], comment text)"
 PAGE = "<!doctype html><title>Form</title><form method=post>{% csrf_token %}{{ form.as_p }}</form>"
 RATINGS = [(number, str(number)) for number in range(11)]
+View = Callable[[HttpRequest], HttpResponse]
 ITEMS = ("heard", "accepted", "matters", "direction", "suited", "helpful")
 
 
@@ -39,12 +46,37 @@ class BareForm(forms.Form):
             )
 
 
-@login_not_required
+class BareHandler(ClientHandler):
+    """Serves one view beside Rapport: other settings for each request would cost both their caches.
+
+    As in a new project, without a transaction around each request.
+    """
+
+    def __init__(self, view: View) -> None:
+        super().__init__(enforce_csrf_checks=False)
+        self.urls = (path("", transaction.non_atomic_requests(view)),)
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        with override_settings(MIDDLEWARE=MIDDLEWARE):
+            super().load_middleware(is_async)
+
+    def get_response(self, request: HttpRequest) -> HttpResponse:
+        request.urlconf = self.urls
+        response: HttpResponse = super().get_response(request)
+        return response
+
+
+def browser(view: View) -> Browser:
+    """One that knows nothing but this view, at '/'."""
+    plain = Browser()
+    plain.handler = BareHandler(view)
+    return plain
+
+
 def form(request: HttpRequest) -> HttpResponse:
     sent = BareForm(request.POST if request.method == "POST" else None)
     if not sent.is_valid():
-        page = engines["django"].from_string(PAGE)
-        return HttpResponse(page.render({"form": sent}, request))
+        return HttpResponse(_page().render({"form": sent}, request))
     answers = [sent.cleaned_data[f"item_{item}"] for item in ITEMS]
     with connection.cursor() as cursor:
         cursor.execute(
@@ -54,4 +86,6 @@ def form(request: HttpRequest) -> HttpResponse:
     return redirect("/")
 
 
-urlpatterns = [path("", form)]
+@cache
+def _page() -> Any:
+    return engines["django"].from_string(PAGE)

@@ -47,8 +47,9 @@ def test_pages_are_measured_and_weighed(practice: object, alice: Membership) -> 
     ]
     assert names == [
         "caseload of 60 clients",
-        "client's form, GETs per second",
-        "client's form, POSTs per second",
+        "client's form, GET, times per second",
+        "client's form, POST, times per second",
+        "client's form, POST that opens an episode, times per second",
     ]
     assert set(pages.weights(alice)) == {"caseload", "client's form"}
 
