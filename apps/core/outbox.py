@@ -80,13 +80,13 @@ def ring(practice_id: UUID, message_id: UUID) -> None:
         logger.warning("The broker is away; the sweep will send what is due.")
 
 
-def cancel(*, kind: str, subject_id: UUID) -> int:
-    """Withdraw a message that is not out yet; returns how many rows that concerned.
+def cancel(*kinds: str, subject_id: UUID) -> int:
+    """Withdraw messages that are not out yet; returns how many rows that concerned.
 
     One that may have gone out is not sent a second time.
     """
     return OutboxMessage.objects.filter(
-        kind=kind, subject_id=subject_id, state__in=[State.PENDING, State.UNCERTAIN]
+        kind__in=kinds, subject_id=subject_id, state__in=[State.PENDING, State.UNCERTAIN]
     ).update(state=State.CANCELLED)
 
 

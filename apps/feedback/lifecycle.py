@@ -50,8 +50,7 @@ def settle(
     request.state = state
     request.rating = rating
     request.save(update_fields=["state", "rating"])
-    for kind in MESSAGES:
-        outbox.cancel(kind=kind, subject_id=request.id)
+    outbox.cancel(*MESSAGES, subject_id=request.id)
     screen(request, was_asked=was_asked)
 
 
@@ -194,7 +193,7 @@ def withdraw_unsent(client: Client, *, treatment: Treatment | None = None) -> No
         opened = opened.filter(therapy_session__treatment=treatment)
     for request in opened:
         if went_out(request):
-            outbox.cancel(kind=REMINDER, subject_id=request.id)
+            outbox.cancel(REMINDER, subject_id=request.id)
         else:
             settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from apps.accounts.models import Membership
@@ -142,7 +143,7 @@ def _screening_before(
     return (
         Screening.objects.current()
         .filter(questionnaire=questionnaire, therapy_session__in=earlier)
-        .select_related("therapy_session", "treatment__practice", "questionnaire")
+        .defer("inputs", "outputs", "state_before")
         .order_by("therapy_session__starts_at", "therapy_session_id")
         .last()
     )
@@ -217,14 +218,17 @@ def _move_episodes(
     """
     screened = {screening.therapy_session_id for screening in (*screenings, *superseded)}
     openings = [screening for screening in screenings if screening.event == Event.OPENED]
+    opened_here = Q(questionnaire=questionnaire, opened_by__in=screened)
+    episodes = RuptureEpisode.objects.filter(
+        opened_here | Q(outcome=""), treatment=treatment
+    ).exclude(outcome=RuptureEpisode.Outcome.SUPERSEDED)
     known = {
-        episode.opened_by_id: episode
-        for episode in RuptureEpisode.objects.filter(
-            treatment=treatment, questionnaire=questionnaire, opened_by__in=screened
-        ).exclude(outcome=RuptureEpisode.Outcome.SUPERSEDED)
+        episode.opened_by_id
+        for episode in episodes
+        if episode.questionnaire_id == questionnaire.id and episode.opened_by_id in screened
     }
-    unfounded = known.keys() - {opening.therapy_session_id for opening in openings}
-    episode = RuptureEpisode.objects.open().filter(treatment=treatment).first()
+    unfounded = known - {opening.therapy_session_id for opening in openings}
+    episode = next((each for each in episodes if not each.outcome), None)
     for opening in openings:
         if opening.therapy_session_id in known:
             continue
@@ -256,6 +260,7 @@ def _date(episode: RuptureEpisode) -> None:
         Screening.objects.current()
         .filter(treatment=episode.treatment, questionnaire=episode.questionnaire)
         .filter(therapy_session__starts_at__gte=episode.opened_by.starts_at)
+        .only("level", "event", "screened_at")
         .order_by("therapy_session__starts_at", "therapy_session_id")
     ):
         if screening.level == Level.MARKED and screening.event in (Event.OPENED, Event.ESCALATED):

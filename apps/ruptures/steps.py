@@ -61,9 +61,10 @@ def series_since(
     logged = TherapySession.objects.filter(treatment=treatment).exclude(attendance="")
     begins_after, ends_before = _bounds(treatment, questionnaire, since)
     sessions = logged.order_by("starts_at", "id")
-    previous = logged.attended().filter(before(since)).last()
-    if previous and not whole:
-        sessions = sessions.filter(starts_at__gte=previous.starts_at)
+    attended_before = logged.attended().filter(before(since))
+    previous = None if whole else attended_before.values_list("starts_at", flat=True).last()
+    if previous:
+        sessions = sessions.filter(starts_at__gte=previous)
     if ends_before:
         sessions = sessions.filter(starts_at__lt=ends_before)
     ratings = {

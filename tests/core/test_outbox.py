@@ -238,5 +238,5 @@ def test_only_what_is_not_out_yet_can_be_withdrawn() -> None:
     gone = put(state=State.SENT, sent_at=timezone.now())
     for message, withdrawn in ((waiting, 1), (gone, 0)):
         with tenancy.practice(message.practice_id):
-            assert outbox.cancel(kind="note", subject_id=message.subject_id) == withdrawn
+            assert outbox.cancel("note", subject_id=message.subject_id) == withdrawn
     assert (state(waiting), state(gone)) == (State.CANCELLED, State.SENT)
