@@ -7,6 +7,7 @@ page, and in no statement that PostgreSQL keeps.
 
 import io
 import logging
+import os
 import tempfile
 import time
 import zipfile
@@ -253,8 +254,10 @@ def in_files(since: float) -> list[str]:
     """Files written since then: temporary ones, the engines' logs, this clone's `.rapport`."""
     engines = Path(connection.settings_dict["HOST"]).parent
     folders = [Path(tempfile.gettempdir()), engines, settings.BASE_DIR / ".rapport"]
+    # `os.walk` passes over folders that other programs take away meanwhile.
+    walks = (each for folder in folders for each in os.walk(folder))
     found = []
-    for path in (each for folder in folders for each in folder.glob("**/*")):
+    for path in (Path(where, name) for where, _, names in walks for name in names):
         try:
             is_new = path.is_file() and path.stat().st_mtime >= since
             if is_new and "/postgres/" not in str(path) and MARK.encode() in path.read_bytes():
