@@ -13,7 +13,7 @@ SEMGREP := SEMGREP_SETTINGS_FILE=.venv/semgrep/SETTINGS SEMGREP_LOG_FILE=.venv/s
 	.venv/semgrep/bin/semgrep scan --strict --error --disable-nosem --quiet --metrics=off \
 	--disable-version-check --config tools/rules.yml
 # Passwords of examples and of invented people are no secrets.
-SECRETS := $(BIN)/detect-secrets-hook --no-verify --exclude-secrets '^(app|password|a long enough passphrase)$$'
+SECRETS := $(BIN)/detect-secrets-hook --no-verify --exclude-secrets '^(app|password|development|token|TOKEN|a long enough passphrase)$$'
 PRODUCTION_LIKE = RAPPORT_ENVIRONMENT=production DEBUG=false ALLOWED_HOSTS=rapport.example.org \
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	ENCRYPTION_KEYS=$$($(BIN)/python -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())') \
