@@ -1,5 +1,6 @@
 """Pages a client sees, without signing in: the link is the key, and opening it changes nothing."""
 
+from functools import wraps
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -11,13 +12,31 @@ from django.views.defaults import server_error as plain_server_error
 from apps.alliance.models import AllianceRating
 from apps.feedback import choices
 from apps.feedback.client_frame import ClientFrame
-from apps.feedback.client_pages import address_of, client_page, not_saved, page_of, unknown
+from apps.feedback.client_pages import (
+    View,
+    address_of,
+    client_page,
+    not_saved,
+    page_of,
+    unknown,
+)
 from apps.feedback.forms import FeedbackForm, StopForm
 from apps.feedback.lifecycle import RequestClosed, fresh_link_channel, send_fresh_link
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.selectors import Link
 from apps.feedback.services import AlreadyAnswered, submit_response
 from apps.feedback.tokens import ROOM
+
+
+def for_the_client_alone(view: View) -> View:
+    """No page for a code of the room: the therapist sees it too, and could speak in the client's
+    name."""
+
+    @wraps(view)
+    def behind_a_sent_link(request: HttpRequest, link: Link) -> HttpResponse:
+        return unknown(request) if link.way == ROOM else view(request, link)
+
+    return behind_a_sent_link
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -51,6 +70,7 @@ def feedback_thanks(request: HttpRequest, link: Link) -> HttpResponse:
 
 @require_POST
 @client_page
+@for_the_client_alone
 def feedback_fresh(request: HttpRequest, link: Link) -> HttpResponse:
     """Send a fresh link for a form that ran out, to the channel on record and nowhere else."""
     try:
@@ -63,6 +83,7 @@ def feedback_fresh(request: HttpRequest, link: Link) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @client_page
+@for_the_client_alone
 def feedback_stop(request: HttpRequest, link: Link) -> HttpResponse:
     """Stop messages, or choose between the recorded ways of reaching oneself."""
     sent = request.POST if request.method == "POST" else None

@@ -12,6 +12,7 @@ from apps.core.models import OutboxMessage
 from apps.feedback.lifecycle import expire_requests
 from apps.feedback.messages import render_feedback_request
 from apps.feedback.models import FeedbackRequest
+from apps.feedback.tokens import make_token
 from apps.ruptures.models import Screening
 from tests.factories import TherapySessionFactory
 from tests.feedback.conftest import answers, link_of
@@ -50,6 +51,15 @@ def test_a_fresh_link_goes_to_the_recorded_channel_and_the_old_one_ends(
     assert not Screening.objects.current().get().inputs["asked"]
     assert phone.post(link_of(asked), answers()).status_code == 302
     assert Screening.objects.current().get().pomp == 70
+
+
+def test_a_code_of_the_room_asks_for_no_link(
+    phone: Browser, asked: FeedbackRequest, clock: time_machine.Traveller
+) -> None:
+    run_out(clock)
+    code = make_token(asked.id, generation=asked.generation, way="room")
+    assert phone.post(f"/f/{code}/fresh/").status_code == 404
+    assert not OutboxMessage.objects.filter(kind="feedback_fresh_link").exists()
 
 
 def test_it_is_sent_once_however_often_somebody_asks(

@@ -50,6 +50,18 @@ def test_every_page_by_a_message_leads_to_the_stop_page_and_a_code_of_the_room_d
     assert "/stop/" not in phone.get(f"/f/{code}/").content.decode()
 
 
+def test_a_code_of_the_room_which_the_therapist_sees_stops_nothing_in_the_clients_name(
+    phone: Browser, asked: FeedbackRequest, client_of: Client
+) -> None:
+    url = stop_url(asked, way="room")
+    assert phone.get(url).status_code == 404
+    for sent in ({"not_me": "1"}, {"how": "stop"}, {"List-Unsubscribe": "One-Click"}):
+        assert phone.post(url, sent).status_code == 404
+    asked.refresh_from_db()
+    assert (asked.state, asked.generation) == (FeedbackRequest.State.OPEN, 0)
+    assert reasons(client_of) == {"email": "", "text": ""}
+
+
 def test_only_recorded_ways_are_offered_and_none_of_them_is_shown(
     phone: Browser, asked: FeedbackRequest, client_of: Client
 ) -> None:
