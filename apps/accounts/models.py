@@ -185,11 +185,15 @@ class SupervisionQuerySet(models.QuerySet["Supervision"]):
         return self.filter(practice=member.practice_id)
 
     def current(self, *, on: date) -> "SupervisionQuerySet":
-        """Supervisions that hold on the day `on`, first and last day included."""
+        """Supervisions that hold on the day `on`, first and last day included.
+
+        As long as the supervisor works here as one: who loses the role loses the access.
+        """
         return self.filter(
             Q(ends_on__isnull=True) | Q(ends_on__gte=on),
             starts_on__lte=on,
             supervisor__is_active=True,
+            supervisor__roles__contains=[Role.SUPERVISOR],
         )
 
 

@@ -9,6 +9,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from apps.accounts.models import Membership, PracticeModel, Supervision
+from apps.clients.models import Treatment
 from apps.core.fields import EncryptedTextField
 from apps.ruptures.models import RuptureEpisode
 
@@ -106,8 +107,12 @@ class Meeting(PracticeModel):
 
 class DecisionQuerySet(models.QuerySet["Decision"]):
     def visible_to(self, membership: Membership) -> Self:
-        """Decisions of meetings that the member may open."""
-        return self.filter(meeting__in=Meeting.objects.visible_to(membership))
+        """Decisions of the member's meetings, as long as the treatment goes on: access to it ends
+        for both of them."""
+        return self.filter(
+            meeting__in=Meeting.objects.visible_to(membership),
+            episode__treatment__in=Treatment.objects.visible_to(membership),
+        )
 
 
 class Decision(PracticeModel):

@@ -186,6 +186,33 @@ def test_strangers_managers_and_former_supervisors_reach_no_meeting(
     assert as_alice.get(f"/meetings/{meeting.id}/").status_code == 200, "it is hers still"
 
 
+def test_who_is_a_supervisor_no_more_reaches_no_meeting_as_a_therapist(
+    as_sam: Browser, sam: Membership, meeting: Meeting, episode: RuptureEpisode
+) -> None:
+    episode.shared_at = timezone.now()
+    episode.save()
+    assert as_sam.get(f"/meetings/{meeting.id}/").status_code == 200
+    Membership.objects.filter(id=sam.id).update(roles=["therapist"])
+    assert as_sam.get(f"/meetings/{meeting.id}/").status_code == 404
+    assert not RuptureEpisode.objects.for_supervisor(sam).exists()
+    assert "FE-0007" not in text(as_sam.get("/caseload/"))
+
+
+def test_a_decision_is_read_as_long_as_the_supervisee_treats_the_client(
+    as_sam: Browser, as_alice: Browser, meeting: Meeting, episode: RuptureEpisode
+) -> None:
+    as_sam.post(f"/meetings/{meeting.id}/decide/", {"episode": episode.id, "text": "Go slower."})
+    decision = Decision.objects.get()
+    treatment = episode.treatment
+    treatment.ends_on = timezone.localdate()
+    treatment.save()
+    for browser in (as_sam, as_alice):
+        page = text(browser.get(f"/meetings/{meeting.id}/"))
+        assert "Go slower." not in page
+        assert "FE-0007" not in page
+        assert browser.post(f"/decisions/{decision.id}/done/").status_code == 404
+
+
 def test_an_agenda_costs_as_many_queries_for_one_episode_as_for_six(
     as_sam: Browser, alice: Membership, meeting: Meeting
 ) -> None:

@@ -104,7 +104,8 @@ def agenda_page(meeting: Meeting, member: Membership, *, today: date) -> AgendaP
     )
     skips = _skips(meeting, since=before.starts_at if before else meeting.starts_at - SKIPS_OF)
     decisions = list(
-        Decision.objects.filter(meeting__in=[meeting, *([before] if before else [])])
+        Decision.objects.visible_to(member)
+        .filter(meeting__in=[meeting, *([before] if before else [])])
         .select_related("episode__treatment__client")
         .order_by("decided_at", "id")
     )
