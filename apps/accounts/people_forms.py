@@ -114,4 +114,9 @@ class EndSupervisionForm(forms.Form):
                 _("The link began on %s. Choose that day or a later one.")
                 % self.supervision.starts_on
             )
+        last = self.supervision.ends_on
+        if last and day > last:
+            raise forms.ValidationError(
+                _("The last day is %s already. For a longer time, add a new link.") % last
+            )
         return day

@@ -81,7 +81,7 @@ def open_link(*, practice_id: UUID, link_id: UUID) -> AccountLink | None:
 
 @dataclass(frozen=True)
 class Person:
-    """A row among the people of a practice."""
+    """A row among the people of a practice; `second_step` is told of those who work here."""
 
     id: UUID
     name: str
@@ -89,6 +89,7 @@ class Person:
     roles: tuple[str | Promise, ...]
     second_step: str | Promise
     last_sign_in: str
+    is_active: bool
     state: str
 
 
@@ -149,8 +150,10 @@ def _person(member: Membership, offer: AccountLink | None, steps: set[str], toda
         name=member.name,
         email=member.user.email if member.user else "",
         roles=tuple(Role(role).label for role in member.roles),
-        second_step=kinds[0] if kinds else "",
+        # An invited address may have an account elsewhere: that is not for this practice to know.
+        second_step=kinds[0] if kinds and member.is_active else "",
         last_sign_in=_day(member.last_sign_in_on, today),
+        is_active=member.is_active,
         state=_state(member, offer),
     )
 
@@ -178,6 +181,8 @@ def _link(supervision: Supervision, today: date) -> Link:
         state = _("Ended")
     elif not supervision.supervisor.is_active:
         state = _("Closed: the supervisor’s place is closed")
+    elif not supervision.supervisor.has_role(Role.SUPERVISOR):
+        state = _("Closed: the supervisor has the role no more")
     else:
         state = _("Current") if supervision.starts_on <= today else _("Begins later")
     return Link(

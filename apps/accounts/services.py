@@ -184,7 +184,8 @@ def change_roles(*, member: Membership, roles: list[Role], by: Membership) -> No
         _refuse_last_manager(member)
     member.roles = roles
     member.save(update_fields=["roles"])
-    _end_sessions_of(member)
+    if member.is_active:
+        _end_sessions_of(member)
     audit.record("change roles", member, by=by)
 
 
@@ -196,10 +197,12 @@ def deactivate_member(*, member: Membership, by: Membership) -> None:
         LastManager: nothing was changed.
     """
     _refuse_last_manager(member)
+    if member.is_active:
+        # Whoever never joined has no sessions here: those elsewhere are none of this practice's.
+        _end_sessions_of(member)
     member.is_active = False
     member.save(update_fields=["is_active"])
     _withdraw_links(member, *AccountLink.Purpose)
-    _end_sessions_of(member)
     audit.record("deactivate member", member, by=by)
 
 

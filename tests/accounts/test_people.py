@@ -391,6 +391,33 @@ def test_a_link_that_ended_yesterday_opens_nothing_at_the_next_request(
     assert [entry.object_id for entry in noted("end supervision", mona)] == [supervision.id]
 
 
+def test_a_link_that_ended_is_not_opened_again_without_asking_who_it_is(
+    manager: Browser, sam: Membership
+) -> None:
+    supervision = Supervision.objects.get()
+    supervision.ends_on = TODAY() - timedelta(days=1)
+    supervision.save()
+    address = reverse("end_supervision", args=[supervision.id])
+    later = (TODAY() + timedelta(days=900)).isoformat()
+    assert "For a longer time, add a new link" in shown(manager.post(address, {"ends_on": later}))
+    assert not Supervision.objects.current(on=TODAY()).exists()
+
+
+def test_an_invited_person_loses_no_session_elsewhere_and_their_second_step_stays_theirs(
+    manager: Browser, mona: Membership, dora: Membership
+) -> None:
+    assert dora.user is not None
+    enrol(dora)
+    manager.post(reverse("invite_member"), sent(email=dora.user.email))
+    invited = Membership.objects.get(name="Nina Berg")
+    assert invited.user == dora.user
+    assert "App code" not in shown(manager.get(reverse("people")))
+    manager.post(reverse("member", args=[invited.id]), {"roles": ["supervisor"]})
+    manager.post(reverse("deactivate_member", args=[invited.id]))
+    dora.user.refresh_from_db()
+    assert dora.user.sessions_ended == 0
+
+
 def test_a_link_ends_no_earlier_than_it_began(manager: Browser, sam: Membership) -> None:
     supervision = Supervision.objects.get()
     before = supervision.starts_on - timedelta(days=1)
