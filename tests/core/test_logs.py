@@ -108,7 +108,12 @@ def test_postgresql_itself_writes_neither_statements_nor_details(db: None) -> No
     assert {f"{name}={value}" for name, value in wanted.items()} <= set(command)
 
 
+@pytest.mark.parametrize("address", ["f/CANARY/", "link/CANARY/", "calendar/CANARY/rapport.ics"])
+def test_no_line_holds_the_secret_of_an_address(address: str) -> None:
+    assert "CANARY" not in written(message=f"Ignoring broken request GET /{address} HTTP/1.1")
+
+
 def test_the_proxy_writes_no_address_of_a_link() -> None:
     caddyfile = Path(ROOT / "deploy" / "Caddyfile").read_text()
-    assert 'request>uri regexp "/f/[^?]+" "/f/…"' in caddyfile
+    assert 'request>uri regexp "/(f|link|calendar)/[^?]+" "/$1/…"' in caddyfile
     assert "request>headers delete" in caddyfile
