@@ -110,6 +110,8 @@ BASE_URL = required(
     embedded("BASE_URL") or "http://127.0.0.1:8000",
     "Give the public address, e.g. https://fb.example.org",
 ).rstrip("/")
+if PRODUCTION and not BASE_URL.startswith("https://"):
+    raise ImproperlyConfigured(f"BASE_URL is {BASE_URL!r}. Links to clients must begin with https.")
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 # How many proxies stand in front and write X-Forwarded-For; what came before them is hearsay.
 # Production has one, as something must speak HTTPS.
@@ -458,6 +460,10 @@ EMAIL_DEADLINE_S = 15.0
 TEXT_GATEWAY_URL = secret("TEXT_GATEWAY_URL") or (
     "" if PRODUCTION else BASE_URL.replace("://", "://development:development@") + "/dev/texts"
 )
+if PRODUCTION and TEXT_GATEWAY_URL and not TEXT_GATEWAY_URL.startswith("https://"):
+    raise ImproperlyConfigured(
+        "TEXT_GATEWAY_URL holds a password and carries numbers and links: it must begin with https."
+    )
 TEXT_SENDER = env.str("TEXT_SENDER", "Rapport")
 CARRIERS = {
     "email": "apps.core.carriers.email.EmailCarrier",
@@ -520,11 +526,16 @@ FEEDBACK_OPEN_FOR = timedelta(hours=96)
 FEEDBACK_ROOM_FOR = timedelta(minutes=15)
 # Current key first; an older one stays until the links made with it have expired.
 FEEDBACK_LINK_KEYS = [key for key in secret("FEEDBACK_LINK_KEYS").split(",") if key] or [SECRET_KEY]
-if PRODUCTION and min(map(len, FEEDBACK_LINK_KEYS)) < 32:
-    raise ImproperlyConfigured(
-        "A key in FEEDBACK_LINK_KEYS is shorter than 32 characters and could be guessed. Make one: "
-        "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
-    )
+for name, keys in {
+    "SECRET_KEY": [SECRET_KEY],
+    "SEALING_KEYS": SEALING_KEYS,
+    "FEEDBACK_LINK_KEYS": FEEDBACK_LINK_KEYS,
+}.items():
+    if PRODUCTION and min(map(len, keys), default=0) < 32:
+        raise ImproperlyConfigured(
+            f"A key in {name} is shorter than 32 characters and could be guessed. Make one: "
+            "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
+        )
 
 # ── Logs ─────────────────────────────────────────────────────────────────────────────────────
 

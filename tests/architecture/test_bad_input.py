@@ -133,6 +133,29 @@ def test_ids_that_are_none_are_answered_in_peace(query: str, as_alice: Browser) 
     assert as_alice.get(f"/caseload/?q={query}&page=-1").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"SECRET_KEY": "short", "FEEDBACK_LINK_KEYS": "k" * 40}, "A key in SECRET_KEY is shorter"),
+        ({"SEALING_KEYS": "s" * 40 + ",short"}, "A key in SEALING_KEYS is shorter"),
+        ({"BASE_URL": "http://rapport.example.org"}, "must begin with https"),
+        ({"TEXT_GATEWAY_URL": "http://account:word@texts.example"}, "must begin with https"),
+    ],
+)
+def test_production_does_not_start_with_what_could_be_guessed_or_overheard(
+    changes: dict[str, str], says: str
+) -> None:
+    start = subprocess.run(
+        [sys.executable, "-c", "import config.settings"],
+        env=os.environ | PRODUCTION | changes,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert start.returncode != 0
+    assert says in start.stderr
+
+
 def test_cookies_of_production_are_bound_to_the_host_and_closed_to_scripts() -> None:
     said = subprocess.run(
         [sys.executable, "-c", COOKIES],

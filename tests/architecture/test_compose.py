@@ -113,6 +113,16 @@ def test_files_that_are_mounted_or_built_from_exist() -> None:
             assert all((ROOT / source).exists() for source in line.split()[1:-1]), line
 
 
+def test_the_image_is_built_with_values_that_the_settings_take() -> None:
+    build = (ROOT / "deploy" / "Dockerfile").read_text().partition("RUN RAPPORT_ENVIRONMENT")[2]
+    values = build.partition("python manage.py")[0].replace("\\\n", " ")
+    command = f"RAPPORT_ENVIRONMENT{values} {sys.executable} -c 'import config.settings'"
+    start = subprocess.run(
+        ["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert start.returncode == 0, start.stderr
+
+
 def test_versions_are_the_ones_that_development_and_tests_run() -> None:
     postgres = {s["image"] for s in SERVICES.values() if s.get("image", "").startswith("postgres")}
     assert postgres == {f"postgres:{OLDEST_POSTGRES}"}
