@@ -153,7 +153,8 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
 class AuditEntry(models.Model):
     """Who read or changed which clients' data, by which route, and when.
 
-    Written once: role `app` may only insert and select, and a trigger refuses changes to everybody.
+    Written once: role `app` may only insert (a new column needs its own grant) and select, and a
+    trigger refuses changes to everybody. PostgreSQL alone gives the number.
     """
 
     practice_id = models.UUIDField()

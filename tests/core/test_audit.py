@@ -66,6 +66,19 @@ def test_the_serving_role_may_neither_change_nor_delete(
         connection.cursor().execute(statement.format(model._meta.db_table))
 
 
+def test_the_serving_role_may_not_choose_an_entrys_number(alice: Membership) -> None:
+    """The sealer looks back from the newest: a number far ahead would end all sealing."""
+    far = AuditEntry(
+        id=9 * 10**18,
+        practice_id=alice.practice_id,
+        action="a",
+        object_type="b",
+        object_id=alice.id,
+    )
+    with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
+        far.save(force_insert=True)
+
+
 @pytest.mark.parametrize("table", ["core_auditentry", "core_auditseal"])
 def test_nobody_may_empty_it_and_the_serving_role_was_never_granted_to(
     db: None, table: str
