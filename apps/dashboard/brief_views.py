@@ -1,6 +1,5 @@
 """Before a session: the brief of one client, and the sheet of a day."""
 
-from datetime import date
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
@@ -14,6 +13,7 @@ from apps.clients.models import Client
 from apps.core import audit
 from apps.dashboard.selectors.brief import client_brief
 from apps.dashboard.selectors.brief import day_sheet as day_sheet_page
+from apps.dashboard.selectors.diary import day_of
 
 
 @require(Permission.VIEW_CASELOAD)
@@ -32,10 +32,7 @@ def brief(request: MemberRequest, client_id: UUID) -> HttpResponse:
 @require_safe
 def day_sheet(request: MemberRequest) -> HttpResponse:
     """What to pick up, one line for each session of `?day=` (today)."""
-    try:
-        day = date.fromisoformat(request.GET.get("day", ""))
-    except ValueError:
-        day = request.today
+    day = day_of(request.GET.get("day", ""), today=request.today)
     page = day_sheet_page(request.membership, day=day, today=request.today, at=timezone.now())
     audit.read("view day sheet", client_ids=page.client_ids, by=request.membership)
     return render(request, "dashboard/day_sheet.html", {"sheet": page})

@@ -139,5 +139,7 @@ def practice(request: MemberRequest) -> HttpResponse:
         messages.success(request, _("Independent contact recorded."))
         return redirect("practice")
     page = practice_page(ours, today=request.today, at=timezone.now())
-    context = {"page": page, "form": form, "notices": notices.unread(request.membership)}
+    told = notices.unread(request.membership)
+    audit.read("view practice", client_ids=notices.clients_of(told), by=request.membership)
+    context = {"page": page, "form": form, "notices": told}
     return render(request, "dashboard/practice.html", context)

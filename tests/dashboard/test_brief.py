@@ -153,7 +153,7 @@ def test_the_day_sheet_has_a_line_for_each_session_of_the_day(
     assert other.client.code in tomorrow
 
 
-@pytest.mark.parametrize("day", ["2026-13-45", "tomorrow", ""])
+@pytest.mark.parametrize("day", ["2026-13-45", "tomorrow", "", "9999-12-31", "0001-01-01"])
 def test_a_day_that_is_none_means_today(
     falling: Treatment, as_alice: Browser, words: Words, day: str
 ) -> None:

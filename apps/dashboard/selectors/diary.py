@@ -89,21 +89,28 @@ class DiaryPage:
     client_ids: tuple[UUID, ...]
 
 
+def day_of(text: str, *, today: date) -> date:
+    """The day that an address asks for; today where it asks for none of the twenty years around.
+
+    >>> day_of("9999-12-31", today=date(2026, 11, 22)).isoformat()
+    '2026-11-22'
+    """
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return today
+    return day if abs(day - today) <= FARTHEST else today
+
+
 def monday_of(text: str, *, today: date) -> date:
-    """The Monday of the week that an address asks for; this week's where it asks for no day of
-    the twenty years around today.
+    """The Monday of the week that an address asks for by one of its days.
 
     >>> monday_of("2026-11-19", today=date(2027, 1, 1)).isoformat()
     '2026-11-16'
     >>> monday_of("soon", today=date(2026, 11, 22)).isoformat()
     '2026-11-16'
     """
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = today
-    if abs(day - today) > FARTHEST:
-        day = today
+    day = day_of(text, today=today)
     return day - timedelta(days=day.weekday())
 
 
