@@ -124,27 +124,33 @@ def rows(label: str, client: Client) -> models.QuerySet[Any]:
 
 
 def staff_texts(client: Client, *, reader: Membership) -> list[StaffText]:
-    """Every text of staff that may be given out, for its review by `reader`.
+    """Every text of staff that `reader` may read, for their review before it is given out.
 
-    Process notes of other authors are not among them: only their author may read them.
+    What was written in treatments of other therapists is not among them, or an export would be the
+    way to read it; nor are process notes of other authors.
     """
     texts = []
     for label, title in TABLES.items():
+        model = apps.get_model(label)
         names = [
-            field.name
-            for field in columns(apps.get_model(label))
-            if f"{label}.{field.name}" in WRITTEN_BY_STAFF
+            field.name for field in columns(model) if f"{label}.{field.name}" in WRITTEN_BY_STAFF
         ]
-        for row in rows(label, client) if names else ():
+        for row in _read_by(reader, rows(label, client)) if names else ():
             is_note = isinstance(row, ProcessNote)
-            if is_note and row.author_id != reader.id:
-                continue
             texts += [
                 StaffText(f"{row.id}.{name}", str(title), getattr(row, name), is_note)
                 for name in names
                 if getattr(row, name)
             ]
     return texts
+
+
+def _read_by(reader: Membership, found: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    """Of a client's rows those of treatments that `reader` conducts or conducted."""
+    if found.model is ProcessNote:
+        return found.filter(author=reader)
+    treatment = str(way_to_client(found.model)).rpartition("client__id")[0]
+    return found.filter(**{f"{treatment}therapist": reader}) if treatment else found
 
 
 def everything(client: Client, *, kept: Iterable[str]) -> dict[str, Any]:

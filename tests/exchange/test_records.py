@@ -150,8 +150,12 @@ def test_a_later_therapist_neither_reads_nor_exports_the_notes_of_the_one_before
     treatment: Treatment, alice: Membership, charlie: Membership
 ) -> None:
     hand_over_caseload(treatments=[treatment], to=charlie, on=timezone.localdate(), by=alice)
-    texts = records.staff_texts(treatment.client, reader=charlie)
-    assert not [text for text in texts if text.is_note]
+    client = Client.objects.get()
+    client.pause_reason = "Away"
+    client.save()
+    # No worksheet, message, reason or review either: only what stands about the client as such.
+    assert [text.text for text in records.staff_texts(client, reader=charlie)] == ["Away"]
+    assert len(records.staff_texts(client, reader=alice)) > 2
 
 
 def test_downloads_are_saved_and_never_kept(treatment: Treatment, alices: Browser) -> None:
