@@ -152,8 +152,9 @@ def accept_invitation(*, link_id: UUID, password: str) -> Membership:
     if not user.has_usable_password():
         user.set_password(password)
         user.save(update_fields=["password"])
-    member.is_active = True
-    member.save(update_fields=["is_active"])
+    # Also where they work elsewhere first: a place that was taken is never offered to another.
+    member.is_active, member.last_sign_in_on = True, timezone.localdate()
+    member.save(update_fields=["is_active", "last_sign_in_on"])
     audit.record("join practice", member, by=member)
     return member
 

@@ -53,6 +53,14 @@ def test_an_invitation_goes_out_by_the_outbox_in_neutral_words(nina: Membership)
     assert read_token(token) == (nina.practice_id, nina.links.get().id)
 
 
+def test_a_place_that_was_taken_is_offered_to_nobody_else(
+    nina: Membership, mona: Membership
+) -> None:
+    nina = services.accept_invitation(link_id=nina.links.get().id, password=NEW["password"])
+    services.deactivate_member(member=nina, by=mona)
+    assert not services.may_be_invited(nina), "also before they ever signed in here"
+
+
 def test_outbox_and_links_hold_neither_address_nor_token(nina: Membership) -> None:
     token = make_token(nina.links.get())
     for model in (OutboxMessage, AccountLink):
