@@ -98,7 +98,7 @@ def test_an_oversized_body_gets_a_clear_page_and_changes_nothing(
 ) -> None:
     before = course.therapy_sessions.count()
     caplog.set_level(logging.INFO)
-    sent = "quite-private " * 30_000
+    sent = "quite-private " * 160_000
     response = as_alice.post(path, {"not_asked_note": sent, "approach": sent})
     assert response.status_code == 400
     assert b"Nothing was changed" in response.content
