@@ -16,7 +16,8 @@ dump() {
         --exclude-table-data=core_clientkey --file="$target.partial" \
         && pg_dump --format=custom --data-only --table=core_practicekey --table=core_clientkey \
             --file="$folder/keys.partial" \
-        && mv "$target.partial" "$target" && mv "$folder/keys.partial" "$folder/keys.dump"
+        && mv "$target.partial" "$target" && mv "$folder/keys.partial" "$folder/keys.dump" \
+        || return 1
     find "$folder" -name 'rapport-*.dump' -mtime "+${KEEP_DAYS:-30}" -delete
     echo "saved $target"
 }

@@ -182,15 +182,16 @@ def connect(role):
                            autocommit=True)
 
 with connect("migrator") as owner, connect("app") as app:
-    owner.execute("CREATE TABLE note (text text)")
-    app.execute("INSERT INTO note VALUES ('kept')")
+    for table, text in (("note", "kept"), ("core_practicekey", "wrapped"), ("core_clientkey", "")):
+        owner.execute(sql.SQL("CREATE TABLE {} (text text)").format(sql.Identifier(table)))
+        app.execute(sql.SQL("INSERT INTO {} VALUES (%s)").format(sql.Identifier(table)), [text])
 backup = {"PGUSER": "backup", "PGDATABASE": "rapport", "BACKUP_FOLDER": str(folder / "dumps"),
           "PASSWORD_FILE": str(folder / "backup_password")}
 subprocess.run([root / "deploy/backup.sh", "once"], env=base | backup, check=True)
-[dump] = (folder / "dumps").iterdir()
-listed = subprocess.run([postgres_bin() / "pg_restore", "--data-only", "--file=-", dump],
-                        env={"PATH": path}, capture_output=True, text=True, check=True).stdout
-print("kept" in listed, oct(dump.stat().st_mode & 0o777))
+for dump in sorted((folder / "dumps").iterdir(), reverse=True):
+    listed = subprocess.run([postgres_bin() / "pg_restore", "--data-only", "--file=-", dump],
+                            env={"PATH": path}, capture_output=True, text=True, check=True).stdout
+    print(dump.name[:4], "kept" in listed, "wrapped" in listed, oct(dump.stat().st_mode & 0o777))
 """
 
 
@@ -210,4 +211,5 @@ def test_the_database_scripts_make_the_roles_and_a_dump(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("True 0o600\n")
+    # Old dumps must not hold the keys of clients who have been erased since.
+    assert done.stdout.endswith("rapp True False 0o600\nkeys False True 0o600\n")
