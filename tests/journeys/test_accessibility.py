@@ -128,7 +128,7 @@ def test_forms_with_errors(hana: Page, rapport: Rapport) -> None:
     for path, button in (("/clients/add/", "Add client"), ("/sessions/log/", "Save session")):
         hana.goto(f"{rapport.address}{path}")
         hana.locator("form[method=post]").last.evaluate("form => { form.noValidate = true }")
-        hana.get_by_label("Minutes").fill("1")
+        hana.get_by_label("Minutes", exact=True).fill("1")
         hana.get_by_role("button", name=button).click()
         assert hana.locator("[aria-invalid=true]").count(), path
         wrong += look_at(hana, f"{path} refused")
