@@ -136,7 +136,8 @@ def rapport(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rapport]:
     process = subprocess.Popen(
         [sys.executable, "-m", "apps.core.embedded", "demo"],
         cwd=folder,
-        env=inherited | {"EMAIL_URL": f"smtp://127.0.0.1:{port}"},
+        env=inherited
+        | {"EMAIL_URL": f"smtp://127.0.0.1:{port}", "ALLOWED_RECIPIENTS": "@mail.example"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
