@@ -49,10 +49,14 @@ def test_a_fall_travels_from_the_clients_phone_to_the_supervisor(
 
     # The worker sends a neutral mail.
     mail = rapport.postbox.wait_for("@", seconds=EARLY_SIGNS_WITHIN_S)
-    text = mail.get_body().get_content()  # type: ignore[union-attr]
+    text, page = (
+        mail.get_body((kind,)).get_content()  # type: ignore[union-attr]
+        for kind in ("plain", "html")
+    )
     link = re.search(r"http://\S+/f/\S+", text)
     assert link
-    said = " ".join([mail["From"], mail["Subject"], text])
+    assert link[0] in page
+    said = " ".join([mail["From"], mail["Subject"], text, page])
     assert not NEVER_IN_MESSAGES.search(said), said
 
     # The client answers on a phone, without scripts.
