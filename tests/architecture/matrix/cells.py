@@ -5,8 +5,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any
 from uuid import uuid4
+from zipfile import ZipFile
 
 from django.conf import settings
 from django.core import mail
@@ -170,7 +172,11 @@ def names() -> list[str]:
 
 
 def cells(world: World, name: str) -> Iterator[Cell]:
-    """All cells of one route; the missing object comes before the ones compared with it."""
+    """All cells of one route; the missing object comes before the ones compared with it.
+
+    A method that the route does not take is refused before any object is looked at: the missing
+    one and one that is there show it.
+    """
     row = ROUTES[name]
     for person in world.people:
         for door in row.every_door():
@@ -179,8 +185,10 @@ def cells(world: World, name: str) -> Iterator[Cell]:
                 objects = world.links(person)
             elif door.how:
                 objects = world.objects(person)
-            for relation, case in objects:
+            for place, (relation, case) in enumerate(objects):
                 for method in METHODS:
+                    if place > 1 and method not in SAFE | row.methods:
+                        continue
                     if door.how != "body" or method not in SAFE:
                         yield Cell(name, row, door, person, relation, case, method)
         for query in row.queries:
@@ -303,7 +311,8 @@ def judge(world: World, cell: Cell, response: Any, delta: dict[str, int]) -> Ite
     changed = sorted(table for table, n in delta.items() if n and table not in NOT_COUNTED)
     if changed and not cell.may_write and not cell.changes_own_account:
         yield f"changed {changed}"
-    if cell.writes and not changed:
+    # What changes the session with the browser alone is not counted, but leaves an audit row.
+    if cell.writes and not changed and not delta.get("core_auditentry"):
         yield "changed nothing, though it is allowed to: is the declared body valid?"
     if delta.get("core_auditentry") and not cell.person.member and not cell.may_write:
         yield "left an audit row, though nobody of a practice asked"
@@ -332,7 +341,7 @@ def audited(
     Which clients an answer showed is heard from their canaries, so that no route has to declare
     it; a HEAD leaves what the GET before it left.
     """
-    heard = canaries(response.content.decode(errors="replace"))
+    heard = canaries(shown_to(cell.person, response))
     shown = {
         world.cases[each.practice, each.number].ids["client_id"]
         for each in heard
@@ -361,12 +370,20 @@ def audited(
         yield f"left audit rows of changes: {[each.action for each in changes]}"
 
 
+def shown_to(person: Person, response: Any) -> str:
+    """The text of an answer, of what is packed in it too, without the name of the person's other
+    practice, which the switcher shows on every page."""
+    content = response.content
+    if content and response.headers.get("Content-Type") == "application/zip":
+        with ZipFile(BytesIO(content)) as packed:
+            content = b"\n".join(packed.read(name) for name in packed.namelist())
+    text: str = content.decode(errors="replace")
+    return text.replace(escape(person.elsewhere), "") if person.elsewhere else text
+
+
 def sung(world: World, cell: Cell, response: Any) -> Iterator[str]:
     """Canaries in the page, its headers, its cookies or its mail that this person may not hear."""
-    text = response.content.decode(errors="replace")
-    if cell.person.elsewhere:
-        text = text.replace(escape(cell.person.elsewhere), "")
-    heard = canaries(text)
+    heard = canaries(shown_to(cell.person, response))
     heard |= canaries(f"{response.headers} {response.cookies}")
     for message in mail.outbox:
         heard |= canaries(str(message.message()))

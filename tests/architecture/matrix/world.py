@@ -312,7 +312,7 @@ def build() -> World:
         member = names[other].member
         assert member
         with tenancy.practice(member.practice_id):
-            names[letter].elsewhere = Practice.objects.get().name
+            names[letter].elsewhere = Practice.objects.get(id=member.practice_id).name
     nothing = {name: str(uuid4()) for name in cases["a", "1"].ids}
     nothing["token"] = make_token(uuid4(), generation=0)
     nothing["next"] = f"/clients/{nothing['client_id']}/"
