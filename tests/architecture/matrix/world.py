@@ -28,12 +28,14 @@ from apps.clients.models import Treatment, TwoPersonRequest
 from apps.core import tenancy
 from apps.core.fields import EncryptedTextField
 from apps.core.models import Sending
+from apps.core.sealer import seal
 from apps.endings.models import Ending, Move, Offer
-from apps.exchange.models import ImportedSession
+from apps.exchange.calendars import open_calendar
+from apps.exchange.models import ImportedSession, NoteReview
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback, submit_response
 from apps.feedback.tokens import make_token
-from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.models import RuleChange, RuptureEpisode
 from apps.ruptures.repair import Sheet, StepEntry, save_worksheet
 from apps.supervision.models import Decision, SupportMessage
 from apps.supervision.services import plan_meeting
@@ -287,6 +289,15 @@ def build() -> World:
                 purpose=AccountLink.Purpose.PASSWORD_RESET,
                 expires_at=timezone.now() + timedelta(hours=1),
             )
+            open_calendar(by=elder)
+            RuleChange.objects.create(
+                practice=practice,
+                detection_form="slider",
+                version="not used",
+                decision=RuleChange.Decision.KEPT,
+                decided_at=timezone.now(),
+                reason="Too many",
+            )
         for number, therapist in CLIENTS.items():
             if Role.THERAPIST not in members[therapist].roles:
                 continue
@@ -306,7 +317,15 @@ def build() -> World:
             Membership.objects.filter(id=members["disabled member"].id).update(is_active=False)
             members["disabled member"].is_active = False
             User.objects.filter(id=members["disabled user"].user_id).update(is_active=False)
+            NoteReview.objects.create(
+                practice=practice,
+                client_id=cases[letter, "1"].ids["client_id"],
+                reviewed_by=members["manager"],
+                reviewed_at=timezone.now(),
+                reason="Asked for",
+            )
             _let_every_text_sing(practice, letter, cases)
+        seal(practice.id)
     names = {each.practice: each for each in people if each.name == IN_BOTH}
     for letter, other in ("ab", "ba"):
         member = names[other].member
