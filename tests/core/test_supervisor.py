@@ -43,6 +43,31 @@ with Supervisor(Path(state), follow_parent=True) as supervisor:
     supervisor.keep_running()
 """
 
+STOP_AT_ANY_LINE = """
+import signal, sys
+from pathlib import Path
+from apps.core.embedded import supervisor
+
+supervisor.TICK_S = 0.001
+
+def stop_at(line):
+    one, lines = supervisor.Supervisor(Path("nowhere")), 0
+    signal.signal(signal.SIGTERM, one._ask_to_stop)
+    def trace(frame, event, argument):
+        nonlocal lines
+        lines += 1
+        if lines == line:
+            signal.raise_signal(signal.SIGTERM)
+        return trace
+    sys.settrace(trace)
+    one.keep_running()
+    sys.settrace(None)
+    assert lines >= line
+
+for line in range(1, 60):  # more than one turn, with what it calls
+    stop_at(line)
+"""
+
 
 def until(happens: Callable[[], bool], what: str) -> None:
     """Wait for something that must happen; fail with `what` when it does not."""
@@ -144,6 +169,11 @@ def test_a_stopped_supervisor_ends_its_service_and_succeeds(
     supervisor.send_signal(number)
     assert supervisor.wait(PATIENCE_S) == 0
     assert processes(str(state)) == []
+
+
+def test_a_stop_is_heard_at_whatever_line_it_arrives() -> None:
+    argv = [sys.executable, "-c", STOP_AT_ANY_LINE]
+    subprocess.run(argv, cwd=ROOT, timeout=PATIENCE_S, check=True)
 
 
 def test_a_second_start_in_the_same_clone_is_refused_with_the_process_to_stop(

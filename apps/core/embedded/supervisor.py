@@ -13,7 +13,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,7 +64,7 @@ class Supervisor:
     follow_parent: bool = False
     throwaway: Sequence[Path] = ()
     _running: list[_Running] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
+    _asked_to_stop: bool = False
 
     def __enter__(self) -> Supervisor:
         self._parent = os.getppid()
@@ -212,12 +211,15 @@ class Supervisor:
 
     def _pause(self) -> None:
         if self.follow_parent and os.getppid() != self._parent:
-            self._stop.set()
-        if self._stop.wait(TICK_S):
+            self._asked_to_stop = True
+        if not self._asked_to_stop:
+            time.sleep(TICK_S)
+        if self._asked_to_stop:
             raise Stopped
 
     def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
-        self._stop.set()
+        # No lock, so no Event: the signal may interrupt the very code that holds it.
+        self._asked_to_stop = True
 
 
 def is_running(state: Path) -> bool:
