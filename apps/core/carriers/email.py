@@ -96,15 +96,7 @@ class EmailCarrier:
         self._carried = 0
 
     def _carry(self, mail: EmailMultiAlternatives) -> None:
-        is_new = self._carried == 0
-        try:
-            self._connection.send_messages([mail])
-        except (smtplib.SMTPServerDisconnected, ConnectionError):
-            if is_new:
-                raise
-            # The server ended a connection that we kept; nothing of this mail is out yet.
-            self.close()
-            self._connection.send_messages([mail])
+        self._connection.send_messages([mail])
         self._used_at = time.monotonic()
         if isinstance(self._connection, SmtpBackend):
             self._carried += 1

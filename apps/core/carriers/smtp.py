@@ -50,8 +50,11 @@ class EmailBackend(smtp.EmailBackend):
     """Django's backend; it keeps its connection until `close`.
 
     `EMAIL_TIMEOUT` bounds each wait; a server that drips a byte now and then is cut off after
-    `EMAIL_DEADLINE_S` all the same.
+    `EMAIL_DEADLINE_S` all the same. Where the server ended a connection that was kept, a new one
+    is tried within the same time; where it hung, none is.
     """
+
+    _is_cut = False
 
     @property
     def connection_class(self) -> type[smtplib.SMTP]:
@@ -60,14 +63,26 @@ class EmailBackend(smtp.EmailBackend):
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         deadline = threading.Timer(settings.EMAIL_DEADLINE_S, self._cut)
         deadline.daemon = True
+        self._is_cut = False
         deadline.start()
         try:
+            is_new = self.open()
+            try:
+                return super().send_messages(email_messages)
+            except (smtplib.SMTPServerDisconnected, ConnectionError) as lost:
+                # smtplib makes 'disconnected' of a time-out too.
+                hung = self._is_cut or isinstance(lost.__context__, TimeoutError)
+                if is_new or hung:
+                    raise
+            # Nothing of this message is out yet.
+            self.close()
             self.open()
             return super().send_messages(email_messages)
         finally:
             deadline.cancel()
 
     def _cut(self) -> None:
+        self._is_cut = True
         connection = self.connection
         if connection and connection.sock:
             with contextlib.suppress(OSError):
