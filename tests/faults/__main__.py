@@ -52,7 +52,9 @@ def main() -> int:
         "f2": lambda: one(
             lambda lab: faults.f2_lost_redis(lab, messages=5_000, kills=10, flushes=3, away_s=60)
         ),
-        "f7": lambda: one(lambda lab: faults.f7_bad_mail_server(lab, messages=400, hanging=16)),
+        "f7": lambda: one(
+            lambda lab: faults.f7_bad_mail_server(lab, messages=400, hanging=16, within_s=16)
+        ),
         "f8": lambda: one(lambda lab: faults.f8_one_bad_address(lab, messages=100)),
         "f9": lambda: one(webhooks),
         "f10": lambda: one(
