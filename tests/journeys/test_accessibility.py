@@ -130,7 +130,7 @@ def test_forms_with_errors(hana: Page, rapport: Rapport) -> None:
         hana.locator("form[method=post]").last.evaluate("form => { form.noValidate = true }")
         hana.get_by_label("Minutes", exact=True).fill("1")
         hana.get_by_role("button", name=button).click()
-        assert hana.locator("[aria-invalid=true]").count(), path
+        hana.locator("[aria-invalid=true]").first.wait_for()
         wrong += look_at(hana, f"{path} refused")
     assert not wrong, "\n".join(wrong)
 
