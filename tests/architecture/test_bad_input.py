@@ -133,13 +133,16 @@ def test_ids_that_are_none_are_answered_in_peace(query: str, as_alice: Browser) 
     assert as_alice.get(f"/caseload/?q={query}&page=-1").status_code == 200
 
 
+SHORT = "short"
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"SECRET_KEY": "short", "FEEDBACK_LINK_KEYS": "k" * 40}, "A key in SECRET_KEY is shorter"),
+        ({"SECRET_KEY": SHORT, "FEEDBACK_LINK_KEYS": "k" * 40}, "A key in SECRET_KEY is shorter"),
         ({"SEALING_KEYS": "s" * 40 + ",short"}, "A key in SEALING_KEYS is shorter"),
         ({"BASE_URL": "http://rapport.example.org"}, "must begin with https"),
-        ({"TEXT_GATEWAY_URL": "http://account:word@texts.example"}, "must begin with https"),
+        ({"TEXT_GATEWAY_URL": "http://account:token@texts.example"}, "must begin with https"),
     ],
 )
 def test_production_does_not_start_with_what_could_be_guessed_or_overheard(
