@@ -264,7 +264,8 @@ def logged_already(session: TherapySession) -> str:
 
 
 def _initial(chosen: Chosen, today: date) -> dict[str, Any]:
-    initial: dict[str, Any] = {"treatment": chosen.treatment, "held_on": today}
+    now = timezone.localtime().time().replace(second=0, microsecond=0)
+    initial: dict[str, Any] = {"treatment": chosen.treatment, "held_on": today, "start": now}
     if chosen.session:
         local = timezone.localtime(chosen.session.starts_at)
         initial |= {

@@ -96,7 +96,8 @@ def choose_session(
     Args:
         session_id: a session of the member's own caseload.
         client_id: a client of theirs; the planned session nearest to `at` is offered, up to the
-            end of the day. With neither, the nearest one planned for today of all their clients.
+            end of the day. With neither, the latest of all their clients that has begun and is
+            not logged: what is still to come cannot be saved as attended.
 
     Raises:
         Http404: the member may not know of it, or it does not exist.
@@ -130,11 +131,10 @@ def _nearest_planned(
     member: Membership, treatment: Treatment | None, *, at: datetime
 ) -> TherapySession | None:
     today = timezone.localtime(at).replace(hour=0, minute=0, second=0, microsecond=0)
-    planned = TherapySession.objects.planned().filter(starts_at__lt=today + timedelta(days=1))
-    if treatment:
-        planned = planned.filter(treatment=treatment, starts_at__gte=today - OFFERED_FOR)
-    else:
-        planned = planned.conducted_by(member).filter(starts_at__gte=today)
+    planned = TherapySession.objects.planned().filter(starts_at__gte=today - OFFERED_FOR)
+    if treatment is None:
+        return planned.conducted_by(member).filter(starts_at__lte=at).order_by("starts_at").last()
+    planned = planned.filter(treatment=treatment, starts_at__lt=today + timedelta(days=1))
     # One that has begun comes before one that has not: sessions are logged afterwards.
     return min(
         planned,

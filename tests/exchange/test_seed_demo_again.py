@@ -1,7 +1,7 @@
 """`manage.py seed_demo` run again, on another day, at any hour."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from itertools import islice, pairwise
 
@@ -10,14 +10,15 @@ import time_machine
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from apps.accounts.models import Membership, Practice, User
+from apps.accounts.models import Membership, Practice, Role, User
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.core.models import OutboxMessage
 from apps.exchange.demo.cast import MANAGER, SUPERVISOR, THERAPISTS
-from apps.exchange.demo.days import SESSION, todays_starts, weekly_starts
+from apps.exchange.demo.days import SESSION, is_over, todays_starts, weekly_starts
 from apps.exchange.demo.seed import PASSPHRASE
 from apps.feedback.models import FeedbackRequest
+from apps.feedback.selectors import choose_session
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.therapy_sessions.models import TherapySession
 from tests.exchange.test_seed_demo import LONDON, THURSDAY_NOON, figures, status
@@ -95,23 +96,43 @@ def test_production_is_refused(settings):
     assert not Practice.objects.exists()
 
 
-@pytest.mark.parametrize("day", range(16, 23))
-@pytest.mark.parametrize("clock", ["00:05", "03:10", "07:30", "12:24", "18:45", "23:50"])
-def test_todays_sessions_fit_into_the_day_at_any_hour(day, clock):
-    now = datetime.fromisoformat(f"2026-11-{day} {clock}").replace(tzinfo=LONDON)
+CLOCKS_GO_FORWARD, CLOCKS_GO_BACK = "2026-03-29", "2026-10-25"
+
+
+def in_london(day: str, clock: str) -> datetime:
+    """A moment that exists: what the clock skips in spring is an hour later by it."""
+    wall = datetime.fromisoformat(f"{day} {clock}").replace(tzinfo=LONDON)
+    return wall.astimezone(UTC).astimezone(LONDON)
+
+
+@pytest.mark.parametrize(
+    "day", [*(f"2026-11-{day}" for day in range(16, 23)), CLOCKS_GO_FORWARD, CLOCKS_GO_BACK]
+)
+@pytest.mark.parametrize(
+    "clock", ["00:05", "00:59", "01:30", "02:30", "07:30", "12:24", "18:45", "23:55"]
+)
+def test_one_session_is_over_and_the_others_are_todays_at_any_hour(day, clock):
+    now = in_london(day, clock)
     for therapist in THERAPISTS:
         count = sum(person.today is not None for person in therapist.clients)
         starts = todays_starts(now, count=count, pace_min=therapist.pace_min)
         assert len(starts) == count
-        assert {start.date() for start in starts} == {now.date()}
-        assert all(b - a >= SESSION for a, b in pairwise(starts))
+        assert starts[0].astimezone(UTC) + SESSION <= now
+        assert is_over(starts[0], now)
+        assert {start.date() for start in starts[1:]} == {now.date()}
+        assert starts[0].date() == now.date() or starts[1].astimezone(UTC) + SESSION > now
+        in_utc = [start.astimezone(UTC) for start in starts]
+        assert all(b - a >= SESSION for a, b in pairwise(in_utc))
         others = len(therapist.clients) - count
         assert len(set(islice(weekly_starts(now), others))) == others
 
 
-@pytest.mark.parametrize("clock", ["00:05", "23:50"])
-def test_it_is_made_at_any_hour(clock):
-    now = datetime.fromisoformat(f"2026-11-22 {clock}").replace(tzinfo=LONDON)
+@pytest.mark.parametrize(
+    ("day", "clock"),
+    [("2026-11-22", "00:05"), (CLOCKS_GO_FORWARD, "00:59"), (CLOCKS_GO_BACK, "23:55")],
+)
+def test_it_is_made_at_any_hour_and_each_therapist_has_one_session_to_log(day, clock):
+    now = in_london(day, clock)
     with time_machine.travel(now, tick=False):
         seed()
         assert len(set(map(status, Treatment.objects.all()))) == 9
@@ -119,3 +140,7 @@ def test_it_is_made_at_any_hour(clock):
         assert not TherapySession.objects.exclude(attendance="").filter(
             starts_at__gt=timezone.now()
         )
+        for therapist in Membership.objects.with_role(Role.THERAPIST):
+            offered = choose_session(therapist, at=now).session
+            assert offered
+            assert offered.ends_at <= now

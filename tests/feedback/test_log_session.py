@@ -344,19 +344,29 @@ def test_a_session_logged_already_leads_to_its_client_and_stays_as_it_is(
     assert planned.attendance == "no_show"
 
 
-def test_the_page_starts_with_the_planned_session_nearest_to_now(
+def test_the_page_starts_with_the_latest_session_that_has_begun_and_is_not_logged(
     as_alice: Browser, alice: Membership, planned: TherapySession
 ) -> None:
-    for hours in (-4, 3):
+    yesterdays, _later = (
         TherapySessionFactory.create(
             treatment=TreatmentFactory.create(therapist=alice),
             starts_at=timezone.now() + timedelta(hours=hours),
             attendance="",
         )
+        for hours in (-24, 3)
+    )
     page = as_alice.get(URL)
     assert page.context["form"]["treatment"].value() == planned.treatment_id
     assert str(page.context["form"]["start"].value()) == "11:30:00"
     assert "Next in your diary: K. M. at 15:30" in shown(page)
+    as_alice.post(URL, as_it_stands(page))
+    page = as_alice.get(URL)
+    assert page.context["form"]["treatment"].value() == yesterdays.treatment_id
+    as_alice.post(URL, as_it_stands(page))
+    # What is still to come cannot be saved as attended: nobody is filled in, and the time is now.
+    form = as_alice.get(URL).context["form"]
+    assert form["treatment"].value() is None
+    assert (str(form["held_on"].value()), str(form["start"].value())) == ("2026-11-19", "12:30:00")
 
 
 def test_a_client_can_be_named_in_the_address_or_chosen_on_the_page(
@@ -365,7 +375,7 @@ def test_a_client_can_be_named_in_the_address_or_chosen_on_the_page(
     other = TreatmentFactory.create(therapist=alice)
     page = as_alice.get(f"{URL}?client={other.client_id}")
     assert page.context["card"].client == other.client
-    assert page.context["form"]["start"].value() is None
+    assert str(page.context["form"]["start"].value()) == "12:30:00"
     response = as_alice.post(URL, {"show": "1", "treatment": str(other.id), "own_bond": "3"})
     assert response["Location"] == f"{URL}?client={other.client_id}"
     assert as_alice.post(URL, {"show": "1", "treatment": "x"})["Location"] == URL

@@ -26,7 +26,7 @@ from apps.exchange.demo.cast import (
     Person,
 )
 from apps.exchange.demo.courses import PARTS, tell
-from apps.exchange.demo.days import SESSION, todays_starts, weekly_starts
+from apps.exchange.demo.days import is_over, todays_starts, weekly_starts
 from apps.exchange.demo.history import Entry, plan_ahead, tell_history
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire
@@ -145,7 +145,7 @@ def _add_members(practice: Practice, *, today: date) -> dict[str, Membership]:
 def _cast(therapist: Colleague, *, now: datetime) -> list[Casting]:
     today = [person for person in therapist.clients if person.today is not None]
     starts = todays_starts(now, count=len(today), pace_min=therapist.pace_min)
-    ended = [start for start in starts if start + SESSION <= now]
+    ended = [start for start in starts if is_over(start, now)]
     elsewhen = weekly_starts(now)
     castings = []
     for person in therapist.clients:
