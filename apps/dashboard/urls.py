@@ -29,6 +29,7 @@ urlpatterns = [
     path("meetings/", meeting_views.meetings, name="meetings"),
     path("meetings/<uuid:meeting_id>/", meeting_views.meeting, name="meeting"),
     path("practice/", views.practice, name="practice"),
+    path("practice/overview/", views.practice_overview, name="practice_overview"),
     path("practice/rules/", rule_views.rules, name="rules"),
     path("practice/rules/norms/", rule_views.propose_norms, name="propose_norms"),
     path("practice/rules/decide/", rule_views.decide_rule, name="decide_rule"),

@@ -16,6 +16,7 @@ from apps.accounts.permissions import MemberRequest, Permission, permissions_of,
 from apps.accounts.services import record_independent_contact
 from apps.clients.models import Client, Treatment
 from apps.core import audit
+from apps.dashboard.selectors import practice_overview as overview
 from apps.dashboard.selectors.caseload import FEEDBACK, FILTERS, CaseloadFilter, caseload_page
 from apps.dashboard.selectors.client import TimelineFilter, client_page
 from apps.dashboard.selectors.contact import client_news, contact_news
@@ -143,3 +144,12 @@ def practice(request: MemberRequest) -> HttpResponse:
     audit.read("view practice", client_ids=notices.clients_of(told), by=request.membership)
     context = {"page": page, "form": form, "notices": told}
     return render(request, "dashboard/practice.html", context)
+
+
+@require(Permission.MANAGE_PRACTICE)
+@require_safe
+def practice_overview(request: MemberRequest) -> HttpResponse:
+    """What a practice can learn from: counts only, of the whole of it."""
+    quarters = overview.practice_overview(request.membership, today=request.today)
+    context = {"quarters": quarters, "fewest": overview.FEWEST_CLIENTS}
+    return render(request, "dashboard/practice_overview.html", context)

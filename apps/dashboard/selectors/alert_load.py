@@ -4,10 +4,8 @@ No therapist is named, none compared with another: sums over the whole practice.
 
 What is false is only known where a person said so. Of the openings that have a person's outcome
 (repaired, settled lower, not a rupture) some were *not a rupture*: f of m. Taking the others to be
-like them, f false openings came of rated · m / opened rated sessions. The 95 % interval is Byar's
-approximation to the exact Poisson one (Breslow & Day 1987, *Statistical Methods in Cancer
-Research* 2, p. 69). The budget is in doubt once the interval reaches above it, and exceeded once it
-lies above.
+like them, f false openings came of rated · m / opened rated sessions. The budget is in doubt once
+the 95 % interval (`apps.dashboard.intervals`) reaches above it, and exceeded once it lies above.
 """
 
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.accounts.models import Practice
+from apps.dashboard.intervals import poisson_interval
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.therapy_sessions.models import TherapySession
 
@@ -27,7 +26,6 @@ BUDGET = 4.0
 """False openings in 100 rated sessions."""
 PERIOD = timedelta(days=364)
 LEAST_JUDGED, LEAST_RATED = 20, 300
-Z = 1.96
 Outcome = RuptureEpisode.Outcome
 JUDGED = (Outcome.REPAIRED, Outcome.SETTLED_LOWER, Outcome.NOT_A_RUPTURE)
 
@@ -149,21 +147,6 @@ def alert_load(practice: Practice, *, at: datetime) -> AlertLoad:
         )
     )
     return AlertLoad(rated=rated.count(), therapist_weeks=weeks.distinct().count(), **episodes)
-
-
-def poisson_interval(count: int) -> tuple[float, float]:
-    """The rates that a count fits, 95 %: Byar's approximation.
-
-    >>> [round(end, 2) for end in poisson_interval(10)]
-    [4.79, 18.39]
-    >>> [round(end, 2) for end in poisson_interval(0)]
-    [0.0, 3.67]
-    """
-    more = count + 1
-    high = more * (1 - 1 / (9 * more) + Z / (3 * more**0.5)) ** 3
-    if not count:
-        return 0.0, high
-    return count * (1 - 1 / (9 * count) - Z / (3 * count**0.5)) ** 3, high
 
 
 def _rate(events: float, exposure: int) -> str:

@@ -396,6 +396,7 @@ ROUTES = {
         client_data=True,
     ),
     "practice": Route(READ | WRITE, Permission.MANAGE_PRACTICE, body=a_contact),
+    "practice_overview": Route(READ, Permission.MANAGE_PRACTICE),
     "rules": Route(READ, Permission.MANAGE_PRACTICE),
     # With the matrix' few ratings there is nothing to estimate: it leads back, and changes nothing.
     "propose_norms": Route(WRITE, Permission.MANAGE_PRACTICE, reads=frozenset({302})),
