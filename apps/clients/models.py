@@ -156,12 +156,17 @@ class ContactChannel(PracticeModel):
 
 
 class TreatmentQuerySet(models.QuerySet["Treatment"]):
-    def current(self, *, on: date) -> Self:
-        """Treatments not ended by the day `on`: on the day one ends, access to it is over.
-
-        One planned for later counts: it is known.
-        """
+    def not_ended(self, *, on: date) -> Self:
+        """Treatments not ended by the day `on`, those that begin later among them."""
         return self.filter(Q(ends_on__isnull=True) | Q(ends_on__gt=on))
+
+    def current(self, *, on: date) -> Self:
+        """Treatments that give access on the day `on`: on the day one ends, its access is over.
+
+        One planned for later counts as well, as its therapist wrote it down; one that follows
+        another therapist's does from its first day on.
+        """
+        return self.not_ended(on=on).filter(Q(follows__isnull=True) | Q(starts_on__lte=on))
 
     def visible_to(self, membership: Membership, *, on: date | None = None) -> Self:
         """Current treatments of clients that the member may know of."""
@@ -179,8 +184,11 @@ class TreatmentQuerySet(models.QuerySet["Treatment"]):
         return self.current(on=on).filter(therapist=membership, practice=membership.practice_id)
 
     def to_hand_over(self, therapist: Membership, *, on: date) -> Self:
-        """The therapist's caseload for whoever manages the practice: to be shown by code only."""
-        return self.current(on=on).filter(therapist=therapist, practice=therapist.practice_id)
+        """The therapist's caseload for whoever manages the practice: to be shown by code only.
+
+        With clients who come to them later.
+        """
+        return self.not_ended(on=on).filter(therapist=therapist, practice=therapist.practice_id)
 
 
 class Treatment(PracticeModel):
@@ -191,6 +199,14 @@ class Treatment(PracticeModel):
     approach = models.CharField(max_length=40, blank=True, help_text="e.g. CBT, Psychodynamic")
     starts_on = models.DateField()
     ends_on = models.DateField(null=True, blank=True)
+    follows = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="the treatment, of another therapist, from which the client came",
+    )
 
     objects = TreatmentQuerySet.as_manager()
 

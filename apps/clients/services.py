@@ -213,7 +213,7 @@ def hand_over_caseload(
 ) -> list[Treatment]:
     """End treatments on the day `on` and start new ones of the same clients with `to`.
 
-    The therapist before loses access on that day; the history stays with the treatment that
+    Access changes hands on that day; the history stays with the treatment that
     ended, and sessions planned from that day on, as far as they are still to come, move to the new
     one. A client whom `to` treats already gets no second treatment, and no second session at the
     same time.
@@ -222,13 +222,13 @@ def hand_over_caseload(
         The treatment that each client has with `to` now, in the order of the ended ones.
     """
     treatments = list(
-        Treatment.objects.current(on=on)
-        .select_for_update()
+        Treatment.objects.not_ended(on=on)
+        .select_for_update(of=("self",))
         .filter(id__in=[each.id for each in treatments])
     )
     theirs = {
         each.client_id: each
-        for each in Treatment.objects.current(on=on).filter(
+        for each in Treatment.objects.not_ended(on=on).filter(
             therapist=to, client__in=[each.client_id for each in treatments]
         )
     }
@@ -243,6 +243,7 @@ def hand_over_caseload(
                 therapist=to,
                 approach=treatment.approach,
                 starts_on=on,
+                follows=treatment,
             )
         fresh = theirs[treatment.client_id]
         midnight = datetime.combine(on, time.min, ZoneInfo(to.practice.time_zone))

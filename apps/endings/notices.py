@@ -4,6 +4,7 @@ from collections.abc import Collection
 from uuid import UUID
 
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
@@ -16,10 +17,10 @@ KIND = "client_moves_here"
 
 
 def render_arrival(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
-    """That a client comes to `member`, by code, with the day."""
-    moves = Move.objects.filter(
-        id__in=subject_ids, new_treatment__in=Treatment.objects.conducted_by(member)
-    )
+    """That a client comes to `member`, by code, with the day; the client's page opens on it."""
+    today = timezone.localdate()
+    theirs = Treatment.objects.not_ended(on=today).filter(therapist=member)
+    moves = Move.objects.filter(id__in=subject_ids, new_treatment__in=theirs)
     return {
         move.id: Said(
             text=_("%(code)s moves to you from %(name)s on %(day)s.")
@@ -28,7 +29,9 @@ def render_arrival(subject_ids: Collection[UUID], member: Membership) -> dict[UU
                 "name": move.treatment.therapist.name,
                 "day": date_format(move.moves_on, "j M"),
             },
-            url=reverse("client", args=[move.treatment.client_id]),
+            url=reverse("client", args=[move.treatment.client_id])
+            if move.moves_on <= today
+            else "",
             client_id=move.treatment.client_id,
         )
         for move in moves.select_related("treatment__client", "treatment__therapist")

@@ -173,7 +173,7 @@ def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
     """
     closed = Treatment.objects.select_for_update(of=("self",)).get(pk=ending.treatment_id)
     today = timezone.localdate()
-    if Treatment.objects.current(on=today).filter(client=closed.client_id).exists():
+    if Treatment.objects.not_ended(on=today).filter(client=closed.client_id).exists():
         raise CannotReopen(_("This client is in treatment already; nothing was changed."))
     treatment = Treatment.objects.create(
         practice_id=closed.practice_id,

@@ -116,7 +116,7 @@ def erase_client(*, client: Client, by: Membership) -> None:
     TherapySession.objects.planned().filter(
         treatment__client=client, feedback_requests=None, process_notes=None
     ).delete()
-    for treatment in Treatment.objects.current(on=today).filter(client=client):
+    for treatment in Treatment.objects.not_ended(on=today).filter(client=client):
         treatment.starts_on, treatment.ends_on = min(today, treatment.starts_on), today
         treatment.save(update_fields=["starts_on", "ends_on"])
     client.code, client.initials = f"erased-{_short(client.id)}", "–"

@@ -145,9 +145,19 @@ def test_access_changes_hands_on_the_day_of_the_move_and_not_before(
     assert before in planned
     assert after not in planned
     assert not charlie.treatments.get().therapy_sessions.exists(), "they find a time of their own"
-    assert as_charlie.get(reverse("passed_on", args=[treatment.client_id])).status_code == 404
+    own = Client.objects.treated_by
+    assert own(treatment.therapist).exists()
+    assert not own(charlie).exists()
+    for page_of in ("client", "change_client", "who_looked", "records", "passed_on", "brief"):
+        response = as_charlie.get(reverse(page_of, args=[treatment.client_id]))
+        assert response.status_code == 404, page_of
+    [arrival] = notices.unread(charlie)
+    assert not arrival.said.url
+    caseload = shown(as_charlie.get(reverse("caseload")))
+    assert treatment.client.code in caseload, "the notice says who comes"
+    assert "K. M." not in caseload
     with time_machine.travel(timezone.now() + timedelta(days=7, minutes=1)):
-        own = Client.objects.treated_by
+        assert notices.unread(charlie)[0].said.url == reverse("client", args=[treatment.client_id])
         assert not own(treatment.therapist).exists()
         assert own(charlie).get() == treatment.client
         assert Move.objects.passed_on_to(charlie).exists()
@@ -158,6 +168,7 @@ def test_the_new_therapist_is_told_in_the_app_by_code(
 ) -> None:
     walk(as_alice, treatment, FITS, consent(), handover(charlie))
     [told] = notices.unread(charlie)
+    assert told.said.url == reverse("client", args=[treatment.client_id])
     assert told.said.text.startswith(f"{treatment.client.code} moves to you from Alice Moreau on")
 
 

@@ -257,7 +257,7 @@ def taken_back() -> Iterator[None]:
 @contextmanager
 def world() -> Iterator[World]:
     """Build it in a transaction of its own, and take all of it back afterwards."""
-    with taken_back(), override_settings(MFA_REQUIRED=True):
+    with taken_back(), override_settings(MFA_REQUIRED=True, FEEDBACK_QUIET_HOURS=None):
         yield build()
 
 
@@ -323,6 +323,15 @@ def build() -> World:
                 reviewed_by=members["manager"],
                 reviewed_at=timezone.now(),
                 reason="Asked for",
+            )
+            # Comes to the therapist later, who sees nothing of the client before.
+            arrival = Treatment.objects.get(id=cases[letter, "2"].ids["treatment"])
+            Treatment.objects.create(
+                practice=practice,
+                client=arrival.client,
+                therapist=members["therapist"],
+                starts_on=timezone.localdate() + timedelta(days=7),
+                follows=arrival,
             )
             _let_every_text_sing(practice, letter, cases)
         seal(practice.id)
