@@ -503,11 +503,13 @@ OUTBOX_UNREACHABLE = dict.fromkeys(
 NOTICE_RENDERERS: dict[str, str] = {
     "two_people_needed": "apps.exchange.two_people.say_requested",
     "channel_stopped": "apps.clients.messages.say_channel_stopped",
+    "caseload_handed_over": "apps.endings.notices.render_handover",
     "client_moves_here": "apps.endings.notices.render_arrival",
     "many_clients_read": "apps.clients.watch.say_many_clients_read",
     "episode_opened": "apps.ruptures.notices.say_opened",
     "episode_marked": "apps.ruptures.notices.say_marked",
     "episode_waited": "apps.ruptures.notices.say_waited",
+    "supervision_begins": "apps.supervision.notices.say_supervision_begins",
     "support_message": "apps.supervision.notices.say_support_message",
     "meeting": "apps.supervision.notices.say_meeting",
     "agenda": "apps.supervision.notices.say_agenda",

@@ -4,11 +4,17 @@ from datetime import date
 from typing import Any, cast
 
 from django import forms
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from apps.accounts import oneself
 from apps.accounts.models import Membership, Role, Supervision
 
+ALONE = gettext_lazy(
+    "As nobody else manages this practice, you can supervise from %s on. The supervisee is told "
+    "as soon as it is recorded."
+)
 NAME_A_ROLE = gettext_lazy("Tick at least one role.")
 
 
@@ -78,6 +84,14 @@ class SupervisionForm(forms.Form):
         colleagues = Membership.objects.colleagues_of(manager).order_by("name")
         for name, role in (("supervisee", Role.THERAPIST), ("supervisor", Role.SUPERVISOR)):
             cast(forms.ModelChoiceField, self.fields[name]).queryset = colleagues.with_role(role)
+        self.manager = manager
+        if oneself.must_ask_another(manager):
+            supervisor = cast(forms.ModelChoiceField, self.fields["supervisor"])
+            supervisor.queryset = colleagues.with_role(Role.SUPERVISOR).exclude(id=manager.id)
+            supervisor.help_text = _(
+                "Somebody who has the role of a supervisor here. Nobody names themselves: ask "
+                "another manager."
+            )
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -87,6 +101,12 @@ class SupervisionForm(forms.Form):
             self.add_error("supervisor", _("Nobody supervises themselves. Choose somebody else."))
         if cleaned["ends_on"] and cleaned["ends_on"] < cleaned["starts_on"]:
             self.add_error("ends_on", _("The last day comes before the first. Change one of them."))
+        if self.errors:
+            return cleaned
+        if cleaned["supervisor"] == self.manager:
+            first = oneself.access_from(to=self.manager, by=self.manager)
+            if cleaned["starts_on"] < first:
+                self.add_error("starts_on", ALONE % date_format(first, "j M Y"))
         if self.errors:
             return cleaned
         pair = {name: cleaned[name] for name in ("supervisee", "supervisor")}

@@ -9,15 +9,20 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from apps.accounts import oneself, selectors, services
 from apps.accounts import people_forms as forms
-from apps.accounts import selectors, services
-from apps.accounts.models import Membership, Supervision
+from apps.accounts.models import Membership, Role, Supervision
 from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.accounts.sign_in import require_recent_sign_in
 
 ON_THE_LIST = gettext_lazy("Somebody with this address is on the list already.")
 LAST_MANAGER = gettext_lazy(
     "Nobody else manages this practice. Give somebody else that role first."
+)
+NOT_ONESELF = gettext_lazy("Nobody changes their own roles. Another manager does it for you.")
+SUPERVISES = gettext_lazy(
+    "You are down as a supervisor still. Set the last day of those links first; new ones that you "
+    "give yourself begin after seven days."
 )
 
 
@@ -154,6 +159,8 @@ def _member_page(
         "person": person,
         "invitation": invitation,
         "is_waiting": services.is_waiting(person),
+        "role_names": [Role(role).label for role in person.roles],
+        "asks_another": person == request.membership and oneself.must_ask_another(person),
     }
     return render(request, "accounts/member.html", context)
 
@@ -183,5 +190,11 @@ def _roles_changed(request: MemberRequest, person: Membership, form: forms.Roles
         services.change_roles(member=person, **form.cleaned_data, by=request.membership)
     except services.LastManager:
         form.add_error("roles", str(LAST_MANAGER))
+        return False
+    except oneself.NotOneself:
+        form.add_error("roles", str(NOT_ONESELF))
+        return False
+    except services.SupervisesStill:
+        form.add_error("roles", str(SUPERVISES))
         return False
     return True

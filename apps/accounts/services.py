@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from apps.accounts import notices, oneself
 from apps.accounts.models import AccountLink, Membership, Practice, Role, Supervision, User
 from apps.core import audit, outbox, tenancy
 
@@ -23,6 +24,10 @@ class LastManager(Exception):
 
 class NeverJoined(Exception):
     """The member has not taken the place they were offered: invite them again."""
+
+
+class SupervisesStill(Exception):
+    """A supervision of theirs would open again at once: it has to end first."""
 
 
 class NoSecondStep(Exception):
@@ -178,11 +183,21 @@ def reset_password(*, link_id: UUID, password: str) -> None:
 def change_roles(*, member: Membership, roles: list[Role], by: Membership) -> None:
     """Give the member these roles and no others; their sessions end at the next request.
 
-    Raises:
-        LastManager: nothing was changed.
+    Raises, with nothing changed:
+        LastManager
+        NotOneself: nobody changes their own roles where another manager could.
+        SupervisesStill: the only manager makes themselves a supervisor, who has a supervision.
     """
     if Role.MANAGER not in roles:
         _refuse_last_manager(member)
+    if by.id == member.id:
+        if oneself.must_ask_another(by):
+            raise oneself.NotOneself
+        links = Supervision.objects.filter(supervisor=member).exclude(
+            ends_on__lt=timezone.localdate()
+        )
+        if Role.SUPERVISOR in roles and not member.has_role(Role.SUPERVISOR) and links.exists():
+            raise SupervisesStill
     member.roles = roles
     member.save(update_fields=["roles"])
     if member.is_active:
@@ -257,7 +272,14 @@ def start_supervision(
     ends_on: date | None = None,
     by: Membership | None,
 ) -> Supervision:
-    """Let `supervisor` see `supervisee`'s flags from `starts_on` to `ends_on`."""
+    """Let `supervisor` see `supervisee`'s flags from `starts_on` to `ends_on`; the latter is told.
+
+    Raises:
+        NotOneself: another manager must name `by` as supervisor.
+        ValueError: the only manager names themselves, and `starts_on` is less than seven days off.
+    """
+    if supervisor == by and starts_on < oneself.access_from(to=supervisor, by=by):
+        raise ValueError("too soon")
     supervision = Supervision.objects.create(
         practice_id=supervisor.practice_id,
         supervisor=supervisor,
@@ -266,6 +288,8 @@ def start_supervision(
         ends_on=ends_on,
     )
     audit.record("start supervision", supervision, by=by)
+    if by:
+        notices.tell(member=supervisee, kind="supervision_begins", subject=supervision)
     return supervision
 
 

@@ -246,6 +246,9 @@ def hand_over_caseload(
                 follows=treatment,
             )
         fresh = theirs[treatment.client_id]
+        if treatment.follows_id == fresh.id:  # given back before it was theirs to keep
+            fresh.ends_on = None
+            fresh.save(update_fields=["ends_on"])
         midnight = datetime.combine(on, time.min, ZoneInfo(to.practice.time_zone))
         to_come = treatment.therapy_sessions.filter(
             attendance="", starts_at__gt=max(timezone.now(), midnight)

@@ -7,6 +7,7 @@ from uuid import UUID
 from django import forms
 from django.utils.translation import gettext_lazy
 
+from apps.accounts import oneself
 from apps.accounts.models import Membership, Role
 from apps.clients.models import Treatment
 
@@ -42,12 +43,13 @@ class HandoverForm(forms.Form):
             .select_related("client")
             .order_by("client__code")
         )
-        cast(forms.ModelChoiceField, to).queryset = (
-            Membership.objects.colleagues_of(manager)
-            .with_role(Role.THERAPIST)
-            .exclude(id=therapist.id)
-            .order_by("name")
-        )
+        takers = Membership.objects.colleagues_of(manager).with_role(Role.THERAPIST)
+        if oneself.must_ask_another(manager):
+            takers = takers.exclude(id=manager.id)
+            to.help_text = gettext_lazy("Another manager hands clients over to you, not yourself.")
+        elif manager.has_role(Role.THERAPIST):
+            to.help_text = gettext_lazy("To yourself: in seven days; the therapist is told now.")
+        cast(forms.ModelChoiceField, to).queryset = takers.exclude(id=therapist.id).order_by("name")
 
     @property
     def client_ids(self) -> list[UUID]:

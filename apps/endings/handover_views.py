@@ -1,10 +1,12 @@
 """Handing over a caseload: the manager's page, by client codes and without clinical data."""
 
+from datetime import date
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.formats import date_format
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
@@ -30,12 +32,19 @@ def hand_over(request: MemberRequest, member_id: UUID) -> HttpResponse:
         context = {"form": form, "therapist": therapist}
         return render(request, "endings/hand_over.html", context)
     treatments = list(form.cleaned_data["treatments"])
-    services.hand_over(treatments, to=form.cleaned_data["to"], on=today, by=manager)
-    messages.success(request, _handed_over(len(treatments)))
+    on = services.hand_over(treatments, to=form.cleaned_data["to"], by=manager)
+    messages.success(request, _handed_over(len(treatments), on if on > today else None))
     return redirect("people")
 
 
-def _handed_over(number: int) -> str:
+def _handed_over(number: int, later: date | None) -> str:
+    if later:
+        said = ngettext(
+            "%(number)d client comes to you on %(day)s. Their therapist is told now.",
+            "%(number)d clients come to you on %(day)s. Their therapist is told now.",
+            number,
+        )
+        return said % {"number": number, "day": date_format(later, "j M")}
     return (
         ngettext(
             "%d client handed over. Access of the therapist before has ended.",

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from uuid import UUID
 
+from django.db.models import Max
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -14,6 +15,7 @@ from apps.clients.models import Treatment
 from apps.endings.models import Move
 
 KIND = "client_moves_here"
+HANDED_OVER = "caseload_handed_over"
 
 
 def render_arrival(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
@@ -36,4 +38,21 @@ def render_arrival(subject_ids: Collection[UUID], member: Membership) -> dict[UU
         )
         for move in moves.select_related("treatment__client", "treatment__therapist")
         if move.moves_on
+    }
+
+
+def render_handover(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+    """That a manager handed clients of `member` over, to whom and from which day on."""
+    takers = Membership.objects.colleagues_of(member).filter(id__in=subject_ids)
+    came = Treatment.objects.filter(
+        therapist__in=takers, follows__therapist=member, moves_here=None
+    )
+    days = dict(came.values_list("therapist").annotate(Max("starts_on")))
+    return {
+        taker.id: Said(
+            _("Clients of yours go to %(name)s on %(day)s: so it was decided in the practice.")
+            % {"name": taker.name, "day": date_format(days[taker.id], "j M")}
+        )
+        for taker in takers
+        if taker.id in days
     }

@@ -10,11 +10,12 @@ from django.utils.translation import gettext as _
 
 from apps.accounts import notices
 from apps.accounts.models import Membership
+from apps.accounts.oneself import access_from
 from apps.clients.models import Treatment
 from apps.clients.services import hand_over_caseload
 from apps.core import audit
 from apps.endings.models import Ending, Move, Offer
-from apps.endings.notices import KIND
+from apps.endings.notices import HANDED_OVER, KIND
 from apps.feedback.lifecycle import withdraw_unsent
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.services import record_outcome
@@ -119,17 +120,25 @@ def arrange_move(
     return new
 
 
-def hand_over(
-    treatments: list[Treatment], *, to: Membership, on: date, by: Membership
-) -> list[Treatment]:
-    """Hand treatments over to `to`, with their sessions to come; returns the new ones.
+@transaction.atomic
+def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) -> date:
+    """Hand treatments over to `to`, with their sessions to come, and tell the therapist before.
 
     What could not go along is called off, what was not sent is withdrawn.
+
+    Returns:
+        The day on which access changes hands: today, or in seven days where `by` is the only
+        manager and takes them over.
+
+    Raises:
+        NotOneself: another manager must hand them over to `by`.
     """
-    new = hand_over_caseload(treatments=treatments, to=to, on=on, by=by)
+    on = access_from(to=to, by=by)
+    hand_over_caseload(treatments=treatments, to=to, on=on, by=by)
     for treatment in treatments:
         _stop_what_is_ahead(treatment, on=on, by=by)
-    return new
+        notices.tell(member=treatment.therapist, kind=HANDED_OVER, subject=to, mark=str(on))
+    return on
 
 
 @transaction.atomic

@@ -11,11 +11,11 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership, Practice
 from apps.accounts.notices import Said, tell
+from apps.accounts.oneself import ALONE_WAITS
 from apps.clients.models import Client, TwoPersonRequest
 from apps.core import audit
 from apps.exchange import rights
 
-ALONE_WAITS = timedelta(days=7)
 EXPORT_LASTS = timedelta(days=1)
 """How long the record holder may take away what two people agreed to give out."""
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Supervision
 from apps.accounts.notices import Said
 from apps.ruptures.models import RuptureEpisode
 from apps.supervision.models import Meeting, SupportMessage
@@ -57,3 +57,14 @@ def _about_meetings(ids: Collection[UUID], member: Membership, text: str) -> dic
 def _page_of(episode: RuptureEpisode, member: Membership) -> str:
     own = episode.treatment.therapist_id == member.id
     return reverse("repair" if own else "supervised_episode", args=[episode.id])
+
+
+def say_supervision_begins(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+    links = Supervision.objects.filter(id__in=ids, supervisee=member).select_related("supervisor")
+    return {
+        link.id: Said(
+            _("%(who)s supervises you from %(day)s on.")
+            % {"who": link.supervisor.name, "day": date_format(link.starts_on, "j M Y")}
+        )
+        for link in links
+    }
