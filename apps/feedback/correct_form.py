@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from apps.core.forms import DatedForm, date_field, time_field
 from apps.core.widgets import DetailedRadioSelect
 from apps.feedback.forms import choice_of
-from apps.feedback.log_form import LATEST, POINTS
+from apps.feedback.log_form import LATEST, POINTS, NotAskedForm
 from apps.therapy_sessions.forms import minutes_field
 from apps.therapy_sessions.models import Resolved, Tension, TherapySession
 
@@ -49,8 +49,11 @@ class MoveSessionForm(DatedForm):
         return {"starts_at": starts_at, "duration_min": data["minutes"]}
 
 
-class CorrectSessionForm(MoveSessionForm):
-    """What was logged: all of it but how the client was asked."""
+class CorrectSessionForm(NotAskedForm, MoveSessionForm):
+    """What was logged: all of it but how the client was asked.
+
+    Of a session that took place after all nobody was asked, or is any more: that needs a reason.
+    """
 
     attendance = forms.ChoiceField(
         label=gettext_lazy("Attendance"), choices=Attendance.choices, widget=DetailedRadioSelect
@@ -67,11 +70,13 @@ class CorrectSessionForm(MoveSessionForm):
         Resolved.choices, label=gettext_lazy("How far was it sorted out by the end?")
     )
 
+    WHY = ("not_asked_reason", "not_asked_note")
     SAME = ("attendance", *TherapySession.OWN_VIEW, "tension", "tension_resolved")
 
     def __init__(self, *args: Any, session: TherapySession, **kwargs: Any) -> None:
-        initial = {name: getattr(session, name) for name in self.SAME}
+        initial = {name: getattr(session, name) for name in (*self.SAME, *self.WHY)}
         super().__init__(*args, session=session, initial=initial, **kwargs)
+        self.needs_reason = session.attendance != Attendance.ATTENDED
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
@@ -83,7 +88,10 @@ class CorrectSessionForm(MoveSessionForm):
         held_on = data.get("held_on")
         if took_place and held_on and held_on > self.today:
             self.add_error("held_on", _("This day is still to come. Correct the date."))
+        if took_place and self.needs_reason:
+            self.clean_reason(data)
         return data
 
     def values(self) -> dict[str, Any]:
-        return super().values() | {name: self.cleaned_data[name] for name in self.SAME}
+        names = (*self.SAME, *self.WHY) if self.needs_reason else self.SAME
+        return super().values() | {name: self.cleaned_data[name] for name in names}

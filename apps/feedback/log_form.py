@@ -33,7 +33,31 @@ class TreatmentField(forms.ModelChoiceField):
         return f"{treatment.client.initials} · {treatment.client.code}"
 
 
-class LogSessionForm(forms.Form):
+class NotAskedForm(forms.Form):
+    """Why the client is not asked about a session that took place."""
+
+    not_asked_reason = forms.ChoiceField(
+        label=gettext_lazy("Reason for not asking"),
+        choices=[("", gettext_lazy("Choose a reason")), *NotAsked.choices],
+        required=False,
+        help_text=gettext_lazy("Your supervisor can see when and why a form was not sent."),
+    )
+    not_asked_note = PlainTextField(
+        label=gettext_lazy("The reason in a few words, for “Other”"), max_length=200, required=False
+    )
+
+    def clean_reason(self, data: dict[str, Any]) -> None:
+        """Ask for the reason, in words where it is “Other”."""
+        if not data.get("not_asked_reason") and "not_asked_reason" not in self.errors:
+            self.add_error("not_asked_reason", _("Choose why you do not ask this time."))
+        elif data.get("not_asked_reason") == NotAsked.OTHER:
+            if not data.get("not_asked_note") and "not_asked_note" not in self.errors:
+                self.add_error("not_asked_note", _("Say the reason in a few words."))
+        else:
+            data["not_asked_note"] = ""
+
+
+class LogSessionForm(NotAskedForm):
     """What happened, the therapist's own view, and how to ask. Only attendance is required."""
 
     treatment = TreatmentField(
@@ -94,15 +118,6 @@ class LogSessionForm(forms.Form):
         ],
         required=False,
         widget=DetailedRadioSelect,
-    )
-    not_asked_reason = forms.ChoiceField(
-        label=gettext_lazy("Reason for not asking"),
-        choices=[("", gettext_lazy("Choose a reason")), *NotAsked.choices],
-        required=False,
-        help_text=gettext_lazy("Your supervisor can see when and why a form was not sent."),
-    )
-    not_asked_note = PlainTextField(
-        label=gettext_lazy("The reason in a few words, for “Other”"), max_length=200, required=False
     )
     process_note = PlainTextField(
         label=gettext_lazy("Process note"),
@@ -189,13 +204,8 @@ class LogSessionForm(forms.Form):
                 self.add_error("ask_by", _("Choose how to ask for feedback, or not this time."))
         elif data["ask_by"] != NOT_THIS_TIME:
             data["not_asked_reason"] = data["not_asked_note"] = ""
-        elif not data.get("not_asked_reason") and "not_asked_reason" not in self.errors:
-            self.add_error("not_asked_reason", _("Choose why you do not ask this time."))
-        elif data.get("not_asked_reason") == NotAsked.OTHER:
-            if not data.get("not_asked_note") and "not_asked_note" not in self.errors:
-                self.add_error("not_asked_note", _("Say the reason in a few words."))
         else:
-            data["not_asked_note"] = ""
+            self.clean_reason(data)
 
     def _clean_day(self, data: dict[str, Any]) -> None:
         held_on = data.get("held_on")

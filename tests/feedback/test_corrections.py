@@ -109,6 +109,23 @@ def test_a_session_that_did_not_take_place_after_all_pulls_back_what_is_not_out(
     assert not Screening.objects.current().filter(therapy_session=session).exists()
 
 
+def test_who_corrects_a_session_to_attended_says_why_the_client_is_not_asked(
+    as_alice: Browser, asked: FeedbackRequest
+) -> None:
+    session = asked.therapy_session
+    address = f"/sessions/{session.id}/correct/"
+    assert "Reason for not asking" not in shown(as_alice.get(address))
+    as_alice.post(address, logged(session, attendance="therapist_cancelled"))
+    assert "Choose why you do not ask" in shown(as_alice.post(address, logged(session)))
+    other = {"not_asked_reason": "other", "not_asked_note": ""}
+    assert "Say the reason" in shown(as_alice.post(address, logged(session, **other)))
+    session.refresh_from_db()
+    assert session.attendance == "therapist_cancelled"
+    as_alice.post(address, logged(session, not_asked_reason="crisis"))
+    session.refresh_from_db()
+    assert (session.attendance, session.not_asked_reason) == ("attended", "crisis")
+
+
 def test_a_corrected_time_moves_the_message_and_its_reminder(
     as_alice: Browser, asked: FeedbackRequest
 ) -> None:

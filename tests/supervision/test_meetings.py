@@ -12,6 +12,8 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.core.models import AuditEntry
+from apps.feedback.corrections import correct_session
+from apps.feedback.services import practice_questionnaire, record_from_paper, request_feedback
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.repair import latest_worksheet
 from apps.supervision.models import Decision, Meeting
@@ -100,6 +102,33 @@ def test_sessions_that_were_not_asked_about_stand_with_their_reason(
     page = text(as_sam.get(f"/meetings/{meeting.id}/"))
     assert "FE-0135" in page
     assert "not asked. “Crisis or emergency in the session”" in page
+
+
+def test_sessions_whose_form_was_overtaken_stand_on_the_agenda(
+    as_sam: Browser, alice: Membership, meeting: Meeting
+) -> None:
+    for code, changes in (("FE-0135", {"attendance": "therapist_cancelled"}), ("FE-0136", {})):
+        treatment = TreatmentFactory.create(therapist=alice, client__code=code)
+        session = TherapySessionFactory.create(treatment=treatment)
+        questionnaire = practice_questionnaire(alice.practice)
+        request_feedback(
+            therapy_session=session, questionnaire=questionnaire, channel_kind="email", by=alice
+        )
+        if changes:
+            correct_session(
+                session=session, by=alice, starts_at=session.starts_at, duration_min=50, **changes
+            )
+        else:
+            record_from_paper(
+                therapy_session=session,
+                questionnaire=questionnaire,
+                answers={item["id"]: 9 for item in questionnaire.items},
+                answered_at=timezone.now(),
+                by=alice,
+            )
+    page = text(as_sam.get(f"/meetings/{meeting.id}/"))
+    assert "asked, then corrected to “You cancelled”" in page
+    assert "asked by message; the therapist entered answers from paper" in page
 
 
 def test_an_agenda_is_sent_once(as_sam: Browser, as_alice: Browser, meeting: Meeting) -> None:

@@ -6,11 +6,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership
-from apps.alliance.models import Cause
+from apps.alliance.models import AllianceRating, Cause
 from apps.clients.models import Treatment
 from apps.dashboard.selectors import words
 from apps.dashboard.selectors.course import load_courses
@@ -163,20 +164,31 @@ def _items(episodes: Sequence[RuptureEpisode], today: date) -> tuple[AgendaItem,
 
 
 def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
-    """Sessions after which the supervisee did not ask, and said why."""
+    """Sessions after which the client was not asked or could not answer, the first ones first."""
+    attended = Q(attendance=TherapySession.Attendance.ATTENDED)
+    by_message = Q(feedback_requests__isnull=False) & ~Q(feedback_requests__channel_kind="")
+    on_paper = Q(ratings__mode=AllianceRating.Mode.PAPER)
     visible = Treatment.objects.visible_to(meeting.supervisor).filter(therapist=meeting.supervisee)
     return list(
-        TherapySession.objects.attended()
-        .filter(treatment__in=visible, starts_at__gte=since)
-        .exclude(not_asked_reason="")
+        TherapySession.objects.filter(treatment__in=visible, starts_at__gte=since)
+        .filter((attended & ~Q(not_asked_reason="")) | (by_message & (~attended | on_paper)))
         .select_related("treatment__client")
+        .order_by("starts_at")
+        .distinct()
     )
 
 
 def _skip(session: Any, today: date) -> str:
     """'FE-0135, 6 Nov: not asked. “Crisis or emergency in the session”'."""
-    return _("%(code)s, %(day)s: not asked. “%(why)s”") % {
+    if session.attendance != TherapySession.Attendance.ATTENDED:
+        said = _("%(code)s, %(day)s: asked, then corrected to “%(attendance)s”.")
+    elif session.not_asked_reason:
+        said = _("%(code)s, %(day)s: not asked. “%(why)s”")
+    else:
+        said = _("%(code)s, %(day)s: asked by message; the therapist entered answers from paper.")
+    return said % {
         "code": session.treatment.client.code,
         "day": words.short_day(words.local(session.starts_at).date(), today),
         "why": session.not_asked_note or session.get_not_asked_reason_display(),
+        "attendance": session.get_attendance_display(),
     }
