@@ -7,7 +7,8 @@ import ruptures as change_points
 from numpy.typing import NDArray
 
 from apps.ruptures.detection import FORM5, Step, replay, screen
-from apps.ruptures.detection.vectorised import Steps, screen_table
+from apps.ruptures.detection.columns import Steps
+from apps.ruptures.detection.vectorised import screen_table
 from apps.ruptures.evaluation.populations import USUAL, Courses, simulate
 
 from .measure import Figure, in_turn
@@ -54,14 +55,18 @@ def one_step(courses: Courses, *, rounds: int) -> Figure:
 
 
 def many_series(courses: Courses, *, series: int, rounds: int) -> Figure:
-    """The vectorised filter with every signal, or the least that a filter of ratings can do."""
+    """The vectorised filter with every signal, or the least that a filter of ratings can do.
+
+    Of the filter levels and events are asked, as replay and evaluation do; of the other its last
+    means.
+    """
     copies = -(-series // courses.real.shape[1])
     steps = Steps._make(
         np.ascontiguousarray(np.tile(column[:SESSIONS], copies)[:, :series])
         for column in courses.steps
     )
     seconds, baseline = in_turn(
-        lambda: screen_table(steps, FORM5),
+        lambda: screen_table(steps, FORM5, wanted=("level", "event")),
         lambda: local_level(steps.pomp),
         rounds=rounds,
         best=True,

@@ -18,7 +18,8 @@ from django.db import connection, transaction
 from numpy.typing import NDArray
 
 from apps.ruptures.detection import Event, Level, Parameters
-from apps.ruptures.detection.vectorised import EVENTS, Steps, screen_all
+from apps.ruptures.detection.columns import EVENTS, Steps
+from apps.ruptures.detection.vectorised import screen_all
 
 # In the order of the query. All travel as floats and none is NULL: each row has the same length.
 SIGNALS = {
@@ -122,7 +123,10 @@ def flag(past: Past, parameters: Parameters, progress: Progress = lambda steps: 
         begin = past.starts[first]
         batch = slice(begin, begin + lengths.sum())
         screenings = screen_all(
-            Steps._make(column[batch] for column in past.signals), lengths, parameters
+            Steps._make(column[batch] for column in past.signals),
+            lengths,
+            parameters,
+            wanted=("level", "event"),
         )
         event[batch], level[batch] = screenings.event, screenings.level
         progress(int(lengths.sum()))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from apps.ruptures.detection import SLIDER, Step
-from apps.ruptures.detection.vectorised import Steps
+from apps.ruptures.detection.columns import Steps
 from apps.ruptures.norms import Norms, local_norms
 from apps.ruptures.replay import Past
 

@@ -10,7 +10,7 @@ import pytest
 from apps.accounts.models import Membership
 from apps.clients.models import Treatment
 from apps.ruptures.detection import SLIDER, Step, screen, start
-from apps.ruptures.detection.vectorised import Steps
+from apps.ruptures.detection.columns import Steps
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.replay import flag, load_past, replay
 from apps.ruptures.services import record_outcome

@@ -22,7 +22,8 @@ from apps.ruptures.detection import (
     screen,
     start,
 )
-from apps.ruptures.detection.vectorised import EVENTS, Screenings, Steps, screen_all, screen_table
+from apps.ruptures.detection.columns import EVENTS, Screenings, Steps
+from apps.ruptures.detection.vectorised import screen_all, screen_table
 
 Told = tuple[Step, Verdict | None]
 
@@ -124,6 +125,15 @@ def test_how_many_are_screened_at_once_changes_no_figure():
     np.testing.assert_allclose(apart.posterior, together.posterior, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(flat.posterior.reshape(50, 12).T, together.posterior)
     assert apart.event.tolist() == together.event.tolist()
+
+
+def test_columns_that_nobody_asked_for_come_back_empty_and_change_no_figure():
+    told = Steps.of([step for step, _ in chain.from_iterable(full_courses(50, 12))])
+    whole = screen_all(told, [12] * 50, SLIDER)
+    asked = screen_all(told, [12] * 50, SLIDER, wanted=("event", "level"))
+    assert asked.event.tolist() == whole.event.tolist()
+    assert asked.level.tolist() == whole.level.tolist()
+    assert asked.posterior.size == 0
 
 
 def test_no_series_at_all_screens_to_nothing():

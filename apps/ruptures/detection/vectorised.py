@@ -2,166 +2,91 @@
 
 Gives the numbers of `filter.screen` to 1e-12 and the same events; the numbered comments are the
 same steps. For replay, re-estimation and evaluation, where thousands of courses are screened in
-one go. The only module here that needs numpy: import it where it is used, so that serving a page
-does not pay for it.
+one go. Needs numpy, as `columns` does: import it where it is used, so that serving a page does
+not pay for it.
 
->>> from apps.ruptures.detection import FORM5
+Each operation is one pass over memory, so passes are what it costs: they work in place, and what
+concerns few series (open episodes, unanswered forms) is done for those alone.
+
+>>> from apps.ruptures.detection import FORM5, Step
 >>> columns = Steps.of([Step(pomp=pomp) for pomp in (75, 75, 80, 80, 55, 70, 70)])
 >>> screenings = screen_all(columns, [5, 2], FORM5)
 >>> [EVENTS[code] for code in screenings.event[3:5]], screenings.posterior[4].round(6)
 ([None, <Event.OPENED: 'opened'>], np.float64(0.597164))
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from functools import cache
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .filter import USUAL_RANGE_Z
+from .beliefs import Regimes, clamp, fit, move, pool
+from .columns import EVENTS, UNANSWERED, VERDICTS, Codes, Flags, Floats, Screenings, Steps
 from .parameters import Parameters
-from .records import Event, Step, Verdict
+from .records import Verdict
 
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int8]
-Flags = NDArray[np.bool_]
-
-EVENTS: tuple[Event | None, ...] = (None, *Event)
-"""What the codes in `Screenings.event` stand for."""
-VERDICTS: tuple[Verdict | None, ...] = (None, *Verdict)
-"""What the codes in `Steps.verdict` stand for."""
-UNANSWERED = -1
+Places = NDArray[np.intp]
 
 AT_ONCE = 16384
 """Series in one pass: what they need at a step then stays in the processor's cache."""
 
-TINY = 1e-300
-
 _OPENED, _ESCALATED, _IMPROVING, _CONTINUES, _REPAIRED, _SETTLED = range(1, len(EVENTS))
-
-
-class Steps(NamedTuple):
-    """The steps of many series as columns: see `screen_all` and `screen_table` for their order.
-
-    As `Step`, with NaN for a `pomp` or `gap_days` that is not there and -1 for an answer that was
-    not given. `verdict`: what a person recorded about the episode before this step, by its place
-    in `VERDICTS`.
-    """
-
-    pomp: Floats
-    asked: Flags
-    tension: Codes
-    resolved: Codes
-    therapist_tension: Codes
-    therapist_resolved: Codes
-    no_shows: NDArray[np.integer[Any]]
-    gap_days: Floats
-    verdict: Codes
-
-    @classmethod
-    def of(cls, steps: Iterable[Step], verdicts: Sequence[Verdict | None] | None = None) -> Self:
-        """Columns of `steps`, with the verdict before each where given."""
-        steps = list(steps)
-        answers = {
-            name: _codes(getattr(step, name) for step in steps)
-            for name in ("tension", "resolved", "therapist_tension", "therapist_resolved")
-        }
-        return cls(
-            pomp=np.array([step.pomp for step in steps], dtype=float),
-            asked=np.array([step.asked for step in steps], dtype=bool),
-            no_shows=np.array([step.no_shows for step in steps], dtype=np.int16),
-            gap_days=np.array([step.gap_days for step in steps], dtype=float),
-            verdict=np.array(
-                [VERDICTS.index(verdict) for verdict in verdicts or [None] * len(steps)],
-                dtype=np.int8,
-            ),
-            **answers,
-        )
-
-
-class Screenings(NamedTuple):
-    """What each step says, as columns in the order of `Steps`; see `records.Screening`.
-
-    `spread`: the predictive standard deviation about `expected`. `event` holds places in
-    `EVENTS`. The last five columns are the evidence, in nats. `z` is NaN where unrated.
-    """
-
-    pomp: Floats
-    prior: Floats
-    expected: Floats
-    spread: Floats
-    noise_variance: Floats
-    posterior: Floats
-    level: Codes
-    event: Codes
-    score: Floats
-    client: Floats
-    therapist: Floats
-    no_show: Floats
-    missing: Floats
-
-    @classmethod
-    def empty(cls, pomp: Floats) -> Self:
-        """Room for what will be said of these ratings."""
-        kinds = ("i1" if name in ("level", "event") else "f8" for name in cls._fields[1:])
-        return cls(pomp, *(np.empty(pomp.shape, kind) for kind in kinds))
-
-    @property
-    def low(self) -> Floats:
-        return self.expected - USUAL_RANGE_Z * self.spread
-
-    @property
-    def high(self) -> Floats:
-        return self.expected + USUAL_RANGE_Z * self.spread
-
-    @property
-    def z(self) -> Floats:
-        return (self.pomp - self.expected) / self.spread
-
-
-class _Regimes(NamedTuple):
-    """`records.Regime` of many series."""
-
-    weight: Floats
-    mean: Floats
-    variance: Floats
 
 
 @dataclass
 class _State:
-    """`records.State` of many series. The regimes' arrays are (3, series)."""
+    """`records.State` of many series; row 0 of `regimes` is steady, row 1 rupture.
 
-    regimes: _Regimes
+    `settled` has weight in few series, those with an open episode or one that has just ended.
+    `noise_sum` and `noise_count` begin with the published noise and its weight.
+    """
+
+    regimes: Regimes
+    settled: Regimes
     noise_sum: Floats
-    rated: Floats
-    asked: Floats
-    missed: Floats
+    noise_count: Floats
+    seen: Flags
+    asked: NDArray[np.int32]
+    missed: NDArray[np.int32]
     open: Flags
     peak: Codes
 
     @classmethod
     def start(cls, count: int, p: Parameters) -> Self:
+        def unknown(*weights: float) -> Regimes:
+            weight = np.repeat([[each] for each in weights], count, axis=1)
+            mean, variance = np.full_like(weight, p.mean_first), np.empty_like(weight)
+            variance[:] = p.spread_between**2
+            return Regimes(weight, mean, variance)
+
         return cls(
-            regimes=_Regimes(
-                np.repeat([[1 - p.hazard], [p.hazard], [0.0]], count, axis=1),
-                np.full((3, count), p.mean_first),
-                np.full((3, count), p.spread_between**2),
-            ),
-            noise_sum=np.zeros(count),
-            rated=np.zeros(count),
-            asked=np.zeros(count),
-            missed=np.zeros(count),
-            open=np.zeros(count, dtype=bool),
-            peak=np.zeros(count, dtype=np.int8),
+            regimes=unknown(1 - p.hazard, p.hazard),
+            settled=unknown(0.0)[0],
+            noise_sum=np.full(count, p.noise_prior_weight * p.spread_within**2),
+            noise_count=np.full(count, p.noise_prior_weight),
+            seen=np.zeros(count, bool),
+            asked=np.zeros(count, np.int32),
+            missed=np.zeros(count, np.int32),
+            open=np.zeros(count, bool),
+            peak=np.zeros(count, np.int8),
         )
 
 
-def screen_all(steps: Steps, lengths: ArrayLike, parameters: Parameters) -> Screenings:
+def screen_all(
+    steps: Steps,
+    lengths: ArrayLike,
+    parameters: Parameters,
+    *,
+    wanted: Collection[str] = Screenings._fields,
+) -> Screenings:
     """Screen series that stand one after the other, each in its order, every one from its start.
 
     Args:
         lengths: how many steps each series has, in order; zeros are allowed.
+        wanted: the columns that are asked for; the others come back empty.
 
     Raises:
         ValueError: the lengths do not add up to the steps.
@@ -171,7 +96,7 @@ def screen_all(steps: Steps, lengths: ArrayLike, parameters: Parameters) -> Scre
     if lengths.sum() != total:
         raise ValueError(f"lengths add up to {lengths.sum()}; expected {total}, one for each step")
     begin = np.cumsum(lengths) - lengths
-    out = Screenings.empty(steps.pomp)
+    out = Screenings.empty(steps.pomp, Screenings._fields).only(wanted)
     # Together go those of about the same length; what a table has beyond a series' end is ignored.
     by_length = np.argsort(lengths, kind="stable")
     for first in range(0, by_length.size, AT_ONCE):
@@ -180,20 +105,28 @@ def screen_all(steps: Steps, lengths: ArrayLike, parameters: Parameters) -> Scre
         real = session < lengths[series]
         rows = begin[series] + session
         rows = np.minimum(rows, total - 1)
-        table = screen_table(Steps._make(column[rows] for column in steps), parameters)
-        for name in Screenings._fields[1:]:
+        columns = Steps._make(column[rows] for column in steps)
+        table = screen_table(columns, parameters, wanted=wanted)
+        for name in set(wanted) - {"pomp"}:
             getattr(out, name)[rows[real]] = getattr(table, name)[real]
     return out
 
 
-def screen_table(steps: Steps, parameters: Parameters, *, at_once: int = AT_ONCE) -> Screenings:
+def screen_table(
+    steps: Steps,
+    parameters: Parameters,
+    *,
+    wanted: Collection[str] = Screenings._fields,
+    at_once: int = AT_ONCE,
+) -> Screenings:
     """Screen series that stand side by side: each column is (sessions, series).
 
     Args:
+        wanted: the columns that are asked for; the others come back empty.
         at_once: series in one pass; changes the time it takes, never a figure.
     """
     p = parameters
-    out = Screenings.empty(steps.pomp)
+    out = Screenings.empty(steps.pomp, wanted)
     sessions, series = steps.pomp.shape
     # In equal parts: a small rest would cost as many calls as a whole part.
     parts = -(-series // at_once)
@@ -209,95 +142,93 @@ def screen_table(steps: Steps, parameters: Parameters, *, at_once: int = AT_ONCE
                 Screenings._make(column[index, chunk] for column in out),
                 p,
             )
-    return out
+    return out.only(wanted)
 
 
 def _screen(state: _State, index: int, step: Steps, out: Screenings, p: Parameters) -> None:
     """Take the series' step number `index`; moves `state` on and fills `out`."""
     if step.verdict.any():
         _apply(step.verdict, state, p)
-    weight, mean, variance = state.regimes
+    regimes = state.regimes
     is_rated = ~np.isnan(step.pomp)
-    rated = is_rated.astype(float)
 
     # 1. Each client's noise.
     typical = p.spread_within**2
-    noise = out.noise_variance
-    np.add(p.noise_prior_weight * typical, state.noise_sum, out=noise)
-    noise /= p.noise_prior_weight + np.maximum(state.rated - 1, 0.0)
-    _clamp(noise, p.noise_floor**2 * typical, p.noise_ceiling**2 * typical)
+    noise = np.divide(state.noise_sum, state.noise_count, out=out.noise_variance)
+    clamp(noise, p.noise_floor**2 * typical, p.noise_ceiling**2 * typical)
 
-    # 2. Predict.
+    # 2. Predict. Only an open episode has a settled regime.
+    is_open = np.flatnonzero(state.open)
+    settled = state.settled[is_open]
     if index:
-        _predict(state, index, step.gap_days, noise, p)
+        _predict(state, index, is_open, settled, step.gap_days, noise, p)
 
     # 3. What is usual.
-    out.prior[:] = weight[1]
-    out.expected[:] = mean[0]
-    np.sqrt(variance[0] + noise, out=out.spread)
+    prior, posterior = out.prior, out.posterior
+    prior[:] = regimes.weight[1]
+    out.expected[:] = regimes.mean[0]
+    np.add(regimes.variance[0], noise, out=out.spread)
+    np.sqrt(out.spread, out=out.spread)
 
-    # 4. Beside the rating. Only an open episode has a settled regime.
+    # 4. Beside the rating.
     pomp = np.where(is_rated, step.pomp, 0.0)
-    error = pomp - mean[:2]
+    error = pomp - regimes.mean
     error[1] += p.fall
-    (l0, l1), squared_error = _fit(error, mean[:2], variance[:2], rated, noise, p)
-    is_open = np.flatnonzero(state.open)
-    own, unsure = mean[2, is_open], variance[2, is_open]
-    l2, squared_error2 = _fit(pomp[is_open] - own, own, unsure, rated[is_open], noise[is_open], p)
-    mean[2, is_open], variance[2, is_open] = own, unsure
-    tells = np.where(state.rated > 0, rated, 0.0)
-    silent = 1 - tells
-    l0 *= tells
-    l0 += silent
-    l1 *= tells
-    l1 += silent
-    l2 *= tells[is_open]
-    l2 += silent[is_open]
+    (l0, l1), squared_error = fit(regimes, error, is_rated, noise, p)
+    l2, squared_error2 = fit(
+        settled, pomp[is_open] - settled.mean, is_rated[is_open], noise[is_open], p
+    )
 
-    # 5. Evidence.
-    out.client[:] = _tension(step.tension, step.resolved, p.client_tension, p.client_resolved)
-    out.therapist[:] = _tension(
-        step.therapist_tension, step.therapist_resolved, p.therapist_tension, p.therapist_resolved
+    # 5. Evidence. A series' first rating has nothing to be compared with: it only teaches.
+    tells = is_rated & state.seen
+    w0, w2 = regimes.weight[0, is_open], settled.weight
+    u0, u2 = w0 * l0[is_open], w2 * l2
+    l0[is_open] = (u0 + u2) / (w0 + w2)
+    score = np.divide(l1, l0, out=out.score)
+    np.log(score, out=score)
+    score *= tells
+    _tension(step.tension, step.resolved, p.client_tension, p.client_resolved, out.client)
+    _tension(
+        step.therapist_tension,
+        step.therapist_resolved,
+        p.therapist_tension,
+        p.therapist_resolved,
+        out.therapist,
     )
     np.array(p.no_shows).take(step.no_shows, mode="clip", out=out.no_show)
-    odds = out.client + out.therapist
-    odds += out.no_show
-    np.exp(odds, out=odds)
-    if index:
-        ratio = _silence(state, is_rated, step.asked, p)
-        np.log(ratio, out=out.missing)
-        odds *= ratio
-    else:
-        out.missing[:] = 0.0
+    _silence(state, index, step.asked, is_rated, p, out.missing)
 
-    # 6. Weigh.
-    elsewhere = weight[0] + weight[2]
-    weight[0] *= l0
-    weight[1] *= l1
-    weight[2, is_open] *= l2
-    elsewhere /= weight[0] + weight[2]
-    elsewhere *= l1
-    np.log(elsewhere, out=out.score)
-    weight[1] *= odds
-    weight /= weight[0] + weight[1] + weight[2]
-    posterior = out.posterior
-    posterior[:] = weight[1]
+    # 6. Weigh: the odds move by the evidence, and nothing else.
+    odds = score + out.client
+    for each in (out.therapist, out.no_show, out.missing):
+        odds += each
+    np.exp(odds, out=odds)
+    odds *= prior
+    elsewhere = 1 - prior
+    elsewhere += odds
+    np.divide(odds, elsewhere, out=posterior)
+    regimes.weight[1] = posterior
+    np.subtract(1, posterior, out=regimes.weight[0])
+    share = np.where(tells[is_open], u2 / (u0 + u2), w2 / (w0 + w2))
+    settled.weight = regimes.weight[0, is_open] * share
+    regimes.weight[0, is_open] -= settled.weight
 
     # 7. Learn the noise.
-    squared_error *= weight[:2]
-    learnt = squared_error[0] + squared_error[1]
-    learnt[is_open] += weight[2, is_open] * squared_error2
+    squared_error *= regimes.weight
+    learnt = squared_error[0]
+    learnt += squared_error[1]
+    learnt[is_open] += settled.weight * squared_error2
     learnt *= noise
     learnt *= tells
     state.noise_sum += learnt
-    state.rated += rated
-    state.asked += step.asked.astype(float)
-    state.missed += (step.asked & ~is_rated).astype(float)
+    state.noise_count += tells
+    state.seen |= is_rated
+    state.settled[is_open] = settled
 
     direct = is_rated | (step.tension > 0) | (step.therapist_tension > 0)
-    heard_from_client = is_rated | (step.tension != UNANSWERED)
-    possible, marked = (posterior >= each - p.tolerance for each in (p.possible, p.marked))
-    watch = posterior >= p.watch - p.tolerance
+    watch, possible, marked = (
+        posterior >= each - p.tolerance for each in (p.watch, p.possible, p.marked)
+    )
     np.add(possible & direct, marked & direct, out=out.level, dtype=np.int8)
     np.add(out.level, watch, out=out.level)
     out.event[:] = 0
@@ -306,98 +237,56 @@ def _screen(state: _State, index: int, step: Steps, out: Screenings, p: Paramete
         state,
         moving,
         direct[moving],
-        heard_from_client[moving],
+        (is_rated | (step.tension != UNANSWERED))[moving],
         possible[moving],
         marked[moving],
         p,
     )
 
 
-def _predict(state: _State, index: int, gap_days: Floats, noise: Floats, p: Parameters) -> None:
-    weight, mean, variance = state.regimes
-    ceiling = p.spread_between**2
-    if index <= p.growth_steps:
-        mean += p.growth
-    np.minimum(mean, 100.0, out=mean)
-    variance += p.drift * noise
-    long_gap = gap_days >= p.gap_days
-    if long_gap.any():
-        variance[:, long_gap] += p.gap_fraction * ceiling
-    np.minimum(variance, ceiling, out=variance)
+def _predict(
+    state: _State,
+    index: int,
+    is_open: Places,
+    settled: Regimes,
+    gap_days: Floats,
+    noise: Floats,
+    p: Parameters,
+) -> None:
+    """Move the baselines on by a session, then let each regime flow into the others and pool."""
+    regimes = state.regimes
+    widened = p.drift * noise
+    gap = gap_days >= p.gap_days
+    if gap.any():
+        widened += gap * (p.gap_fraction * p.spread_between**2)
+    growth = p.growth if index <= p.growth_steps else 0.0
+    move(regimes, growth, widened, p)
 
-    (w0, w1, w2), (_, m1, m2), (_, v1, v2) = weight.copy(), mean.copy(), variance.copy()
-    steady, rupture = (_Regimes(*(each[row] for each in state.regimes)) for row in (0, 1))
-    stays, leaves = (
-        np.array([[1 - p.hazard], [p.hazard]]),
-        np.array([[p.exit], [1 - p.exit - p.settle]]),
+    # What had settled in an episode that has ended is steady again: both flow alike.
+    ended = np.flatnonzero(~state.open & (state.settled.weight > 0))
+    move(settled, growth, widened[is_open], p)
+    if ended.size:
+        back = move(state.settled[ended], growth, widened[ended], p)
+        regimes[0, ended] = pool(regimes[0, ended], back)
+        state.settled.weight[ended] = 0.0
+
+    # What settles is steady at once where no episode is open: beside what is repaired it makes one
+    # source with the mean and variance of both.
+    steady, rupture = regimes[0], regimes[1]
+    settles = rupture[is_open].times(p.settle)
+    settles.mean -= p.fall
+    leaves, fallen = p.exit + p.settle, p.settle / (p.exit + p.settle)
+    closed = 1.0 - state.open
+    into_steady = Regimes(
+        (p.exit + p.settle * closed) * rupture.weight,
+        rupture.mean - fallen * p.fall * closed,
+        rupture.variance + fallen * (1 - fallen) * p.fall**2 * closed,
     )
-    # Into steady and into rupture, from both; then what comes from, or settles, below.
-    upper = _pool(steady._replace(weight=stays * w0), rupture._replace(weight=leaves * w1))
-    lower = _pool(_Regimes((1 - p.hazard) * w2, m2, v2), _Regimes(p.settle * w1, m1 - p.fall, v1))
-    is_open = state.open.astype(float)
-    weight[2] = lower.weight * is_open
-    mean[2], variance[2] = lower.mean, lower.variance
-    from_below = _Regimes(*(np.stack(each) for each in zip(lower, (w2, m2, v2), strict=True)))
-    from_below.weight[0] -= weight[2]
-    from_below.weight[1] *= p.hazard
-    weight[:2], mean[:2], variance[:2] = _pool(upper, from_below)
-
-
-def _pool(one: _Regimes, other: _Regimes) -> _Regimes:
-    """Both as one regime; where both are empty, `one`."""
-    total = one.weight + other.weight
-    share = other.weight / np.maximum(total, TINY)
-    apart = other.mean - one.mean
-    mean = share * apart
-    mean += one.mean
-    variance = other.variance - one.variance
-    apart *= apart
-    variance = variance + apart * (1 - share)
-    variance *= share
-    variance += one.variance
-    return _Regimes(total, mean, variance)
-
-
-def _fit(
-    error: Floats, mean: Floats, variance: Floats, rated: Floats, noise: Floats, p: Parameters
-) -> tuple[Floats, Floats]:
-    """How well regimes explain the ratings, and the squared error; teaches mean and variance."""
-    usual, sharp, distance = _density(error, variance + noise, 1 - p.outlier_share)
-    outlying, dull, _ = _density(
-        error, variance + (1 + p.outlier_variance) * noise, p.outlier_share
-    )
-    likelihood = usual
-    likelihood += outlying
-    r = outlying
-    r /= likelihood
-    straight = 1 - r
-    sharp *= straight
-    dull *= r
-    gain = sharp
-    gain += dull
-    gain *= variance
-    gain *= rated
-    squared_error = np.minimum(distance, 4.0, out=distance)
-    squared_error *= straight
-    r *= 4
-    squared_error += r
-    error *= gain
-    mean += error
-    _clamp(mean, np.where(rated, 0.0, -np.inf), 100.0)
-    variance *= 1 - gain
-    return likelihood, squared_error
-
-
-def _density(error: Floats, variance: Floats, share: float) -> tuple[Floats, Floats, Floats]:
-    """`share` of a normal density (less √2π) at `error`; the precision; the squared distance."""
-    precision = np.reciprocal(variance, out=variance)
-    distance = error * error
-    distance *= precision
-    density = -0.5 * distance
-    np.exp(density, out=density)
-    density *= np.sqrt(precision)
-    density *= share
-    return density, precision, distance
+    into_rupture = pool(steady.times(p.hazard), rupture.times(1 - leaves))
+    regimes[0] = pool(steady.times(1 - p.hazard), into_steady)
+    regimes[1] = into_rupture
+    regimes[1, is_open] = pool(into_rupture[is_open], settled.times(p.hazard))
+    settled[:] = pool(settled.times(1 - p.hazard), settles)
 
 
 def _tension(
@@ -405,23 +294,38 @@ def _tension(
     resolved: Codes,
     tension_table: tuple[float, ...],
     resolved_table: tuple[float, ...],
-) -> Floats:
-    table = np.zeros((len(tension_table) + 1, len(resolved_table) + 1))
-    table[1:] = np.array(tension_table)[:, None]
-    table[2:, 1:] += resolved_table
-    place = tension + np.int8(1)
-    place *= np.int8(table.shape[1])
+    out: Floats,
+) -> None:
+    table = _table(tension_table, resolved_table)
+    place = tension * np.int8(1 + len(resolved_table))
     place += resolved
-    place += np.int8(1)
-    return table.ravel().take(place)
+    place += np.int8(2 + len(resolved_table))
+    table.take(place, mode="clip", out=out)
 
 
-def _silence(state: _State, rated: Flags, asked: Flags, p: Parameters) -> Floats:
-    """How much more often this form is so answered, or left, in a rupture; 1 where not asked."""
-    usual = (1 + state.missed) / (10 + state.asked)
-    in_rupture = usual + p.silence_lift * (1 - usual)
-    ratio = np.where(rated, (1 - in_rupture) / (1 - usual), in_rupture / usual)
-    return np.where(asked, ratio, 1.0)
+@cache
+def _table(tension: tuple[float, ...], resolved: tuple[float, ...]) -> Floats:
+    """Evidence by both answers; an answer that is missing stands first."""
+    table = np.zeros((len(tension) + 1, len(resolved) + 1))
+    table[1:] = np.array(tension)[:, None]
+    table[2:, 1:] += resolved
+    return table.ravel()
+
+
+def _silence(
+    state: _State, index: int, asked: Flags, rated: Flags, p: Parameters, out: Floats
+) -> None:
+    """What an answered form tells, and an unanswered one beside this client's own habit so far."""
+    if index:
+        np.multiply(asked, np.log(1 - p.silence_lift), out=out)
+        silent = np.flatnonzero(asked & ~rated)
+        usual = (1 + state.missed[silent]) / (10 + state.asked[silent])
+        out[silent] = np.log(1 + p.silence_lift * (1 - usual) / usual)
+        state.missed[silent] += 1
+    else:
+        out[:] = 0.0
+        state.missed += asked & ~rated
+    state.asked += asked
 
 
 def _apply(verdict: Codes, state: _State, p: Parameters) -> None:
@@ -430,28 +334,29 @@ def _apply(verdict: Codes, state: _State, p: Parameters) -> None:
         verdict == VERDICTS.index(each)
         for each in (Verdict.NOT_A_RUPTURE, Verdict.REPAIRED, Verdict.SETTLED_LOWER)
     )
-    weight, mean, variance = state.regimes
+    regimes, settled = state.regimes, state.settled
     forget = not_a_rupture | (repaired & state.open)
-    weight[:, forget] = [[1 - p.hazard], [p.hazard], [0.0]]
+    regimes.weight[:, forget] = [[1 - p.hazard], [p.hazard]]
+    settled.weight[forget] = 0.0
     settle = settled_lower & state.open
-    unsettled = settle & (weight[2] == 0)
-    mean[2, unsettled] = np.maximum(0.0, mean[1, unsettled] - p.fall)
-    variance[2, unsettled] = variance[1, unsettled]
+    unsettled = settle & (settled.weight == 0)
+    settled.mean[unsettled] = np.maximum(0.0, regimes.mean[1, unsettled] - p.fall)
+    settled.variance[unsettled] = regimes.variance[1, unsettled]
     _settle(state, np.flatnonzero(settle))
     state.open &= ~(forget | settle)
     state.peak *= state.open
 
 
-def _settle(state: _State, which: NDArray[np.intp]) -> None:
+def _settle(state: _State, which: Places) -> None:
     """The lower level is the usual one from now on."""
-    weight, mean, variance = state.regimes
-    mean[0, which], variance[0, which] = mean[2, which], variance[2, which]
-    weight[:, which] = [[1.0], [0.0], [0.0]]
+    state.regimes[0, which] = state.settled[which]
+    state.regimes.weight[:, which] = [[1.0], [0.0]]
+    state.settled.weight[which] = 0.0
 
 
 def _move_episodes(
     state: _State,
-    moving: NDArray[np.intp],
+    moving: Places,
     direct: Flags,
     heard_from_client: Flags,
     possible: Flags,
@@ -460,7 +365,7 @@ def _move_episodes(
 ) -> Codes:
     """What the step does to the episodes that are `moving`, the first that applies."""
     was_open, peak = state.open[moving], state.peak[moving]
-    _, posterior, settled = state.regimes.weight[:, moving]
+    posterior, settled = state.regimes.weight[1, moving], state.settled.weight[moving]
     event = np.where(possible, _CONTINUES, _IMPROVING).astype(np.int8)
     event[marked & (peak == 1) & direct] = _ESCALATED
     event[(posterior <= p.close + p.tolerance) & heard_from_client] = _REPAIRED
@@ -473,12 +378,3 @@ def _move_episodes(
     peak[settles | (event == _REPAIRED)] = 0
     state.open[moving], state.peak[moving] = peak > 0, peak
     return event
-
-
-def _clamp(values: Floats, low: ArrayLike, high: float) -> Floats:
-    np.maximum(values, low, out=values)
-    return np.minimum(values, high, out=values)
-
-
-def _codes(answers: Iterable[int | None]) -> Codes:
-    return np.array([UNANSWERED if each is None else each for each in answers], dtype=np.int8)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.ruptures.detection import Parameters, Step
+from apps.ruptures.detection.columns import Steps
 from apps.ruptures.detection.simulator import (
     CARRIED_OVER,
     Attendance,
@@ -22,7 +23,6 @@ from apps.ruptures.detection.simulator import (
     simulate_course,
     steps,
 )
-from apps.ruptures.detection.vectorised import Steps
 
 CLIENTS_PER_THERAPIST = 20
 NO_RUPTURE = -1

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.ruptures.detection import PARAMETERS, RULE_VERSION, RULES, Event, Parameters, Step, replay
-from apps.ruptures.detection.vectorised import EVENTS, UNANSWERED, Steps, screen_table
+from apps.ruptures.detection.columns import EVENTS, UNANSWERED, Steps
+from apps.ruptures.detection.vectorised import screen_table
 
 from . import comparators, judge
 from .particles import PARTICLES, rupture_probability
@@ -136,7 +137,8 @@ def _cell(form: str, variant: str, size: Size, seed: int) -> Cell:
 
 def opened(steps: Steps, parameters: Parameters) -> Flags:
     """Where the rule opens an episode."""
-    return np.equal(screen_table(steps, parameters).event, EVENTS.index(Event.OPENED))
+    screenings = screen_table(steps, parameters, wanted=("event",))
+    return np.equal(screenings.event, EVENTS.index(Event.OPENED))
 
 
 def opening_at(parameters: Parameters, threshold: float) -> Parameters:
