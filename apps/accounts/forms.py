@@ -9,8 +9,12 @@ from django.utils.translation import gettext_lazy
 from apps.accounts.models import Membership, Practice, Role
 
 
-class IndependentContactForm(forms.Form):
-    """Somebody clients can turn to who treats none of them; a name and one way to reach them."""
+class PracticeSettingsForm(forms.Form):
+    """What a manager decides for everybody here.
+
+    The independent contact, somebody clients can turn to who treats none of them, has a name and
+    one way to reach them. A number that is left blank stays as it is.
+    """
 
     name = forms.CharField(
         label=gettext_lazy("Name"),
@@ -36,16 +40,39 @@ class IndependentContactForm(forms.Form):
             ("min_value", "max_value", "invalid"), gettext_lazy("Choose 1 to 31 times.")
         ),
     )
+    supervisor_wait_hours = forms.IntegerField(
+        label=gettext_lazy("Show a possible rupture to the supervisor after, in hours"),
+        min_value=1,
+        max_value=336,
+        required=False,
+        help_text=gettext_lazy(
+            "Unless the therapist has acknowledged it by then. 72 leaves room for a weekend."
+        ),
+        error_messages=dict.fromkeys(
+            ("min_value", "max_value", "invalid"), gettext_lazy("Choose 1 to 336 hours.")
+        ),
+    )
 
     def __init__(self, *args: Any, practice: Practice, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.practice = practice
+        current = {
+            "name": practice.contact_name,
+            "phone": practice.contact_phone,
+            "email": practice.contact_email,
+            "most_requests_in_30_days": practice.most_requests_in_30_days,
+            "supervisor_wait_hours": practice.supervisor_wait_hours,
+        }
+        super().__init__(*args, **{"initial": current, **kwargs})
         self.therapists = Membership.objects.with_role(Role.THERAPIST).filter(practice=practice)
 
     def clean_most_requests_in_30_days(self) -> int:
-        """Left blank it stays as it is."""
-        most: int | None = self.cleaned_data["most_requests_in_30_days"]
-        return most or self.practice.most_requests_in_30_days
+        return self._or_as_it_is("most_requests_in_30_days")
+
+    def clean_supervisor_wait_hours(self) -> int:
+        return self._or_as_it_is("supervisor_wait_hours")
+
+    def _or_as_it_is(self, name: str) -> int:
+        number: int = self.cleaned_data[name] or self.initial[name]
+        return number
 
     def clean_name(self) -> str:
         """Refuse the name of somebody who treats clients here."""

@@ -294,27 +294,33 @@ def start_supervision(
 
 
 @transaction.atomic
-def record_independent_contact(
+def change_practice(
     *,
     practice: Practice,
     name: str,
     phone: str,
     email: str,
     most_requests_in_30_days: int,
+    supervisor_wait_hours: int,
     by: Membership | None,
 ) -> None:
-    """Record whom clients can turn to beside their therapist, and how often they may be asked.
+    """Record whom clients can turn to beside their therapist, how often they may be asked, and
+    after how long supervisors see what nobody has acknowledged.
 
-    Before there is a contact nothing is sent.
+    Before there is a contact nothing is sent. A shorter wait also holds for what waits already.
     """
-    practice.most_requests_in_30_days = most_requests_in_30_days
     practice.contact_name = name
     practice.contact_phone = phone
     practice.contact_email = email
+    practice.most_requests_in_30_days = most_requests_in_30_days
+    practice.supervisor_wait_hours = supervisor_wait_hours
     practice.save(
-        update_fields=["contact_name", "contact_phone", "contact_email", "most_requests_in_30_days"]
+        update_fields=[
+            *("contact_name", "contact_phone", "contact_email"),
+            *("most_requests_in_30_days", "supervisor_wait_hours"),
+        ]
     )
-    audit.record("record independent contact", practice, by=by)
+    audit.record("change practice", practice, by=by)
 
 
 @transaction.atomic

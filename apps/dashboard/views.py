@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.accounts import notices
-from apps.accounts.forms import IndependentContactForm
+from apps.accounts.forms import PracticeSettingsForm
 from apps.accounts.permissions import MemberRequest, Permission, permissions_of, require
-from apps.accounts.services import record_independent_contact
+from apps.accounts.services import change_practice
 from apps.clients.models import Client, Treatment
 from apps.core import audit
 from apps.dashboard.selectors import practice_overview as overview
@@ -123,21 +123,12 @@ def supervised_episode(request: MemberRequest, episode_id: UUID) -> HttpResponse
 @require(Permission.MANAGE_PRACTICE)
 @require_http_methods(["GET", "HEAD", "POST"])
 def practice(request: MemberRequest) -> HttpResponse:
-    """People, links and delivery; a POST records the independent contact."""
+    """People, links and delivery; a POST changes what is decided for everybody."""
     ours = request.membership.practice
-    form = IndependentContactForm(
-        request.POST or None,
-        practice=ours,
-        initial={
-            "name": ours.contact_name,
-            "phone": ours.contact_phone,
-            "email": ours.contact_email,
-            "most_requests_in_30_days": ours.most_requests_in_30_days,
-        },
-    )
+    form = PracticeSettingsForm(request.POST or None, practice=ours)
     if request.method == "POST" and form.is_valid():
-        record_independent_contact(practice=ours, by=request.membership, **form.cleaned_data)
-        messages.success(request, _("Independent contact recorded."))
+        change_practice(practice=ours, by=request.membership, **form.cleaned_data)
+        messages.success(request, _("Saved."))
         return redirect("practice")
     page = practice_page(ours, today=request.today, at=timezone.now())
     told = notices.unread(request.membership)

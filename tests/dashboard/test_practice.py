@@ -88,7 +88,7 @@ def test_the_contact_is_recorded_once_and_audited(
     practice.refresh_from_db()
     assert practice.has_independent_contact
     assert (practice.contact_name, practice.contact_email) == ("Ruth Adeyemi", "ruth@x.example")
-    entry = AuditEntry.objects.get(action="record independent contact")
+    entry = AuditEntry.objects.get(action="change practice")
     assert entry.actor_id == mona.id
     assert "no message goes out to any client" not in words(as_mona.get(URL))
 
@@ -110,6 +110,20 @@ def test_a_contact_that_cannot_be_reached_comes_back(
         assert f'value="{text}"' in response.content.decode()
     practice.refresh_from_db()
     assert practice.contact_phone == "020 7946 0018"
+
+
+def test_mona_decides_how_long_a_possible_rupture_waits_for_alice(
+    practice: Practice, as_mona: Browser, words: Words
+) -> None:
+    contact = {"name": "Ruth Adeyemi", "phone": "020 7946 0018"}
+    assert 'value="72"' in as_mona.get(URL).content.decode()
+    for hours in ("0", "337", "soon"):
+        refused = as_mona.post(URL, {**contact, "supervisor_wait_hours": hours})
+        assert "Choose 1 to 336 hours." in words(refused)
+    for hours, kept in (("24", 24), ("", 24)):
+        assert as_mona.post(URL, {**contact, "supervisor_wait_hours": hours}).status_code == 302
+        practice.refresh_from_db()
+        assert practice.supervisor_wait_hours == kept
 
 
 def test_a_therapist_is_no_independent_contact(
