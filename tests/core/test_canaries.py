@@ -12,12 +12,14 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 import redis
+import time_machine
 from celery.signals import before_task_publish
 from django.conf import settings
 from django.core import mail
@@ -79,10 +81,18 @@ def sent_tasks() -> Iterator[list[str]]:
 def tell_the_story(
     sign_in: Callable[[Membership], Browser], monkeypatch: pytest.MonkeyPatch
 ) -> list[str]:
-    """Add a client, log, send, answer, flag, repair, supervise, end, move; and break things.
+    """At noon, when no quiet hours hold a message back: add a client, log, send, answer, flag, repair, supervise, end, move; and break things.
 
     Each step says what came of it. Returns the pages that people get when something is wrong.
     """
+    noon = datetime.now(ZoneInfo("Europe/London")).replace(hour=12, minute=0)
+    with time_machine.travel(noon):
+        return _told(sign_in, monkeypatch)
+
+
+def _told(
+    sign_in: Callable[[Membership], Browser], monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
     practice = PracticeFactory.create()
     alice = MembershipFactory.create(practice=practice, name="Alice Moreau")
     charlie = MembershipFactory.create(practice=practice, name="Charlie Brandt")
