@@ -1,5 +1,6 @@
 """Keeping, erasing and handing over: what takes two people, and the record holder's pages."""
 
+from functools import partial
 from uuid import UUID
 
 from django.contrib import messages
@@ -33,8 +34,11 @@ def erasures(request: MemberRequest) -> HttpResponse:
     left = holder.clients_with_left_notes(me)
     shown = {each.client_id for each in waiting if each.client_id} | {each.id for each in left}
     audit.read("view erasures", client_ids=shown, by=me)
+    may_confirm = partial(
+        two_people.may_be_confirmed_from, is_alone=two_people.works_alone(me), by=me
+    )
     context = {
-        "shown": [(each, two_people.may_be_confirmed_from(each, by=me)) for each in waiting],
+        "shown": [(each, may_confirm(each)) for each in waiting],
         "exports": two_people.exports_of(me, at=timezone.now()),
         "left": left,
         "now": timezone.now(),

@@ -120,7 +120,9 @@ def rows(label: str, client: Client) -> models.QuerySet[Any]:
         if field.is_relation and field.related_model is Membership
     ]
     found: models.QuerySet[Any] = model._default_manager.filter(**{str(way): client.id})
-    return found.select_related(*joined).order_by(_date_of(model), "id")
+    if joined:  # without names it would join every table that can be reached
+        found = found.select_related(*joined)
+    return found.order_by(_date_of(model), "id")
 
 
 def staff_texts(client: Client, *, reader: Membership) -> list[StaffText]:

@@ -26,6 +26,7 @@ AUTHORS = {
     "exchange.NoteReview": "reviewed_by_id",
 }
 """Who wrote a row's texts. In other tables nobody did alone: the client's words, decisions."""
+RATINGS = "alliance.AllianceRating"
 NOBODYS = "clients.ContactChannel"
 """Addresses are nobody's words: whoever treats the client may take them away."""
 
@@ -58,7 +59,7 @@ def texts_of(client: Client, *, reader: Membership) -> list[Text]:
     for field, mine in encrypted_columns_of(client.id):
         label = field.model._meta.label
         filled = set(mine.exclude(**{field.attname: ""}).values_list("id", flat=True))
-        for row in rows(label, client) if filled else ():
+        for row in rows(label, client).select_related(*_joined(label)) if filled else ():
             if row.id not in filled or row.__dict__[field.attname] == "":
                 continue
             takes_two = label != NOBODYS and _author(label, row) != reader.id
@@ -76,9 +77,15 @@ def _author(label: str, row: Any) -> UUID | None:
     return author
 
 
+def _joined(label: str) -> list[str]:
+    """What leads to whoever wrote, or answered to, the rows of a table; read with them."""
+    way = "therapy_session.treatment." if label == RATINGS else AUTHORS.get(label, "")
+    return [way.rpartition(".")[0].replace(".", "__")] if "." in way else []
+
+
 def _is_answer_to(reader: Membership, row: Any) -> bool:
     """Whether this is a client's comment about a session with the reader."""
-    if row._meta.label != "alliance.AllianceRating":
+    if row._meta.label != RATINGS:
         return False
     therapist_id: UUID = row.therapy_session.treatment.therapist_id
     return therapist_id == reader.id

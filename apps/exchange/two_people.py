@@ -112,14 +112,19 @@ def withdraw(*, request: TwoPersonRequest, by: Membership) -> None:
     audit.record(f"withdraw {_noun(request)}", request, client_id=request.client_id, by=by)
 
 
-def may_be_confirmed_from(request: TwoPersonRequest, *, by: Membership) -> datetime | None:
+def may_be_confirmed_from(
+    request: TwoPersonRequest, *, is_alone: bool, by: Membership
+) -> datetime | None:
     """From when `by` may agree; None: never, somebody else must."""
     if request.requested_by_id != by.id:
         return request.requested_at
-    others = Membership.objects.filter(practice=request.practice_id, is_active=True).exclude(
-        id=by.id
-    )
-    return None if others.exists() else request.requested_at + ALONE_WAITS
+    return request.requested_at + ALONE_WAITS if is_alone else None
+
+
+def works_alone(member: Membership) -> bool:
+    """Whether nobody else of the practice could be the second person."""
+    others = Membership.objects.filter(practice=member.practice_id, is_active=True)
+    return not others.exclude(id=member.id).exists()
 
 
 @transaction.atomic
@@ -139,7 +144,7 @@ def confirm(*, request: TwoPersonRequest, by: Membership) -> bool:
         request.save(update_fields=["requested_by", "requested_at"])
         audit.record(f"request {_noun(request)}", request, client_id=request.client_id, by=by)
         return False
-    moment = may_be_confirmed_from(request, by=by)
+    moment = may_be_confirmed_from(request, is_alone=works_alone(by), by=by)
     if moment is None or timezone.now() < moment:
         raise NotYet(moment)
     client = request.client

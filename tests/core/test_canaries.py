@@ -81,7 +81,9 @@ def sent_tasks() -> Iterator[list[str]]:
 def tell_the_story(
     sign_in: Callable[[Membership], Browser], monkeypatch: pytest.MonkeyPatch
 ) -> list[str]:
-    """At noon, when no quiet hours hold a message back: add a client, log, send, answer, flag, repair, supervise, end, move; and break things.
+    """Add a client, log, send, answer, flag, repair, supervise, end, move; and break things.
+
+    At noon, when no quiet hours hold a message back.
 
     Each step says what came of it. Returns the pages that people get when something is wrong.
     """
@@ -90,9 +92,7 @@ def tell_the_story(
         return _told(sign_in, monkeypatch)
 
 
-def _told(
-    sign_in: Callable[[Membership], Browser], monkeypatch: pytest.MonkeyPatch
-) -> list[str]:
+def _told(sign_in: Callable[[Membership], Browser], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     practice = PracticeFactory.create()
     alice = MembershipFactory.create(practice=practice, name="Alice Moreau")
     charlie = MembershipFactory.create(practice=practice, name="Charlie Brandt")
