@@ -7,7 +7,8 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, cast
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 from apps.accounts.models import Membership, Role
 
@@ -22,9 +23,11 @@ class Permission(StrEnum):
     SUPERVISE = "see flags across supervisees"
     MEET = "talk about episodes in supervision"
     MANAGE_PRACTICE = "manage the practice"
+    KEEP_RECORDS = "give, restrict or erase the records of one's own clients, or of held ones"
     CONFIRM_ERASURE = "be the second person who erases a client"
 
 
+EVERYBODY = (Permission.KEEP_RECORDS, Permission.CONFIRM_ERASURE)
 ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
     Role.THERAPIST: frozenset(
         {
@@ -33,11 +36,11 @@ ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
             Permission.LOG_SESSION,
             Permission.REVIEW_EPISODE,
             Permission.MEET,
-            Permission.CONFIRM_ERASURE,
+            *EVERYBODY,
         }
     ),
-    Role.SUPERVISOR: frozenset({Permission.SUPERVISE, Permission.MEET, Permission.CONFIRM_ERASURE}),
-    Role.MANAGER: frozenset({Permission.MANAGE_PRACTICE, Permission.CONFIRM_ERASURE}),
+    Role.SUPERVISOR: frozenset({Permission.SUPERVISE, Permission.MEET, *EVERYBODY}),
+    Role.MANAGER: frozenset({Permission.MANAGE_PRACTICE, *EVERYBODY}),
 }
 
 
@@ -55,8 +58,8 @@ class MemberRequest(HttpRequest):
     today: date
 
 
-View = Callable[Concatenate[HttpRequest, P], HttpResponse]
-MemberView = Callable[Concatenate[MemberRequest, P], HttpResponse]
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+MemberView = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
 
 
 def require(permission: Permission) -> Callable[[MemberView[P]], View[P]]:
@@ -67,7 +70,7 @@ def require(permission: Permission) -> Callable[[MemberView[P]], View[P]]:
 
     def decorate(view: MemberView[P]) -> View[P]:
         @wraps(view)
-        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if permission not in permissions_of(getattr(request, "membership", None)):
                 raise PermissionDenied
             return view(cast(MemberRequest, request), *args, **kwargs)

@@ -15,6 +15,7 @@ from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib.auth import update_session_auth_hash
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -25,7 +26,7 @@ from apps.accounts.models import User
 
 P = ParamSpec("P")
 Request = TypeVar("Request", bound=HttpRequest)
-View = Callable[Concatenate[Request, P], HttpResponse]
+View = Callable[Concatenate[Request, P], HttpResponseBase]
 
 BEGAN, SEEN, PRACTICE = "began_at", "seen_at", "practice_id"
 # The session is written once a minute, not at every request.
@@ -71,9 +72,9 @@ def require_recent_sign_in(view: View[Request, P]) -> View[Request, P]:
     checked = reauthentication_required(view)
 
     @wraps(view)
-    def guarded(request: Request, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(request: Request, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         try:
-            response: HttpResponse = checked(request, *args, **kwargs)
+            response: HttpResponseBase = checked(request, *args, **kwargs)
         except ReauthenticationRequired:
             if request.method in SAFE_METHODS:
                 raise

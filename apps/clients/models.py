@@ -25,6 +25,22 @@ class ClientQuerySet(models.QuerySet["Client"]):
         mine = Treatment.objects.current(on=on).filter(therapist=membership, client=OuterRef("pk"))
         return self.filter(Exists(mine), practice=membership.practice_id)
 
+    def kept_by(self, membership: Membership, *, on: date | None = None) -> Self:
+        """Clients with a treatment that has ended: the practice's record holder answers for them.
+
+        None to whoever holds no records; none whom the holder treats, or who was erased.
+        """
+        on = on or timezone.localdate()
+        ended = Treatment.objects.filter(ends_on__lte=on, client=OuterRef("pk"))
+        mine = Treatment.objects.current(on=on).filter(therapist=membership, client=OuterRef("pk"))
+        return self.filter(
+            Exists(ended),
+            ~Exists(mine),
+            practice=membership.practice_id,
+            practice__record_holder=membership,
+            erased_at=None,
+        )
+
     def visible_to(self, membership: Membership, *, on: date | None = None) -> Self:
         """Clients the member may know of: treated, or treated by a current supervisee.
 

@@ -1,18 +1,21 @@
 """What a practice's record holder does: review notes of who has left, take all records away."""
 
-from collections.abc import Iterator
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from typing import IO
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from apps.accounts.models import Membership, Practice
+from apps.accounts.models import Membership
 from apps.clients.models import Client
 from apps.core import audit
 from apps.core.downloads import csv_text
 from apps.exchange.models import NoteReview
-from apps.exchange.records import TABLES, WRITTEN_BY_STAFF, StaffText, rows
-from apps.exchange.records_files import access_files, zipped
+from apps.exchange.records import TABLES, StaffText, rows
+from apps.exchange.records_files import access_files
 from apps.therapy_sessions.models import ProcessNote
 
 NOTES = "therapy_sessions.ProcessNote"
@@ -54,31 +57,19 @@ def left_notes(review: NoteReview) -> list[StaffText]:
     return [StaffText(f"{note.id}.text", title, note.text, is_note=True) for note in notes]
 
 
-def all_records(practice: Practice) -> tuple[bytes, list[Client]]:
-    """Each client's access export, in numbered folders with an index of codes, as one zip.
+def all_records(clients: Sequence[Client]) -> IO[bytes]:
+    """The access export of each client, in numbered folders with an index of codes, as one zip.
 
-    Texts of staff are in it, process notes are not: they need their author, or a review. It is put
-    together in memory and written nowhere. Also returns whose records are in it.
+    Texts of staff are withheld in it, as nobody reviewed them: they go out client by client. The
+    records of one client are in memory at a time. The file has no name: no other program finds
+    it, and it is gone once it is closed.
     """
-    clients = list(Client.objects.filter(practice=practice, erased_at=None).order_by("code"))
-    files = {"index.csv": csv_text(_index(clients))}
-    for number, client in enumerate(clients, 1):
-        for name, text in access_files(client, kept=_staff_keys(client)).items():
-            files[f"{number:04}/{name}"] = text
-    return zipped(files), clients
-
-
-def _index(clients: list[Client]) -> Iterator[tuple[str, str]]:
-    yield "folder", "client"
-    for number, client in enumerate(clients, 1):
-        yield f"{number:04}", client.code
-
-
-def _staff_keys(client: Client) -> list[str]:
-    """Keys of all texts of staff but process notes, which stay closed."""
-    columns = [name.rsplit(".", 1) for name in WRITTEN_BY_STAFF if not name.startswith(NOTES)]
-    return [
-        f"{row_id}.{name}"
-        for label, name in columns
-        for row_id in rows(label, client).order_by().values_list("id", flat=True)
-    ]
+    made = tempfile.TemporaryFile()  # noqa: SIM115 (whoever sends it closes it)
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        index = [(f"{number:04}", each.code) for number, each in enumerate(clients, 1)]
+        archive.writestr("index.csv", csv_text([("folder", "client"), *index]))
+        for client, (folder, _code) in zip(clients, index, strict=True):
+            for name, text in access_files(client, kept=(), reader=None).items():
+                archive.writestr(f"{folder}/{name}", text)
+    made.seek(0)
+    return made

@@ -17,10 +17,9 @@ from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import Membership
 from apps.alliance.models import Questionnaire
-from apps.clients.models import Client
+from apps.clients.models import Client, Treatment
 from apps.core.fields import EncryptedTextField
 from apps.core.models import AuditEntry, OutboxMessage
-from apps.feedback.models import FeedbackRequest
 from apps.therapy_sessions.models import ProcessNote
 
 TABLES = {
@@ -111,7 +110,8 @@ def columns(model: type[models.Model]) -> "list[models.Field[Any, Any]]":
     ]
 
 
-def rows(label: str, client: Client) -> models.QuerySet[Any]:
+def rows(label: str, client: Client, *, reader: Membership | None = None) -> models.QuerySet[Any]:
+    """A client's rows of a table; of what hangs on a treatment those of `reader`'s, if given."""
     model = apps.get_model(label)
     way = way_to_client(model)
     joined = [
@@ -120,16 +120,18 @@ def rows(label: str, client: Client) -> models.QuerySet[Any]:
         if field.is_relation and field.related_model is Membership
     ]
     found: models.QuerySet[Any] = model._default_manager.filter(**{str(way): client.id})
+    treatment = str(way).rpartition("client__id")[0]
+    if reader and (treatment or model is Treatment):
+        found = found.filter(**{f"{treatment}therapist": reader})
     if joined:  # without names it would join every table that can be reached
         found = found.select_related(*joined)
     return found.order_by(_date_of(model), "id")
 
 
-def staff_texts(client: Client, *, reader: Membership) -> list[StaffText]:
-    """Every text of staff that `reader` may read, for their review before it is given out.
+def staff_texts(client: Client, *, reader: Membership | None, by: Membership) -> list[StaffText]:
+    """Every text of staff in a copy for `reader`, for review by `by` before it is given out.
 
-    What was written in treatments of other therapists is not among them, or an export would be the
-    way to read it; nor are process notes of other authors.
+    Process notes of other authors are not among them.
     """
     texts = []
     for label, title in TABLES.items():
@@ -137,7 +139,10 @@ def staff_texts(client: Client, *, reader: Membership) -> list[StaffText]:
         names = [
             field.name for field in columns(model) if f"{label}.{field.name}" in WRITTEN_BY_STAFF
         ]
-        for row in _read_by(reader, rows(label, client)) if names else ():
+        if not names:
+            continue
+        found = rows(label, client, reader=reader)
+        for row in found.filter(author=by) if model is ProcessNote else found:
             is_note = isinstance(row, ProcessNote)
             texts += [
                 StaffText(f"{row.id}.{name}", str(title), getattr(row, name), is_note)
@@ -147,30 +152,26 @@ def staff_texts(client: Client, *, reader: Membership) -> list[StaffText]:
     return texts
 
 
-def _read_by(reader: Membership, found: models.QuerySet[Any]) -> models.QuerySet[Any]:
-    """Of a client's rows those of treatments that `reader` conducts or conducted."""
-    if found.model is ProcessNote:
-        return found.filter(author=reader)
-    treatment = str(way_to_client(found.model)).rpartition("client__id")[0]
-    return found.filter(**{f"{treatment}therapist": reader}) if treatment else found
-
-
-def everything(client: Client, *, kept: Iterable[str]) -> dict[str, Any]:
+def everything(client: Client, *, kept: Iterable[str], reader: Membership | None) -> dict[str, Any]:
     """All that is kept about the client, table by table; of staff's texts those in `kept`.
 
     Args:
         kept: keys of `StaffText` that go with it; the others are marked as withheld.
+        reader: the therapist who makes the copy: nothing of treatments with others is in it, or a
+            copy would be the way to read what a client did not pass on. None: all of it.
     """
     keep = set(kept)
     tables = {
-        label: [dict(_values(row, label, keep)) for row in rows(label, client)] for label in TABLES
+        label: [dict(_values(row, label, keep)) for row in rows(label, client, reader=reader)]
+        for label in TABLES
     }
     return {
         "practice": client.practice.name,
         "client": client.code,
+        "treatments_with": reader.name if reader else None,
         "questions": _questions(client),
         "tables": tables,
-        "messages": _messages(client),
+        "messages": _messages(client, reader),
         "who_looked": who_looked(client),
     }
 
@@ -198,9 +199,9 @@ def _questions(client: Client) -> dict[str, str]:
     return {item["id"]: item["text"] or item["id"] for each in asked for item in each.items}
 
 
-def _messages(client: Client) -> list[dict[str, Any]]:
-    asked = FeedbackRequest.objects.filter(therapy_session__treatment__client=client)
-    sent = OutboxMessage.objects.filter(subject_id__in=asked.values("id")).order_by("not_before")
+def _messages(client: Client, reader: Membership | None) -> list[dict[str, Any]]:
+    asked = rows("feedback.FeedbackRequest", client, reader=reader).order_by().values("id")
+    sent = OutboxMessage.objects.filter(subject_id__in=asked).order_by("not_before")
     return [
         {"kind": each.kind, "due": each.not_before, "state": each.state, "sent_at": each.sent_at}
         for each in sent
@@ -213,7 +214,7 @@ def _values(row: models.Model, label: str, keep: set[str]) -> Iterator[tuple[str
         if name in WRITTEN_BY_STAFF and f"{row.pk}.{field.name}" not in keep:
             # An unread text of somebody else is withheld without being opened.
             has_text = bool(row.__dict__[field.attname])
-            yield field.name, _("[withheld after review]") if has_text else ""
+            yield field.name, _("[withheld]") if has_text else ""
         elif field.related_model is Membership:
             member = getattr(row, field.name)
             yield field.name, member.name if member else None
@@ -245,8 +246,12 @@ def has_client_column(model: type[models.Model]) -> bool:
     )
 
 
-def supplied(client: Client) -> dict[str, Any]:
-    """What the client supplied themselves, to take along: answers, comments, ways of contact."""
+def supplied(client: Client, *, reader: Membership | None) -> dict[str, Any]:
+    """What the client supplied themselves, to take along: answers, comments, ways of contact.
+
+    Args:
+        reader: as for `everything`.
+    """
     names = ("answered_at", "answers", "tension", "tension_resolved", "causes", "comment")
     return {
         "contact": [
@@ -256,7 +261,9 @@ def supplied(client: Client) -> dict[str, Any]:
         "ratings": [
             {"questionnaire": each.questionnaire.title}
             | {name: getattr(each, name) for name in names}
-            for each in rows("alliance.AllianceRating", client).select_related("questionnaire")
+            for each in rows("alliance.AllianceRating", client, reader=reader).select_related(
+                "questionnaire"
+            )
         ],
     }
 

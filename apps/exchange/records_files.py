@@ -16,6 +16,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from apps.accounts.models import Membership
 from apps.clients.models import Client
 from apps.core.downloads import csv_text
 from apps.exchange.records import TABLES, everything, supplied
@@ -24,6 +25,9 @@ IN_JSON_ONLY = {
     "ruptures.Screening.inputs",
     "ruptures.Screening.outputs",
     "ruptures.Screening.rule_version",
+    "ruptures.Screening.ratings_before",
+    "ruptures.Screening.at_maximum_run",
+    "ruptures.Screening.known_at",
 }
 """Figures of the computation, which say nothing to a reader and could be taken for odds."""
 
@@ -41,6 +45,13 @@ NAMES = {
     "asked": gettext_lazy("asked for feedback"),
     "is_late": gettext_lazy("came too late to be used"),
     "in_episode": gettext_lazy("within a possible rupture"),
+    "channel_kind": gettext_lazy("sent by"),
+    "therapy_session": gettext_lazy("session of"),
+    "treatment": gettext_lazy("treatment that began on"),
+    "episode": gettext_lazy("possible rupture of"),
+    "opened_by": gettext_lazy("opened by the session of"),
+    "worksheet": gettext_lazy("worksheet of"),
+    "feedback_request": gettext_lazy("request of"),
 }
 VALUES = {
     ("attendance", "therapist_cancelled"): gettext_lazy("Cancelled by the therapist"),
@@ -51,22 +62,36 @@ VALUES = {
     ("level", 3): gettext_lazy("possible rupture, marked"),
 }
 """Words for the client; those of the pages speak to the therapist."""
+SAID_BY = {
+    "clients.Treatment": "starts_on",
+    "therapy_sessions.TherapySession": "starts_at",
+    "feedback.FeedbackRequest": "due_at",
+    "ruptures.RuptureEpisode": "opened_at",
+    "ruptures.Worksheet": "saved_at",
+}
+"""The day by which a reader knows a row that other rows point at."""
 
 
-def access_export(client: Client, *, kept: Iterable[str]) -> bytes:
-    """A zip with everything: `records.json` for machines, `records.html` for people."""
-    return zipped(access_files(client, kept=kept))
+def access_export(client: Client, *, kept: Iterable[str], reader: Membership | None) -> bytes:
+    """A zip with everything: `records.json` for machines, `records.html` for people.
+
+    Args:
+        kept, reader: as for `records.everything`.
+    """
+    return zipped(access_files(client, kept=kept, reader=reader))
 
 
-def access_files(client: Client, *, kept: Iterable[str]) -> dict[str, str]:
-    found = everything(client, kept=kept)
+def access_files(
+    client: Client, *, kept: Iterable[str], reader: Membership | None
+) -> dict[str, str]:
+    found = everything(client, kept=kept, reader=reader)
     html = render_to_string("exchange/document.html", document(found))
     return {"records.json": _json(found), "records.html": html}
 
 
-def portable_copy(client: Client) -> bytes:
+def portable_copy(client: Client, *, reader: Membership | None) -> bytes:
     """A zip with what the client supplied, as JSON and, the ratings, as a table."""
-    found = supplied(client)
+    found = supplied(client, reader=reader)
     heads = ("questionnaire", "answered_at", "tension", "tension_resolved", "comment")
     items = sorted({item for rating in found["ratings"] for item in rating["answers"]})
     table = [[*heads, *items]] + [
@@ -82,12 +107,20 @@ def portable_copy(client: Client) -> bytes:
 def document(found: dict[str, Any]) -> dict[str, Any]:
     """The same for people: tables with titles, columns in words, values as one would say them.
 
-    Ids that only tie rows together stay in the JSON.
+    A row that others point at is named by its day, where there are several; ids stay in the JSON.
     """
+    days = {
+        row["id"]: _say(row[name])
+        for label, name in SAID_BY.items()
+        for row in found["tables"][label]
+        if len(found["tables"][label]) > 1
+    }
     sections = [
         {
             "title": title,
-            "rows": [_in_words(label, row, found["questions"]) for row in found["tables"][label]],
+            "rows": [
+                _in_words(label, row, found["questions"], days) for row in found["tables"][label]
+            ],
         }
         for label, title in TABLES.items()
     ]
@@ -96,29 +129,40 @@ def document(found: dict[str, Any]) -> dict[str, Any]:
         (_("Who looked, and what was changed"), found["who_looked"]),
     ):
         said = [
-            [(key.replace("_", " "), _say(value)) for key, value in row.items()] for row in rows
+            [(key.replace("_", " "), _say(value).replace("_", " ")) for key, value in row.items()]
+            for row in rows
         ]
         sections.append({"title": title, "rows": said})
     return found | {"sections": sections, "made_at": timezone.localtime()}
 
 
-def _in_words(label: str, row: dict[str, Any], questions: dict[str, str]) -> list[tuple[str, str]]:
+def _in_words(
+    label: str, row: dict[str, Any], questions: dict[str, str], days: dict[UUID, str]
+) -> list[tuple[str, str]]:
     model = apps.get_model(label)
     said = []
     for name, value in row.items():
         field: Any = model._meta.get_field(name)
-        choices = dict(getattr(field, "flatchoices", []))
-        is_unsaid = isinstance(value, UUID) or f"{label}.{name}" in IN_JSON_ONLY
-        if is_unsaid or value in (None, "", [], {}):
+        if isinstance(value, UUID):
+            value = days.get(value) if name != "id" else None
+        if f"{label}.{name}" in IN_JSON_ONLY or value in (None, "", [], {}):
             continue
         if name == "answers":
-            said += [(questions.get(item, item), _say(answer)) for item, answer in value.items()]
+            # In the order of the form, which the database does not keep.
+            said += [(text, _say(value[item])) for item, text in questions.items() if item in value]
             continue
-        word = None if isinstance(value, list | dict) else VALUES.get((name, value))
-        if word is None and not isinstance(value, list | dict):
-            word = choices.get(value)
-        said.append((str(NAMES.get(name, field.verbose_name)), str(word or _say(value))))
+        said.append((str(NAMES.get(name, field.verbose_name)), _word(name, field, value)))
     return said
+
+
+def _word(name: str, field: Any, value: Any) -> str:
+    """A value as the client would say it; a usual range ends where the scale does."""
+    if isinstance(value, list):
+        return ", ".join(_word(name, field.base_field, each) for each in value)
+    if name in {"low", "high"}:
+        return _say(min(max(value, 0.0), 100.0))
+    choices = dict(getattr(field, "flatchoices", []))
+    return str(VALUES.get((name, value)) or choices.get(value) or _say(value))
 
 
 def _say(value: Any) -> str:

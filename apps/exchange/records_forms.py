@@ -43,9 +43,11 @@ class KeepingForm(forms.Form):
         Membership.objects.none(),
         label=gettext_lazy("Record holder"),
         required=False,
+        empty_label=gettext_lazy("Nobody yet"),
         help_text=gettext_lazy(
-            "Reviews process notes of authors who have left, and takes all records away when two "
-            "people agreed. Not yourself, unless you work alone."
+            "Gives copies where a treatment has ended, reviews process notes of authors who have "
+            "left, and takes all records away when two people agreed. Not yourself, unless you "
+            "work alone."
         ),
     )
 

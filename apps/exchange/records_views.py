@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from apps.accounts.models import Membership
 from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.accounts.sign_in import require_recent_sign_in
 from apps.clients.models import Client, Treatment, TwoPersonRequest
@@ -31,7 +32,7 @@ ACTIONS = {
 }
 
 
-@require(Permission.VIEW_CASELOAD)
+@require(Permission.KEEP_RECORDS)
 @require_safe
 def records(request: MemberRequest, client_id: UUID) -> HttpResponse:
     """What can be done for a client of one's own, and what stands."""
@@ -41,37 +42,40 @@ def records(request: MemberRequest, client_id: UUID) -> HttpResponse:
     )
     asked = erasures.filter(client=client).first()
     audit.read("view records", client_ids=[client.id], by=request.membership)
-    return render(request, "exchange/records.html", {"client": client, "asked": asked})
+    context = {"client": client, "asked": asked, "is_held": reader_of(request, client) is None}
+    return render(request, "exchange/records.html", context)
 
 
-@require(Permission.VIEW_CASELOAD)
+@require(Permission.KEEP_RECORDS)
 @require_recent_sign_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def export(request: MemberRequest, client_id: UUID) -> HttpResponse:
     """Review the texts of staff, then take everything away as one file."""
     client = own_client(request, client_id)
-    texts = staff_texts(client, reader=request.membership)
+    reader = reader_of(request, client)
+    texts = staff_texts(client, reader=reader, by=request.membership)
     form = ReviewForm(request.POST if request.method == "POST" else None, texts=texts)
     audit.read("view texts for export", client_ids=[client.id], by=request.membership)
     if request.method == "POST" and form.is_valid():
-        content = access_export(client, kept=form.cleaned_data["keep"])
+        content = access_export(client, kept=form.cleaned_data["keep"], reader=reader)
         audit.record("export records", client, client_id=client.id, by=request.membership)
         return download(content, name="records.zip", content_type="application/zip")
     context = {"client": client, "form": form, "texts": texts}
     return render(request, "exchange/review.html", context)
 
 
-@require(Permission.VIEW_CASELOAD)
+@require(Permission.KEEP_RECORDS)
 @require_recent_sign_in
 @require_safe
 def portable(request: MemberRequest, client_id: UUID) -> HttpResponse:
     """What the client supplied, as one file to take along."""
     client = own_client(request, client_id)
     audit.read("export portable copy", client_ids=[client.id], by=request.membership)
-    return download(portable_copy(client), name="portable.zip", content_type="application/zip")
+    content = portable_copy(client, reader=reader_of(request, client))
+    return download(content, name="portable.zip", content_type="application/zip")
 
 
-@require(Permission.VIEW_CASELOAD)
+@require(Permission.KEEP_RECORDS)
 @require_recent_sign_in
 @require_POST
 def act(request: MemberRequest, client_id: UUID) -> HttpResponse:
@@ -87,7 +91,7 @@ def act(request: MemberRequest, client_id: UUID) -> HttpResponse:
     return redirect("records", client.id)
 
 
-@require(Permission.VIEW_CASELOAD)
+@require(Permission.KEEP_RECORDS)
 @require_recent_sign_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def erase_texts(request: MemberRequest, client_id: UUID) -> HttpResponse:
@@ -120,8 +124,21 @@ def _erase(request: MemberRequest, client: Client, chosen: list[Text]) -> None:
 
 
 def own_client(request: MemberRequest, client_id: UUID) -> Client:
-    """A client of one's own caseload: 404 for strangers, 403 where one only knows of them."""
-    client = get_object_or_404(Client.objects.visible_to(request.membership), id=client_id)
-    if not Treatment.objects.conducted_by(request.membership).filter(client=client).exists():
+    """A client of one's own caseload, or one whose records one holds.
+
+    404 for strangers, 403 where one only knows of them.
+    """
+    me = request.membership
+    held = Client.objects.kept_by(me).filter(id=client_id).first()
+    if held:
+        return held
+    client = get_object_or_404(Client.objects.visible_to(me), id=client_id)
+    if not Treatment.objects.conducted_by(me).filter(client=client).exists():
         raise PermissionDenied
     return client
+
+
+def reader_of(request: MemberRequest, client: Client) -> Membership | None:
+    """Whose treatments a copy is about; None, all of them, where the record holder makes it."""
+    is_held = Client.objects.kept_by(request.membership).filter(id=client.id).exists()
+    return None if is_held else request.membership

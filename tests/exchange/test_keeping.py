@@ -4,6 +4,7 @@ import csv
 import io
 import zipfile
 from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -148,9 +149,41 @@ def test_the_record_holder_reviews_notes_of_who_has_left_with_a_reason(
     there = f"{address}?review={review.id}"
     without = as_sam.post(there, {"reviewed": "on"})
     taken = as_sam.post(there, {"reviewed": "on", "keep": [f"{note.id}.text"]})
-    assert NOTE not in _files(without.content)["records.json"]
-    assert NOTE in _files(taken.content)["records.json"]
+    assert NOTE not in _files(without)["records.json"]
+    assert NOTE in _files(taken)["records.json"]
     assert taken["Cache-Control"] == "no-store"
+
+
+def test_the_record_holder_gives_a_full_copy_once_a_treatment_has_ended(
+    ended: Treatment, sam: Membership, charlie: Membership, as_sam: Browser, as_alice: Browser
+) -> None:
+    session = ended.therapy_sessions.get()
+    session.not_asked_note = "what alice noted"
+    session.save()
+    other = TreatmentFactory.create(therapist=ended.therapist)
+    address = f"/clients/{ended.client_id}/records/"
+    fresh(as_sam)
+    assert as_sam.get(address).status_code == 404
+    hold(ended.practice, sam)
+    assert fresh(as_alice).get(address).status_code == 404
+    listed = as_sam.get("/erasures/").content.decode()
+    assert address in listed
+    assert str(other.client_id) not in listed
+    assert as_sam.get(f"/clients/{other.client_id}/records/").status_code == 403
+    # With another therapist now, who makes no copy of what was before.
+    TreatmentFactory.create(client=ended.client, therapist=charlie)
+    page = as_sam.get(address)
+    assert "You hold these records" in page.content.decode()
+    review = as_sam.get(f"{address}export/").content.decode()
+    assert "what alice noted" in review
+    assert NOTE not in review
+    made = _files(as_sam.post(f"{address}export/", {"reviewed": "on"}))
+    assert "the client&#x27;s comment" in made["records.html"]
+    assert "what alice noted" not in made["records.json"]
+    taken = _files(as_sam.get(f"{address}portable/"))
+    assert "the client's comment" in taken["supplied.json"]
+    looks = AuditEntry.objects.filter(actor_id=sam.id).values_list("action", flat=True)
+    assert {"view records", "export records", "export portable copy"} <= set(looks)
 
 
 def test_nobody_but_the_record_holder_opens_these_notes(
@@ -168,6 +201,9 @@ def test_two_people_let_the_record_holder_take_all_records(
     ended: Treatment, sam: Membership, as_mona: Browser, as_sam: Browser, as_charlie: Browser
 ) -> None:
     TreatmentFactory.create(therapist=ended.therapist, client__code="B-2")
+    session = ended.therapy_sessions.get()
+    session.not_asked_note = "nobody reviewed this"
+    session.save()
     hold(ended.practice, sam)
     fresh(as_mona).post("/practice/records/export/")
     asked = TwoPersonRequest.objects.get()
@@ -179,13 +215,14 @@ def test_two_people_let_the_record_holder_take_all_records(
     for other in (as_mona, as_charlie):
         assert other.get(address).status_code == 404
     taken = as_sam.get(address)
-    made = _files(taken.content)
+    made = _files(taken)
     assert list(csv.reader(io.StringIO(made["index.csv"])))[1:] == [
         ["0001", "'=OLD-1"],
         ["0002", "B-2"],
     ]
     assert "the client&#x27;s comment" in made["0001/records.html"]
     assert NOTE not in made["0001/records.json"]
+    assert "nobody reviewed this" not in made["0001/records.json"]
     assert taken["Cache-Control"] == "no-store"
     looked = AuditEntry.objects.get(action="export all records")
     assert set(looked.client_ids) == set(Client.objects.values_list("id", flat=True))
@@ -204,6 +241,6 @@ def test_who_works_alone_waits_seven_days_for_all_records(
         assert two_people.confirm(request=asked, by=alice)
 
 
-def _files(content: bytes) -> dict[str, str]:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+def _files(response: Any) -> dict[str, str]:
+    with zipfile.ZipFile(io.BytesIO(response.getvalue())) as archive:
         return {name: archive.read(name).decode() for name in archive.namelist()}

@@ -2,9 +2,11 @@
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.accounts.permissions import Permission
-from apps.alliance.models import AllianceRating
+from apps.alliance.models import AllianceRating, Cause
 from apps.clients.models import Client, ContactChannel, Treatment, TwoPersonRequest
 from apps.clients.services import hand_over_caseload
 from apps.core import crypto
@@ -45,7 +47,9 @@ def treatment(alice: Membership) -> Treatment:
         client__email=f"{CANARY}@mail.example",
     )
     session = treatment.therapy_sessions.latest("starts_at")
-    comment_on(session, f"{CANARY} comment")
+    rating = comment_on(session, f"{CANARY} comment")
+    rating.causes = [Cause.MISUNDERSTANDING]
+    rating.save()
     session.not_asked_note = f"{CANARY} not asked"
     session.save()
     save_process_note(therapy_session=session, text=f"{CANARY} note", by=alice)
@@ -66,6 +70,12 @@ def alices(treatment: Treatment, as_alice: Browser) -> Browser:
 def files(response: Any) -> dict[str, str]:
     with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
         return {name: archive.read(name).decode() for name in archive.namelist()}
+
+
+def shown(html: str) -> list[tuple[str, str]]:
+    """Names and values, as a reader of the document sees them."""
+    pairs = re.findall(r"<dt>\s*(.*?)\s*</dt>\s*<dd>\s*(.*?)\s*</dd>", html, re.S)
+    return [(unescape(name), unescape(value)) for name, value in pairs]
 
 
 def url(treatment: Treatment, page: str = "") -> str:
@@ -106,7 +116,7 @@ def test_every_table_and_column_about_a_client_is_exported_or_left_out_with_a_re
 def test_the_export_holds_every_column_of_every_row(
     treatment: Treatment, alices: Browser, alice: Membership
 ) -> None:
-    keep = [each.key for each in records.staff_texts(treatment.client, reader=alice)]
+    keep = [each.key for each in records.staff_texts(treatment.client, reader=alice, by=alice)]
     made = files(alices.post(url(treatment, "export/"), {"keep": keep, "reviewed": "on"}))
     found = json.loads(made["records.json"])
     for label in records.TABLES:
@@ -120,7 +130,14 @@ def test_the_export_holds_every_column_of_every_row(
     assert {entry["who"] for entry in found["who_looked"]} >= {"Alice Moreau"}
     assert len(found["tables"]["alliance.AllianceRating"]) == 9
     assert "posterior" not in made["records.html"]
-    assert "I felt heard and understood" in made["records.html"]
+    said = shown(made["records.html"])
+    items = [name for name, _ in said if name.startswith(("I ", "We ", "The way"))]
+    assert items[:2] == ["I felt heard and understood.", "I felt accepted as I am."]
+    assert max(float(value) for name, value in said if name == "usual range to") == 100
+    sessions = [value for name, value in said if name == "starts at"]
+    note, *rated = [value for name, value in said if name == "session of"]
+    assert (note, rated[: len(sessions)]) == (sessions[-1], sessions)
+    assert ("causes", "Miscommunication or misunderstanding") in said
 
 
 def test_what_the_clinician_does_not_tick_stays_behind(
@@ -131,7 +148,7 @@ def test_what_the_clinician_does_not_tick_stays_behind(
     made = files(alices.post(url(treatment, "export/"), {"reviewed": "on"}))
     assert f"{CANARY} note" not in made["records.json"]
     assert f"{CANARY} reason" not in made["records.json"]
-    assert "[withheld after review]" in made["records.html"]
+    assert "[withheld]" in made["records.html"]
     assert f"{CANARY} comment" in made["records.html"]
 
 
@@ -146,16 +163,26 @@ def test_nothing_is_exported_without_a_review_or_a_recent_sign_in(
     assert "Read the texts, then tick this." in response.content.decode()
 
 
-def test_a_later_therapist_neither_reads_nor_exports_the_notes_of_the_one_before(
-    treatment: Treatment, alice: Membership, charlie: Membership
+def test_a_later_therapist_neither_reads_nor_exports_what_was_before(
+    treatment: Treatment, alice: Membership, charlie: Membership, as_charlie: Browser
 ) -> None:
     hand_over_caseload(treatments=[treatment], to=charlie, on=timezone.localdate(), by=alice)
     client = Client.objects.get()
     client.pause_reason = "Away"
     client.save()
     # No worksheet, message, reason or review either: only what stands about the client as such.
-    assert [text.text for text in records.staff_texts(client, reader=charlie)] == ["Away"]
-    assert len(records.staff_texts(client, reader=alice)) > 2
+    found = records.staff_texts(client, reader=charlie, by=charlie)
+    assert [text.text for text in found] == ["Away"]
+    assert len(records.staff_texts(client, reader=alice, by=alice)) > 2
+    as_charlie.post("/sign-in/again/", {"password": PASSWORD})
+    made = files(as_charlie.post(url(treatment, "export/"), {"reviewed": "on"}))
+    tables = json.loads(made["records.json"])["tables"]
+    assert f"{CANARY} comment" not in "".join(made.values())
+    assert tables["alliance.AllianceRating"] == tables["therapy_sessions.TherapySession"] == []
+    assert [each["therapist"] for each in tables["clients.Treatment"]] == ["Charlie Nowak"]
+    assert "it holds those with Charlie Nowak" in made["records.html"]
+    taken = files(as_charlie.get(url(treatment, "portable/")))
+    assert json.loads(taken["supplied.json"])["ratings"] == []
 
 
 def test_downloads_are_saved_and_never_kept(treatment: Treatment, alices: Browser) -> None:
@@ -291,7 +318,7 @@ def test_while_restricted_nothing_is_sent_or_screened(
 def test_strangers_find_nothing(
     page: str, treatment: Treatment, as_charlie: Browser, as_dora: Browser, as_mona: Browser
 ) -> None:
-    for browser, status in ((as_charlie, 404), (as_dora, 404), (as_mona, 403)):
+    for browser, status in ((as_charlie, 404), (as_dora, 404), (as_mona, 404)):
         browser.post("/sign-in/again/", {"password": PASSWORD})
         assert browser.get(url(treatment, page)).status_code == status
 

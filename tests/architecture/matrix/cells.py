@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core import mail
 from django.core.cache import cache
 from django.db import connection
+from django.http import HttpResponse
 from django.test import Client as Browser
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import escape
@@ -270,7 +271,15 @@ def ask(browser: Browser, cell: Cell) -> Any:
     referer = {"HTTP_REFERER": f"http://testserver{cell.person.link}"} if cell.person.link else {}
     if cell.method == "POST":
         return browser.post(f"{url}?{query}" if query else url, body, **referer)
-    return browser.generic(cell.method, f"{url}?{query}" if query else url, **referer)
+    answer: Any = browser.generic(cell.method, f"{url}?{query}" if query else url, **referer)
+    return whole(answer) if answer.streaming else answer
+
+
+def whole(answer: Any) -> Any:
+    """A file that was sent piece by piece, as one answer."""
+    made: Any = HttpResponse(answer.getvalue(), status=answer.status_code, headers=answer.headers)
+    made.wsgi_request = answer.wsgi_request
+    return made
 
 
 def address(cell: Cell) -> str:

@@ -25,6 +25,7 @@ SIGNED_IN = "signed in"
 OWN = frozenset({Relation.OWN})
 SUPERVISED = frozenset({Relation.SUPERVISED, Relation.QUIET})
 OF_THE_PRACTICE = frozenset(Relation) - {Relation.FOREIGN, Relation.MISSING}
+HELD = frozenset({Relation.HELD, Relation.LEFT})
 NOBODY: frozenset[Relation] = frozenset()
 
 
@@ -136,6 +137,11 @@ def a_pause(case: Case) -> dict[str, Any]:
 
 ON_CLIENT: dict[str, Any] = {
     "kwarg": "client_id", "reach": OWN, "known": SUPERVISED, "client_data": True
+}  # fmt: skip
+
+ON_RECORDS: dict[str, Any] = {
+    "who": Permission.KEEP_RECORDS, "kwarg": "client_id", "reach": OWN | HELD,
+    "known": SUPERVISED, "client_data": True,
 }  # fmt: skip
 
 
@@ -254,35 +260,18 @@ ROUTES = {
     "add_client": Route(
         READ | WRITE, Permission.ADD_CLIENT, body=a_client, client_data=True
     ),
-    "records": Route(
-        READ, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, known=SUPERVISED,
-        client_data=True,
-    ),
-    "export_records": Route(
-        READ | WRITE, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, known=SUPERVISED,
-        client_data=True,
-    ),
-    "portable_copy": Route(
-        READ, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, known=SUPERVISED,
-        client_data=True,
-    ),
-    "act_on_records": Route(
-        WRITE, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, known=SUPERVISED,
-        client_data=True, body=lambda case: {"action": "restrict"},
-    ),
-    "erase_texts": Route(
-        READ | WRITE, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, known=SUPERVISED,
-        client_data=True,
-    ),
-    # A record holder's. Nobody of the matrix is one, so that everybody finds nothing here;
-    # tests/exchange/test_keeping.py has the holder.
+    "records": Route(READ, **ON_RECORDS),
+    "export_records": Route(READ | WRITE, **ON_RECORDS),
+    "portable_copy": Route(READ, **ON_RECORDS),
+    "act_on_records": Route(WRITE, body=lambda case: {"action": "restrict"}, **ON_RECORDS),
+    "erase_texts": Route(READ | WRITE, **ON_RECORDS),
     "left_notes": Route(
-        READ | WRITE, Permission.CONFIRM_ERASURE, kwarg="client_id", reach=OF_THE_PRACTICE,
-        client_data=True, reads=frozenset({404}),
+        READ | WRITE, Permission.CONFIRM_ERASURE, kwarg="client_id",
+        reach=frozenset({Relation.LEFT}), client_data=True,
+        body=lambda case: {"reason": "She asked for a copy"},
     ),
     "take_export": Route(
-        READ, Permission.CONFIRM_ERASURE, kwarg="export_id", reach=OF_THE_PRACTICE,
-        client_data=True, reads=frozenset({404}),
+        READ, Permission.CONFIRM_ERASURE, kwarg="export_id", reach=HELD, client_data=True
     ),
     "keeping": Route(
         READ | WRITE, Permission.MANAGE_PRACTICE, body=lambda case: {"retention_years": "10"}

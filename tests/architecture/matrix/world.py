@@ -102,6 +102,8 @@ class Relation(StrEnum):
     SUPERVISED = "supervisee's"
     QUIET = "supervisee's, not shared"
     COLLEAGUES = "colleague's"
+    HELD = "held"
+    LEFT = "held, of who has left"
     FOREIGN = "other practice's"
     MISSING = "missing"
     LINK = "open link"
@@ -165,13 +167,14 @@ class Person:
 NAMES = (
     "anonymous", "link holder", "therapist", "colleague", "supervisor", "supervising therapist",
     "ex-supervisor", "manager", "disabled member", "disabled user", "code pending",
-    "set-up pending", "in two practices",
+    "set-up pending", "record holder", "in two practices",
 )  # fmt: skip
 ROLES = {
     "supervisor": [Role.SUPERVISOR],
     "supervising therapist": [Role.THERAPIST, Role.SUPERVISOR],
     "ex-supervisor": [Role.SUPERVISOR],
     "manager": [Role.MANAGER],
+    "record holder": [Role.SUPERVISOR],
 }
 # Works in both practices: a therapist in the one, the manager of the other.
 IN_BOTH = "in two practices"
@@ -200,6 +203,8 @@ class World:
             return Relation.MISSING
         if case.practice != person.practice:
             return Relation.FOREIGN
+        if person.name == "record holder":
+            return Relation.LEFT if case.therapist == "disabled member" else Relation.HELD
         if person.member and person.name == case.therapist:
             return Relation.FORMER if case.is_over else Relation.OWN
         if person.member and case.therapist in person.supervises and not case.is_over:
@@ -238,7 +243,7 @@ class World:
         relation = self.relation(person, self.cases[canary.practice, canary.number])
         if relation in {Relation.SUPERVISED, Relation.QUIET}:
             return canary.kind == "c"
-        return relation == Relation.OWN
+        return relation in {Relation.OWN, Relation.HELD, Relation.LEFT}
 
 
 @contextmanager
@@ -312,6 +317,8 @@ def build() -> World:
                 # What is not shown cannot be decided about.
                 shown = cases[letter, "1"].ids["shown_episode"]
                 cases[letter, number].ids["shown_episode"] = shown
+        with tenancy.practice(practice.id):
+            _let_hold(practice, members["record holder"], cases)
         people += _people(letter, members, cases[letter, "1"].ids["token"])
         with tenancy.practice(practice.id):
             Membership.objects.filter(id=members["disabled member"].id).update(is_active=False)
@@ -345,6 +352,22 @@ def build() -> World:
     nothing["token"] = make_token(uuid4(), generation=0)
     nothing["next"] = f"/clients/{nothing['client_id']}/"
     return World(people, cases, Case(ids=nothing))
+
+
+def _let_hold(practice: Practice, member: Membership, cases: dict[tuple[str, str], Case]) -> None:
+    """Make the member the record holder, with an export that two people agreed to."""
+    practice.record_holder = member
+    practice.save()
+    agreed = TwoPersonRequest.objects.create(
+        practice=practice,
+        kind=TwoPersonRequest.Kind.EXPORT_ALL,
+        requested_at=timezone.now(),
+        closed_at=timezone.now(),
+        is_carried_out=True,
+    )
+    for case in cases.values():
+        if case.ids["practice"] == str(practice.id):
+            case.ids["export_id"] = str(agreed.id)
 
 
 def _member(practice: Practice, letter: str, name: str) -> Membership:
@@ -480,7 +503,6 @@ def _case(letter: str, number: str, therapist: Membership, name: str) -> Case:
     case.ids = _ids(treatment, planned.id, episode.id, asked) | {
         "notice_id": str(notice.id),
         "erasure_id": str(erasure.id),
-        "export_id": str(erasure.id),
         "ending_id": str(ending.id),
     }
     return case
