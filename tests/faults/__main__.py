@@ -48,14 +48,18 @@ def main() -> int:
             return faults.f9_webhooks(messages=100, times=10)
 
     full: dict[str, Callable[[], bool]] = {
-        "f1": lambda: one(lambda lab: faults.f1_killed_workers(lab, messages=10_000, kills=20)),
+        "f1": lambda: one(
+            lambda lab: faults.f1_killed_workers(lab, messages=10_000, kills=20, within_s=300)
+        ),
         "f2": lambda: one(
-            lambda lab: faults.f2_lost_redis(lab, messages=5_000, kills=10, flushes=3, away_s=60)
+            lambda lab: faults.f2_lost_redis(
+                lab, messages=5_000, kills=10, flushes=3, away_s=60, within_s=60
+            )
         ),
         "f7": lambda: one(
             lambda lab: faults.f7_bad_mail_server(lab, messages=400, hanging=16, within_s=16)
         ),
-        "f8": lambda: one(lambda lab: faults.f8_one_bad_address(lab, messages=100)),
+        "f8": lambda: one(lambda lab: faults.f8_one_bad_address(lab, messages=100, within_s=15)),
         "f9": lambda: one(webhooks),
         "f10": lambda: one(
             lambda lab: faults.f10_clocks(zones=available_timezones(), years=range(2025, 2037))

@@ -1,7 +1,8 @@
 """Faults of the senders, each at any size: small in `make test`, in full by `make faults`.
 
 Each returns what was tried and lost and whether the promise held; the numbers are those of the
-design of reliability.
+design of reliability. `within_s` bounds the time that the report names: it is given at full size
+alone, as a small run shares its machine and is judged by counts and by what came before what.
 """
 
 import math
@@ -69,7 +70,9 @@ def has_one_link_each(mails: Iterable[Mail]) -> bool:
     return all(seen.setdefault(mail.message, mail) == mail for mail in mails)
 
 
-def f1_killed_workers(lab: Lab, *, messages: int, kills: int, ages: bool = False) -> Result:
+def f1_killed_workers(
+    lab: Lab, *, messages: int, kills: int, ages: bool = False, within_s: float = math.inf
+) -> Result:
     """kill -9 of the worker and its processes, again and again, while messages go out.
 
     Args:
@@ -98,7 +101,7 @@ def f1_killed_workers(lab: Lab, *, messages: int, kills: int, ages: bool = False
     lost, doubled = lost_and_doubled(sent, lab.mails())
     twice = _answered_twice(lab)
     held = not (lost or twice) and doubled <= kills * concurrency * lab.slots
-    held = held and has_one_link_each(lab.mails()) and seconds <= 300
+    held = held and has_one_link_each(lab.mails()) and seconds <= within_s
     return Result(
         f"F1 {kills} × kill -9 of the worker, {twice} doubled responses",
         messages, lost, doubled, seconds, "to the end after the last", held,
@@ -123,7 +126,14 @@ def _answered_twice(lab: Lab) -> int:
 
 
 def f2_lost_redis(
-    lab: Lab, *, messages: int, kills: int, flushes: int, away_s: float, beat: bool = True
+    lab: Lab,
+    *,
+    messages: int,
+    kills: int,
+    flushes: int,
+    away_s: float,
+    beat: bool = True,
+    within_s: float = math.inf,
 ) -> Result:
     """Valkey is killed, emptied, and stays away; what waits goes out once it is back.
 
@@ -159,7 +169,7 @@ def f2_lost_redis(
     return Result(
         f"F2 {kills} × kill -9 of Valkey, {flushes} × FLUSHALL, {away_s:.0f} s away",
         messages, lost, doubled, seconds, f"to drain {left} on its return",
-        not (lost or doubled) and seconds <= 60,
+        not (lost or doubled) and seconds <= within_s,
     )  # fmt: skip
 
 
@@ -169,7 +179,7 @@ def f7_bad_mail_server(
     """A mail server that hangs, refuses for now and for good, breaks off, hangs up after DATA.
 
     Args:
-        within_s: how long a slot may hang; no bound where other work shares the machine.
+        within_s: how long a slot may hang.
     """
     kinds = {
         "hang-": hanging,
@@ -235,8 +245,8 @@ def _tried(lab: Lab, messages: list[OutboxMessage]) -> bool:
         ).exists()
 
 
-def f8_one_bad_address(lab: Lab, *, messages: int) -> Result:
-    """One address hangs, the first of all; nobody waits behind it."""
+def f8_one_bad_address(lab: Lab, *, messages: int, within_s: float = math.inf) -> Result:
+    """One address hangs, the first of all; all others are out before it is given up."""
     lab.start_worker()
     lab.warm_up()
     bad = lab.requests(addresses(1, "hang-"))
@@ -246,10 +256,11 @@ def f8_one_bad_address(lab: Lab, *, messages: int) -> Result:
     ids = {str(message.id) for message in good}
     until(lambda: ids <= {mail.message for mail in lab.mails()}, "the others have their mail")
     seconds = time.monotonic() - began
+    hangs = _states(lab, bad) == [State.CLAIMED]
     lost, doubled = lost_and_doubled(good, lab.mails())
-    assert _states(lab, bad) == [State.CLAIMED]
     return Result("F8 one bad address among others", messages, lost, doubled, seconds,
-                  "until all others are out", not (lost or doubled) and seconds < 15)  # fmt: skip
+                  "until all others are out",
+                  hangs and not (lost or doubled) and seconds <= within_s)  # fmt: skip
 
 
 def f9_webhooks(*, messages: int, times: int) -> Result:
