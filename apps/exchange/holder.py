@@ -57,6 +57,11 @@ def left_notes(review: NoteReview) -> list[StaffText]:
     return [StaffText(f"{note.id}.text", title, note.text, is_note=True) for note in notes]
 
 
+def clients_of_all_records(holder: Membership) -> list[Client]:
+    """Everybody of the practice but who was erased, by code."""
+    return list(Client.objects.filter(practice=holder.practice_id, erased_at=None).order_by("code"))
+
+
 def all_records(clients: Sequence[Client]) -> IO[bytes]:
     """The access export of each client, in numbered folders with an index of codes, as one zip.
 
