@@ -1,7 +1,7 @@
 """What the frame of every page needs: the theme, the practice and the way around."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -11,9 +11,32 @@ from django.utils.translation import gettext_lazy as _
 from apps.accounts.models import User
 from apps.accounts.permissions import Permission, permissions_of
 
-# What it takes to see an entry, its route, label and icon, and the routes that stand below it.
-NAVIGATION: tuple[tuple[Permission, str, str | Promise, str, frozenset[str]], ...] = (
-    (
+# As many as a phone's bar has room for; the page of an entry leads to those that are left out.
+MOST_ENTRIES = 6
+
+
+class Entry(NamedTuple):
+    """A place of the navigation: what it takes to see it, and which routes stand below it.
+
+    Where a route stands below two entries that a person has, it belongs to the later one.
+    """
+
+    permission: Permission
+    route: str
+    label: str | Promise
+    icon: str
+    below: frozenset[str] = frozenset()
+    query: str = ""
+    shortcut: str = ""
+
+
+PEOPLE = frozenset(
+    {"people", "invite_member", "member", "hand_over", "add_supervision", "end_supervision"}
+)
+RULES = frozenset({"rules", "decide_rule"})
+
+NAVIGATION = (
+    Entry(
         Permission.VIEW_CASELOAD,
         "caseload",
         _("Caseload"),
@@ -27,48 +50,64 @@ NAVIGATION: tuple[tuple[Permission, str, str | Promise, str, frozenset[str]], ..
                 "log_session",
                 "brief",
                 "day_sheet",
-                "repair",
-                "record_outcome",
                 "move_client",
                 "close_treatment",
                 "passed_on",
                 "ended_treatments",
             }
         ),
+        shortcut="c",
     ),
-    (Permission.VIEW_CASELOAD, "diary", _("Diary"), "calendar3", frozenset({"calendar"})),
-    (
+    Entry(
+        Permission.VIEW_CASELOAD,
+        "diary",
+        _("Diary"),
+        "calendar3",
+        frozenset({"calendar"}),
+        shortcut="d",
+    ),
+    Entry(
+        Permission.VIEW_CASELOAD,
+        "caseload",
+        _("Repairs"),
+        "seam",
+        frozenset({"repair", "record_outcome"}),
+        query="?status=flags#all-clients",
+        shortcut="r",
+    ),
+    Entry(
         Permission.SUPERVISE,
         "supervision",
         _("Supervision"),
         "diagram-3",
         frozenset({"supervised_episode"}),
+        shortcut="s",
     ),
-    (
+    Entry(
         Permission.MEET,
         "meetings",
         _("Meetings"),
         "card-checklist",
         frozenset({"meeting", "plan_meeting"}),
+        shortcut="m",
     ),
-    (
+    Entry(
         Permission.MANAGE_PRACTICE,
         "practice",
         _("Practice"),
         "buildings",
-        frozenset(
-            {
-                "people",
-                "delivery",
-                "invite_member",
-                "member",
-                "hand_over",
-                "add_supervision",
-                "end_supervision",
-                "rules",
-                "decide_rule",
-            }
-        ),
+        frozenset({"delivery", *PEOPLE, *RULES}),
+        shortcut="p",
+    ),
+    Entry(Permission.MANAGE_PRACTICE, "people", _("People"), "people", PEOPLE, shortcut="e"),
+    Entry(Permission.MANAGE_PRACTICE, "delivery", _("Delivery"), "send", shortcut="v"),
+    Entry(
+        Permission.MANAGE_PRACTICE,
+        "rules",
+        _("Rule changes"),
+        "arrow-clockwise",
+        RULES,
+        shortcut="u",
     ),
 )
 
@@ -79,6 +118,27 @@ class NavItem:
     label: str | Promise
     icon: str
     current: bool
+    shortcut: str
+
+
+def navigation(allowed: frozenset[Permission], *, here: str | None) -> tuple[NavItem, ...]:
+    """The entries of who has these permissions, on the page of the route `here`."""
+    entries = [entry for entry in NAVIGATION if entry.permission in allowed][:MOST_ENTRIES]
+    current = [
+        entry
+        for entry in entries
+        if here in entry.below or (here == entry.route and not entry.query)
+    ][-1:]
+    return tuple(
+        NavItem(
+            reverse(entry.route) + entry.query,
+            entry.label,
+            entry.icon,
+            entry in current,
+            entry.shortcut,
+        )
+        for entry in entries
+    )
 
 
 def layout(request: HttpRequest) -> dict[str, Any]:
@@ -94,11 +154,7 @@ def layout(request: HttpRequest) -> dict[str, Any]:
         "other_practices": [
             each for each in getattr(request, "memberships", ()) if each != membership
         ],
-        "nav": tuple(
-            NavItem(reverse(name), label, icon, here == name or here in below)
-            for permission, name, label, icon, below in NAVIGATION
-            if permission in allowed
-        ),
+        "nav": navigation(allowed, here=here),
         # A page that answers a POST has no address to come back to.
         "come_back_to": request.get_full_path() if request.method == "GET" else reverse("home"),
         "may_log_session": Permission.LOG_SESSION in allowed,

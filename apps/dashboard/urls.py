@@ -14,6 +14,7 @@ from apps.dashboard import (
 
 urlpatterns = [
     path("", views.home, name="home"),
+    path("help/", views.help_sheet, name="help"),
     path("caseload/", views.caseload, name="caseload"),
     path("diary/", diary_views.diary, name="diary"),
     path("clients/<uuid:client_id>/", views.client, name="client"),

@@ -46,6 +46,14 @@ def home(request: HttpRequest) -> HttpResponse:
     raise PermissionDenied
 
 
+@require_safe
+def help_sheet(request: HttpRequest) -> HttpResponse:
+    """Who sees what, what can be taken back, and the keys."""
+    if getattr(request, "membership", None) is None:
+        raise PermissionDenied
+    return render(request, "dashboard/help.html")
+
+
 @require(Permission.VIEW_CASELOAD)
 @require_safe
 def caseload(request: MemberRequest) -> HttpResponse:

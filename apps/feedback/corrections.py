@@ -1,14 +1,17 @@
 """Planning, moving, cancelling and correcting sessions; what was asked about them follows."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Treatment
-from apps.feedback.lifecycle import refit_requests, settle
+from apps.core.models import OutboxMessage
+from apps.feedback.lifecycle import MESSAGES, refit_requests, settle
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.services import screen_treatment
@@ -19,9 +22,15 @@ from apps.therapy_sessions.services import (
     plan_therapy_sessions,
 )
 
+UNDO_WITHIN = timedelta(minutes=10)
+
 
 class HasAnswers(Exception):
     """The client has rated this session: it took place."""
+
+
+class CannotUndo(Exception):
+    """What was logged stays; the message says why and what would help."""
 
 
 @transaction.atomic
@@ -79,6 +88,60 @@ def correct_session(*, session: TherapySession, by: Membership, **values: Any) -
         questionnaire=practice_questionnaire(by.practice),
         since=_earliest(session, before),
         at=timezone.now(),
+    )
+
+
+@transaction.atomic
+def undo_log(*, session: TherapySession, by: Membership) -> None:
+    """Plan a session again that was logged a moment ago, as if nobody had clicked.
+
+    A form that is not out yet goes with it, and the treatment is screened anew. A process note
+    about the session stays.
+
+    Raises:
+        CannotUndo: nothing changed; it was logged longer than `UNDO_WITHIN` ago, or its form is
+            with the client.
+    """
+    session = TherapySession.objects.select_for_update(of=("self",)).get(pk=session.pk)
+    if not session.logged_at or timezone.now() - session.logged_at > UNDO_WITHIN:
+        raise CannotUndo(_("This was logged a while ago. Correct the session instead."))
+    if _is_with_the_client(session):
+        raise CannotUndo(
+            _("The form has gone out, so the session stays logged. Correct it instead.")
+        )
+    _withdraw(session)
+    # The same session may be logged and asked about anew: nothing of this request went out.
+    FeedbackRequest.objects.filter(therapy_session=session).delete()
+    nothing_yet = dict.fromkeys((*TherapySession.OWN_VIEW, "tension", "tension_resolved"))
+    session = change_therapy_session(
+        session=session,
+        attendance="",
+        logged_at=None,
+        asked=False,
+        not_asked_reason="",
+        not_asked_note="",
+        by=by,
+        **nothing_yet,
+    )
+    refit_requests(session.treatment)
+    screen_treatment(
+        treatment=session.treatment,
+        questionnaire=practice_questionnaire(by.practice),
+        since=session,
+        at=timezone.now(),
+    )
+
+
+def _is_with_the_client(session: TherapySession) -> bool:
+    """Whether a form about the session was answered, offered in the room, or may be out by now."""
+    requests = FeedbackRequest.objects.filter(therapy_session=session)
+    messages = OutboxMessage.objects.filter(
+        kind__in=MESSAGES, subject_id__in=requests.values("id")
+    ).exclude(state__in=[OutboxMessage.State.PENDING, OutboxMessage.State.CANCELLED])
+    return (
+        messages.exists()
+        or requests.filter(room_until__isnull=False).exists()
+        or AllianceRating.objects.filter(therapy_session=session).exists()
     )
 
 

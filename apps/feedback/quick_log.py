@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 
 from apps.accounts.models import Membership
 from apps.accounts.permissions import MemberRequest, Permission, require
+from apps.feedback import corrections
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import CannotAsk, log_session_and_ask
 from apps.therapy_sessions.models import TherapySession
@@ -82,8 +83,32 @@ def quick_log(request: MemberRequest, session_id: UUID) -> HttpResponse:
     except (CannotAsk, AlreadyLogged) as error:
         messages.info(request, str(error) or _("This session is logged already."))
         return redirect(by_hand)
-    messages.success(request, _logged(session))
-    return redirect(f"{reverse('diary')}?week={timezone.localdate(session.starts_at)}")
+    undo = reverse("undo_log", args=[session.id])
+    messages.success(request, _logged(session), extra_tags=undo)
+    return redirect(_week_of(session))
+
+
+@require(Permission.LOG_SESSION)
+@require_POST
+def undo_log(request: MemberRequest, logged_id: UUID) -> HttpResponse:
+    """Take back what a click has just logged about a session of one's own caseload."""
+    sessions = TherapySession.objects.conducted_by(request.membership).exclude(attendance="")
+    session = get_object_or_404(sessions.select_related("treatment__client"), id=logged_id)
+    try:
+        corrections.undo_log(session=session, by=request.membership)
+    except corrections.CannotUndo as error:
+        messages.info(request, str(error))
+        return redirect("correct_session", session.id)
+    code = session.treatment.client.code
+    messages.success(
+        request, _("Undone: the session with %(code)s is not logged.") % {"code": code}
+    )
+    return redirect(_week_of(session))
+
+
+def _week_of(session: TherapySession) -> str:
+    """The session's week in the diary."""
+    return f"{reverse('diary')}?week={timezone.localdate(session.starts_at)}"
 
 
 def _is_still_to_come(session: TherapySession, how: How) -> bool:

@@ -12,6 +12,7 @@ from apps.feedback import (
 urlpatterns = [
     path("sessions/log/", views.log_session, name="log_session"),
     path("sessions/<uuid:session_id>/quick/", quick_log.quick_log, name="quick_log"),
+    path("sessions/<uuid:logged_id>/undo/", quick_log.undo_log, name="undo_log"),
     path("clients/<uuid:client_id>/details/", details_views.change_client, name="change_client"),
     path("clients/<uuid:client_id>/pause/", details_views.pause_asking, name="pause_asking"),
     path("clients/<uuid:client_id>/resume/", details_views.end_pause, name="end_pause"),

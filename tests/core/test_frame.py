@@ -1,9 +1,13 @@
 """What stands around every page."""
 
+import re
+
 from django.test import Client as Browser
 from django.urls import reverse
 
+from apps.accounts.context_processors import NAVIGATION, navigation
 from apps.accounts.models import Membership
+from apps.accounts.permissions import Permission
 from apps.clients.models import Treatment
 from tests.factories import TreatmentFactory
 
@@ -18,6 +22,55 @@ def test_a_clients_page_belongs_to_the_caseload(as_alice: Browser, alice: Member
     treatment: Treatment = TreatmentFactory.create(therapist=alice)
     page = as_alice.get(reverse("client", args=[treatment.client_id])).content.decode()
     assert current(page) == "Caseload"
+
+
+def labels(page: str) -> list[str]:
+    """Entries of the navigation, in their order."""
+    nav = page.partition('<nav class="rp-nav"')[2].partition("</nav>")[0]
+    return [entry.rpartition(">")[2].strip() for entry in nav.split("</a>")[:-1]]
+
+
+def test_each_role_finds_its_places_in_the_navigation(
+    as_alice: Browser, as_sam: Browser, as_mona: Browser, alice: Membership
+) -> None:
+    episode = TreatmentFactory.create(therapist=alice, falling=True).episodes.get()
+    page = as_alice.get(reverse("repair", args=[episode.id])).content.decode()
+    assert labels(page) == ["Caseload", "Diary", "Repairs", "Meetings"]
+    assert current(page) == "Repairs"
+    page = as_sam.get(reverse("supervision")).content.decode()
+    assert labels(page) == ["Supervision", "Meetings"]
+    for route, label in (("practice", "Practice"), ("people", "People")):
+        page = as_mona.get(reverse(route)).content.decode()
+        assert labels(page) == ["Practice", "People", "Delivery", "Rule changes"]
+        assert current(page) == label
+
+
+def test_who_does_everything_has_a_bar_that_fits_a_phone() -> None:
+    everything = navigation(frozenset(Permission), here="people")
+    assert [str(item.label) for item in everything] == [
+        "Caseload", "Diary", "Repairs", "Supervision", "Meetings", "Practice",
+    ]  # fmt: skip
+    assert [str(item.label) for item in everything if item.current] == ["Practice"]
+
+
+def test_help_says_who_sees_what_and_names_the_keys_that_pages_have(
+    as_alice: Browser, as_mona: Browser
+) -> None:
+    page = as_alice.get(reverse("help")).content.decode()
+    assert "own process notes, which nobody else ever reads" in page
+    for entry in navigation(frozenset(Permission), here=None):
+        assert entry.shortcut != "l", "logs a session"
+    assert len({entry.shortcut for entry in NAVIGATION}) == len(NAVIGATION)
+    for key, label in (("c", "Caseload"), ("r", "Repairs"), ("l", "Log session")):
+        assert f'data-shortcut="g {key}"' in page
+        assert re.search(rf"<kbd>g</kbd> <kbd>{key}</kbd></td>\s*<td>{label}</td>", page)
+    assert "<kbd>l</kbd>" not in as_mona.get(reverse("help")).content.decode()
+
+
+def test_a_page_says_who_sees_it_and_an_error_does_not(as_alice: Browser) -> None:
+    page = as_alice.get(reverse("diary")).content.decode()
+    assert "On your phone the calendar shows codes, never initials." in page
+    assert "Who sees this page" not in as_alice.get("/no-such-page/").content.decode()
 
 
 def test_a_page_that_was_not_found_leads_home(as_sam: Browser) -> None:

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Role
+from apps.clients.models import Client
 from apps.core import tenancy
 from apps.core.models import OutboxMessage
 from apps.feedback.services import practice_questionnaire, request_feedback
@@ -73,6 +74,22 @@ def test_a_supervisor_without_clients_of_their_own_may_not_see_a_caseload(
 
 def test_the_caseload_is_for_reading(as_alice: Browser) -> None:
     assert as_alice.post(URL).status_code == 405
+
+
+def test_the_first_steps_go_with_what_is_done_and_end_with_the_first_session(
+    as_alice: Browser, alice: Membership, words: Words
+) -> None:
+    page = words(as_alice.get(URL))
+    assert "Add your first client Initials" in page
+    treatment = TreatmentFactory.create(therapist=alice)
+    Client.objects.update(consent="", discussed_on=None)
+    page = as_alice.get(URL)
+    assert "Add your first client : done" in words(page)
+    assert f'href="/clients/{treatment.client_id}/details/"' in page.content.decode()
+    Client.objects.update(consent=Client.Consent.DECLINED, discussed_on="2026-11-18")
+    assert "Talk about feedback : done" in words(as_alice.get(URL))
+    TherapySessionFactory.create(treatment=treatment)
+    assert "Talk about feedback" not in words(as_alice.get(URL))
 
 
 def test_an_empty_caseload_says_how_to_begin(as_alice: Browser, words: Words) -> None:

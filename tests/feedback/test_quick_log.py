@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.clients.models import Treatment
+from apps.core.models import OutboxMessage
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
 from apps.ruptures.models import Screening
@@ -115,6 +116,70 @@ def test_what_is_no_such_click_shows_the_form(as_alice: Browser, treatment: Trea
     assert log(as_alice, session, "attended")["Location"].startswith("/sessions/log/")
 
 
+def undo(browser: Browser, session: TherapySession) -> tuple[str, str]:
+    """Press Undo; returns where that leads and what the page says."""
+    page = browser.post(f"/sessions/{session.id}/undo/", follow=True)
+    session.refresh_from_db()
+    return page.redirect_chain[0][0], page.content.decode()
+
+
+def test_a_click_is_taken_back_with_its_form_and_its_screening_and_can_be_made_again(
+    as_alice: Browser, treatment: Treatment, asked_last_week: FeedbackRequest
+) -> None:
+    session = plan(treatment, hours_from_now=-1)
+    page = as_alice.post(
+        f"/sessions/{session.id}/quick/", {"how": "as_last_time"}, follow=True
+    ).content.decode()
+    assert f'action="/sessions/{session.id}/undo/"' in page
+    address, page = undo(as_alice, session)
+    assert address == "/diary/?week=2026-11-19"
+    assert f"Undone: the session with {treatment.client.code} is not logged." in page
+    assert (session.attendance, session.logged_at, session.asked) == ("", None, False)
+    assert not FeedbackRequest.objects.filter(therapy_session=session).exists()
+    assert set(OutboxMessage.objects.exclude(subject_id=asked_last_week.id).values_list(
+        "state", flat=True
+    )) == {"cancelled"}  # fmt: skip
+    assert not Screening.objects.current().filter(therapy_session=session).exists()
+    log(as_alice, session, "as_last_time")
+    assert FeedbackRequest.objects.get(therapy_session=session).state == "open"
+
+
+def test_what_has_gone_out_is_not_taken_back_and_that_is_said(
+    as_alice: Browser, treatment: Treatment, asked_last_week: FeedbackRequest
+) -> None:
+    session = plan(treatment, hours_from_now=-1)
+    log(as_alice, session, "as_last_time")
+    request = FeedbackRequest.objects.get(therapy_session=session)
+    now = timezone.now()
+    first = OutboxMessage.objects.filter(subject_id=request.id, kind="feedback_request")
+    out: dict[str, dict[str, Any]] = {
+        "claimed": {"lease_until": now},
+        "sent": {"sent_at": now},
+        "uncertain": {"doubts": 1},
+    }
+    for state, moments in out.items():
+        first.update(**{"state": state, "lease_until": None, "sent_at": None} | moments)
+        address, page = undo(as_alice, session)
+        assert address == f"/sessions/{session.id}/correct/"
+        assert "The form has gone out, so the session stays logged." in page
+        assert session.attendance == "attended"
+    assert FeedbackRequest.objects.get(therapy_session=session).state == "open"
+
+
+def test_after_ten_minutes_a_click_is_corrected_instead(
+    as_alice: Browser, treatment: Treatment
+) -> None:
+    session = plan(treatment, hours_from_now=-1)
+    log(as_alice, session, "no_show")
+    TherapySession.objects.update(logged_at=timezone.now() - timedelta(minutes=11))
+    assert "This was logged a while ago." in undo(as_alice, session)[1]
+    assert session.attendance == "no_show"
+    TherapySession.objects.update(logged_at=timezone.now() - timedelta(minutes=10))
+    undo(as_alice, session)
+    assert not session.attendance
+    assert as_alice.post(f"/sessions/{session.id}/undo/").status_code == 404, "nothing to undo"
+
+
 def test_somebody_elses_session_is_not_there(
     as_charlie: Browser, as_sam: Browser, treatment: Treatment
 ) -> None:
@@ -122,3 +187,6 @@ def test_somebody_elses_session_is_not_there(
     assert log(as_charlie, session, "no_show").status_code == 404
     assert log(as_sam, session, "no_show").status_code == 403
     assert as_charlie.get(f"/sessions/{session.id}/quick/").status_code == 405
+    TherapySession.objects.update(attendance="no_show", logged_at=timezone.now())
+    assert as_charlie.post(f"/sessions/{session.id}/undo/").status_code == 404
+    assert as_sam.post(f"/sessions/{session.id}/undo/").status_code == 403

@@ -22,6 +22,7 @@ from apps.dashboard.selectors import words
 from apps.dashboard.selectors.course import Course, heading, load_courses
 from apps.dashboard.selectors.delivery import Banner, banner
 from apps.dashboard.selectors.feedback_states import FeedbackState
+from apps.dashboard.selectors.first_steps import FirstSteps
 from apps.dashboard.selectors.standing import ORDER, Standing, load_standings
 from apps.dashboard.selectors.today import TodaySession, sessions_of_today, today_strip
 from apps.dashboard.sparklines import SLOTS_SPARKLINE, sparkline_floor
@@ -123,6 +124,7 @@ class CaseloadPage:
     """All of the page. `clients` counts the caseload before any filter; `client_ids` are shown."""
 
     first_name: str
+    first_steps: FirstSteps | None
     clients: int
     subtitle: str
     banner: Banner | None
@@ -164,6 +166,7 @@ def caseload_page(
     screened = [each.newest.screened_at for each in standings if each.newest]
     return CaseloadPage(
         first_name=membership.name.split()[0],
+        first_steps=FirstSteps.of(standings),
         clients=len(standings),
         subtitle=words.as_of(today, max(screened, default=None)),
         banner=banner(membership.practice_id, at=at, today=today),

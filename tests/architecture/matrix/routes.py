@@ -184,6 +184,7 @@ TO_SIGN_OUT = of_account(PUBLIC, {"": (302, 302), "set-up": (200, 302), "in": (2
 
 ROUTES = {
     "home": Route(READ, SIGNED_IN, reads=frozenset({302})),
+    "help": Route(READ, SIGNED_IN),
     "health": Route(READ, PUBLIC),
     "login": TO_SIGN_IN,
     "account_login": TO_SIGN_IN,
@@ -308,6 +309,7 @@ ROUTES = {
         READ | WRITE, Permission.LOG_SESSION,
         body=lambda case: a_move(case) | {"attendance": "attended", "tension": "1"}, **ON_LOGGED
     ),
+    "undo_log": Route(WRITE, Permission.LOG_SESSION, reads=frozenset({302}), **ON_LOGGED),
     "in_room": Route(READ | WRITE, Permission.LOG_SESSION, body=nothing, **ON_LOGGED),
     "hand_over_device": Route(WRITE, Permission.LOG_SESSION, body=nothing, **ON_LOGGED),
     "send_instead": Route(
