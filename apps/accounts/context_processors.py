@@ -96,7 +96,7 @@ NAVIGATION = (
         "practice",
         _("Practice"),
         "buildings",
-        frozenset({"delivery", *PEOPLE, *RULES}),
+        frozenset({"practice_overview", "delivery", "keeping", *PEOPLE, *RULES}),
         shortcut="p",
     ),
     Entry(Permission.MANAGE_PRACTICE, "people", _("People"), "people", PEOPLE, shortcut="e"),
