@@ -153,6 +153,9 @@ class Membership(PracticeModel):
     roles = ArrayField(models.CharField(max_length=10, choices=Role))
     is_active = models.BooleanField(default=True)
     last_sign_in_on = models.DateField(null=True, blank=True)
+    joined_at = models.DateTimeField(
+        null=True, blank=True, help_text="empty where it was before this was noted"
+    )
 
     objects = MembershipQuerySet.as_manager()
 

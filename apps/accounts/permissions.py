@@ -24,6 +24,7 @@ class Permission(StrEnum):
     MEET = "talk about episodes in supervision"
     MANAGE_PRACTICE = "manage the practice"
     KEEP_RECORDS = "give, restrict or erase the records of one's own clients, or of held ones"
+    HOLD = "set and lift legal holds"
     CONFIRM_ERASURE = "be the second person who erases a client"
 
 
@@ -40,15 +41,18 @@ ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
         }
     ),
     Role.SUPERVISOR: frozenset({Permission.SUPERVISE, Permission.MEET, *EVERYBODY}),
-    Role.MANAGER: frozenset({Permission.MANAGE_PRACTICE, *EVERYBODY}),
+    Role.MANAGER: frozenset({Permission.MANAGE_PRACTICE, Permission.HOLD, *EVERYBODY}),
 }
 
 
 def permissions_of(membership: Membership | None) -> frozenset[Permission]:
-    """Everything the member's roles allow; nothing without an active membership."""
+    """Everything the member's roles allow, and what falls to the record holder; nothing without an
+    active membership."""
     if membership is None or not membership.is_active:
         return frozenset()
-    return frozenset().union(*(ROLE_PERMISSIONS[role] for role in membership.roles))
+    is_holder = membership.practice.record_holder_id == membership.id
+    holds = {Permission.HOLD} if is_holder else set()
+    return frozenset(holds).union(*(ROLE_PERMISSIONS[role] for role in membership.roles))
 
 
 class MemberRequest(HttpRequest):

@@ -80,7 +80,10 @@ def add_member(
     A person who works in another practice already keeps their account and password.
     """
     user = _account(email, password) if email else None
-    member = Membership.objects.create(practice=practice, user=user, name=name, roles=roles)
+    joined_at = timezone.now() if user else None
+    member = Membership.objects.create(
+        practice=practice, user=user, name=name, roles=roles, joined_at=joined_at
+    )
     audit.record("add member", member, by=by)
     return member
 
@@ -159,7 +162,8 @@ def accept_invitation(*, link_id: UUID, password: str) -> Membership:
         user.save(update_fields=["password"])
     # Also where they work elsewhere first: a place that was taken is never offered to another.
     member.is_active, member.last_sign_in_on = True, timezone.localdate()
-    member.save(update_fields=["is_active", "last_sign_in_on"])
+    member.joined_at = timezone.now()
+    member.save(update_fields=["is_active", "last_sign_in_on", "joined_at"])
     audit.record("join practice", member, by=member)
     return member
 
@@ -253,8 +257,8 @@ def give_sign_in(
 
     A person who works in another practice already keeps their account and password.
     """
-    member.user = _account(email, password)
-    member.save(update_fields=["user"])
+    member.user, member.joined_at = _account(email, password), timezone.now()
+    member.save(update_fields=["user", "joined_at"])
     audit.record("give sign-in", member, by=by)
 
 

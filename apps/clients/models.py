@@ -217,7 +217,7 @@ class Treatment(PracticeModel):
     ends_on = models.DateField(null=True, blank=True)
     follows = models.ForeignKey(
         "self",
-        on_delete=models.PROTECT,
+        on_delete=models.RESTRICT,
         null=True,
         blank=True,
         related_name="+",

@@ -15,7 +15,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from apps.accounts.permissions import MemberRequest, Permission, require
+from apps.accounts.oneself import NotOneself
+from apps.accounts.permissions import MemberRequest, Permission, permissions_of, require
 from apps.accounts.services import set_keeping
 from apps.accounts.sign_in import require_recent_sign_in
 from apps.clients.models import Client, TwoPersonRequest
@@ -23,7 +24,7 @@ from apps.core import audit
 from apps.core.downloads import download, download_file
 from apps.exchange import holder, rights, two_people
 from apps.exchange.records_files import access_export
-from apps.exchange.records_forms import KeepingForm, ReasonForm, ReviewForm
+from apps.exchange.records_forms import HoldForm, KeepingForm, ReasonForm, ReviewForm
 from apps.exchange.records_views import ON_HOLD
 
 HELD_PER_PAGE = 100
@@ -49,6 +50,7 @@ def erasures(request: MemberRequest) -> HttpResponse:
         "exports": two_people.exports_of(me, at=timezone.now()),
         "left": left,
         "held": page,
+        "may_hold": Permission.HOLD in permissions_of(me),
         "now": timezone.now(),
     }
     return render(request, "exchange/erasures.html", context)
@@ -97,6 +99,26 @@ def keeping(request: MemberRequest) -> HttpResponse:
         messages.success(request, _("Saved."))
         return redirect("keeping")
     return render(request, "exchange/keeping.html", {"form": form, "holder": ours.record_holder})
+
+
+@require(Permission.HOLD)
+@require_http_methods(["GET", "HEAD", "POST"])
+@require_recent_sign_in
+def holds(request: MemberRequest) -> HttpResponse:
+    """Legal holds, by client code: which stand, set one, lift one."""
+    me = request.membership
+    form = HoldForm(request.POST if request.method == "POST" else None, by=me)
+    if form.is_valid():
+        try:
+            sets = "lift" not in request.POST
+            rights.set_hold(client=form.cleaned_data["code"], held=sets, by=me)
+            messages.success(request, _("Done, and noted in the audit trail."))
+        except NotOneself:
+            messages.error(request, _("You treat this client: another manager decides it."))
+        return redirect("holds")
+    held = rights.clients_on_hold(me)
+    audit.read("view legal holds", client_ids=[each.id for each in held], by=me)
+    return render(request, "exchange/holds.html", {"form": form, "held": held})
 
 
 @require(Permission.MANAGE_PRACTICE)

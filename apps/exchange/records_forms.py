@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import Membership
+from apps.clients.models import Client
 from apps.exchange.records import StaffText
 from apps.exchange.texts import Text
 
@@ -56,6 +57,29 @@ class KeepingForm(forms.Form):
         people = Membership.objects.colleagues_of(by).filter(is_active=True)
         others = people.exclude(id=by.id)
         self.fields["record_holder"].queryset = others if others.exists() else people  # type: ignore[attr-defined]
+
+
+class HoldForm(forms.Form):
+    """Which client a legal hold is about."""
+
+    code = forms.CharField(
+        label=gettext_lazy("Client code"),
+        max_length=20,
+        error_messages={"required": gettext_lazy("Give the client’s code.")},
+    )
+
+    def __init__(self, *args: Any, by: Membership, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.practice_id = by.practice_id
+
+    def clean_code(self) -> Client:
+        code = self.cleaned_data["code"].strip()
+        client = Client.objects.filter(
+            practice=self.practice_id, code__iexact=code, erased_at=None
+        ).first()
+        if client is None:
+            raise forms.ValidationError(_("No client has this code."))
+        return client
 
 
 class ReasonForm(forms.Form):

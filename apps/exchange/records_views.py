@@ -26,8 +26,6 @@ ON_HOLD = gettext_lazy("A legal hold stands: nothing of this client may be erase
 ACTIONS = {
     "restrict": rights.restrict,
     "lift_restriction": rights.lift_restriction,
-    "hold": lambda **who: rights.set_hold(held=True, **who),
-    "lift_hold": lambda **who: rights.set_hold(held=False, **who),
     "request_erasure": two_people.ask_to_erase,
 }
 
@@ -79,7 +77,7 @@ def portable(request: MemberRequest, client_id: UUID) -> HttpResponse:
 @require_recent_sign_in
 @require_POST
 def act(request: MemberRequest, client_id: UUID) -> HttpResponse:
-    """Restrict, hold, ask for erasure, or undo it."""
+    """Restrict processing or lift that, or ask for erasure."""
     client = own_client(request, client_id)
     action = ACTIONS.get(request.POST.get("action", ""))
     try:

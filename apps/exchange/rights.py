@@ -4,9 +4,11 @@ from collections.abc import Collection
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.accounts.models import Membership
+from apps.accounts.oneself import NotOneself, must_ask_another
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.core import audit
 from apps.core.models import ClientKey
@@ -50,7 +52,13 @@ def lift_restriction(*, client: Client, by: Membership) -> None:
 
 @transaction.atomic
 def set_hold(*, client: Client, held: bool, by: Membership) -> None:
-    """Set or lift the legal hold under which nothing of the client is erased."""
+    """Set or lift the legal hold under which nothing of the client is erased.
+
+    Raises:
+        NotOneself: `by` treats the client, and another manager could decide.
+    """
+    if Treatment.objects.conducted_by(by).filter(client=client).exists() and must_ask_another(by):
+        raise NotOneself
     if held == bool(client.held_at):
         return
     client.held_at = timezone.now() if held else None
@@ -58,6 +66,12 @@ def set_hold(*, client: Client, held: bool, by: Membership) -> None:
     audit.record(
         "set legal hold" if held else "lift legal hold", client, client_id=client.id, by=by
     )
+
+
+def clients_on_hold(member: Membership) -> "QuerySet[Client]":
+    """Of the member's practice, to be shown by code only."""
+    held = Client.objects.filter(practice=member.practice_id, held_at__isnull=False)
+    return held.order_by("code")
 
 
 def refuse_on_hold(client: Client) -> None:

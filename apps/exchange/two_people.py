@@ -115,9 +115,13 @@ def withdraw(*, request: TwoPersonRequest, by: Membership) -> None:
 def may_be_confirmed_from(
     request: TwoPersonRequest, *, is_alone: bool, by: Membership
 ) -> datetime | None:
-    """From when `by` may agree; None: never, somebody else must."""
+    """From when `by` may agree; None: never, somebody else must.
+
+    Who has just joined waits seven days: nobody becomes a second person by an invitation.
+    """
     if request.requested_by_id != by.id:
-        return request.requested_at
+        settled_at = by.joined_at and by.joined_at + ALONE_WAITS
+        return max(request.requested_at, settled_at or request.requested_at)
     return request.requested_at + ALONE_WAITS if is_alone else None
 
 

@@ -18,5 +18,6 @@ urlpatterns = [
     path("erasures/<uuid:export_id>/export/", keeping.take_export, name="take_export"),
     path("clients/<uuid:client_id>/left-notes/", keeping.left_notes, name="left_notes"),
     path("practice/records/", keeping.keeping, name="keeping"),
+    path("practice/holds/", keeping.holds, name="holds"),
     path("practice/records/export/", keeping.ask_for_export, name="ask_for_export"),
 ]

@@ -16,12 +16,14 @@ from django.db import connection
 from django.test import Client as Browser
 from django.utils import timezone
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Practice
+from apps.accounts.oneself import NotOneself
 from apps.accounts.permissions import Permission
+from apps.accounts.services import accept_invitation, invite_member
 from apps.alliance.models import AllianceRating, Cause
 from apps.clients.models import Client, ContactChannel, Treatment, TwoPersonRequest
 from apps.clients.services import hand_over_caseload
-from apps.core import crypto
+from apps.core import crypto, tenancy
 from apps.core.downloads import csv_text
 from apps.core.models import AuditEntry
 from apps.exchange import records, rights, two_people
@@ -282,11 +284,54 @@ def test_who_works_alone_waits_seven_days(treatment: Treatment, alice: Membershi
     assert Client.objects.get().erased_at
 
 
+def test_nobody_becomes_a_second_person_by_an_invitation(
+    treatment: Treatment, alice: Membership, mona: Membership
+) -> None:
+    request = two_people.ask_to_erase(client=treatment.client, by=alice)
+    nina = invite_member(
+        practice=alice.practice, name="Nina", email="nina@x.example", roles=["therapist"], by=mona
+    )
+    nina = accept_invitation(link_id=nina.links.get().id, password=PASSWORD)
+    with pytest.raises(two_people.NotYet) as waits:
+        two_people.confirm(request=request, by=nina)
+    assert nina.joined_at
+    assert waits.value.until == nina.joined_at + timedelta(days=7)
+    with time_machine.travel(nina.joined_at + timedelta(days=7, minutes=1)):
+        two_people.confirm(request=request, by=nina)
+    assert Client.objects.get().erased_at
+
+
+def test_a_manager_or_the_record_holder_sets_and_lifts_a_hold_by_code(
+    treatment: Treatment, practice: Practice, alices: Browser, as_mona: Browser, as_sam: Browser,
+    sam: Membership, as_dora: Browser, dora: Membership
+) -> None:  # fmt: skip
+    client, page = treatment.client, "/practice/holds/"
+    alices.post(url(treatment, "act/"), {"action": "hold"})
+    assert not Client.objects.get().held_at
+    for browser in (as_mona, as_sam, as_dora):
+        browser.post("/sign-in/again/", {"password": PASSWORD})
+    for browser in (alices, as_sam):
+        assert browser.post(page, {"code": client.code}).status_code == 403
+    assert "No client has this code." in as_mona.post(page, {"code": "FE-0"}).content.decode()
+    as_mona.post(page, {"code": client.code.lower()})
+    assert Client.objects.get().held_at
+    assert client.code in as_mona.get(page).content.decode()
+    practice.record_holder = sam
+    practice.save()
+    as_sam.post(page, {"code": client.code, "lift": ""})
+    assert not Client.objects.get().held_at
+    with tenancy.practice(dora.practice_id):
+        Membership.objects.filter(id=dora.id).update(roles=["manager"])
+    assert "No client has this code." in as_dora.post(page, {"code": client.code}).content.decode()
+
+
 def test_nothing_is_erased_under_a_legal_hold(
     treatment: Treatment, alice: Membership, mona: Membership
 ) -> None:
     request = two_people.ask_to_erase(client=treatment.client, by=alice)
-    rights.set_hold(client=treatment.client, held=True, by=alice)
+    with pytest.raises(NotOneself):
+        rights.set_hold(client=treatment.client, held=True, by=alice)
+    rights.set_hold(client=treatment.client, held=True, by=mona)
     with pytest.raises(rights.OnHold):
         rights.erase_texts(client=treatment.client, keys=[], by=alice)
     with pytest.raises(rights.OnHold):

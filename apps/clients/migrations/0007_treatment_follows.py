@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
                 blank=True,
                 help_text="the treatment, of another therapist, from which the client came",
                 null=True,
-                on_delete=django.db.models.deletion.PROTECT,
+                on_delete=django.db.models.deletion.RESTRICT,
                 related_name="+",
                 to="clients.treatment",
             ),

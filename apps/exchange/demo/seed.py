@@ -123,6 +123,10 @@ def _add_members(practice: Practice, *, today: date) -> dict[str, Membership]:
         )
         for colleague in COLLEAGUES
     }
+    # They have worked here long enough to be each other's second person.
+    Membership.objects.filter(practice=practice).update(
+        joined_at=practice.created_at - SUPERVISED_FOR
+    )
     for therapist in THERAPISTS:
         if therapist.offers:
             member = members[therapist.email]

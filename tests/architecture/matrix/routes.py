@@ -277,6 +277,7 @@ ROUTES = {
     "keeping": Route(
         READ | WRITE, Permission.MANAGE_PRACTICE, body=lambda case: {"retention_years": "10"}
     ),
+    "holds": Route(READ | WRITE, Permission.HOLD, codes=True),
     "ask_for_export": Route(WRITE, Permission.MANAGE_PRACTICE, body=nothing),
     "erasures": Route(READ, Permission.CONFIRM_ERASURE, codes=True),
     "close_erasure": Route(
