@@ -72,16 +72,6 @@ class Postbox:
         self.received.append(message)
         return "250 taken"
 
-    def wait_for(self, recipient: str, *, seconds: int) -> EmailMessage:
-        """The newest mail to `recipient`; fails where none comes within `seconds`."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            for message in reversed(self.received):
-                if recipient in message["To"]:
-                    return message
-            time.sleep(0.2)
-        pytest.fail(f"No mail to {recipient} within {seconds} s.")
-
 
 @dataclass
 class Rapport:
@@ -92,6 +82,17 @@ class Rapport:
     environment: dict[str, str]
     process: subprocess.Popen[str]
     postbox: Postbox
+
+    def mail_to(self, recipient: str, *, seconds: int) -> EmailMessage:
+        """The newest mail to `recipient`; fails with the worker's log where none comes in time."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            for message in reversed(self.postbox.received):
+                if recipient in message["To"]:
+                    return message
+            time.sleep(0.2)
+        log = (self.folder / ".rapport" / "logs" / "worker.log").read_text()[-4000:]
+        pytest.fail(f"No mail to {recipient} within {seconds} s. The worker said:\n{log}")
 
     def stop(self) -> int:
         """Press Ctrl-C; returns the exit status."""
