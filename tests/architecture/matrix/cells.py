@@ -159,12 +159,13 @@ Judge = Callable[[World, Cell, Any, dict[str, int]], Iterator[str]]
 
 @dataclass
 class Report:
-    """What came out: cells asked, leaks found, and who reached what."""
+    """What came out: cells asked, leaks found, who reached what; and the rows counted so far."""
 
     cells: int = 0
     leaks: list[str] = field(default_factory=list)
     reached: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     shown: dict[tuple[object, ...], set[str]] = field(default_factory=dict)
+    written: dict[str, int] = field(default_factory=dict)
 
 
 def names() -> list[str]:
@@ -175,8 +176,9 @@ def names() -> list[str]:
 def cells(world: World, name: str) -> Iterator[Cell]:
     """All cells of one route; the missing object comes before the ones compared with it.
 
-    A method that the route does not take is refused before any object is looked at: the missing
-    one and one that is there show it.
+    Methods that the route declares, and GET, are asked about every object. HEAD and OPTIONS run
+    the same code as GET: about the missing object, the first, another practice's and links. What
+    the route does not take is refused before any object is looked at: one shows it.
     """
     row = ROUTES[name]
     for person in world.people:
@@ -186,15 +188,25 @@ def cells(world: World, name: str) -> Iterator[Cell]:
                 objects = world.links(person)
             elif door.how:
                 objects = world.objects(person)
-            for place, (relation, case) in enumerate(objects):
-                for method in METHODS:
-                    if place > 1 and method not in SAFE | row.methods:
-                        continue
-                    if door.how != "body" or method not in SAFE:
-                        yield Cell(name, row, door, person, relation, case, method)
-        for query in row.queries:
             for method in METHODS:
+                if door.how == "body" and method in SAFE:
+                    continue
+                for relation, case in _asked_about(objects, method, row):
+                    yield Cell(name, row, door, person, relation, case, method)
+        for query in row.queries:
+            for method in ("GET", *row.methods - SAFE):
                 yield Cell(name, row, Door(), person, None, world.missing, method, query)
+
+
+def _asked_about(
+    objects: list[tuple[Any, Case]], method: str, row: Route
+) -> list[tuple[Any, Case]]:
+    if method == "GET" or method in row.methods - SAFE:
+        return objects
+    if method in SAFE:
+        others = {Relation.FOREIGN, Relation.LINK}
+        return [each for n, each in enumerate(objects) if n < 2 or each[0] in others]
+    return objects[:1]
 
 
 def ask_all(
@@ -223,12 +235,13 @@ def _ask_one(
     report.cells += 1
     mail.outbox.clear()
     cache.clear()  # each cell is asked as if it were the first: limits have their own tests
+    before = report.written or written()
     with taken_back():
-        before = written()
         response = ask(browser, cell)
         after = written()
-        delta = {table: after[table] - before.get(table, 0) for table in after}
+        delta = {table: n - before.get(table, 0) for table, n in after.items()}
         trail = left_behind(cell, delta)
+    report.written = after
     wrong = list(judges(world, cell, response, delta))
     if judges is judge:
         wrong += audited(world, cell, response, trail, report)

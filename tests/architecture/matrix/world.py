@@ -176,6 +176,8 @@ ROLES = {
     "manager": [Role.MANAGER],
     "record holder": [Role.SUPERVISOR],
 }
+# Who of the second practice asks: the first shows what becomes of the others.
+FROM_THE_OTHER = {"anonymous", "therapist", "supervisor", "manager", "in two practices"}
 # Works in both practices: a therapist in the one, the manager of the other.
 IN_BOTH = "in two practices"
 # Whose clients there are: number, therapist.
@@ -319,7 +321,8 @@ def build() -> World:
                 cases[letter, number].ids["shown_episode"] = shown
         with tenancy.practice(practice.id):
             _let_hold(practice, members["record holder"], cases)
-        people += _people(letter, members, cases[letter, "1"].ids["token"])
+        made = _people(letter, members, cases[letter, "1"].ids["token"])
+        people += [person for person in made if letter == "a" or person.name in FROM_THE_OTHER]
         with tenancy.practice(practice.id):
             Membership.objects.filter(id=members["disabled member"].id).update(is_active=False)
             members["disabled member"].is_active = False
