@@ -58,8 +58,18 @@ class OfferForm(forms.Form):
         )
 
 
-class FitsForm(forms.Form):
-    """Step 1: what fits, in the client's own words and as a list."""
+class MoveForm(forms.Form):
+    """A step of a move; `version` is the one that its writer had before them."""
+
+    version = forms.CharField(widget=forms.HiddenInput, required=False)
+
+
+class FitsForm(MoveForm):
+    """Step 1: what fits, in the client's own words and as a list.
+
+    Where somebody saved in the meantime, `show_theirs` puts their words beside the writer's, and
+    sending again saves the writer's.
+    """
 
     needs = forms.CharField(
         label=gettext_lazy("What the client needs now"),
@@ -89,17 +99,35 @@ class FitsForm(forms.Form):
     )
 
     def __init__(self, data: QueryDict | None, *, move: Move | None, today: date) -> None:
-        names = ("needs", "wishes", "language", "tried", "talked_over_on")
+        names = ("needs", "wishes", "language", "tried", "talked_over_on", "version")
         super().__init__(
             data, initial={name: getattr(move, name) for name in names} if move else None
         )
         self.today = today
+        self.theirs: dict[str, str] = {}
+
+    def show_theirs(self, latest: Move) -> None:
+        """Keep what was typed, show beside it what `latest` says differently."""
+        self.data = data = cast(QueryDict, self.data).copy()
+        data["version"] = latest.version
+        blank = _("(blank)")
+        said = {
+            "needs": latest.needs,
+            "wishes": ", ".join(str(Wish(wish).label) for wish in latest.wishes),
+            "language": str(dict(LANGUAGES).get(latest.language, "")),
+            "tried": latest.tried,
+        }
+        self.theirs = {
+            name: words or blank
+            for name, words in said.items()
+            if getattr(latest, name) != self.cleaned_data[name]
+        }
 
     def clean_talked_over_on(self) -> date | None:
         return _not_ahead(self.cleaned_data["talked_over_on"], self.today)
 
 
-class ConsentForm(forms.Form):
+class ConsentForm(MoveForm):
     """Step 2: which parts the client agrees to pass on."""
 
     passes_on = forms.MultipleChoiceField(
@@ -122,7 +150,7 @@ class ConsentForm(forms.Form):
     )
 
     def __init__(self, data: QueryDict | None, *, move: Move, today: date) -> None:
-        names = ("passes_on", "agreed_on", "agreed_how")
+        names = ("passes_on", "agreed_on", "agreed_how", "version")
         super().__init__(data, initial={name: getattr(move, name) for name in names})
         self.today = today
 
@@ -130,7 +158,7 @@ class ConsentForm(forms.Form):
         return _not_ahead(self.cleaned_data["agreed_on"], self.today)
 
 
-class HandoverForm(forms.Form):
+class HandoverForm(MoveForm):
     """Step 3: to whom, on which day, and a meeting of three where the client wants one."""
 
     to = forms.ChoiceField(
@@ -150,8 +178,10 @@ class HandoverForm(forms.Form):
         error_messages={"required": gettext_lazy("Give the day of the move.")},
     )
 
-    def __init__(self, data: QueryDict | None, *, colleagues: list[Colleague], today: date) -> None:
-        super().__init__(data)
+    def __init__(
+        self, data: QueryDict | None, *, move: Move, colleagues: list[Colleague], today: date
+    ) -> None:
+        super().__init__(data, initial={"version": move.version})
         self.members = {str(each.member.id): each.member for each in colleagues}
         to = cast(forms.ChoiceField, self.fields["to"])
         to.widget = DetailedRadioSelect(

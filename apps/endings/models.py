@@ -128,6 +128,11 @@ class Move(PracticeModel):
     def __str__(self) -> str:
         return f"move of {self.treatment_id}"
 
+    @property
+    def version(self) -> str:
+        """What a form that shows the move sends back, so that a later save is noticed."""
+        return self.saved_at.isoformat()
+
 
 class EndingQuerySet(models.QuerySet["Ending"]):
     def conducted_by(self, membership: Membership) -> Self:

@@ -26,6 +26,14 @@ class AlreadyArranged(Exception):
     """The move is arranged: nothing was changed."""
 
 
+class ChangedMeanwhile(Exception):
+    """Somebody saved since the form was opened: nothing is stored; `latest` is what they saved."""
+
+    def __init__(self, latest: Move) -> None:
+        super().__init__()
+        self.latest = latest
+
+
 class CannotReopen(Exception):
     """The treatment cannot be opened again; the message says why."""
 
@@ -49,14 +57,19 @@ def save_what_fits(
     language: str,
     tried: str,
     talked_over_on: date | None,
+    version: str,
     by: Membership,
 ) -> Move:
     """Note what the client needs and prefers, and what was tried.
 
     Consent was given to these words: where they change afterwards, it must be asked for again.
 
+    Args:
+        version: `Move.version` of what the writer had before them; '' where there was nothing.
+
     Raises:
         AlreadyArranged: the move is arranged.
+        ChangedMeanwhile: what was saved after that version says something else.
     """
     Treatment.objects.select_for_update(of=("self",)).get(pk=treatment.pk)
     move = Move.objects.filter(treatment=treatment).first() or Move(
@@ -66,6 +79,8 @@ def save_what_fits(
         raise AlreadyArranged
     words = {"needs": needs, "wishes": wishes, "language": language, "tried": tried}
     if any(getattr(move, name) != value for name, value in words.items()):
+        if move.saved_at and move.version != version:
+            raise ChangedMeanwhile(move)
         move.passes_on, move.agreed_on, move.agreed_how = [], None, ""
     for name, value in words.items():
         setattr(move, name, value)
@@ -78,22 +93,39 @@ def save_what_fits(
 
 @transaction.atomic
 def record_consent(
-    *, move: Move, passes_on: list[str], agreed_on: date, agreed_how: str, by: Membership
+    *,
+    move: Move,
+    passes_on: list[str],
+    agreed_on: date,
+    agreed_how: str,
+    version: str,
+    by: Membership,
 ) -> None:
     """Note which parts the client agreed to pass on; no part is an answer too.
 
+    Args:
+        version: `Move.version` of the words that the client agreed to.
+
     Raises:
         AlreadyArranged: the move is arranged.
+        ChangedMeanwhile: the words are others by now.
     """
-    move = _locked(move)
+    move = _locked(move, version=version)
     move.passes_on, move.agreed_on, move.agreed_how = passes_on, agreed_on, agreed_how
-    move.save(update_fields=["passes_on", "agreed_on", "agreed_how"])
+    move.saved_at = timezone.now()
+    move.save(update_fields=["passes_on", "agreed_on", "agreed_how", "saved_at"])
     audit.record("record consent to move", move, client_id=move.treatment.client_id, by=by)
 
 
 @transaction.atomic
 def arrange_move(
-    *, move: Move, to: Membership, moves_on: date, meeting_on: date | None, by: Membership
+    *,
+    move: Move,
+    to: Membership,
+    moves_on: date,
+    meeting_on: date | None,
+    version: str,
+    by: Membership,
 ) -> Treatment:
     """Move the client to `to` on the day `moves_on`: access changes hands on that day.
 
@@ -102,9 +134,10 @@ def arrange_move(
 
     Raises:
         AlreadyArranged: the move is arranged.
+        ChangedMeanwhile: it is not the move of that `version` any more.
         IntegrityError: the client has not agreed yet.
     """
-    move = _locked(move)
+    move = _locked(move, version=version)
     treatment = move.treatment
     _close_episode(
         treatment, RuptureEpisode.Outcome.MOVED, reason=_("Moved to %s.") % to.name, by=by
@@ -195,10 +228,12 @@ def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
     return treatment
 
 
-def _locked(move: Move) -> Move:
+def _locked(move: Move, *, version: str) -> Move:
     move = Move.objects.select_for_update(of=("self",)).select_related("treatment").get(pk=move.pk)
     if move.arranged_at:
         raise AlreadyArranged
+    if move.version != version:
+        raise ChangedMeanwhile(move)
     return move
 
 

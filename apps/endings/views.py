@@ -33,8 +33,16 @@ def move_client(request: MemberRequest, client_id: UUID) -> HttpResponse:
         try:
             return _take(request, treatment, move, step, form)
         except services.AlreadyArranged:
-            step, form = ARRANGED, None
+            step, form, move = ARRANGED, None, treatment.move
             messages.info(request, _("The move is arranged already; nothing was changed."))
+        except services.ChangedMeanwhile as changed:
+            if step != FITS:
+                said = _(
+                    "The move was changed meanwhile, so nothing was saved. Go through it again."
+                )
+                messages.info(request, said)
+                return redirect("move_client", client_id)
+            form.show_theirs(changed.latest)
     audit.read("view move", client_ids=[client_id], target=treatment, by=request.membership)
     context = {
         "treatment": treatment,
@@ -119,7 +127,7 @@ def _form(request: MemberRequest, step: str, move: Move | None) -> Any:
         return ConsentForm(sent, move=move, today=today)
     if move and step == HANDOVER:
         colleagues = colleagues_for(move, therapist=request.membership)
-        return HandoverForm(sent, colleagues=colleagues, today=today)
+        return HandoverForm(sent, move=move, colleagues=colleagues, today=today)
     return None
 
 

@@ -69,7 +69,9 @@ def handover(to: Membership, days: int = 0) -> dict[str, Any]:
 
 def walk(browser: Browser, treatment: Treatment, *forms: dict[str, Any]) -> Any:
     for form in forms:
-        response = browser.post(address(treatment), form)
+        move = Move.objects.filter(treatment=treatment).first()
+        opened = {"version": move.version} if move else {}
+        response = browser.post(address(treatment), form | opened)
         assert response.status_code == 302, shown(response)
     return response
 
@@ -141,6 +143,7 @@ def test_access_changes_hands_on_the_day_of_the_move_and_not_before(
     walk(as_alice, treatment, FITS, consent("needs"), handover(charlie, days=7))
     page = shown(as_alice.get(address(treatment)))
     assert "The client moves to Charlie Nowak on" in page
+    assert FITS["tried"] in page, "what was typed can be copied"
     planned = treatment.therapy_sessions.planned()
     assert before in planned
     assert after not in planned
@@ -182,6 +185,29 @@ def test_changed_words_need_consent_again(
     walk(as_alice, treatment, FITS | {"needs": "Somebody else."})
     move.refresh_from_db()
     assert (move.agreed_on, move.passes_on) == (None, [])
+
+
+def test_who_saves_second_sees_both_texts_and_consent_to_other_words_is_not_kept(
+    treatment: Treatment, as_alice: Browser
+) -> None:
+    walk(as_alice, treatment, FITS)
+    opened = Move.objects.get().version
+    walk(as_alice, treatment, FITS | {"needs": "Somebody near the station.", "wishes": ["man"]})
+    late = FITS | {"needs": "Somebody by telephone.", "version": opened}
+    answer = as_alice.post(address(treatment), late)
+    page = shown(answer)
+    assert "Not saved yet: this was changed after you opened it." in page
+    assert "Somebody by telephone." in page
+    assert "Somebody near the station." in page
+    assert Move.objects.get().needs == "Somebody near the station."
+    consented = as_alice.post(
+        address(treatment), consent("needs") | {"version": opened}, follow=True
+    )
+    assert "The move was changed meanwhile, so nothing was saved." in shown(consented)
+    assert Move.objects.get().agreed_on is None
+    again = late | {"version": answer.context["form"]["version"].value()}
+    assert as_alice.post(address(treatment), again).status_code == 302
+    assert Move.objects.get().needs == "Somebody by telephone."
 
 
 def test_no_step_can_be_skipped(
@@ -234,13 +260,24 @@ def test_an_arranged_move_stays_as_it_is(
     walk(as_alice, treatment, FITS, consent("needs"), handover(charlie, days=7))
     page = shown(as_alice.post(address(treatment), FITS | {"needs": "Too late"}))
     assert "The client moves to Charlie Nowak on" in page
+    assert FITS["tried"] in page, "what was typed can be copied"
     move = Move.objects.get()
     for act in (
         lambda: arrange_move(
-            move=move, to=charlie, moves_on=timezone.localdate(), meeting_on=None, by=alice
+            move=move,
+            to=charlie,
+            moves_on=timezone.localdate(),
+            meeting_on=None,
+            version=move.version,
+            by=alice,
         ),
         lambda: record_consent(
-            move=move, passes_on=[], agreed_on=timezone.localdate(), agreed_how="in_room", by=alice
+            move=move,
+            passes_on=[],
+            agreed_on=timezone.localdate(),
+            agreed_how="in_room",
+            version=move.version,
+            by=alice,
         ),
         lambda: save_what_fits(
             treatment=treatment,
@@ -249,6 +286,7 @@ def test_an_arranged_move_stays_as_it_is(
             language="",
             tried="",
             talked_over_on=None,
+            version=move.version,
             by=alice,
         ),
     ):
