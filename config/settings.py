@@ -263,6 +263,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    # It is Monday morning at another hour in each time zone.
+    "send weekly mails": {
+        "task": "apps.accounts.tasks.send_digests",
+        "schedule": 1800.0,
+        "options": {"expires": 1800},
+    },
     "expire feedback requests": {
         "task": "apps.feedback.tasks.expire_feedback_requests",
         "schedule": 60.0,
@@ -492,6 +498,7 @@ OUTBOX_RENDERERS = {
     "invitation": "apps.accounts.messages.render_invitation",
     "password_reset": "apps.accounts.messages.render_password_reset",  # pragma: allowlist secret
     "second_step_reset": "apps.accounts.messages.render_second_step_reset",
+    "digest": "apps.accounts.messages.render_digest",
 }
 
 # Who is told, by kind, that an address takes no messages: (subject_id, channel=…).

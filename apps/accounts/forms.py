@@ -98,3 +98,16 @@ class PracticeSettingsForm(forms.Form):
         if not (cleaned.get("phone") or cleaned.get("email") or self.errors):
             self.add_error("phone", _("Give a phone number or an email address, or both."))
         return cleaned
+
+
+class DigestForm(forms.Form):
+    """Whether a member wants the weekly mail."""
+
+    wanted = forms.BooleanField(
+        label=gettext_lazy("Send me a mail on Monday mornings while something waits"),
+        help_text=gettext_lazy(
+            "It says that there is something to read in Rapport, and nothing else: no client, no"
+            " code, no number. A week in which nothing waits has no mail."
+        ),
+        required=False,
+    )

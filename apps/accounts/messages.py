@@ -8,7 +8,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.links import make_token
-from apps.accounts.models import AccountLink, Membership
+from apps.accounts.models import AccountLink, Digest, Membership
+from apps.accounts.notices import unread
 from apps.core.models import AuditEntry
 from apps.core.outbox import NothingToSend, RenderedMessage
 
@@ -44,6 +45,29 @@ def render_second_step_reset(subject_id: UUID) -> RenderedMessage:
         subject=render_to_string("messages/second_step_reset_subject.txt", context).strip(),
         body=render_to_string("messages/second_step_reset.txt", context),
         sender_name=member.practice.sender_name,
+    )
+
+
+def render_digest(digest_id: UUID) -> RenderedMessage:
+    """The weekly mail: that something waits, and where it is stopped. Nobody's data.
+
+    Raises:
+        NothingToSend: nothing waits any more, or the member has left or does not want it now.
+    """
+    digest = Digest.objects.select_related("practice", "member__user").get(id=digest_id)
+    member = digest.member
+    if not (member.user and member.is_active and member.wants_digest and unread(member)):
+        raise NothingToSend
+    context = {
+        "practice": digest.practice,
+        "link": settings.BASE_URL + reverse("home"),
+        "stop": settings.BASE_URL + reverse("digest"),
+    }
+    return RenderedMessage(
+        recipient=member.user.email,
+        subject=render_to_string("messages/digest_subject.txt", context).strip(),
+        body=render_to_string("messages/digest.txt", context),
+        sender_name=digest.practice.sender_name,
     )
 
 

@@ -156,6 +156,7 @@ class Membership(PracticeModel):
     joined_at = models.DateTimeField(
         null=True, blank=True, help_text="empty where it was before this was noted"
     )
+    wants_digest = models.BooleanField(default=False)
 
     objects = MembershipQuerySet.as_manager()
 
@@ -304,3 +305,20 @@ class Notice(PracticeModel):
 
     def __str__(self) -> str:
         return f"{self.kind} for {self.member_id}"
+
+
+class Digest(PracticeModel):
+    """That a member's weekly mail was decided about: sent where something waited, else not."""
+
+    member = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="+")
+    week_of = models.DateField(help_text="its Monday")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["practice", "member", "week_of"], name="digest_once_a_week"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"digest of {self.member_id}, {self.week_of}"

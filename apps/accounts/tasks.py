@@ -2,9 +2,18 @@
 
 from celery import shared_task
 from django.core.management import call_command
+from django.utils import timezone
+
+from apps.accounts import digest
 
 
 @shared_task
 def forget_ended_sessions() -> None:
     """Delete the rows of sessions whose time is over, drafts in them included."""
     call_command("clearsessions")
+
+
+@shared_task
+def send_digests() -> None:
+    """Send the weekly mail where it is Monday morning. Safe to run twice at once."""
+    digest.send_digests(at=timezone.now())

@@ -14,7 +14,7 @@ from django.urls import path
 from apps.accounts import people_views as people
 from apps.accounts import sign_in_views as own
 from apps.accounts.sign_in import changes_sign_in, page
-from apps.accounts.views import read_notice, theme
+from apps.accounts.views import digest, read_notice, theme
 
 MEMBER = "practice/people/<uuid:member_id>"
 
@@ -36,6 +36,7 @@ urlpatterns = [
     path("notices/<uuid:notice_id>/read/", read_notice, name="read_notice"),
     path("switch-practice/", own.switch_practice, name="switch_practice"),
     path("account/", own.account, name="mfa_index"),
+    path("account/weekly-mail/", digest, name="digest"),
     path(
         "account/password/",
         changes_sign_in(account.password_change),

@@ -1,12 +1,16 @@
 from uuid import UUID
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_POST
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts import notices
+from apps.accounts.digest import set_digest
+from apps.accounts.forms import DigestForm
 from apps.accounts.models import Notice, User
 from apps.accounts.services import set_theme
 
@@ -30,3 +34,19 @@ def read_notice(request: HttpRequest, notice_id: UUID) -> HttpResponse:
         raise PermissionDenied
     notices.mark_read(notice=get_object_or_404(Notice.objects.told_to(member), id=notice_id))
     return redirect("home")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def digest(request: HttpRequest) -> HttpResponse:
+    """Whether the member wants the weekly mail of this practice."""
+    member = getattr(request, "membership", None)
+    if member is None:
+        raise PermissionDenied
+    sent = request.POST if request.method == "POST" else None
+    form = DigestForm(sent, initial={"wanted": member.wants_digest})
+    if form.is_valid():
+        set_digest(member=member, by=member, **form.cleaned_data)
+        said = _("You get the weekly mail.") if member.wants_digest else _("No weekly mail.")
+        messages.success(request, said)
+        return redirect("digest")
+    return render(request, "accounts/digest.html", {"form": form})

@@ -28,6 +28,7 @@ LOOK_UPS = {
     "due_messages",
     "practice_of_link",
     "practices_to_seal",
+    "practices_with_digests",
     "practices_with_open_episodes",
     "practices_with_retention",
     "run_out_requests",

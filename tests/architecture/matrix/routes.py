@@ -217,6 +217,7 @@ ROUTES = {
     "read_notice": Route(
         WRITE, SIGNED_IN, kwarg="notice_id", reach=OWN | {Relation.FORMER}, body=nothing
     ),
+    "digest": Route(READ | WRITE, SIGNED_IN, body=lambda case: {"wanted": "on"}),
     "caseload": Route(
         READ, Permission.VIEW_CASELOAD, client_data=True,
         queries=("q=qxq", "status=possible", "feedback=answered", "page=9"),
@@ -441,6 +442,7 @@ class Task:
 
 TASKS = {
     "apps.accounts.tasks.forget_ended_sessions": Task(),
+    "apps.accounts.tasks.send_digests": Task(),
     "apps.core.tasks.deliver_message": Task(("practice_id", "message_id")),
     "apps.core.tasks.deliver_due_messages": Task(),
     "apps.core.tasks.seal_audit_trail": Task(),

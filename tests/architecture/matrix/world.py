@@ -19,7 +19,7 @@ from django.test.utils import override_settings
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.accounts.models import AccountLink, Membership, Notice, Practice, Role, User
+from apps.accounts.models import AccountLink, Digest, Membership, Notice, Practice, Role, User
 from apps.accounts.notices import tell
 from apps.accounts.permissions import Permission, permissions_of
 from apps.accounts.sign_in import BEGAN, PRACTICE, SEEN
@@ -297,6 +297,7 @@ def build() -> World:
                 expires_at=timezone.now() + timedelta(hours=1),
             )
             open_calendar(by=elder)
+            Digest.objects.create(practice=practice, member=elder, week_of=yesterday)
             RuleChange.objects.create(
                 practice=practice,
                 detection_form="slider",
