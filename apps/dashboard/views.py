@@ -5,6 +5,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -14,6 +15,7 @@ from apps.accounts import notices
 from apps.accounts.forms import PracticeSettingsForm
 from apps.accounts.permissions import MemberRequest, Permission, permissions_of, require
 from apps.accounts.services import change_practice
+from apps.accounts.sign_in import require_recent_sign_in
 from apps.clients.models import Client, Treatment
 from apps.core import audit
 from apps.dashboard.selectors import practice_overview as overview
@@ -130,19 +132,26 @@ def supervised_episode(request: MemberRequest, episode_id: UUID) -> HttpResponse
 
 @require(Permission.MANAGE_PRACTICE)
 @require_http_methods(["GET", "HEAD", "POST"])
-def practice(request: MemberRequest) -> HttpResponse:
+def practice(request: MemberRequest) -> HttpResponseBase:
     """People, links and delivery; a POST changes what is decided for everybody."""
     ours = request.membership.practice
     form = PracticeSettingsForm(request.POST or None, practice=ours)
     if request.method == "POST" and form.is_valid():
-        change_practice(practice=ours, by=request.membership, **form.cleaned_data)
-        messages.success(request, _("Saved."))
-        return redirect("practice")
+        return _change_practice(request, form)
     page = practice_page(ours, today=request.today, at=timezone.now())
     told = notices.unread(request.membership)
     audit.read("view practice", client_ids=notices.clients_of(told), by=request.membership)
     context = {"page": page, "form": form, "notices": told}
     return render(request, "dashboard/practice.html", context)
+
+
+@require_recent_sign_in
+def _change_practice(request: MemberRequest, form: PracticeSettingsForm) -> HttpResponse:
+    change_practice(
+        practice=request.membership.practice, by=request.membership, **form.cleaned_data
+    )
+    messages.success(request, _("Saved."))
+    return redirect("practice")
 
 
 @require(Permission.MANAGE_PRACTICE)

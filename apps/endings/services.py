@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from apps.accounts import notices
 from apps.accounts.models import Membership
 from apps.accounts.oneself import access_from
-from apps.clients.models import Treatment
+from apps.clients.models import Client, Treatment
 from apps.clients.services import hand_over_caseload
 from apps.core import audit
 from apps.endings.models import Ending, Move, Offer
@@ -213,7 +213,9 @@ def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
     Raises:
         CannotReopen: the client is in treatment now.
     """
-    closed = Treatment.objects.select_for_update(of=("self",)).get(pk=ending.treatment_id)
+    closed = Treatment.objects.get(pk=ending.treatment_id)
+    # Two therapists may each have closed a treatment of the client: the second finds the first's.
+    Client.objects.select_for_update().get(pk=closed.client_id)
     today = timezone.localdate()
     if Treatment.objects.not_ended(on=today).filter(client=closed.client_id).exists():
         raise CannotReopen(_("This client is in treatment already; nothing was changed."))

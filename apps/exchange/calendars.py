@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F
 
 from apps.accounts.models import Membership
 from apps.accounts.permissions import Permission, permissions_of
@@ -34,7 +35,12 @@ def open_calendar(*, by: Membership) -> str:
     """
     secret = secrets.token_bytes(SECRET_BYTES)
     feed, _created = CalendarFeed.objects.update_or_create(
-        membership=by, defaults={"practice_id": by.practice_id, "digest": _digest(secret)}
+        membership=by,
+        defaults={
+            "practice_id": by.practice_id,
+            "digest": _digest(secret),
+            "sessions_ended": by.user.sessions_ended if by.user else 0,
+        },
     )
     audit.record("open calendar", feed, by=by)
     return urlsafe_b64encode(by.practice_id.bytes + secret).rstrip(b"=").decode()
@@ -65,8 +71,20 @@ def read_token(token: str) -> tuple[UUID, str] | None:
 
 
 def owner(digest: str) -> Membership | None:
-    """Whose calendar it is, as long as they have a caseload; within their practice only."""
-    feed = CalendarFeed.objects.select_related("membership").filter(digest=digest).first()
+    """Whose calendar it is, as long as they have a caseload; within their practice only.
+
+    An address ends with the person's sessions: at a new password or second step, other roles, or
+    when their account is closed.
+    """
+    feed = (
+        CalendarFeed.objects.select_related("membership__practice", "membership__user")
+        .filter(
+            digest=digest,
+            membership__user__is_active=True,
+            membership__user__sessions_ended=F("sessions_ended"),
+        )
+        .first()
+    )
     if feed is None or Permission.VIEW_CASELOAD not in permissions_of(feed.membership):
         return None
     return feed.membership

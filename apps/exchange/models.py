@@ -44,6 +44,9 @@ class CalendarFeed(PracticeModel):
         Membership, on_delete=models.CASCADE, related_name="calendar_feed"
     )
     digest = models.CharField(max_length=64, help_text="SHA-256 of the secret, in hex")
+    sessions_ended = models.PositiveIntegerField(
+        default=0, help_text="of the person when it was made: it ends with their sessions"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -11,12 +11,15 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.core import audit, tenancy
 from apps.exchange import calendars
+from apps.feedback.limits import seconds_to_wait
 
 
 @login_not_required
 @require_safe
 def calendar_file(request: HttpRequest, calendar_token: str) -> HttpResponse:
     """The sessions of whoever made the address; any other address is not found."""
+    if wait := seconds_to_wait(request, calendar_token):
+        return HttpResponse(status=429, headers={"Retry-After": str(wait)})
     read = calendars.read_token(calendar_token)
     if read is None:
         raise Http404

@@ -16,7 +16,7 @@ from apps.alliance.services import accepted_until, record_rating
 from apps.clients.models import Client
 from apps.core import audit
 from apps.feedback import timing
-from apps.feedback.asking import timing_rules, why_not_ask
+from apps.feedback.asking import timing_rules, why_not_agreed, why_not_ask
 from apps.feedback.lifecycle import (
     KIND,
     REMINDER,
@@ -154,7 +154,10 @@ def ask_in_room(
     if request and request.state == FeedbackRequest.State.ANSWERED:
         raise CannotAsk(_("The client has answered about this session already."))
     is_new = request is None or request.state != FeedbackRequest.State.OPEN
-    missing = why_not_ask(client, way=ROOM) if is_new else []
+    if is_new:
+        missing = why_not_ask(client, way=ROOM)
+    else:  # the client may have thought again since the form went out
+        missing = why_not_agreed(client, on=timezone.localdate(now), by_message=False)
     if accepted_until(therapy_session) <= now:
         missing.append(
             _(

@@ -12,12 +12,31 @@ from django.utils import timezone
 from apps.accounts.models import Membership, Practice
 from apps.core import tenancy
 from apps.core.models import AuditEntry, OutboxMessage
-from tests.factories import PracticeFactory, TreatmentFactory
+from tests.factories import PASSWORD, PracticeFactory, TreatmentFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/practice/"
 
 Words = Callable[[HttpResponse], str]
+
+
+@pytest.fixture
+def as_mona(mona: Membership, sign_in: Callable[[Membership], Browser]) -> Browser:
+    """mona, who has just shown that it is her."""
+    browser = sign_in(mona)
+    browser.post("/sign-in/again/", {"password": PASSWORD})
+    return browser
+
+
+def test_what_holds_for_everybody_is_changed_by_who_has_just_shown_who_they_are(
+    mona: Membership, sign_in: Callable[[Membership], Browser], practice: Practice
+) -> None:
+    contact = {"name": "Ruth", "phone": "", "email": "ruth@x.example"}
+    response = sign_in(mona).post(URL, contact)
+    assert response["Location"].startswith("/sign-in/again/")
+    before = practice.contact_name
+    practice.refresh_from_db()
+    assert practice.contact_name == before
 
 
 def test_only_the_manager_may_look(as_alice: Browser, as_sam: Browser, as_mona: Browser) -> None:

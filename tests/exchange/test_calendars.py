@@ -5,11 +5,13 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.test import Client as Browser
 from django.utils import timezone
 from icalendar import Calendar
 
 from apps.accounts.models import Membership, Practice
+from apps.accounts.services import change_roles
 from apps.clients.models import Treatment
 from apps.core.models import AuditEntry
 from apps.exchange.calendars import open_calendar, read_token
@@ -77,6 +79,28 @@ def test_an_address_ends_when_it_is_closed_made_anew_or_its_owner_leaves(
     as_alice.post("/diary/calendar/close/")
     assert fetch(second).status_code == 404
     assert not CalendarFeed.objects.exists()
+
+
+def test_an_address_ends_with_the_sessions_and_the_account_of_its_owner(
+    alice: Membership, mona: Membership, fetch: Callable
+) -> None:
+    user = alice.user
+    assert user
+    token = open_calendar(by=alice)
+    change_roles(member=alice, roles=["therapist", "supervisor"], by=mona)
+    assert fetch(token).status_code == 404
+    user.refresh_from_db()
+    token = open_calendar(by=Membership.objects.get(id=alice.id))
+    assert fetch(token).status_code == 200
+    user.is_active = False
+    user.save()
+    assert fetch(token).status_code == 404
+
+
+def test_an_address_is_read_thirty_times_in_ten_minutes(alice: Membership, fetch: Callable) -> None:
+    token = open_calendar(by=alice)
+    with time_machine.travel(timezone.now(), tick=False):
+        assert [fetch(token).status_code for _ in range(31)] == [200] * 30 + [429]
 
 
 def test_whoever_guesses_gets_the_page_of_what_is_not_there(

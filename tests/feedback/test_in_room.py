@@ -134,6 +134,16 @@ def test_only_in_the_room_is_an_agreement_to_no_message(
     assert not OutboxMessage.objects.exists()
 
 
+def test_who_declined_after_the_form_went_out_is_not_asked_in_the_room_either(
+    as_alice: Browser, asked: FeedbackRequest
+) -> None:
+    Client.objects.update(consent=Client.Consent.DECLINED)
+    page = as_alice.post(url(asked.therapy_session), follow=True)
+    assert "has not agreed to be asked" in shown(page)
+    asked.refresh_from_db()
+    assert asked.room_until is None
+
+
 @pytest.mark.parametrize("page", ["room", "paper"])
 def test_another_therapists_session_is_a_404_as_if_it_were_not_there(
     as_charlie: Browser, held: TherapySession, page: str
