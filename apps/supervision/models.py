@@ -54,8 +54,8 @@ class MeetingQuerySet(models.QuerySet["Meeting"]):
 class Meeting(PracticeModel):
     """A supervision meeting of two. Its agenda is made from the episodes that are open then.
 
-    What is written about one client stands in that client's own rows, under their key; `wish` and
-    `notes` are about the work as such, and name nobody.
+    What is written about one client stands in that client's own rows, under their key. `wish` and
+    `notes` are about the work as such and name nobody; a key of the practice's own seals them.
     """
 
     supervisor = models.ForeignKey(
@@ -68,8 +68,12 @@ class Meeting(PracticeModel):
     duration_min = models.PositiveSmallIntegerField(
         default=50, validators=[MinValueValidator(5), MaxValueValidator(480)]
     )
-    wish = models.TextField(blank=True, help_text="what the supervisee wants to talk about")
-    notes = models.TextField(blank=True, help_text="both can read and write them")
+    wish = EncryptedTextField(
+        client="practice_id", blank=True, help_text="what the supervisee wants to talk about"
+    )
+    notes = EncryptedTextField(
+        client="practice_id", blank=True, help_text="both can read and write them"
+    )
     agenda_sent_at = models.DateTimeField(null=True)
     version = models.PositiveIntegerField(default=1, help_text="one more with each change of words")
 

@@ -47,11 +47,7 @@ MARK = f"qz{uuid4().hex[:4]}"
 PLAIN = {
     ("clients_client", "code"),
     ("clients_treatment", "approach"),
-    # Words about no one client: a therapist's offer, and what two colleagues write for their
-    # meeting, where the page asks for codes only. No client's key could seal them.
-    ("endings_offer", "words"),
-    ("supervision_meeting", "wish"),
-    ("supervision_meeting", "notes"),
+    ("endings_offer", "words"),  # of a therapist about themselves
 }
 
 

@@ -12,12 +12,13 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.core.models import AuditEntry
+from apps.core.rotation import rotate
 from apps.feedback.corrections import correct_session
 from apps.feedback.services import practice_questionnaire, record_from_paper, request_feedback
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.repair import latest_worksheet
 from apps.supervision.models import Decision, Meeting
-from apps.supervision.services import plan_meeting
+from apps.supervision.services import plan_meeting, write_meeting
 from tests.factories import TherapySessionFactory, TreatmentFactory
 
 pytestmark = pytest.mark.django_db
@@ -190,6 +191,23 @@ def test_of_two_writers_the_second_sees_both_texts_and_decides(
     meeting.refresh_from_db()
     assert (meeting.notes, meeting.wish) == ("Pace, endings", "Fees")
     assert "From Alice Moreau" in text(as_sam.get(url))
+
+
+def test_what_is_written_for_a_meeting_is_sealed_and_survives_new_keys(
+    alice: Membership, meeting: Meeting
+) -> None:
+    write_meeting(meeting=meeting, opened_version=1, notes="Pace", wish="Fees", by=alice)
+    for _ in range(2):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT notes, wish FROM supervision_meeting")
+            notes, wish = map(bytes, cursor.fetchone())
+        assert b"Pace" not in notes
+        assert b"Fees" not in wish
+        meeting = Meeting.objects.get()
+        assert (meeting.notes, meeting.wish) == ("Pace", "Fees")
+        list(rotate(meeting.practice_id))
+        fresh = Meeting.objects.values_list("notes", flat=True).get()
+        assert fresh.raw != notes, "sealed anew"
 
 
 def test_the_wish_is_the_supervisees_own(as_sam: Browser, meeting: Meeting) -> None:
