@@ -19,8 +19,9 @@ from apps.accounts.models import Membership
 from apps.dashboard.chart_parts import ChartSession, Sparkline
 from apps.dashboard.chart_text import labelled_sparkline
 from apps.dashboard.selectors import words
-from apps.dashboard.selectors.course import Course, heading, load_courses
+from apps.dashboard.selectors.course import heading
 from apps.dashboard.selectors.delivery import Banner, banner
+from apps.dashboard.selectors.drawn import DrawnCourse, load_drawn
 from apps.dashboard.selectors.feedback_states import FeedbackState
 from apps.dashboard.selectors.first_steps import FirstSteps
 from apps.dashboard.selectors.standing import ORDER, Standing, load_standings
@@ -160,9 +161,7 @@ def caseload_page(
     listed = [each for each in found if each.status in wanted]
     page = Paginator(listed, ROWS_PER_PAGE).get_page(chosen.page)
     cards = flagged[:MOST_CARDS]
-    courses = load_courses(
-        {each.treatment.id for each in (*page.object_list, *cards)}, only_drawn=True
-    )
+    courses = load_drawn({each.treatment.id: each.episodes for each in (*page.object_list, *cards)})
     screened = [each.newest.screened_at for each in standings if each.newest]
     return CaseloadPage(
         first_name=membership.name.split()[0],
@@ -204,7 +203,7 @@ def _filters(found: Sequence[Standing], chosen: CaseloadFilter) -> tuple[FilterL
 
 
 def _charts(
-    standings: Iterable[Standing], courses: dict[UUID, Course]
+    standings: Iterable[Standing], courses: dict[UUID, DrawnCourse]
 ) -> tuple[dict[UUID, list[ChartSession]], int]:
     """What the sparklines of a list are drawn from, by treatment, and their one scale."""
     charts = {each.treatment.id: courses[each.treatment.id].chart_sessions() for each in standings}
@@ -212,7 +211,7 @@ def _charts(
 
 
 def _cards(
-    standings: Sequence[Standing], courses: dict[UUID, Course], today: date
+    standings: Sequence[Standing], courses: dict[UUID, DrawnCourse], today: date
 ) -> tuple[AttentionCard, ...]:
     charts, floor = _charts(standings, courses)
     explained = _explained(standings, courses)
@@ -233,13 +232,13 @@ def _cards(
     )
 
 
-def _explained(standings: Sequence[Standing], courses: dict[UUID, Course]) -> dict[UUID, Reasons]:
+def _explained(
+    standings: Sequence[Standing], courses: dict[UUID, DrawnCourse]
+) -> dict[UUID, Reasons]:
     """By treatment, the reasons of the step that flagged it; one query."""
-    flagging = {}
-    for each in standings:
-        course = courses[each.treatment.id]
-        step = course.flagging(each.episode) if each.episode else course.newest_screening
-        flagging[each.treatment.id] = step.id if step else None
+    flagging = {
+        each.treatment.id: courses[each.treatment.id].flagging(each.episode) for each in standings
+    }
     whole = Screening.objects.in_bulk(list(filter(None, flagging.values())))
     return {
         treatment_id: explain(whole[step_id]) if step_id else Reasons((), (), ())
@@ -293,7 +292,7 @@ def _reason(standing: Standing, found: Reasons, today: date) -> tuple[str, str]:
 
 
 def _rows(
-    standings: Sequence[Standing], courses: dict[UUID, Course], today: date
+    standings: Sequence[Standing], courses: dict[UUID, DrawnCourse], today: date
 ) -> tuple[ClientRow, ...]:
     charts, floor = _charts(standings, courses)
     return tuple(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership
@@ -30,10 +31,10 @@ class ContactNews:
 def contact_news(member: Membership, *, today: date) -> list[ContactNews]:
     """All that is due about asking clients of the member's own; one query."""
     clients = Client.objects.treated_by(member, on=today)
-    due = clients.filter(
-        consent__in=[Consent.AGREED, Consent.IN_ROOM], discussed_on__lt=today - CONSENT_HOLDS
-    ) | clients.filter(pause_review_on__lte=today)
-    return [news for client in due.order_by("code") for news in client_news(client, today=today)]
+    lapsed = Q(consent__in=[Consent.AGREED, Consent.IN_ROOM])
+    lapsed &= Q(discussed_on__lt=today - CONSENT_HOLDS)
+    due = clients.filter(lapsed | Q(pause_review_on__lte=today)).order_by("code")
+    return [news for client in due for news in client_news(client, today=today)]
 
 
 def client_news(client: Client, *, today: date) -> list[ContactNews]:

@@ -3,31 +3,23 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
+from typing import Generic, Literal, Protocol, TypeVar
 from uuid import UUID
 
 from django.db.models import Prefetch
 from django.utils.translation import gettext as _
 
 from apps.alliance.models import AllianceRating
+from apps.core.queries import among
 from apps.dashboard.chart_parts import RATINGS_BEFORE_RANGE, ChartEpisode, ChartSession
 from apps.dashboard.selectors import words
 from apps.ruptures.detection import Event
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.reasons import Reasons
 from apps.ruptures.selectors import explain
-from apps.therapy_sessions.models import TherapySession
+from apps.therapy_sessions.models import TherapySession, TherapySessionQuerySet
 
 FLAGGING = (Event.OPENED, Event.ESCALATED)
-DRAWN_OF_SESSION = ("treatment", "starts_at", "attendance", "asked", *TherapySession.OWN_VIEW)
-DRAWN_OF_RATING = (
-    *("therapy_session", "questionnaire", "is_late"),
-    *("pomp", "bond", "goals", "tasks"),
-)
-DRAWN_OF_SCREENING = (
-    *("therapy_session", "questionnaire", "low", "high", "level"),
-    *("event", "in_episode", "ratings_before"),
-)
 
 
 @dataclass(frozen=True)
@@ -41,8 +33,16 @@ class CourseSession:
     screening: Screening | None
 
     @property
+    def id(self) -> UUID:
+        return self.therapy_session.id
+
+    @property
+    def starts_at(self) -> datetime:
+        return self.therapy_session.starts_at
+
+    @property
     def held_on(self) -> date:
-        return words.local(self.therapy_session.starts_at).date()
+        return words.local(self.starts_at).date()
 
     @property
     def was_held(self) -> bool:
@@ -71,11 +71,25 @@ class CourseSession:
         return pomp is not None and self.usual is not None and round(pomp) < self.usual[0]
 
 
-@dataclass(frozen=True)
-class Course:
-    """All logged sessions of one treatment in order, and its episodes, oldest first."""
+class SessionOfCourse(Protocol):
+    """What episodes need of a session to be placed between them."""
 
-    sessions: tuple[CourseSession, ...] = ()
+    @property
+    def number(self) -> int: ...
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def starts_at(self) -> datetime: ...
+
+
+Session = TypeVar("Session", bound=SessionOfCourse)
+
+
+@dataclass(frozen=True)
+class Episodes(Generic[Session]):
+    """Sessions of one treatment in order, and its episodes, oldest first."""
+
+    sessions: tuple[Session, ...] = ()
     episodes: tuple[RuptureEpisode, ...] = ()
 
     @property
@@ -88,6 +102,41 @@ class Course:
         return max(
             closed, key=lambda episode: episode.outcome_at or episode.opened_at, default=None
         )
+
+    def opened_at(self, episode: RuptureEpisode) -> int:
+        """Number of the session that opened the episode."""
+        return next(each.number for each in self.sessions if each.id == episode.opened_by_id)
+
+    def closed_at(self, episode: RuptureEpisode) -> int | None:
+        """Number of the newest session when its outcome was recorded; None while it is open."""
+        if episode.outcome_at is None:
+            return None
+        numbers = [each.number for each in self.sessions if each.starts_at <= episode.outcome_at]
+        return max([*numbers[-1:], self.opened_at(episode)])
+
+    def since_opening(self, episode: RuptureEpisode) -> tuple[Session, ...]:
+        return self.sessions[self.opened_at(episode) - 1 :]
+
+    def chart_episodes(
+        self, today: date, *, only: RuptureEpisode | None = None
+    ) -> list[ChartEpisode]:
+        """All episodes as charts take them, or `only` one."""
+        return [
+            ChartEpisode(
+                opened_at_number=self.opened_at(episode),
+                closed_at_number=self.closed_at(episode),
+                state=_state(episode),
+                label=_label(episode, today),
+                outcome_label=_outcome_label(episode, today),
+            )
+            for episode in self.episodes
+            if only in (None, episode)
+        ]
+
+
+@dataclass(frozen=True)
+class Course(Episodes[CourseSession]):
+    """All logged sessions of one treatment with what they say."""
 
     @property
     def newest_screening(self) -> Screening | None:
@@ -103,26 +152,6 @@ class Course:
             ),
             None,
         )
-
-    def opened_at(self, episode: RuptureEpisode) -> int:
-        """Number of the session that opened the episode."""
-        return next(
-            each.number for each in self.sessions if each.therapy_session.id == episode.opened_by_id
-        )
-
-    def closed_at(self, episode: RuptureEpisode) -> int | None:
-        """Number of the newest session when its outcome was recorded; None while it is open."""
-        if episode.outcome_at is None:
-            return None
-        numbers = [
-            each.number
-            for each in self.sessions
-            if each.therapy_session.starts_at <= episode.outcome_at
-        ]
-        return max([*numbers[-1:], self.opened_at(episode)])
-
-    def since_opening(self, episode: RuptureEpisode) -> tuple[CourseSession, ...]:
-        return self.sessions[self.opened_at(episode) - 1 :]
 
     def flagging(self, episode: RuptureEpisode) -> Screening | None:
         """The step that opened the episode or, later, flagged it more strongly."""
@@ -151,58 +180,41 @@ class Course:
             for each in self.sessions
         ]
 
-    def chart_episodes(
-        self, today: date, *, only: RuptureEpisode | None = None
-    ) -> list[ChartEpisode]:
-        """All episodes as charts take them, or `only` one."""
-        return [
-            ChartEpisode(
-                opened_at_number=self.opened_at(episode),
-                closed_at_number=self.closed_at(episode),
-                state=_state(episode),
-                label=_label(episode, today),
-                outcome_label=_outcome_label(episode, today),
-            )
-            for episode in self.episodes
-            if only in (None, episode)
-        ]
+
+def load_courses(treatment_ids: Collection[UUID]) -> dict[UUID, Course]:
+    """The courses of these treatments, in four queries however many they are."""
+    ratings = AllianceRating.objects.filter(rater=AllianceRating.Rater.CLIENT)
+    screenings = Screening.objects.current().defer("state_after").order_by("screened_at")
+    sessions: dict[UUID, list[CourseSession]] = {id_: [] for id_ in treatment_ids}
+    for therapy_session in logged_sessions(treatment_ids).prefetch_related(
+        Prefetch("ratings", ratings, to_attr="client_ratings"),
+        Prefetch("screenings", screenings, to_attr="current_screenings"),
+    ):
+        course = sessions[therapy_session.treatment_id]
+        course.append(_course_session(len(course) + 1, therapy_session))
+    episodes = load_episodes(treatment_ids)
+    return {id_: Course(tuple(sessions[id_]), tuple(episodes[id_])) for id_ in treatment_ids}
 
 
-def load_courses(
-    treatment_ids: Collection[UUID], *, only_drawn: bool = False
-) -> dict[UUID, Course]:
-    """The courses of these treatments, in four queries however many they are.
-
-    Args:
-        only_drawn: what a sparkline shows; reasons, answers and words of clients are left out.
-    """
-    therapy_sessions = (
-        TherapySession.objects.filter(treatment__in=treatment_ids)
+def logged_sessions(treatment_ids: Collection[UUID]) -> TherapySessionQuerySet:
+    """In the detector's order."""
+    return (
+        TherapySession.objects.filter(among("treatment", treatment_ids))
         .exclude(attendance="")
         .order_by("starts_at", "id")
     )
-    ratings = AllianceRating.objects.filter(rater=AllianceRating.Rater.CLIENT)
-    screenings = Screening.objects.current().defer("state_after").order_by("screened_at")
-    if only_drawn:
-        therapy_sessions = therapy_sessions.only(*DRAWN_OF_SESSION)
-        ratings = ratings.only(*DRAWN_OF_RATING)
-        screenings = screenings.only(*DRAWN_OF_SCREENING)
-    therapy_sessions = therapy_sessions.prefetch_related(
-        Prefetch("ratings", ratings, to_attr="client_ratings"),
-        Prefetch("screenings", screenings, to_attr="current_screenings"),
-    )
-    sessions: dict[UUID, list[CourseSession]] = {id_: [] for id_ in treatment_ids}
-    for therapy_session in therapy_sessions:
-        course = sessions[therapy_session.treatment_id]
-        course.append(_course_session(len(course) + 1, therapy_session))
+
+
+def load_episodes(treatment_ids: Collection[UUID]) -> dict[UUID, list[RuptureEpisode]]:
+    """By treatment, oldest first."""
     episodes: dict[UUID, list[RuptureEpisode]] = {id_: [] for id_ in treatment_ids}
     for episode in (
-        RuptureEpisode.objects.filter(treatment__in=treatment_ids)
+        RuptureEpisode.objects.filter(among("treatment", treatment_ids))
         .exclude(outcome=RuptureEpisode.Outcome.SUPERSEDED)
         .order_by("opened_at")
     ):
         episodes[episode.treatment_id].append(episode)
-    return {id_: Course(tuple(sessions[id_]), tuple(episodes[id_])) for id_ in treatment_ids}
+    return episodes
 
 
 def _course_session(number: int, therapy_session: TherapySession) -> CourseSession:

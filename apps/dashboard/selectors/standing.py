@@ -13,7 +13,9 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership
 from apps.clients.models import Treatment
+from apps.core.queries import among
 from apps.dashboard.chart_parts import RATINGS_BEFORE_RANGE
+from apps.dashboard.selectors.course import Course, load_episodes
 from apps.dashboard.selectors.feedback_states import FeedbackState, feedback_states
 from apps.feedback.models import FeedbackRequest
 from apps.ruptures.models import RuptureEpisode, Screening
@@ -21,6 +23,7 @@ from apps.ruptures.selectors import Status, status
 from apps.therapy_sessions.models import TherapySession
 
 ORDER = list(Status)
+PLACE = ("treatment_id", "is_rated", "held_at", "therapy_session_id")
 # What a status and the column 'latest' need of a screening.
 SHOWN = ("pomp", "low", "high", "level", "ratings_before", "at_maximum_run", "screened_at")
 
@@ -30,8 +33,9 @@ class Standing:
     """How one treatment stands now: what the list is sorted and filtered by."""
 
     treatment: Any  # a Treatment with logged, last_attended, next_at and was_asked
-    episode: RuptureEpisode | None
-    newest: Any  # a Screening without what explains it, with held_at; None where there is none
+    episodes: tuple[RuptureEpisode, ...]  # oldest first
+    episode: RuptureEpisode | None  # the open one
+    newest: Any  # the row of a screening, `SHOWN` and held_at; None where there is none
     rated: Any  # the same of the newest rated step
     feedback: FeedbackState
     status: Status
@@ -108,11 +112,11 @@ def load_standings(
     )
     ids = [treatment.id for treatment in treatments]
     newest, rated = _screenings(ids)
-    open_, closed = _episodes(ids)
+    episodes = load_episodes(ids)
     last_sessions = {
         session.treatment_id: session
         for session in TherapySession.objects.attended()
-        .filter(treatment__in=ids)
+        .filter(among("treatment", ids))
         .only("practice", "treatment", "asked", "not_asked_reason", "not_asked_note")
         .order_by("treatment_id", "-starts_at", "-id")
         .distinct("treatment_id")
@@ -122,19 +126,21 @@ def load_standings(
     for treatment in treatments:
         last = last_sessions.get(treatment.id)
         screening = newest.get(treatment.id)
+        course = Course((), tuple(episodes[treatment.id]))
         standings.append(
             Standing(
                 treatment=treatment,
-                episode=open_.get(treatment.id),
+                episodes=course.episodes,
+                episode=course.open_episode,
                 newest=screening,
                 rated=rated.get(treatment.id),
                 feedback=states[last.id]
                 if last
                 else FeedbackState("not_asked", _("No session yet")),
                 status=status(
-                    episode=open_.get(treatment.id),
+                    episode=course.open_episode,
                     newest=screening,
-                    last_closed=closed.get(treatment.id),
+                    last_closed=course.last_closed,
                     was_asked=treatment.was_asked or bool(last and last.asked),
                     at=at,
                 ),
@@ -151,11 +157,11 @@ def _screenings(treatment_ids: Collection[UUID]) -> tuple[dict[UUID, Any], dict[
     # The newest rated and the newest unrated step of each, in the detector's order.
     for screening in (
         Screening.objects.current()
-        .filter(treatment__in=treatment_ids)
+        .filter(among("treatment", treatment_ids))
         .annotate(held_at=F("therapy_session__starts_at"), is_rated=Q(pomp__isnull=False))
-        .only("treatment", "therapy_session", *SHOWN)
         .order_by("treatment_id", "is_rated", "-held_at", "-therapy_session_id")
         .distinct("treatment_id", "is_rated")
+        .values_list(*PLACE, *SHOWN, named=True)
     ):
         treatment_id = screening.treatment_id
         if screening.pomp is not None:
@@ -168,21 +174,6 @@ def _screenings(treatment_ids: Collection[UUID]) -> tuple[dict[UUID, Any], dict[
 
 def _place(screening: Any) -> tuple[datetime, UUID]:
     return screening.held_at, screening.therapy_session_id
-
-
-def _episodes(
-    treatment_ids: Collection[UUID],
-) -> tuple[dict[UUID, RuptureEpisode], dict[UUID, RuptureEpisode]]:
-    """By treatment, the open episode and the one that was ended last."""
-    open_: dict[UUID, RuptureEpisode] = {}
-    closed: dict[UUID, RuptureEpisode] = {}
-    for episode in (
-        RuptureEpisode.objects.filter(treatment__in=treatment_ids)
-        .exclude(outcome=RuptureEpisode.Outcome.SUPERSEDED)
-        .order_by("outcome_at")
-    ):
-        (closed if episode.outcome else open_)[episode.treatment_id] = episode
-    return open_, closed
 
 
 def _letters(text: str) -> str:

@@ -1,0 +1,22 @@
+"""Conditions for queries that Django does not bring."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import BooleanField, F, Func, UUIDField, Value
+
+
+def among(field: str, ids: Collection[UUID]) -> Func:
+    """Rows whose `field` is one of `ids`, for `filter`: as `__in`, and of one parameter.
+
+    `__in` writes a placeholder for each id and prepares each apart. For a list of sixty that takes
+    as long as all else about a query.
+    """
+    return Func(
+        F(field),
+        Value(list(ids), output_field=ArrayField(UUIDField())),
+        template="%(expressions)s)",
+        arg_joiner=" = ANY(",
+        output_field=BooleanField(),
+    )
