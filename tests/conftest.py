@@ -15,6 +15,7 @@ import pytest
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import setup_databases, teardown_databases
+from psycopg import sql
 from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -61,6 +62,23 @@ def the_owner() -> Iterator[None]:
     finally:
         connection.close()
         connection.settings_dict.update(app)
+
+
+@contextmanager
+def a_fresh_database(name: str) -> Iterator[None]:
+    """Work as the owner in an empty database, which is dropped afterwards."""
+    before = connection.settings_dict["NAME"]
+    with the_owner():
+        with connection._nodb_cursor() as cursor:
+            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        connection.settings_dict["NAME"] = name
+        try:
+            yield
+        finally:
+            connection.close()
+            connection.settings_dict["NAME"] = before
+            with connection._nodb_cursor() as cursor:
+                cursor.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
 
 
 @pytest.fixture

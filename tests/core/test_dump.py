@@ -6,8 +6,7 @@ Of a dump with other people's data `manage.py check_encryption` says the same (d
 import os
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -27,11 +26,11 @@ from apps.core.fields import encrypted_fields
 from apps.core.management.commands.check_encryption import counted
 from apps.exchange.models import NoteReview
 from apps.exchange.rights import erase_client
-from tests.conftest import the_owner
+from tests.conftest import a_fresh_database, the_owner
 from tests.core.test_canaries import MARK, tell_the_story
 from tests.factories import TreatmentFactory, rate
 
-RESTORED = "test_restored"
+RESTORED = f"test_restored_{MARK}"
 
 
 @pytest.fixture
@@ -62,20 +61,6 @@ def back_up(server: dict[str, Any], folder: Path) -> tuple[Path, Path]:
 def restore(server: dict[str, Any], dump: Path) -> None:
     options = ["--no-owner", "--single-transaction", "--exit-on-error", f"--dbname={RESTORED}"]
     subprocess.run(["pg_restore", *options, dump], env=server, check=True)
-
-
-@contextmanager
-def in_a_fresh_database(server: dict[str, Any]) -> Iterator[None]:
-    """Work in an empty database, which is dropped afterwards."""
-    name = connection.settings_dict["NAME"]
-    subprocess.run(["createdb", RESTORED], env=server, check=True)
-    try:
-        with the_owner():
-            connection.settings_dict["NAME"] = RESTORED
-            yield
-    finally:
-        connection.settings_dict["NAME"] = name
-        subprocess.run(["dropdb", RESTORED], env=server, check=True)
 
 
 def let_each_column_sing() -> dict[str, UUID]:
@@ -129,7 +114,7 @@ def test_a_stolen_dump_tells_nothing_and_an_older_one_nothing_of_who_was_erased(
     with tenancy.practice(erased.practice_id):
         erase_client(client=erased, by=alice)
     _, newest_keys = back_up(server, tmp_path / "after")
-    with in_a_fresh_database(server):
+    with a_fresh_database(RESTORED):
         restore(server, dump)
         assert in_all_columns() == {"unreadable": len(texts)}
         restore(server, keys)
