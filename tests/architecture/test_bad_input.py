@@ -102,6 +102,7 @@ def test_an_oversized_body_gets_a_clear_page_and_changes_nothing(
     response = as_alice.post(path, {"not_asked_note": sent, "approach": sent})
     assert response.status_code == 400
     assert b"Nothing was changed" in response.content
+    assert b"shorten it" in response.content
     assert "quite-private" not in caplog.text
     assert course.therapy_sessions.count() == before
 

@@ -2,8 +2,11 @@
 
 import re
 import smtplib
+import socket
+from contextlib import suppress
 from email.headerregistry import Address
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -220,6 +223,36 @@ def test_what_a_gateway_refuses_is_tried_again_or_given_up(
     carrier._pool = Gateway(status, body)  # type: ignore[assignment]
     with pytest.raises(error):
         carrier.send(ROW, message(channel="text"))
+
+
+def test_a_gateway_whose_answer_drips_is_broken_off(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have taken the message, so that it is not sent again at once."""
+    monkeypatch.setattr("apps.core.carriers.text.WHOLE_CALL_S", 0.3)
+    dripped, over = 0, Event()
+
+    def drip(gateway: socket.socket) -> None:
+        nonlocal dripped
+        taken, _address = gateway.accept()
+        with taken, suppress(OSError):
+            taken.recv(4096)
+            taken.sendall(b"HTTP/1.1 201 Created\r\nX-Drip: ")
+            while not over.wait(0.02):
+                taken.sendall(b".")
+                dripped += 1
+
+    with socket.create_server(("127.0.0.1", 0)) as gateway:
+        settings.TEXT_GATEWAY_URL = f"http://a:b@127.0.0.1:{gateway.getsockname()[1]}"
+        dripping = Thread(target=drip, args=[gateway])
+        dripping.start()
+        try:
+            with pytest.raises(MaybeSent):
+                TextCarrier().send(ROW, message(channel="text"))
+        finally:
+            over.set()
+            dripping.join()
+    assert dripped, "it was answering all the time"
 
 
 def test_without_a_gateway_a_text_waits(settings: Settings) -> None:

@@ -9,7 +9,11 @@ See https://www.twilio.com/docs/messaging/api/message-resource and …/docs/usag
 import base64
 import hmac
 import json
+import socket
 from collections.abc import Mapping
+from contextlib import suppress
+from threading import Timer
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import urllib3
@@ -23,10 +27,62 @@ from apps.core.models import OutboxMessage
 # Not a number, no mobile phone, cannot be reached, or its owner answered STOP.
 NO_USE = {21211, 21214, 21217, 21610, 21612, 21614}
 TIMEOUT = urllib3.Timeout(connect=5, read=10)
+WHOLE_CALL_S = 20.0
+"""A gateway whose answer drips is broken off then; `TIMEOUT` waits for each drop anew."""
 
 
 class GatewayRefused(Exception):
     """The gateway did not take the message; a later try may help."""
+
+
+class _Ending:
+    """A connection whose calls end after `WHOLE_CALL_S`, whatever still comes."""
+
+    sock: Any
+    _end: Timer
+    _is_broken_off: bool
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self._is_broken_off = False
+        self._end = Timer(WHOLE_CALL_S, self._break_off)
+        self._end.daemon = True
+        self._end.start()
+        try:
+            super().request(*args, **kwargs)  # type: ignore[misc]
+        except BaseException:
+            self._end.cancel()
+            raise
+
+    def getresponse(self) -> Any:
+        """The answer with its body, which urllib3 reads here; ProtocolError where it was cut."""
+        try:
+            answer = super().getresponse()  # type: ignore[misc]
+        finally:
+            self._end.cancel()
+        if self._is_broken_off:
+            raise urllib3.exceptions.ProtocolError("The answer took too long.")
+        return answer
+
+    def _break_off(self) -> None:
+        self._is_broken_off = True
+        with suppress(OSError, AttributeError):  # it ended meanwhile
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+
+class _Connection(_Ending, urllib3.connection.HTTPConnection):
+    pass
+
+
+class _SecureConnection(_Ending, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
 
 
 class TextCarrier:
@@ -34,6 +90,7 @@ class TextCarrier:
 
     def __init__(self) -> None:
         self._pool = urllib3.PoolManager(timeout=TIMEOUT, retries=False)
+        self._pool.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
 
     def send(self, row: OutboxMessage, message: RenderedMessage) -> None:
         url = urlsplit(settings.TEXT_GATEWAY_URL)
