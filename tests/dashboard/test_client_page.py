@@ -56,6 +56,18 @@ def test_the_page_shows_chart_reasons_and_sessions(
     assert "Session 9" in page
 
 
+def test_the_next_session_is_moved_or_cancelled_from_the_page(
+    falling: Treatment, as_alice: Browser
+) -> None:
+    link = "Move or cancel the next session"
+    assert link not in as_alice.get(address(falling)).content.decode()
+    later = timezone.now() + timedelta(days=2)
+    TherapySessionFactory.create(treatment=falling, starts_at=later, attendance="")
+    page = as_alice.get(address(falling))
+    assert link in page.content.decode()
+    assert as_alice.get(page.context["page"].move_url).status_code == 200
+
+
 def test_one_look_leaves_one_audit_entry(
     falling: Treatment, alice: Membership, as_alice: Browser
 ) -> None:

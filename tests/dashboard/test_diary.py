@@ -43,8 +43,10 @@ def test_a_week_shows_what_is_planned_and_what_took_place(
     assert "Thu 19, today" in said
     assert "09:00 · Not asked" in said
     assert "09:30 · No-show" in said
-    looks = [slot.look for day in page.context["diary"].days for slot in day.slots]
-    assert looks == ["", "gone", ""]
+    slots = [slot for day in page.context["diary"].days for slot in day.slots]
+    assert [slot.look for slot in slots] == ["", "gone", ""]
+    assert [bool(slot.move_url) for slot in slots] == [False, False, True]
+    assert as_alice.get(slots[2].move_url).status_code == 200
     assert "Sat 21" not in said
 
 
@@ -55,7 +57,7 @@ def test_what_has_begun_and_is_not_logged_leads_to_logging_it(
     page = as_alice.get(URL)
     [slot] = [slot for day in page.context["diary"].days for slot in day.slots]
     assert (slot.look, slot.url) == ("log", f"/sessions/log/?session={session.id}")
-    assert slot.quick_log_url == f"/sessions/{session.id}/quick/"
+    assert (slot.quick_log_url, slot.move_url) == (f"/sessions/{session.id}/quick/", "")
 
 
 def test_an_open_episode_is_marked_in_this_week_and_not_in_one_that_is_over(

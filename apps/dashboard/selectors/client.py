@@ -83,6 +83,7 @@ class ClientPage:
     """`watch` holds the newest step's reasons where the status is watch, else None.
 
     `aside` is what may be worth talking about where no episode is open, and is no reason.
+    `move_url` moves or cancels the next session; '' where none is planned.
     """
 
     client_id: UUID
@@ -98,6 +99,7 @@ class ClientPage:
     past: tuple[PastEpisode, ...]
     notes: tuple[OwnNote, ...]
     log_url: str
+    move_url: str
     has_passed_on: bool
     earlier_review: str
 
@@ -144,6 +146,7 @@ def client_page(
         notes=_own_notes(treatment, course, today),
         past=past_episodes(course, today),
         log_url=_log_url(client, planned, at),
+        move_url=_move_url(planned, at),
         has_passed_on=has_passed_on(treatment, on=today),
         earlier_review=earlier_review(treatment),
     )
@@ -174,6 +177,11 @@ def _log_url(client: Client, planned: Sequence[TherapySession], at: datetime) ->
     begun = next((session for session in planned if session.starts_at <= at), None)
     what = {"session": begun.id} if begun else {"client": client.id}
     return f"{reverse('log_session')}?{urlencode(what)}"
+
+
+def _move_url(planned: Sequence[TherapySession], at: datetime) -> str:
+    ahead = next((session for session in planned if session.starts_at > at), None)
+    return reverse("move_session", args=[ahead.id]) if ahead else ""
 
 
 def _facts(

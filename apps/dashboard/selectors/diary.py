@@ -36,7 +36,8 @@ class Slot:
     """One session; see components/slot.html.
 
     `look` is '', 'log' (to be logged), 'flag', 'mend' or 'gone' (did not take place);
-    `quick_log_url` is '' where nothing can be logged with one click.
+    `quick_log_url` is '' where nothing can be logged with one click, `move_url` where the session
+    can no longer be moved or cancelled.
     """
 
     url: str
@@ -48,6 +49,7 @@ class Slot:
     day: date
     hour: int
     quick_log_url: str
+    move_url: str
     has_begun: bool
 
 
@@ -203,6 +205,7 @@ def _slot(
         quick_log_url=reverse("quick_log", args=[session.id])
         if planned and starts_at.date() <= words.local(at).date()
         else "",
+        move_url="" if to_log or not planned else reverse("move_session", args=[session.id]),
         has_begun=to_log,
     )
 
