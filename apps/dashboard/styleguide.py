@@ -18,6 +18,7 @@ from apps.dashboard.bars import bar_chart
 from apps.dashboard.chart_parts import ChartEpisode, ChartSession, Sparkline
 from apps.dashboard.chart_text import alliance_chart, labelled_sparkline
 from apps.dashboard.selectors.contact import ContactNews
+from apps.dashboard.styleguide_work import work_parts
 
 FIRST_DAY = date(2026, 7, 23)
 DEGREES = ("none", "slight", "some", "strong", "very strong")
@@ -283,6 +284,7 @@ def styleguide(request: HttpRequest) -> HttpResponse:
         ),
         "quiet_supervisee": Shown(name="Tomás Ferreira", other_codes=("RA-0302",)),
         **_small_parts(),
+        **work_parts(),
     }
     return render(request, "dashboard/styleguide.html", context)
 

@@ -3,10 +3,16 @@
 import re
 
 import pytest
+from django.conf import settings
+from django.template import Template
 from django.test import RequestFactory
+from django.test.signals import template_rendered
 from django.utils import translation
 
 from apps.dashboard.styleguide import courses, styleguide
+
+# Of somebody signed in, and of signing in with scripts: the styleguide has neither.
+IN_THE_FRAME = {"user_menu.html", "security_key.html"}
 
 
 def page(course: str) -> str:
@@ -18,9 +24,25 @@ def test_every_course_is_drawn_with_its_table_and_unique_ids(course: str) -> Non
     html = page(course)
     ids = re.findall(r'\sid="([^"]+)"', html)
     assert len(ids) == len(set(ids))
-    assert ("View as table" in html) == (course != "empty")
+    drawn_anyway = 1  # the bars of messages
+    assert (html.count("View as table") > drawn_anyway) == (course != "empty")
     for reference in re.findall(r"url\(#([^)]+)\)", html):
         assert reference in ids
+
+
+def test_every_component_is_shown() -> None:
+    shown = set()
+
+    def note(template: Template, **kwargs: object) -> None:
+        shown.add(f"{template.name}".rpartition("/")[2])
+
+    template_rendered.connect(note)
+    try:
+        page("marked")
+    finally:
+        template_rendered.disconnect(note)
+    folder = settings.BASE_DIR / "templates" / "components"
+    assert {path.name for path in folder.iterdir()} - shown == IN_THE_FRAME
 
 
 def test_drawings_keep_their_decimal_point_in_a_language_with_a_comma() -> None:
