@@ -107,6 +107,8 @@ class ReviewForm(forms.Form):
 
     def __init__(self, data: Any, *, texts: list[StaffText]) -> None:
         super().__init__(data)
-        self.fields["keep"].choices = [(text.key, text.text) for text in texts]  # type: ignore[attr-defined]
+        self.fields["keep"].choices = [  # type: ignore[attr-defined]
+            (text.key, f"{text.where}: {text.text}") for text in texts
+        ]
         self.fields["keep"].label = _("Texts that go with the export")
         self.initial["keep"] = [text.key for text in texts if not text.is_note]

@@ -166,6 +166,7 @@ def test_the_record_holder_gives_a_full_copy_once_a_treatment_has_ended(
     assert as_sam.get(address).status_code == 404
     hold(ended.practice, sam)
     assert fresh(as_alice).get(address).status_code == 404
+    assert 'href="/erasures/"' in as_sam.get("/supervision/").content.decode()
     listed = as_sam.get("/erasures/").content.decode()
     assert address in listed
     assert str(other.client_id) not in listed
