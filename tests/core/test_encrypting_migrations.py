@@ -124,3 +124,30 @@ def test_texts_of_before_are_sealed_read_back_and_can_return(empty: None) -> Non
     plain = migrate(PLAIN)
     assert read(plain) == TEXTS
     assert "She was in a hurry" in stored(plain)
+
+
+def test_notes_of_meetings_are_sealed_by_a_key_of_the_practice_and_can_return(empty: None) -> None:
+    plain = migrate([("supervision", "0001_initial"), ("core", "0004_keys")])
+    practice = plain.get_model("accounts.Practice").objects.create(
+        name="Fernbank", sender_name="F", country="GB", time_zone="UTC"
+    )
+    sam, alice = (
+        plain.get_model("accounts.Membership").objects.create(
+            practice=practice, name=name, roles=[name]
+        )
+        for name in ("supervisor", "therapist")
+    )
+    plain.get_model("supervision.Meeting").objects.create(
+        practice=practice,
+        supervisor=sam,
+        supervisee=alice,
+        starts_at=datetime(2026, 3, 2, 12, tzinfo=UTC),
+        notes="Pace",
+        wish="Fees",
+    )
+    for target, is_plain in (("0002_sealed_notes", False), ("0001_initial", True)):
+        meeting = migrate([("supervision", target)]).get_model("supervision.Meeting").objects.get()
+        assert (meeting.notes, meeting.wish) == ("Pace", "Fees")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT t::text FROM supervision_meeting t")
+            assert ("Pace" in cursor.fetchone()[0]) is is_plain
