@@ -258,7 +258,7 @@ def test_watch_is_something_to_keep_in_mind(
         ([90, 80, 90], "Nothing is flagged. No flag does not mean no rupture."),
         ([100] * 5, "little room to show change"),
         ([90], "The baseline is still forming"),
-        ([], "has not been asked for feedback"),
+        ([], "No feedback has been asked for in this treatment"),
     ],
 )
 def test_without_an_episode_the_panel_says_what_that_means(

@@ -1,6 +1,7 @@
 """Chromium, and a Rapport of its own for the stories: the real launcher, worker and mail server."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -20,7 +21,7 @@ from urllib.request import urlopen
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = [
@@ -35,6 +36,12 @@ FLAGS = [
 ]
 STARTS_WITHIN_S = 180
 PASSPHRASE = "quiet harbour lantern"
+# By the browser itself, so that no helper's click is forgotten.
+COUNT_PRESSES = """
+addEventListener("pointerdown", event => {
+  if (event.isTrusted) sessionStorage.presses = 1 + Number(sessionStorage.presses || 0)
+}, true)
+"""
 
 
 def find_chromium() -> str:
@@ -177,9 +184,26 @@ def _address(process: subprocess.Popen[str]) -> str:
 def sign_in(chromium: Browser, rapport: Rapport, name: str) -> Page:
     """A page of one of the demo's people, on the page they start at."""
     page = chromium.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.add_init_script(COUNT_PRESSES)
     page.set_default_timeout(15_000)
     page.goto(f"{rapport.address}/sign-in/")
     page.locator("input[name=username]").fill(f"{name}@fernbank.example")
     page.locator("input[type=password]").fill(PASSPHRASE)
     page.locator("button[type=submit]").click()
     return page
+
+
+def open_client(page: Page, rapport: Rapport, initials: str) -> str:
+    """Go to a client's page from the caseload; returns the client's code."""
+    page.goto(f"{rapport.address}/caseload/?q={initials}")
+    row = page.get_by_role("row").filter(has_text=initials)
+    code = re.search(r"[A-Z]{2}-\d{4}", row.inner_text())
+    assert code
+    row.get_by_role("link").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(code[0])
+    return code[0]
+
+
+def presses(page: Page) -> int:
+    """How often the mouse was pressed in this tab, since it was last asked or since signing in."""
+    return int(page.evaluate("[Number(sessionStorage.presses || 0), sessionStorage.clear()][0]"))

@@ -148,7 +148,13 @@ def test_pages_of_a_supervisor_and_a_manager(chromium: Browser, rapport: Rapport
 def test_pages_of_the_account_and_of_people(chromium: Browser, rapport: Rapport) -> None:
     ines = sign_in(chromium, rapport, "ines")
     wrong = []
-    for path in ("/account/", "/practice/people/", "/account/app/add/"):
+    for path in (
+        "/account/",
+        "/account/weekly-mail/",
+        "/practice/people/",
+        "/practice/overview/",
+        "/account/app/add/",
+    ):
         ines.goto(f"{rapport.address}{path}")
         wrong += look_at(ines, path)  # the last one asks for the password once more
     ines.locator("input[type=password]").fill(PASSPHRASE)

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
-from tests.journeys.conftest import Rapport, sign_in
+from tests.journeys.conftest import Rapport, open_client, presses, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("journeys")]
 
@@ -21,23 +21,12 @@ NEVER_IN_MESSAGES = re.compile(
 EARLY_SIGNS_WITHIN_S = 100
 
 
-def open_client(page: Page, rapport: Rapport) -> str:
-    """Go to the client's page from the caseload; returns the client's code."""
-    page.goto(f"{rapport.address}/caseload/?q=R.+H.")
-    row = page.get_by_role("row").filter(has_text=CLIENT)
-    code = re.search(r"[A-Z]{2}-\d{4}", row.inner_text())
-    assert code
-    row.get_by_role("link").first.click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text(code[0])
-    return code[0]
-
-
 def test_a_fall_travels_from_the_clients_phone_to_the_supervisor(
     chromium: Browser, rapport: Rapport
 ) -> None:
     hana = sign_in(chromium, rapport, "hana")
     expect(hana.get_by_role("heading", name="Caseload")).to_be_visible()
-    code = open_client(hana, rapport)
+    code = open_client(hana, rapport, CLIENT)
 
     # The therapist logs the session that has just ended.
     hana.get_by_role("link", name="Log a session").click()
@@ -120,9 +109,12 @@ def test_logging_a_session_takes_two_clicks_from_the_caseload(
 ) -> None:
     # Hana's session that is over was logged above; Tomasz's waits to be logged.
     tomasz = sign_in(chromium, rapport, "tomasz")
+    expect(tomasz.get_by_role("heading", name="Caseload")).to_be_visible()
+    presses(tomasz)
     tomasz.get_by_role("link", name="Log session").first.click()
     tomasz.get_by_role("button", name="Save session").click()
     expect(tomasz.get_by_text(re.compile("logged", re.IGNORECASE)).first).to_be_visible()
+    assert presses(tomasz) == 2
 
 
 def test_ctrl_c_leaves_nothing_listening(rapport: Rapport) -> None:
