@@ -15,14 +15,20 @@ from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse, set_urlconf
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Role
 from apps.accounts.sign_in import BEGAN, SEEN
 from apps.core import tenancy
 from apps.dashboard import views
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
 from apps.feedback.tokens import make_token
-from tests.factories import TherapySessionFactory, TreatmentFactory
+from apps.ruptures.models import RuptureEpisode
+from tests.factories import (
+    MembershipFactory,
+    SupervisionFactory,
+    TherapySessionFactory,
+    TreatmentFactory,
+)
 
 from . import bare, world
 from .measure import Figure, in_turn
@@ -88,35 +94,55 @@ def _but_for_its_token(page: bytes) -> bytes:
 
 
 def growth(alice: Membership, sizes: tuple[int, ...], *, rounds: int) -> Iterator[Figure]:
-    """alice's caseload while the practice around her grows."""
-    url, own = reverse("caseload"), sizes[0]
+    """Pages of alice and of her supervisor while the practice around them grows."""
+    own, last = sizes[0], sizes[-1]
+    watched = _watched(alice)
     counted, seconds = {}, {}
     for before, size in zip((own, *sizes), sizes, strict=False):
         if size > before:
             world.grow(alice, range(before // own, size // own))
-        browser = signed_in(alice)
-        read(browser, url)
-        with CaptureQueriesContext(connection) as queries:
+        for name, (member, url) in watched.items():
+            browser = signed_in(member)
             read(browser, url)
-        counted[size] = len(queries)
-        seconds[size], _ = in_turn(partial(read, browser, url), lambda: None, rounds=rounds)
-    first, last = sizes[0], sizes[-1]
-    yield Figure(
-        name=f"alice's caseload with {last} clients in the practice",
-        baseline=f"the same with {first}",
-        ratio=seconds[last] / seconds[first],
-        limit=1.3,
-        seconds=seconds[last],
-        baseline_seconds=seconds[first],
+            with CaptureQueriesContext(connection) as queries:
+                read(browser, url)
+            counted[name, size] = len(queries)
+            seconds[name, size], _ = in_turn(
+                partial(read, browser, url), lambda: None, rounds=rounds
+            )
+    for name in watched:
+        yield Figure(
+            name=f"{name} with {last} clients in the practice",
+            baseline=f"the same with {own}",
+            ratio=seconds[name, last] / seconds[name, own],
+            limit=1.3,
+            seconds=seconds[name, last],
+            baseline_seconds=seconds[name, own],
+        )
+        yield Figure(
+            name=f"its queries with {last} clients (count in place of seconds)",
+            baseline=f"its queries with {own}",
+            ratio=counted[name, last] / counted[name, own],
+            limit=1,
+            seconds=counted[name, last],
+            baseline_seconds=counted[name, own],
+        )
+
+
+def _watched(alice: Membership) -> dict[str, tuple[Membership, str]]:
+    """Who opens which page while the practice grows."""
+    sam = MembershipFactory.create(
+        practice=alice.practice, name="Sam Okafor", roles=[Role.SUPERVISOR]
     )
-    yield Figure(
-        name=f"its queries with {last} clients (count in place of seconds)",
-        baseline=f"its queries with {first}",
-        ratio=counted[last] / counted[first],
-        limit=1,
-        seconds=counted[last],
-        baseline_seconds=counted[first],
-    )
+    SupervisionFactory.create(supervisor=sam, supervisee=alice)
+    with tenancy.practice(alice.practice_id):
+        fallen = RuptureEpisode.objects.filter(treatment__therapist=alice).first()
+        client = reverse("client", args=[fallen.treatment.client_id]) if fallen else ""
+    return {
+        "alice's caseload": (alice, reverse("caseload")),
+        "the page of a client of hers": (alice, client),
+        "her supervisor's page": (sam, reverse("supervision")),
+    }
 
 
 def client_form(alice: Membership, *, rounds: int) -> Iterator[Figure]:

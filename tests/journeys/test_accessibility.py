@@ -3,24 +3,16 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import product
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.utils.timezone import localdate
 from playwright.sync_api import Browser, Page
 
 from tests.journeys.conftest import PASSPHRASE, Rapport, sign_in
+from tests.journeys.looks import look_at
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("journeys")]
 
-RULES = {
-    "runOnly": {
-        "type": "tag",
-        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    }
-}
-LOOKS = list(product([1440, 375], ["light", "dark"]))
 LINKS = """
 from apps.feedback.messages import link_to
 from apps.feedback.models import FeedbackRequest
@@ -41,26 +33,6 @@ def client_links(rapport: Rapport) -> list[str]:
         check=True,
     ).stdout
     return said.split()
-
-
-def look_at(page: Page, name: str) -> list[str]:
-    """What is wrong with the page as it stands, in each look, one line each."""
-    wrong = []
-    for width, scheme in LOOKS:
-        page.set_viewport_size({"width": width, "height": 900})
-        # Without motion, or axe meets buttons halfway between two colours.
-        page.emulate_media(
-            color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce"
-        )
-        for violation in Axe().run(page, options=RULES).response["violations"]:
-            nodes = [node["html"][:120] for node in violation["nodes"][:2]]
-            wrong.append(f"{name} {width} {scheme}: {violation['id']} {nodes}")
-        if page.evaluate("document.documentElement.scrollWidth") > width:
-            wrong.append(f"{name} {width}: scrolls sideways")
-    page.set_viewport_size({"width": 320, "height": 900})
-    if page.evaluate("document.documentElement.scrollWidth") > 320:
-        wrong.append(f"{name} 320: scrolls sideways")
-    return wrong
 
 
 @pytest.fixture
