@@ -3,10 +3,13 @@
 from typing import Any
 
 from django import forms
+from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import Membership
+from apps.accounts.oneself import ALONE_WAITS
 from apps.clients.models import Client
 from apps.exchange.records import StaffText
 from apps.exchange.texts import Text
@@ -47,8 +50,8 @@ class KeepingForm(forms.Form):
         empty_label=gettext_lazy("Nobody yet"),
         help_text=gettext_lazy(
             "Gives copies where a treatment has ended, reviews process notes of authors who have "
-            "left, and takes all records away when two people agreed. Not yourself, unless you "
-            "work alone."
+            "left, and takes all records away when two people agreed. Somebody who joined at least "
+            "seven days ago. Not yourself, unless you work alone."
         ),
     )
 
@@ -56,7 +59,11 @@ class KeepingForm(forms.Form):
         super().__init__(*args, **kwargs)
         people = Membership.objects.colleagues_of(by).filter(is_active=True)
         others = people.exclude(id=by.id)
-        self.fields["record_holder"].queryset = others if others.exists() else people  # type: ignore[attr-defined]
+        settled = Q(joined_at=None) | Q(joined_at__lte=timezone.now() - ALONE_WAITS)
+        holder = Q(id=by.practice.record_holder_id)
+        self.fields["record_holder"].queryset = (  # type: ignore[attr-defined]
+            others.filter(settled | holder) if others.exists() else people
+        )
 
 
 class HoldForm(forms.Form):

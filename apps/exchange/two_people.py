@@ -117,11 +117,12 @@ def may_be_confirmed_from(
 ) -> datetime | None:
     """From when `by` may agree; None: never, somebody else must.
 
-    Who has just joined waits seven days: nobody becomes a second person by an invitation.
+    Both have been here for seven days: nobody becomes one of two people by an invitation.
     """
     if request.requested_by_id != by.id:
-        settled_at = by.joined_at and by.joined_at + ALONE_WAITS
-        return max(request.requested_at, settled_at or request.requested_at)
+        both = (by, request.requested_by)
+        settled = [each.joined_at + ALONE_WAITS for each in both if each and each.joined_at]
+        return max([request.requested_at, *settled])
     return request.requested_at + ALONE_WAITS if is_alone else None
 
 

@@ -127,6 +127,20 @@ def test_a_manager_names_how_long_and_who_but_not_themselves(
     assert AuditEntry.objects.filter(action="set keeping of records").count() == 1
 
 
+def test_nobody_becomes_record_holder_by_an_invitation(
+    practice: Practice, sam: Membership, as_mona: Browser
+) -> None:
+    sam.joined_at = timezone.now() - timedelta(days=6)
+    sam.save()
+    body = {"retention_years": "20", "record_holder": str(sam.id)}
+    assert fresh(as_mona).post("/practice/records/", body).status_code == 200
+    practice.refresh_from_db()
+    assert practice.record_holder is None
+    sam.joined_at = timezone.now() - timedelta(days=7)
+    sam.save()
+    assert as_mona.post("/practice/records/", body).status_code == 302
+
+
 def test_the_record_holder_reviews_notes_of_who_has_left_with_a_reason(
     ended: Treatment, alice: Membership, sam: Membership, as_sam: Browser
 ) -> None:

@@ -301,6 +301,20 @@ def test_nobody_becomes_a_second_person_by_an_invitation(
     assert Client.objects.get().erased_at
 
 
+def test_nobody_becomes_the_first_of_two_people_by_an_invitation(
+    treatment: Treatment, sam: Membership, alice: Membership
+) -> None:
+    alice.joined_at = timezone.now()
+    alice.save()
+    request = two_people.ask_to_erase(client=treatment.client, by=alice)
+    with pytest.raises(two_people.NotYet) as waits:
+        two_people.confirm(request=request, by=sam)
+    assert waits.value.until == alice.joined_at + timedelta(days=7)
+    with time_machine.travel(waits.value.until):
+        two_people.confirm(request=request, by=sam)
+    assert Client.objects.get().erased_at
+
+
 def test_a_manager_or_the_record_holder_sets_and_lifts_a_hold_by_code(
     treatment: Treatment, practice: Practice, alices: Browser, as_mona: Browser, as_sam: Browser,
     sam: Membership, as_dora: Browser, dora: Membership

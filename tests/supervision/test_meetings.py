@@ -1,5 +1,6 @@
 """Supervision meetings: planned, prepared, held."""
 
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,7 +14,8 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.core.models import AuditEntry
 from apps.core.rotation import rotate
-from apps.feedback.corrections import correct_session
+from apps.exchange.rights import lift_restriction, restrict
+from apps.feedback.corrections import cancel_session, correct_session, plan_sessions
 from apps.feedback.services import practice_questionnaire, record_from_paper, request_feedback
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.repair import latest_worksheet
@@ -130,6 +132,34 @@ def test_sessions_whose_form_was_overtaken_stand_on_the_agenda(
     page = text(as_sam.get(f"/meetings/{meeting.id}/"))
     assert "asked, then corrected to “You cancelled”" in page
     assert "asked by message; the therapist entered answers from paper" in page
+
+
+def test_sessions_whose_form_was_withdrawn_without_a_reason_stand_on_the_agenda(
+    as_sam: Browser, alice: Membership, meeting: Meeting
+) -> None:
+    """By a restriction that is lifted again, and by a session planned too soon and cancelled."""
+    treatments = [
+        TreatmentFactory.create(therapist=alice, client__code=code) for code in ("FE-1", "FE-2")
+    ]
+    for treatment in treatments:
+        request_feedback(
+            therapy_session=TherapySessionFactory.create(treatment=treatment),
+            questionnaire=practice_questionnaire(alice.practice),
+            channel_kind="email",
+            by=alice,
+        )
+    restrict(client=treatments[0].client, by=alice)
+    lift_restriction(client=treatments[0].client, by=alice)
+    [planned] = plan_sessions(
+        treatment=treatments[1],
+        first_starts_at=timezone.localtime() + timedelta(minutes=1),
+        duration_min=50,
+        by=alice,
+    )
+    cancel_session(session=planned, by=alice)
+    page = text(as_sam.get(f"/meetings/{meeting.id}/"))
+    for code in ("FE-1", "FE-2"):
+        assert re.search(f"{code}, .*: asked, then the form was withdrawn before an answer", page)
 
 
 def test_an_agenda_is_sent_once(as_sam: Browser, as_alice: Browser, meeting: Meeting) -> None:

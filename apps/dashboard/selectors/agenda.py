@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
@@ -17,6 +17,7 @@ from apps.dashboard.selectors import words
 from apps.dashboard.selectors.course import load_courses
 from apps.dashboard.selectors.supervision import QueuedEpisode, queue_of, waiting_since
 from apps.dashboard.sparklines import SLOTS_SPARKLINE, sparkline_floor
+from apps.feedback.models import FeedbackRequest
 from apps.ruptures.models import RepairStep, RuptureEpisode
 from apps.ruptures.reasons import Reasons
 from apps.ruptures.repair import latest_worksheets, sheet_of
@@ -167,11 +168,16 @@ def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
     """Sessions after which the client was not asked or could not answer, the first ones first."""
     attended = Q(attendance=TherapySession.Attendance.ATTENDED)
     by_message = Q(feedback_requests__isnull=False) & ~Q(feedback_requests__channel_kind="")
+    # By restricting, revoking, or a session planned so soon that the form had no time.
+    withdrawn = Q(feedback_requests__state=FeedbackRequest.State.CANCELLED, is_rated=False)
     on_paper = Q(ratings__mode=AllianceRating.Mode.PAPER)
     visible = Treatment.objects.visible_to(meeting.supervisor).filter(therapist=meeting.supervisee)
     return list(
         TherapySession.objects.filter(treatment__in=visible, starts_at__gte=since)
-        .filter((attended & ~Q(not_asked_reason="")) | (by_message & (~attended | on_paper)))
+        .annotate(is_rated=Exists(AllianceRating.objects.filter(therapy_session=OuterRef("pk"))))
+        .filter(
+            attended & (~Q(not_asked_reason="") | withdrawn) | by_message & (~attended | on_paper)
+        )
         .select_related("treatment__client")
         .order_by("starts_at")
         .distinct()
@@ -184,6 +190,8 @@ def _skip(session: Any, today: date) -> str:
         said = _("%(code)s, %(day)s: asked, then corrected to “%(attendance)s”.")
     elif session.not_asked_reason:
         said = _("%(code)s, %(day)s: not asked. “%(why)s”")
+    elif not session.is_rated:
+        said = _("%(code)s, %(day)s: asked, then the form was withdrawn before an answer.")
     else:
         said = _("%(code)s, %(day)s: asked by message; the therapist entered answers from paper.")
     return said % {
