@@ -143,8 +143,9 @@ def test_every_page_holds_with_long_words_and_long_courses(
         landed = go(page, f"{rapport.address}{address}")
         if landed != name or page.locator(".rp-err").count():
             wrong.append(f"{name} leads to {landed}: {page.title()}")
-        # Wide and light, then narrow and dark, in turn: both are on each kind of page.
-        wrong += look_at(page, name, [TWO_LOOKS[n % 2]])
+        # Wide and light, then narrow and dark, in turn: both are on each kind of page. Of all 400
+        # sessions only the width is new.
+        wrong += look_at(page, name, [] if "?" in address else [TWO_LOOKS[n % 2]])
     page.context.close()
     assert not wrong, "\n".join(wrong)
 
