@@ -9,7 +9,7 @@ from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
 from apps.clients.models import ClientQuerySet
-from tests.architecture.matrix.__main__ import tell
+from tests.architecture.matrix.__main__ import MARKS, tell
 from tests.architecture.matrix.cells import Cell, Report, ask_all, cells, names, shown_to
 from tests.architecture.matrix.routes import SAFE
 from tests.architecture.matrix.world import TENANT, Relation, World, canaries, texts, world
@@ -105,6 +105,7 @@ def test_a_scope_that_forgets_is_reported(
     assert said[-1] == f"{len(these)} cells, {len(report.leaks)} leaks"
     assert set(report.leaks) <= set(said)
     assert tell(Report(cells=1)) == 0
+    assert set(MARKS) == set(Relation)
 
 
 def test_without_either_wall_the_other_practice_shows(

@@ -25,16 +25,17 @@ SHORT = {
     "colleague": "colleague", "supervisor": "supervisor", "supervising therapist": "sup+ther",
     "ex-supervisor": "ex-superv.", "manager": "manager", "disabled member": "no member",
     "disabled user": "no user", "code pending": "no code", "set-up pending": "no 2nd",
-    "in two practices": "in both",
+    "in two practices": "in both", "record holder": "holder",
 }  # fmt: skip
 MARKS = {
     "own": "o", "supervisee's": "s", "supervisee's, not shared": "q", "former": "f",
     "colleague's": "C", "other practice's": "X", "missing": "M", "open link": "l",
-    "answered link": "a", "forged link": "F",
+    "answered link": "a", "forged link": "F", "held": "h", "held, of who has left": "n",
 }  # fmt: skip
 LEGEND = """\
 yes  opens, and shows only what is theirs      o  own clients      s  supervisee's, shared by code
 l    with an open link, a  an answered one     .  not at all
+h    held: of a client whose treatment ended   n  held, of a colleague who has left
 Never: f former client's, q supervisee's not shared, C colleague's, X other practice's,
        F forged link"""
 
