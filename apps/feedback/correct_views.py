@@ -5,7 +5,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import ProtectedError
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.formats import date_format
 from django.utils.timezone import localtime, now
@@ -54,6 +54,8 @@ def move_session(request: MemberRequest, session_id: UUID) -> HttpResponse:
             corrections.move_session(session=session, by=request.membership, **form.values())
         except StartTaken:
             form.add_error("start", _("Another session with this client starts then."))
+        except TherapySession.DoesNotExist:  # cancelled meanwhile
+            raise Http404 from None
         else:
             messages.success(request, _("The session is moved."))
             return redirect("client", session.treatment.client_id)
@@ -68,6 +70,8 @@ def cancel_session(request: MemberRequest, session_id: UUID) -> HttpResponse:
     try:
         corrections.cancel_session(session=session, by=request.membership)
         messages.success(request, _("The session is cancelled."))
+    except TherapySession.DoesNotExist:  # cancelled or logged meanwhile
+        raise Http404 from None
     except ProtectedError:
         messages.error(
             request, _("Something is written about this session, so it stays. Move it instead.")

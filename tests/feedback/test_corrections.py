@@ -1,6 +1,7 @@
 """Moving, cancelling and correcting sessions: what was asked about them follows."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client as Browser
@@ -9,6 +10,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.clients.models import Treatment
 from apps.core.models import AuditEntry, OutboxMessage
+from apps.feedback import correct_views
 from apps.feedback.lifecycle import KIND, REMINDER
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import submit_response
@@ -82,6 +84,23 @@ def test_cancelling_the_next_session_gives_the_form_its_full_time_back(
     asked.refresh_from_db()
     assert not TherapySession.objects.filter(id=planned.id).exists()
     assert asked.expires_at == asked.due_at + timedelta(hours=96)
+
+
+@pytest.mark.parametrize("page", ["move", "cancel"])
+def test_what_is_cancelled_in_another_window_meanwhile_is_not_found(
+    page: str, as_alice: Browser, planned: TherapySession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = correct_views._own
+
+    def find_and_lose(*args: Any, **kwargs: Any) -> TherapySession:
+        session = find(*args, **kwargs)
+        TherapySession.objects.filter(id=session.id).delete()
+        return session
+
+    monkeypatch.setattr(correct_views, "_own", find_and_lose)
+    response = as_alice.post(f"/sessions/{planned.id}/{page}/", form(planned))
+    assert response.status_code == 404
+    assert not AuditEntry.objects.filter(action__endswith="session", object_id=planned.id).exists()
 
 
 def test_a_session_cannot_be_moved_onto_another(
