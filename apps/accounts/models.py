@@ -156,6 +156,11 @@ class Membership(PracticeModel):
     joined_at = models.DateTimeField(
         null=True, blank=True, help_text="empty where it was before this was noted"
     )
+    left_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="when the place was closed; empty while open, or closed before this was noted",
+    )
     wants_digest = models.BooleanField(default=False)
 
     objects = MembershipQuerySet.as_manager()

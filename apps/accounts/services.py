@@ -123,10 +123,11 @@ def invite_to_place(*, member: Membership, email: str, by: Membership) -> None:
     Raises:
         AlreadyMember: the address has another place here, open, closed or offered.
     """
-    member.user, member.is_active = _account(email, None), False
+    member.user = _account(email, None)
+    _close_place(member)
     try:
         with transaction.atomic():
-            member.save(update_fields=["user", "is_active"])
+            member.save(update_fields=["user", "is_active", "left_at"])
     except IntegrityError:
         raise AlreadyMember from None
     _mail_link(member, AccountLink.Purpose.INVITATION, settings.INVITATION_VALID_FOR)
@@ -162,8 +163,8 @@ def accept_invitation(*, link_id: UUID, password: str) -> Membership:
         user.save(update_fields=["password"])
     # Also where they work elsewhere first: a place that was taken is never offered to another.
     member.is_active, member.last_sign_in_on = True, timezone.localdate()
-    member.joined_at = timezone.now()
-    member.save(update_fields=["is_active", "last_sign_in_on", "joined_at"])
+    member.joined_at, member.left_at = timezone.now(), None
+    member.save(update_fields=["is_active", "last_sign_in_on", "joined_at", "left_at"])
     audit.record("join practice", member, by=member)
     return member
 
@@ -220,10 +221,16 @@ def deactivate_member(*, member: Membership, by: Membership) -> None:
     if member.is_active:
         # Whoever never joined has no sessions here: those elsewhere are none of this practice's.
         _end_sessions_of(member)
-    member.is_active = False
-    member.save(update_fields=["is_active"])
+    _close_place(member)
+    member.save(update_fields=["is_active", "left_at"])
     _withdraw_links(member, *AccountLink.Purpose)
     audit.record("deactivate member", member, by=by)
+
+
+def _close_place(member: Membership) -> None:
+    """Twice equals once: the day on which a closed place was closed stays."""
+    if member.is_active:
+        member.is_active, member.left_at = False, timezone.now()
 
 
 @transaction.atomic
@@ -235,8 +242,8 @@ def reactivate_member(*, member: Membership, by: Membership) -> None:
     """
     if is_waiting(member):
         raise NeverJoined
-    member.is_active = True
-    member.save(update_fields=["is_active"])
+    member.is_active, member.left_at = True, None
+    member.save(update_fields=["is_active", "left_at"])
     _end_sessions_of(member)
     audit.record("reactivate member", member, by=by)
 

@@ -3,13 +3,15 @@
 import tempfile
 import zipfile
 from collections.abc import Sequence
+from datetime import datetime
 from typing import IO
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from apps.accounts.models import Membership
+from apps.accounts.oneself import ALONE_WAITS
 from apps.clients.models import Client
 from apps.core import audit
 from apps.core.downloads import csv_text
@@ -22,13 +24,35 @@ NOTES = "therapy_sessions.ProcessNote"
 
 
 def clients_with_left_notes(holder: Membership) -> "QuerySet[Client]":
-    """Clients of whom somebody who has left wrote process notes; nobody, to who is no holder."""
+    """Clients of whom somebody who has left wrote process notes; nobody, to who is no holder.
+
+    A place that was closed less than `ALONE_WAITS` ago opens none: who is closed out to be read,
+    and let in again, notices.
+    """
     if holder.practice.record_holder_id != holder.id:
         return Client.objects.none()
-    notes = ProcessNote.objects.filter(practice=holder.practice_id, author__is_active=False)
+    notes = ProcessNote.objects.filter(_by_who_has_left(), practice=holder.practice_id)
     return Client.objects.filter(
         id__in=notes.values("therapy_session__treatment__client")
     ).order_by("code")
+
+
+def opening_later(holder: Membership) -> list[tuple[Membership, datetime]]:
+    """Authors of process notes who left less than `ALONE_WAITS` ago, and from when theirs open."""
+    if holder.practice.record_holder_id != holder.id:
+        return []
+    lately = Membership.objects.colleagues_of(holder).filter(
+        is_active=False,
+        left_at__gt=timezone.now() - ALONE_WAITS,
+        id__in=ProcessNote.objects.filter(practice=holder.practice_id).values("author"),
+    )
+    return [(each, each.left_at + ALONE_WAITS) for each in lately.order_by("name") if each.left_at]
+
+
+def _by_who_has_left() -> Q:
+    """Process notes whose author's place has been closed for `ALONE_WAITS`."""
+    long_ago = Q(author__left_at=None) | Q(author__left_at__lte=timezone.now() - ALONE_WAITS)
+    return Q(author__is_active=False) & long_ago
 
 
 @transaction.atomic
@@ -51,8 +75,8 @@ def newest_review(client: Client, *, by: Membership) -> NoteReview | None:
 
 
 def left_notes(review: NoteReview) -> list[StaffText]:
-    """The notes that a review opens: none of an author who is still here."""
-    notes = rows(NOTES, review.client).filter(author__is_active=False)
+    """The notes that a review opens: none of an author who is still here, or left just now."""
+    notes = rows(NOTES, review.client).filter(_by_who_has_left())
     title = str(TABLES[NOTES])
     return [StaffText(f"{note.id}.text", title, note.text, is_note=True) for note in notes]
 

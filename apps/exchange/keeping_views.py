@@ -49,6 +49,7 @@ def erasures(request: MemberRequest) -> HttpResponse:
         "shown": [(each, may_confirm(each)) for each in waiting],
         "exports": two_people.exports_of(me, at=timezone.now()),
         "left": left,
+        "opening_later": holder.opening_later(me),
         "held": page,
         "may_hold": Permission.HOLD in permissions_of(me),
         "now": timezone.now(),

@@ -13,9 +13,10 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Practice
+from apps.accounts.services import deactivate_member, reactivate_member
 from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.core.models import AuditEntry
-from apps.exchange import rights, two_people
+from apps.exchange import holder, rights, two_people
 from apps.exchange.models import NoteReview
 from apps.exchange.retention import years_before
 from apps.exchange.tasks import propose_erasures
@@ -166,6 +167,32 @@ def test_the_record_holder_reviews_notes_of_who_has_left_with_a_reason(
     assert NOTE not in _files(without)["records.json"]
     assert NOTE in _files(taken)["records.json"]
     assert taken["Cache-Control"] == "no-store"
+
+
+def test_a_place_closed_for_a_moment_opens_no_notes(
+    ended: Treatment, alice: Membership, mona: Membership, as_mona: Browser
+) -> None:
+    hold(alice.practice, mona)
+    address = f"/clients/{ended.client_id}/left-notes/"
+    fresh(as_mona)
+    deactivate_member(member=alice, by=mona)
+    assert alice.left_at
+    opens = alice.left_at + timedelta(days=7)
+    page = as_mona.get("/erasures/").content.decode()
+    assert address not in page
+    assert f"Alice Moreau open on {opens.astimezone(NOON.tzinfo):%-d %b %Y, %H:%M}" in page
+    assert as_mona.post(address, {"reason": "x"}).status_code == 404
+    review = holder.open_left_notes(client=ended.client, reason="x", by=mona)
+    assert holder.left_notes(review) == [], "nor by a review from before"
+    deactivate_member(member=alice, by=mona)
+    assert alice.left_at == opens - timedelta(days=7), "closing twice equals once"
+    with time_machine.travel(opens):
+        assert [each.text for each in holder.left_notes(review)] == [NOTE]
+        assert list(holder.clients_with_left_notes(mona)) == [ended.client]
+        assert holder.opening_later(mona) == []
+    reactivate_member(member=alice, by=mona)
+    alice.refresh_from_db()
+    assert alice.left_at is None
 
 
 def test_the_record_holder_gives_a_full_copy_once_a_treatment_has_ended(
