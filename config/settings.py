@@ -509,6 +509,7 @@ OUTBOX_UNREACHABLE = dict.fromkeys(
 # What members are told in the app, by kind: dotted paths of functions (ids of subjects, member).
 NOTICE_RENDERERS: dict[str, str] = {
     "two_people_needed": "apps.exchange.two_people.say_requested",
+    "record_holder": "apps.accounts.notices.say_record_holder",
     "channel_stopped": "apps.clients.messages.say_channel_stopped",
     "caseload_handed_over": "apps.endings.notices.render_handover",
     "client_moves_here": "apps.endings.notices.render_arrival",

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.utils import timezone
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership, Notice
 
@@ -81,6 +82,20 @@ def mark_read(*, notice: Notice) -> None:
     if notice.read_at is None:
         notice.read_at = timezone.now()
         notice.save(update_fields=["read_at"])
+
+
+def say_record_holder(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+    """Whom a manager named as record holder, and what that opens."""
+    return {
+        holder.id: Said(
+            _(
+                "%(who)s was named record holder of the practice: they see the records of clients "
+                "with a treatment that has ended, and process notes of who has left."
+            )
+            % {"who": holder.name}
+        )
+        for holder in Membership.objects.colleagues_of(member).filter(id__in=ids)
+    }
 
 
 def _renderer(kind: str) -> Renderer:

@@ -342,10 +342,18 @@ def set_keeping(
     record_holder: Membership | None,
     by: Membership,
 ) -> None:
-    """Set how long records are kept after treatment (None: no limit), and who holds them."""
+    """Set how long records are kept after treatment (None: no limit), and who holds them.
+
+    Everybody with a place in the practice is told of a new record holder.
+    """
+    is_new = record_holder and record_holder.id != practice.record_holder_id
     practice.retention_years, practice.record_holder = retention_years, record_holder
     practice.save(update_fields=["retention_years", "record_holder"])
     audit.record("set keeping of records", practice, by=by)
+    if record_holder and is_new:
+        moment = timezone.now().isoformat()
+        for member in Membership.objects.colleagues_of(by).filter(is_active=True):
+            notices.tell(member=member, kind="record_holder", subject=record_holder, mark=moment)
 
 
 @transaction.atomic

@@ -12,6 +12,7 @@ import time_machine
 from django.test import Client as Browser
 from django.utils import timezone
 
+from apps.accounts import notices
 from apps.accounts.models import Membership, Practice
 from apps.accounts.services import deactivate_member, reactivate_member
 from apps.clients.models import Client, Treatment, TwoPersonRequest
@@ -126,6 +127,27 @@ def test_a_manager_names_how_long_and_who_but_not_themselves(
     refused = as_mona.post("/practice/records/", body | {"record_holder": str(mona.id)})
     assert refused.status_code == 200
     assert AuditEntry.objects.filter(action="set keeping of records").count() == 1
+
+
+def test_everybody_is_told_of_a_new_record_holder_once(
+    practice: Practice,
+    alice: Membership,
+    sam: Membership,
+    dora: Membership,
+    mona: Membership,
+    as_mona: Browser,
+) -> None:
+    fresh(as_mona)
+    for years in ("8", "9"):
+        body = {"retention_years": years, "record_holder": str(sam.id)}
+        assert as_mona.post("/practice/records/", body).status_code == 302
+    for member in (alice, sam, mona):
+        [told] = notices.unread(member)
+        assert told.said.text.startswith("Sam Okafor was named record holder of the practice")
+    assert notices.unread(dora) == ()
+    as_mona.post("/practice/records/", {"retention_years": "9", "record_holder": ""})
+    as_mona.post("/practice/records/", body)
+    assert len(notices.unread(alice)) == 2, "named again, told again"
 
 
 def test_nobody_becomes_record_holder_by_an_invitation(
