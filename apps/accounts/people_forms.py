@@ -15,6 +15,9 @@ ALONE = gettext_lazy(
     "As nobody else manages this practice, you can supervise from %s on. The supervisee is told "
     "as soon as it is recorded."
 )
+NEW_HERE = gettext_lazy(
+    "You joined less than seven days ago: access that you give begins on %s at the earliest."
+)
 NAME_A_ROLE = gettext_lazy("Tick at least one role.")
 
 
@@ -80,7 +83,10 @@ class SupervisionForm(forms.Form):
     def __init__(self, *args: Any, manager: Membership, today: date, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.today = today
-        self.fields["starts_on"].initial = today
+        first = oneself.gives_access_from(manager)
+        self.fields["starts_on"].initial = first
+        if first > today:
+            self.fields["starts_on"].help_text = NEW_HERE % date_format(first, "j M Y")
         colleagues = Membership.objects.colleagues_of(manager).order_by("name")
         for name, role in (("supervisee", Role.THERAPIST), ("supervisor", Role.SUPERVISOR)):
             cast(forms.ModelChoiceField, self.fields[name]).queryset = colleagues.with_role(role)
@@ -103,10 +109,10 @@ class SupervisionForm(forms.Form):
             self.add_error("ends_on", _("The last day comes before the first. Change one of them."))
         if self.errors:
             return cleaned
-        if cleaned["supervisor"] == self.manager:
-            first = oneself.access_from(to=self.manager, by=self.manager)
-            if cleaned["starts_on"] < first:
-                self.add_error("starts_on", ALONE % date_format(first, "j M Y"))
+        first = oneself.access_from(to=cleaned["supervisor"], by=self.manager)
+        if cleaned["starts_on"] < first > self.today:
+            why = ALONE if cleaned["supervisor"] == self.manager else NEW_HERE
+            self.add_error("starts_on", why % date_format(first, "j M Y"))
         if self.errors:
             return cleaned
         pair = {name: cleaned[name] for name in ("supervisee", "supervisor")}

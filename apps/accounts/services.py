@@ -287,9 +287,10 @@ def start_supervision(
 
     Raises:
         NotOneself: another manager must name `by` as supervisor.
-        ValueError: the only manager names themselves, and `starts_on` is less than seven days off.
+        ValueError: `starts_on` comes before the day of `oneself.access_from`, which lies ahead.
     """
-    if supervisor == by and starts_on < oneself.access_from(to=supervisor, by=by):
+    first = oneself.access_from(to=supervisor, by=by)
+    if starts_on < first > timezone.localdate():
         raise ValueError("too soon")
     supervision = Supervision.objects.create(
         practice_id=supervisor.practice_id,

@@ -5,10 +5,12 @@ from typing import Any, cast
 from uuid import UUID
 
 from django import forms
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy
 
 from apps.accounts import oneself
 from apps.accounts.models import Membership, Role
+from apps.accounts.people_forms import NEW_HERE
 from apps.clients.models import Treatment
 
 
@@ -49,6 +51,10 @@ class HandoverForm(forms.Form):
             to.help_text = gettext_lazy("Another manager hands clients over to you, not yourself.")
         elif manager.has_role(Role.THERAPIST):
             to.help_text = gettext_lazy("To yourself: in seven days; the therapist is told now.")
+        first = oneself.gives_access_from(manager)
+        if first > today:
+            new_here = NEW_HERE % date_format(first, "j M Y")
+            to.help_text = f"{to.help_text} {new_here}".strip()
         cast(forms.ModelChoiceField, to).queryset = takers.exclude(id=therapist.id).order_by("name")
 
     @property

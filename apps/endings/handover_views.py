@@ -40,8 +40,8 @@ def hand_over(request: MemberRequest, member_id: UUID) -> HttpResponse:
 def _handed_over(number: int, later: date | None) -> str:
     if later:
         said = ngettext(
-            "%(number)d client comes to you on %(day)s. Their therapist is told now.",
-            "%(number)d clients come to you on %(day)s. Their therapist is told now.",
+            "%(number)d client changes hands on %(day)s. Their therapist is told now.",
+            "%(number)d clients change hands on %(day)s. Their therapist is told now.",
             number,
         )
         return said % {"number": number, "day": date_format(later, "j M")}

@@ -4,12 +4,11 @@ from typing import Any
 
 from django import forms
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import Membership
-from apps.accounts.oneself import ALONE_WAITS
+from apps.accounts.oneself import settled
 from apps.clients.models import Client
 from apps.exchange.records import StaffText
 from apps.exchange.texts import Text
@@ -59,10 +58,9 @@ class KeepingForm(forms.Form):
         super().__init__(*args, **kwargs)
         people = Membership.objects.colleagues_of(by).filter(is_active=True)
         others = people.exclude(id=by.id)
-        settled = Q(joined_at=None) | Q(joined_at__lte=timezone.now() - ALONE_WAITS)
         holder = Q(id=by.practice.record_holder_id)
         self.fields["record_holder"].queryset = (  # type: ignore[attr-defined]
-            others.filter(settled | holder) if others.exists() else people
+            others.filter(settled() | holder) if others.exists() else people
         )
 
 

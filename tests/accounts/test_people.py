@@ -16,7 +16,7 @@ from django.utils import timezone
 from apps.accounts import notices, services
 from apps.accounts.links import make_token
 from apps.accounts.models import AccountLink, Membership, Practice, Role, Supervision
-from apps.accounts.oneself import NotOneself
+from apps.accounts.oneself import NotOneself, gives_access_from, must_ask_another
 from apps.clients.models import Client
 from apps.core.models import AuditEntry
 from apps.endings.services import hand_over as hand_over_to
@@ -373,6 +373,46 @@ def test_the_only_manager_waits_seven_days_for_clients_and_those_concerned_are_t
         assert visible(mona).exists()
     hand_over_to(list(mona.treatments.all()), to=alice, by=mona)
     assert [each.ends_on for each in alice.treatments.all()] == [None], "given back in time"
+
+
+def test_a_manager_of_less_than_seven_days_gives_access_from_the_day_they_are_over(
+    practice: Practice,
+    proven: Callable[[Membership], Browser],
+    mona: Membership,
+    alice: Membership,
+    charlie: Membership,
+) -> None:
+    practice.created_at = timezone.now() - timedelta(days=30)
+    practice.save()
+    joined = timezone.now() - timedelta(days=6)
+    olga = MembershipFactory.create(
+        practice=practice, name="Olga Ruiz", roles=[Role.MANAGER], joined_at=joined
+    )
+    mona.roles = [Role.MANAGER, Role.SUPERVISOR, Role.THERAPIST]
+    mona.save()
+    as_olga = proven(olga)
+    treatment = TreatmentFactory.create(therapist=alice)
+    day = timezone.localdate(joined + timedelta(days=7))
+    hand_over = reverse("hand_over", args=[alice.id])
+    for page in (reverse("add_supervision"), hand_over):
+        assert "access that you give begins on" in shown(as_olga.get(page))
+    refused = as_olga.post(reverse("add_supervision"), link(alice, mona))
+    assert "at the earliest" in shown(refused)
+    with pytest.raises(ValueError, match="too soon"):
+        services.start_supervision(supervisor=mona, supervisee=alice, starts_on=TODAY(), by=olga)
+    as_olga.post(reverse("add_supervision"), link(charlie, mona, starts_on=day.isoformat()))
+    assert Supervision.objects.get().starts_on == day
+    as_olga.post(hand_over, {"treatments": [treatment.id], "to": mona.id})
+    visible = Client.objects.visible_to
+    assert visible(alice).exists()
+    assert not visible(mona).exists()
+    with time_machine.travel(joined + timedelta(days=7)):
+        assert visible(mona).exists()
+        assert gives_access_from(olga) == day
+        assert must_ask_another(mona)
+    assert not must_ask_another(mona), "whom she invited decides nothing about her yet"
+    olga.practice.created_at = joined
+    assert gives_access_from(olga) == TODAY(), "in a new practice everybody is new"
 
 
 def test_the_only_manager_opens_no_supervision_of_before_by_becoming_a_supervisor_again(
