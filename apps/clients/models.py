@@ -26,12 +26,12 @@ class ClientQuerySet(models.QuerySet["Client"]):
         return self.filter(Exists(mine), practice=membership.practice_id)
 
     def kept_by(self, membership: Membership, *, on: date | None = None) -> Self:
-        """Clients with a treatment that has ended: the practice's record holder answers for them.
+        """Clients with a treatment that has ended: the practice's record holder answers for that.
 
         None to whoever holds no records; none whom the holder treats, or who was erased.
         """
         on = on or timezone.localdate()
-        ended = Treatment.objects.filter(ends_on__lte=on, client=OuterRef("pk"))
+        ended = Treatment.objects.ended(on=on).filter(client=OuterRef("pk"))
         mine = Treatment.objects.current(on=on).filter(therapist=membership, client=OuterRef("pk"))
         return self.filter(
             Exists(ended),
@@ -183,6 +183,10 @@ class TreatmentQuerySet(models.QuerySet["Treatment"]):
         another therapist's does from its first day on.
         """
         return self.not_ended(on=on).filter(Q(follows__isnull=True) | Q(starts_on__lte=on))
+
+    def ended(self, *, on: date) -> Self:
+        """Treatments that ended on the day `on` or before it."""
+        return self.filter(ends_on__lte=on)
 
     def visible_to(self, membership: Membership, *, on: date | None = None) -> Self:
         """Current treatments of clients that the member may know of."""

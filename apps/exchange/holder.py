@@ -16,7 +16,7 @@ from apps.clients.models import Client
 from apps.core import audit
 from apps.core.downloads import csv_text
 from apps.exchange.models import NoteReview
-from apps.exchange.records import TABLES, StaffText, rows
+from apps.exchange.records import TABLES, StaffText, Treatments, rows
 from apps.exchange.records_files import access_files
 from apps.therapy_sessions.models import ProcessNote
 
@@ -74,9 +74,9 @@ def newest_review(client: Client, *, by: Membership) -> NoteReview | None:
     return mine.order_by("reviewed_at").last()
 
 
-def left_notes(review: NoteReview) -> list[StaffText]:
-    """The notes that a review opens: none of an author who is still here, or left just now."""
-    notes = rows(NOTES, review.client).filter(_by_who_has_left())
+def left_notes(review: NoteReview, *, treatments: Treatments) -> list[StaffText]:
+    """The notes on `treatments` that a review opens: of nobody still here, or who left just now."""
+    notes = rows(NOTES, review.client, treatments=treatments).filter(_by_who_has_left())
     title = str(TABLES[NOTES])
     return [StaffText(f"{note.id}.text", title, note.text, is_note=True) for note in notes]
 
@@ -98,7 +98,7 @@ def all_records(clients: Sequence[Client]) -> IO[bytes]:
         index = [(f"{number:04}", each.code) for number, each in enumerate(clients, 1)]
         archive.writestr("index.csv", csv_text([("folder", "client"), *index]))
         for client, (folder, _code) in zip(clients, index, strict=True):
-            for name, text in access_files(client, kept=(), reader=None).items():
+            for name, text in access_files(client, kept=(), treatments=None).items():
                 archive.writestr(f"{folder}/{name}", text)
     made.seek(0)
     return made

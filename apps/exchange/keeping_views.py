@@ -19,7 +19,7 @@ from apps.accounts.oneself import NotOneself
 from apps.accounts.permissions import MemberRequest, Permission, permissions_of, require
 from apps.accounts.services import set_keeping
 from apps.accounts.sign_in import require_recent_sign_in
-from apps.clients.models import Client, TwoPersonRequest
+from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.core import audit
 from apps.core.downloads import download, download_file
 from apps.exchange import holder, rights, two_people
@@ -168,11 +168,12 @@ def _reviewed(request: MemberRequest, client: Client) -> HttpResponse:
     review = holder.newest_review(client, by=me)
     if review is None or str(review.id) != request.GET["review"]:
         raise Http404
-    texts = holder.left_notes(review)
+    ended = Treatment.objects.ended(on=request.today).filter(client=client)
+    texts = holder.left_notes(review, treatments=ended)
     form = ReviewForm(request.POST if request.method == "POST" else None, texts=texts)
     audit.read("read notes of who has left", client_ids=[client.id], target=review, by=me)
     if form.is_valid():
-        content = access_export(client, kept=form.cleaned_data["keep"], reader=None)
+        content = access_export(client, kept=form.cleaned_data["keep"], treatments=ended)
         audit.record(
             "export records with notes of who has left", review, client_id=client.id, by=me
         )

@@ -7,7 +7,7 @@ anything that is in neither.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from django.apps import apps
@@ -21,6 +21,8 @@ from apps.clients.models import Client, Treatment
 from apps.core.fields import EncryptedTextField
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.therapy_sessions.models import ProcessNote
+
+Treatments: TypeAlias = models.QuerySet[Treatment]
 
 TABLES = {
     "clients.Client": gettext_lazy("The client"),
@@ -110,8 +112,10 @@ def columns(model: type[models.Model]) -> "list[models.Field[Any, Any]]":
     ]
 
 
-def rows(label: str, client: Client, *, reader: Membership | None = None) -> models.QuerySet[Any]:
-    """A client's rows of a table; of what hangs on a treatment those of `reader`'s, if given."""
+def rows(
+    label: str, client: Client, *, treatments: Treatments | None = None
+) -> models.QuerySet[Any]:
+    """A client's rows of a table; of what hangs on a treatment those of `treatments`, if given."""
     model = apps.get_model(label)
     way = way_to_client(model)
     joined = [
@@ -121,15 +125,15 @@ def rows(label: str, client: Client, *, reader: Membership | None = None) -> mod
     ]
     found: models.QuerySet[Any] = model._default_manager.filter(**{str(way): client.id})
     treatment = str(way).rpartition("client__id")[0]
-    if reader and (treatment or model is Treatment):
-        found = found.filter(**{f"{treatment}therapist": reader})
+    if treatments is not None and (treatment or model is Treatment):
+        found = found.filter(**{f"{treatment}id__in": treatments.values("id")})
     if joined:  # without names it would join every table that can be reached
         found = found.select_related(*joined)
     return found.order_by(_date_of(model), "id")
 
 
-def staff_texts(client: Client, *, reader: Membership | None, by: Membership) -> list[StaffText]:
-    """Every text of staff in a copy for `reader`, for review by `by` before it is given out.
+def staff_texts(client: Client, *, treatments: Treatments, by: Membership) -> list[StaffText]:
+    """Every text of staff in a copy of `treatments`, for review by `by` before it is given out.
 
     Process notes of other authors are not among them.
     """
@@ -141,7 +145,7 @@ def staff_texts(client: Client, *, reader: Membership | None, by: Membership) ->
         ]
         if not names:
             continue
-        found = rows(label, client, reader=reader)
+        found = rows(label, client, treatments=treatments)
         for row in found.filter(author=by) if model is ProcessNote else found:
             is_note = isinstance(row, ProcessNote)
             texts += [
@@ -152,26 +156,30 @@ def staff_texts(client: Client, *, reader: Membership | None, by: Membership) ->
     return texts
 
 
-def everything(client: Client, *, kept: Iterable[str], reader: Membership | None) -> dict[str, Any]:
+def everything(
+    client: Client, *, kept: Iterable[str], treatments: Treatments | None
+) -> dict[str, Any]:
     """All that is kept about the client, table by table; of staff's texts those in `kept`.
 
     Args:
         kept: keys of `StaffText` that go with it; the others are marked as withheld.
-        reader: the therapist who makes the copy: nothing of treatments with others is in it, or a
-            copy would be the way to read what a client did not pass on. None: all of it.
+        treatments: nothing of others is in the copy, or it would be the way to read what a client
+            did not pass on, or what they say to somebody else now. None: all of it.
     """
     keep = set(kept)
     tables = {
-        label: [dict(_values(row, label, keep)) for row in rows(label, client, reader=reader)]
+        label: [
+            dict(_values(row, label, keep)) for row in rows(label, client, treatments=treatments)
+        ]
         for label in TABLES
     }
     return {
         "practice": client.practice.name,
         "client": client.code,
-        "treatments_with": reader.name if reader else None,
+        "treatments_with": _therapists(treatments),
         "questions": _questions(client),
         "tables": tables,
-        "messages": _messages(client, reader),
+        "messages": _messages(client, treatments),
         "who_looked": who_looked(client),
     }
 
@@ -199,8 +207,15 @@ def _questions(client: Client) -> dict[str, str]:
     return {item["id"]: item["text"] or item["id"] for each in asked for item in each.items}
 
 
-def _messages(client: Client, reader: Membership | None) -> list[dict[str, Any]]:
-    asked = rows("feedback.FeedbackRequest", client, reader=reader).order_by().values("id")
+def _therapists(treatments: Treatments | None) -> list[str]:
+    """Whom the copy is about; nobody in particular where it holds all treatments."""
+    if treatments is None:
+        return []
+    return sorted(set(treatments.values_list("therapist__name", flat=True)))
+
+
+def _messages(client: Client, treatments: Treatments | None) -> list[dict[str, Any]]:
+    asked = rows("feedback.FeedbackRequest", client, treatments=treatments).order_by().values("id")
     sent = OutboxMessage.objects.filter(subject_id__in=asked).order_by("not_before")
     return [
         {"kind": each.kind, "due": each.not_before, "state": each.state, "sent_at": each.sent_at}
@@ -246,11 +261,11 @@ def has_client_column(model: type[models.Model]) -> bool:
     )
 
 
-def supplied(client: Client, *, reader: Membership | None) -> dict[str, Any]:
+def supplied(client: Client, *, treatments: Treatments) -> dict[str, Any]:
     """What the client supplied themselves, to take along: answers, comments, ways of contact.
 
     Args:
-        reader: as for `everything`.
+        treatments: as for `everything`.
     """
     names = ("answered_at", "answers", "tension", "tension_resolved", "causes", "comment")
     return {
@@ -261,9 +276,9 @@ def supplied(client: Client, *, reader: Membership | None) -> dict[str, Any]:
         "ratings": [
             {"questionnaire": each.questionnaire.title}
             | {name: getattr(each, name) for name in names}
-            for each in rows("alliance.AllianceRating", client, reader=reader).select_related(
-                "questionnaire"
-            )
+            for each in rows(
+                "alliance.AllianceRating", client, treatments=treatments
+            ).select_related("questionnaire")
         ],
     }
 

@@ -16,10 +16,9 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.accounts.models import Membership
 from apps.clients.models import Client
 from apps.core.downloads import csv_text
-from apps.exchange.records import TABLES, everything, supplied
+from apps.exchange.records import TABLES, Treatments, everything, supplied
 
 IN_JSON_ONLY = {
     "ruptures.Screening.inputs",
@@ -72,26 +71,26 @@ SAID_BY = {
 """The day by which a reader knows a row that other rows point at."""
 
 
-def access_export(client: Client, *, kept: Iterable[str], reader: Membership | None) -> bytes:
+def access_export(client: Client, *, kept: Iterable[str], treatments: Treatments) -> bytes:
     """A zip with everything: `records.json` for machines, `records.html` for people.
 
     Args:
-        kept, reader: as for `records.everything`.
+        kept, treatments: as for `records.everything`.
     """
-    return zipped(access_files(client, kept=kept, reader=reader))
+    return zipped(access_files(client, kept=kept, treatments=treatments))
 
 
 def access_files(
-    client: Client, *, kept: Iterable[str], reader: Membership | None
+    client: Client, *, kept: Iterable[str], treatments: Treatments | None
 ) -> dict[str, str]:
-    found = everything(client, kept=kept, reader=reader)
+    found = everything(client, kept=kept, treatments=treatments)
     html = render_to_string("exchange/document.html", document(found))
     return {"records.json": _json(found), "records.html": html}
 
 
-def portable_copy(client: Client, *, reader: Membership | None) -> bytes:
+def portable_copy(client: Client, *, treatments: Treatments) -> bytes:
     """A zip with what the client supplied, as JSON and, the ratings, as a table."""
-    found = supplied(client, reader=reader)
+    found = supplied(client, treatments=treatments)
     heads = ("questionnaire", "answered_at", "tension", "tension_resolved", "comment")
     items = sorted({item for rating in found["ratings"] for item in rating["answers"]})
     table = [[*heads, *items]] + [

@@ -10,14 +10,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from apps.accounts.models import Membership
 from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.accounts.sign_in import require_recent_sign_in
 from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.core import audit
 from apps.core.downloads import download
 from apps.exchange import rights, two_people
-from apps.exchange.records import staff_texts
+from apps.exchange.records import Treatments, staff_texts
 from apps.exchange.records_files import access_export, portable_copy
 from apps.exchange.records_forms import EraseTextsForm, ReviewForm
 from apps.exchange.texts import Text, texts_of
@@ -40,7 +39,12 @@ def records(request: MemberRequest, client_id: UUID) -> HttpResponse:
     )
     asked = erasures.filter(client=client).first()
     audit.read("view records", client_ids=[client.id], by=request.membership)
-    context = {"client": client, "asked": asked, "is_held": reader_of(request, client) is None}
+    context = {
+        "client": client,
+        "asked": asked,
+        "is_held": is_held(request, client),
+        "is_anothers": is_held_and_treated(request, client),
+    }
     return render(request, "exchange/records.html", context)
 
 
@@ -50,12 +54,12 @@ def records(request: MemberRequest, client_id: UUID) -> HttpResponse:
 def export(request: MemberRequest, client_id: UUID) -> HttpResponse:
     """Review the texts of staff, then take everything away as one file."""
     client = own_client(request, client_id)
-    reader = reader_of(request, client)
-    texts = staff_texts(client, reader=reader, by=request.membership)
+    treatments = treatments_given(request, client)
+    texts = staff_texts(client, treatments=treatments, by=request.membership)
     form = ReviewForm(request.POST if request.method == "POST" else None, texts=texts)
     audit.read("view texts for export", client_ids=[client.id], by=request.membership)
     if request.method == "POST" and form.is_valid():
-        content = access_export(client, kept=form.cleaned_data["keep"], reader=reader)
+        content = access_export(client, kept=form.cleaned_data["keep"], treatments=treatments)
         audit.record("export records", client, client_id=client.id, by=request.membership)
         return download(content, name="records.zip", content_type="application/zip")
     context = {"client": client, "form": form, "texts": texts}
@@ -69,7 +73,7 @@ def portable(request: MemberRequest, client_id: UUID) -> HttpResponse:
     """What the client supplied, as one file to take along."""
     client = own_client(request, client_id)
     audit.read("export portable copy", client_ids=[client.id], by=request.membership)
-    content = portable_copy(client, reader=reader_of(request, client))
+    content = portable_copy(client, treatments=treatments_given(request, client))
     return download(content, name="portable.zip", content_type="application/zip")
 
 
@@ -77,8 +81,10 @@ def portable(request: MemberRequest, client_id: UUID) -> HttpResponse:
 @require_recent_sign_in
 @require_POST
 def act(request: MemberRequest, client_id: UUID) -> HttpResponse:
-    """Restrict processing or lift that, or ask for erasure."""
+    """Restrict processing or lift that, or ask for erasure; by the holder if nobody treats now."""
     client = own_client(request, client_id)
+    if is_held_and_treated(request, client):
+        raise PermissionDenied
     action = ACTIONS.get(request.POST.get("action", ""))
     try:
         if action:
@@ -95,7 +101,8 @@ def act(request: MemberRequest, client_id: UUID) -> HttpResponse:
 def erase_texts(request: MemberRequest, client_id: UUID) -> HttpResponse:
     """Choose single texts: one's own are erased at once, others wait for a second person."""
     client = own_client(request, client_id)
-    texts = texts_of(client, reader=request.membership)
+    held = treatments_given(request, client) if is_held_and_treated(request, client) else None
+    texts = texts_of(client, treatments=held, reader=request.membership)
     form = EraseTextsForm(request.POST if request.method == "POST" else None, texts=texts)
     if form.is_valid():
         _erase(request, client, [each for each in texts if each.key in form.cleaned_data["what"]])
@@ -136,7 +143,20 @@ def own_client(request: MemberRequest, client_id: UUID) -> Client:
     return client
 
 
-def reader_of(request: MemberRequest, client: Client) -> Membership | None:
-    """Whose treatments a copy is about; None, all of them, where the record holder makes it."""
-    is_held = Client.objects.kept_by(request.membership).filter(id=client.id).exists()
-    return None if is_held else request.membership
+def is_held(request: MemberRequest, client: Client) -> bool:
+    """Whether the reader answers for the client as record holder."""
+    return Client.objects.kept_by(request.membership).filter(id=client.id).exists()
+
+
+def is_held_and_treated(request: MemberRequest, client: Client) -> bool:
+    """Whether the reader holds the records of a client whom somebody else treats now."""
+    treated = Treatment.objects.current(on=request.today).filter(client=client)
+    return is_held(request, client) and treated.exists()
+
+
+def treatments_given(request: MemberRequest, client: Client) -> Treatments:
+    """Whose rows a copy holds: to the record holder those that ended, else one's own."""
+    of_client = Treatment.objects.filter(client=client)
+    if is_held(request, client):
+        return of_client.ended(on=request.today)
+    return of_client.filter(therapist=request.membership)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.clients.models import Client
 from apps.core.fields import EncryptedTextField
-from apps.exchange.records import TABLES, encrypted_columns_of, rows
+from apps.exchange.records import TABLES, Treatments, encrypted_columns_of, rows, way_to_client
 
 AUTHORS = {
     "therapy_sessions.TherapySession": "treatment.therapist_id",
@@ -53,13 +53,20 @@ def wanted_of(field: EncryptedTextField, keys: Collection[str]) -> list[UUID]:
     return [UUID(row_id) for name, _, row_id in pairs if name == column]
 
 
-def texts_of(client: Client, *, reader: Membership) -> list[Text]:
-    """Every text of a client that can be erased; those of others without their words."""
+def texts_of(client: Client, *, treatments: Treatments | None, reader: Membership) -> list[Text]:
+    """Every text of a client that can be erased; those of others without their words.
+
+    Args:
+        treatments: only what hangs on these, nothing of the client as such. None: all of it.
+    """
     found = []
     for field, mine in encrypted_columns_of(client.id):
         label = field.model._meta.label
+        if treatments is not None and "treatment" not in str(way_to_client(field.model)):
+            continue
         filled = set(mine.exclude(**{field.attname: ""}).values_list("id", flat=True))
-        for row in rows(label, client).select_related(*_joined(label)) if filled else ():
+        of_these = rows(label, client, treatments=treatments)
+        for row in of_these.select_related(*_joined(label)) if filled else ():
             if row.id not in filled or row.__dict__[field.attname] == "":
                 continue
             takes_two = label != NOBODYS and _author(label, row) != reader.id

@@ -250,6 +250,41 @@ def test_the_record_holder_gives_a_full_copy_once_a_treatment_has_ended(
     assert {"view records", "export records", "export portable copy"} <= set(looks)
 
 
+def test_what_runs_with_somebody_else_now_is_not_the_record_holders(
+    ended: Treatment, sam: Membership, charlie: Membership, as_sam: Browser
+) -> None:
+    hold(ended.practice, sam)
+    now = TreatmentFactory.create(client=ended.client, therapist=charlie)
+    [session] = rate(now, [20])
+    comment_on(session, "said to charlie")
+    session.not_asked_note = "what charlie noted"
+    session.save()
+    address = f"/clients/{ended.client_id}/records/"
+    page = fresh(as_sam).get(address).content.decode()
+    assert "Somebody treats this client now." in page
+    assert 'value="restrict"' not in page
+    assert 'value="request_erasure"' not in page
+    for action in ("restrict", "request_erasure"):
+        assert as_sam.post(f"{address}act/", {"action": action}).status_code == 403
+    assert not TwoPersonRequest.objects.exists()
+    assert not Client.objects.get().restricted_at
+    assert "what charlie noted" not in as_sam.get(f"{address}export/").content.decode()
+    copy = _files(as_sam.post(f"{address}export/", {"reviewed": "on"}))
+    made = "".join((copy | _files(as_sam.get(f"{address}portable/"))).values())
+    assert "the client's comment" in made
+    assert "said to charlie" not in made
+    assert str(now.id) not in made
+    texts = as_sam.get(f"{address}erase/").context["texts"]
+    days = {each.on for each in texts}
+    assert NOON.date() in days
+    assert all(day and day <= NOON.date() for day in days)
+    now.ends_on = timezone.localdate()
+    now.save()
+    as_sam.post(f"{address}act/", {"action": "restrict"})
+    assert Client.objects.get().restricted_at
+    assert "said to charlie" in _files(as_sam.get(f"{address}portable/"))["supplied.json"]
+
+
 def test_nobody_but_the_record_holder_opens_these_notes(
     ended: Treatment, alice: Membership, charlie: Membership, sam: Membership, as_charlie: Browser
 ) -> None:

@@ -118,7 +118,12 @@ def test_every_table_and_column_about_a_client_is_exported_or_left_out_with_a_re
 def test_the_export_holds_every_column_of_every_row(
     treatment: Treatment, alices: Browser, alice: Membership
 ) -> None:
-    keep = [each.key for each in records.staff_texts(treatment.client, reader=alice, by=alice)]
+    keep = [
+        each.key
+        for each in records.staff_texts(
+            treatment.client, treatments=alice.treatments.all(), by=alice
+        )
+    ]
     made = files(alices.post(url(treatment, "export/"), {"keep": keep, "reviewed": "on"}))
     found = json.loads(made["records.json"])
     for label in records.TABLES:
@@ -173,9 +178,9 @@ def test_a_later_therapist_neither_reads_nor_exports_what_was_before(
     client.pause_reason = "Away"
     client.save()
     # No worksheet, message, reason or review either: only what stands about the client as such.
-    found = records.staff_texts(client, reader=charlie, by=charlie)
+    found = records.staff_texts(client, treatments=charlie.treatments.all(), by=charlie)
     assert [text.text for text in found] == ["Away"]
-    assert len(records.staff_texts(client, reader=alice, by=alice)) > 2
+    assert len(records.staff_texts(client, treatments=alice.treatments.all(), by=alice)) > 2
     as_charlie.post("/sign-in/again/", {"password": PASSWORD})
     made = files(as_charlie.post(url(treatment, "export/"), {"reviewed": "on"}))
     tables = json.loads(made["records.json"])["tables"]
@@ -243,7 +248,7 @@ def test_words_of_a_colleague_are_neither_shown_nor_erased_alone(
     treatment: Treatment, alice: Membership, charlie: Membership
 ) -> None:
     hand_over_caseload(treatments=[treatment], to=charlie, on=timezone.localdate(), by=alice)
-    found = texts_of(treatment.client, reader=charlie)
+    found = texts_of(treatment.client, treatments=None, reader=charlie)
     assert {each.said for each in found if each.takes_two} == {""}
     assert [each.key.split(":")[0] for each in found if not each.takes_two] == [
         "clients.ContactChannel.address"

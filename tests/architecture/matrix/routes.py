@@ -150,6 +150,13 @@ def a_move(case: Case) -> dict[str, Any]:
     return {"held_on": yesterday.isoformat(), "start": "04:20", "minutes": "45"}
 
 
+def a_correction(case: Case) -> dict[str, Any]:
+    """Begun a minute ago: a day that leaves the client's open form its time."""
+    begun = timezone.localtime() - timedelta(minutes=1)
+    start = {"held_on": begun.date().isoformat(), "start": f"{begun:%H:%M}"}
+    return a_move(case) | start | {"attendance": "attended", "tension": "1"}
+
+
 def a_paper(case: Case) -> dict[str, Any]:
     answers = {f"item_{item}": "7" for item in ITEMS}
     return answers | {"filled_in_on": timezone.localdate().isoformat()}
@@ -265,7 +272,11 @@ ROUTES = {
     "records": Route(READ, **ON_RECORDS),
     "export_records": Route(READ | WRITE, **ON_RECORDS),
     "portable_copy": Route(READ, **ON_RECORDS),
-    "act_on_records": Route(WRITE, body=lambda case: {"action": "restrict"}, **ON_RECORDS),
+    # Everybody here is treated by somebody now: that therapist acts, not the record holder.
+    "act_on_records": Route(
+        WRITE, body=lambda case: {"action": "restrict"},
+        **ON_RECORDS | {"reach": OWN, "known": SUPERVISED | HELD},
+    ),
     "erase_texts": Route(READ | WRITE, **ON_RECORDS),
     "left_notes": Route(
         READ | WRITE, Permission.CONFIRM_ERASURE, kwarg="client_id",
@@ -309,7 +320,7 @@ ROUTES = {
     ),
     "correct_session": Route(
         READ | WRITE, Permission.LOG_SESSION,
-        body=lambda case: a_move(case) | {"attendance": "attended", "tension": "1"}, **ON_LOGGED
+        body=a_correction, **ON_LOGGED
     ),
     "undo_log": Route(WRITE, Permission.LOG_SESSION, reads=frozenset({302}), **ON_LOGGED),
     "in_room": Route(READ | WRITE, Permission.LOG_SESSION, body=nothing, **ON_LOGGED),
