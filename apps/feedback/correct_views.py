@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.formats import date_format
 from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts.permissions import MemberRequest, Permission, require
@@ -21,6 +21,20 @@ from apps.feedback.correct_form import CorrectSessionForm, MoveSessionForm
 from apps.therapy_sessions.forms import PlanSessionsForm
 from apps.therapy_sessions.models import TherapySession
 from apps.therapy_sessions.services import StartTaken
+
+REFUSALS = {
+    StartTaken: ("start", gettext_lazy("Another session with this client starts then.")),
+    corrections.HasAnswers: (
+        "attendance",
+        gettext_lazy("The client has rated this session: it took place."),
+    ),
+    corrections.EndsForm: (
+        "held_on",
+        gettext_lazy(
+            "A form is open that would end by this. Correct it once that is answered or over."
+        ),
+    ),
+}
 
 
 @require(Permission.LOG_SESSION)
@@ -89,10 +103,8 @@ def correct_session(request: MemberRequest, logged_id: UUID) -> HttpResponse:
     if form.is_valid():
         try:
             corrections.correct_session(session=session, by=request.membership, **form.values())
-        except StartTaken:
-            form.add_error("start", _("Another session with this client starts then."))
-        except corrections.HasAnswers:
-            form.add_error("attendance", _("The client has rated this session: it took place."))
+        except tuple(REFUSALS) as error:
+            form.add_error(*REFUSALS[type(error)])
         else:
             messages.success(request, _("The session is corrected."))
             return redirect("client", session.treatment.client_id)

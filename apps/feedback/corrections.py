@@ -29,6 +29,10 @@ class HasAnswers(Exception):
     """The client has rated this session: it took place."""
 
 
+class EndsForm(Exception):
+    """By the new date a form that waits for its answer would end."""
+
+
 class CannotUndo(Exception):
     """What was logged stays; the message says why and what would help."""
 
@@ -73,6 +77,7 @@ def correct_session(*, session: TherapySession, by: Membership, **values: Any) -
 
     Raises:
         HasAnswers: it is said not to have taken place, and the client has rated it.
+        EndsForm: it took place, but on a day that leaves a client no time for an open form.
         StartTaken: nothing is stored.
     """
     attended = values["attendance"] == TherapySession.Attendance.ATTENDED
@@ -82,7 +87,12 @@ def correct_session(*, session: TherapySession, by: Membership, **values: Any) -
     session = change_therapy_session(session=session, by=by, **values)
     if not attended:
         _withdraw(session)
+    of_treatment = FeedbackRequest.objects.filter(therapy_session__treatment=session.treatment)
+    opened = list(of_treatment.open(at=timezone.now()).values_list("id", flat=True))
     refit_requests(session.treatment)
+    still_open = of_treatment.open(at=timezone.now()).filter(id__in=opened)
+    if attended and still_open.count() < len(opened):
+        raise EndsForm
     screen_treatment(
         treatment=session.treatment,
         questionnaire=practice_questionnaire(by.practice),

@@ -23,8 +23,11 @@ class FeedbackRequestQuerySet(models.QuerySet["FeedbackRequest"]):
 
     def awaited(self, *, at: datetime) -> Self:
         """Requests by message whose answer may still come at `at`."""
-        still_open = self.filter(state=FeedbackRequest.State.OPEN, expires_at__gt=at)
-        return still_open.exclude(channel_kind="")
+        return self.open(at=at).exclude(channel_kind="")
+
+    def open(self, *, at: datetime) -> Self:
+        """Requests that can be answered at `at`, or later once they are out."""
+        return self.filter(state=FeedbackRequest.State.OPEN, expires_at__gt=at)
 
 
 class FeedbackRequest(PracticeModel):

@@ -171,6 +171,23 @@ def test_a_session_that_the_client_rated_took_place(
     assert session.attendance == "attended"
 
 
+def test_a_form_is_not_ended_by_correcting_the_day_of_its_session(
+    as_alice: Browser, asked: FeedbackRequest
+) -> None:
+    session = asked.therapy_session
+    page = f"/sessions/{session.id}/correct/"
+    early = timezone.localdate(session.starts_at) - timedelta(days=9)
+    back = logged(session, held_on=early.isoformat())
+    assert "A form is open that would end by this." in shown(as_alice.post(page, back))
+    asked.refresh_from_db()
+    assert asked.state == State.OPEN
+    before = session.starts_at
+    session.refresh_from_db()
+    assert session.starts_at == before
+    submit_response(request_id=asked.id, answers={"heard": 7})
+    assert as_alice.post(page, back).status_code == 302
+
+
 def test_a_corrected_own_view_is_kept_and_screened(
     as_alice: Browser, asked: FeedbackRequest
 ) -> None:

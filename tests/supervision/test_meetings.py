@@ -162,6 +162,35 @@ def test_sessions_whose_form_was_withdrawn_without_a_reason_stand_on_the_agenda(
         assert re.search(f"{code}, .*: asked, then the form was withdrawn before an answer", page)
 
 
+def test_a_session_corrected_to_before_the_last_meeting_stays_on_the_agenda(
+    as_sam: Browser, alice: Membership, sam: Membership, meeting: Meeting
+) -> None:
+    Meeting.objects.filter(id=meeting.id).update(starts_at=timezone.now() - timedelta(days=3))
+    session = TherapySessionFactory.create(
+        treatment=TreatmentFactory.create(therapist=alice, client__code="FE-3")
+    )
+    request_feedback(
+        therapy_session=session,
+        questionnaire=practice_questionnaire(alice.practice),
+        channel_kind="email",
+        by=alice,
+    )
+    restrict(client=session.treatment.client, by=alice)
+    lift_restriction(client=session.treatment.client, by=alice)
+    session.refresh_from_db()
+    correct_session(
+        session=session,
+        attendance="attended",
+        starts_at=session.starts_at - timedelta(days=20),
+        by=alice,
+    )
+    coming = plan_meeting(
+        supervisee=alice, starts_at=timezone.now() + timedelta(days=2), duration_min=50, by=sam
+    )
+    page = text(as_sam.get(f"/meetings/{coming.id}/"))
+    assert re.search("FE-3, .*: asked, then the form was withdrawn before an answer", page)
+
+
 def test_an_agenda_is_sent_once(as_sam: Browser, as_alice: Browser, meeting: Meeting) -> None:
     as_sam.post(f"/meetings/{meeting.id}/send/")
     meeting.refresh_from_db()

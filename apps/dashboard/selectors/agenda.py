@@ -173,7 +173,9 @@ def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
     on_paper = Q(ratings__mode=AllianceRating.Mode.PAPER)
     visible = Treatment.objects.visible_to(meeting.supervisor).filter(therapist=meeting.supervisee)
     return list(
-        TherapySession.objects.filter(treatment__in=visible, starts_at__gte=since)
+        TherapySession.objects.filter(treatment__in=visible)
+        # Its day can be corrected to before the last meeting; when it was asked about cannot.
+        .filter(Q(starts_at__gte=since) | Q(feedback_requests__created_at__gte=since))
         .annotate(is_rated=Exists(AllianceRating.objects.filter(therapy_session=OuterRef("pk"))))
         .filter(
             attended & (~Q(not_asked_reason="") | withdrawn) | by_message & (~attended | on_paper)
