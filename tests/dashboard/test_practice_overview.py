@@ -144,6 +144,22 @@ def test_what_is_one_colleagues_alone_is_not_shown_to_anybody_else(
     assert summer(alice).answered == Figure()
 
 
+def test_what_is_all_but_two_clients_one_colleagues_is_not_shown(
+    in_summer: Any, alice: Membership, charlie: Membership, mona: Membership
+) -> None:
+    for episode in in_summer(20, [alice]) + in_summer(2, [charlie]):
+        end(episode, Outcome.REPAIRED)
+    quarter = summer(mona)
+    assert {quarter.answered, quarter.openings, quarter.talked_about, quarter.repaired} == {
+        Figure()
+    }
+    for episode in in_summer(1, [charlie]):
+        end(episode, Outcome.REPAIRED)
+    quarter = summer(mona)
+    assert {quarter.answered.counts, quarter.repaired.counts} == {"23 of 23"}
+    assert quarter.talked_about.counts == "0 of 23 in two weeks"
+
+
 def test_quarters_do_not_overlap_and_come_once_they_are_two_weeks_over(mona: Membership) -> None:
     def names(today: date) -> list[str]:
         return [quarter.name for quarter in practice_overview(mona, today=today)]

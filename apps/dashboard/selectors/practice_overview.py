@@ -8,21 +8,22 @@ Never for policing: sums over the whole practice, and no therapist in them.
   weeks of the opening; an episode without one counts as later. Median of the openings.
 - **Repaired**: of the outcomes recorded; *not a rupture* is none.
 
-A figure is shown from ten clients on, and not where all of it but the reader's own is one
-colleague's. Nothing can be worked out by subtraction: quarters do not overlap, there is no total
-and no filter, a quarter is shown once it is two weeks over, and what counts for it is then known.
+A figure is shown from ten clients on, and not where all of it but the reader's own and fewer than
+three clients is one colleague's. Quarters do not overlap, there is no total and no filter, and a
+quarter is shown once it is two weeks over. A correction made later still changes its figures.
 (Openings also stand in the alert load, which the rule's budget needs live; it shows no shares.)
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from math import inf, isinf
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
-from django.db.models import Count, DateField, Exists, OuterRef, Q, Subquery
+from django.contrib.postgres.aggregates import ArrayAgg
+from django.db.models import Aggregate, Count, DateField, Exists, OuterRef, Q, Subquery
 from django.db.models.functions import TruncQuarter
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -35,6 +36,8 @@ from apps.dashboard.selectors import words
 from apps.ruptures.models import RepairStep, RuptureEpisode, Screening, StepNote, Worksheet
 
 FEWEST_CLIENTS = 10
+FEWEST_BESIDE = 3
+"""Others' clients, besides those of any one colleague: with fewer it would be that one's figure."""
 QUARTERS_SHOWN = 4
 SETTLES_DAYS = 14
 Outcome = RuptureEpisode.Outcome
@@ -47,6 +50,8 @@ ENDED = Q(
     ]
 )
 CONVERSATION = [RepairStep.OPEN, RepairStep.DISCUSS, RepairStep.EXPLORE, RepairStep.AGREE]
+
+_Counted: TypeAlias = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,8 @@ def practice_overview(viewer: Membership, *, today: date) -> tuple[Quarter, ...]
         asked=Count("pk", filter=is_asked),
         answered=Count("pk", filter=is_asked & is_rated),
         rated=Count("pk", filter=is_rated),
-        **_behind("asked", is_asked, viewer),
-        **_behind("rated", is_rated, viewer),
+        asked_clients=_clients(is_asked),
+        rated_clients=_clients(is_rated),
     )
     episodes = RuptureEpisode.objects.filter(practice=viewer.practice_id)
     ended = _by_quarter(
@@ -88,7 +93,7 @@ def practice_overview(viewer: Membership, *, today: date) -> tuple[Quarter, ...]
         "outcome_at",
         ended=Count("pk"),
         repaired=Count("pk", filter=Q(outcome=Outcome.REPAIRED)),
-        **_behind("ended", Q(), viewer),
+        ended_clients=_clients(Q()),
     )
     opened: dict[date, list[_Opening]] = defaultdict(list)
     for opening in _openings(episodes.filter(opened_at__gte=begin, opened_at__lt=end)):
@@ -96,10 +101,10 @@ def practice_overview(viewer: Membership, *, today: date) -> tuple[Quarter, ...]
     return tuple(
         Quarter(
             name=f"{date_format(first, 'M')}–{date_format(_next(first) - timedelta(1), 'M Y')}",
-            answered=_answered(seen[first]),
-            openings=_rate(seen[first], len(opened[first])),
+            answered=_answered(seen[first], viewer),
+            openings=_rate(seen[first], len(opened[first]), viewer),
             talked_about=_talked_about(opened[first], viewer),
-            repaired=_repaired(ended[first]),
+            repaired=_repaired(ended[first], viewer),
         )
         for first in firsts
     )
@@ -137,29 +142,29 @@ def _openings(episodes: Any) -> Iterator[_Opening]:
         yield _Opening(on, waited if waited <= SETTLES_DAYS else inf, client_id, therapist_id)
 
 
-def _answered(counted: dict[str, int]) -> Figure:
-    if not _may_be_shown(counted, "asked"):
+def _answered(counted: _Counted, viewer: Membership) -> Figure:
+    if not _may_be_shown(_behind(counted, "asked_clients"), viewer):
         return Figure()
-    return _share(counted["answered"], counted["asked"])
+    return _share(_sum(counted, "answered"), _sum(counted, "asked"))
 
 
-def _rate(counted: dict[str, int], opened: int) -> Figure:
-    if not _may_be_shown(counted, "rated"):
+def _rate(counted: _Counted, opened: int, viewer: Membership) -> Figure:
+    if not _may_be_shown(_behind(counted, "rated_clients"), viewer):
         return Figure()
-    low, high = (100 * end / counted["rated"] for end in poisson_interval(opened))
+    rated = _sum(counted, "rated")
+    low, high = (100 * end / rated for end in poisson_interval(opened))
     return Figure(
-        _("%(rate).1f in 100") % {"rate": 100 * opened / counted["rated"]},
-        _("%(opened)d in %(rated)d") % {"opened": opened, "rated": counted["rated"]},
+        _("%(rate).1f in 100") % {"rate": 100 * opened / rated},
+        _("%(opened)d in %(rated)d") % {"opened": opened, "rated": rated},
         _("%(low).1f to %(high).1f") % {"low": low, "high": high},
     )
 
 
 def _talked_about(openings: list[_Opening], viewer: Membership) -> Figure:
-    counted = {
-        "of_clients": len({each.client_id for each in openings}),
-        "of_others": len({each.therapist_id for each in openings} - {viewer.id}),
-    }
-    if not _may_be_shown(counted, "of"):
+    behind: dict[UUID, set[UUID]] = defaultdict(set)
+    for each in openings:
+        behind[each.therapist_id].add(each.client_id)
+    if not _may_be_shown(behind, viewer):
         return Figure()
     median, low, high = median_interval([each.waited for each in openings])
     in_time = sum(not isinf(each.waited) for each in openings)
@@ -170,15 +175,31 @@ def _talked_about(openings: list[_Opening], viewer: Membership) -> Figure:
     )
 
 
-def _repaired(counted: dict[str, int]) -> Figure:
-    if not _may_be_shown(counted, "ended"):
+def _repaired(counted: _Counted, viewer: Membership) -> Figure:
+    if not _may_be_shown(_behind(counted, "ended_clients"), viewer):
         return Figure()
-    return _share(counted["repaired"], counted["ended"])
+    return _share(_sum(counted, "repaired"), _sum(counted, "ended"))
 
 
-def _may_be_shown(counted: dict[str, int], what: str) -> bool:
-    """From ten clients on, and never one colleague's alone (the reader knows their own)."""
-    return counted[f"{what}_clients"] >= FEWEST_CLIENTS and counted[f"{what}_others"] != 1
+def _may_be_shown(behind: Mapping[UUID, set[UUID]], viewer: Membership) -> bool:
+    """From ten clients on, and never nearly all one colleague's (the reader knows their own).
+
+    Args:
+        behind: the clients who stand behind a figure, by therapist.
+    """
+    others = [clients for who, clients in behind.items() if who != viewer.id and clients]
+    of_others = set().union(*others)
+    return len(set().union(*behind.values())) >= FEWEST_CLIENTS and all(
+        len(of_others - theirs) >= FEWEST_BESIDE for theirs in others
+    )
+
+
+def _behind(counted: _Counted, what: str) -> dict[UUID, set[UUID]]:
+    return {row["treatment__therapist"]: set(row[what] or ()) for row in counted}
+
+
+def _sum(counted: _Counted, what: str) -> int:
+    return sum(row[what] for row in counted)
 
 
 def _share(hits: int, of: int) -> Figure:
@@ -196,24 +217,22 @@ def _days(days: float) -> str:
     return ngettext("%(days)d day", "%(days)d days", int(days)) % {"days": days}
 
 
-def _behind(what: str, which: Q, viewer: Membership) -> dict[str, Count]:
-    """How many clients, and how many therapists besides the reader, stand behind a count."""
-    others = which & ~Q(treatment__therapist=viewer)
-    return {
-        f"{what}_clients": Count("treatment__client", filter=which, distinct=True),
-        f"{what}_others": Count("treatment__therapist", filter=others, distinct=True),
-    }
+def _clients(which: Q) -> ArrayAgg:
+    return ArrayAgg("treatment__client", filter=which, distinct=True)
 
 
-def _by_quarter(rows: Any, moment: str, **counts: Count) -> dict[date, dict[str, int]]:
+def _by_quarter(rows: Any, moment: str, **counts: Aggregate) -> dict[date, _Counted]:
+    """The counts of each quarter, one row a therapist."""
     counted = (
         rows.annotate(quarter=TruncQuarter(moment, output_field=DateField()))
-        .values("quarter")
+        .values("quarter", "treatment__therapist")
         .annotate(**counts)
         .order_by()
     )
-    nothing = dict.fromkeys(counts, 0)
-    return defaultdict(lambda: nothing, {row["quarter"]: row for row in counted})
+    quarters: dict[date, _Counted] = defaultdict(list)
+    for row in counted:
+        quarters[row["quarter"]].append(row)
+    return quarters
 
 
 def _closed_quarters(today: date) -> Iterable[date]:
