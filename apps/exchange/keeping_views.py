@@ -19,7 +19,7 @@ from apps.accounts.oneself import NotOneself
 from apps.accounts.permissions import MemberRequest, Permission, permissions_of, require
 from apps.accounts.services import set_keeping
 from apps.accounts.sign_in import require_recent_sign_in
-from apps.clients.models import Client, Treatment, TwoPersonRequest
+from apps.clients.models import Client, TwoPersonRequest
 from apps.core import audit
 from apps.core.downloads import download, download_file
 from apps.exchange import holder, rights, two_people
@@ -168,7 +168,7 @@ def _reviewed(request: MemberRequest, client: Client) -> HttpResponse:
     review = holder.newest_review(client, by=me)
     if review is None or str(review.id) != request.GET["review"]:
         raise Http404
-    ended = Treatment.objects.ended(on=request.today).filter(client=client)
+    ended = client.treatments.ended(on=request.today)
     texts = holder.left_notes(review, treatments=ended)
     form = ReviewForm(request.POST if request.method == "POST" else None, texts=texts)
     audit.read("read notes of who has left", client_ids=[client.id], target=review, by=me)

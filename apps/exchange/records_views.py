@@ -150,13 +150,12 @@ def is_held(request: MemberRequest, client: Client) -> bool:
 
 def is_held_and_treated(request: MemberRequest, client: Client) -> bool:
     """Whether the reader holds the records of a client whom somebody else treats now."""
-    treated = Treatment.objects.current(on=request.today).filter(client=client)
+    treated = client.treatments.current(on=request.today)
     return is_held(request, client) and treated.exists()
 
 
 def treatments_given(request: MemberRequest, client: Client) -> Treatments:
     """Whose rows a copy holds: to the record holder those that ended, else one's own."""
-    of_client = Treatment.objects.filter(client=client)
     if is_held(request, client):
-        return of_client.ended(on=request.today)
-    return of_client.filter(therapist=request.membership)
+        return client.treatments.ended(on=request.today)
+    return client.treatments.filter(therapist=request.membership)

@@ -205,11 +205,12 @@ def test_a_place_closed_for_a_moment_opens_no_notes(
     assert f"Alice Moreau open on {opens.astimezone(NOON.tzinfo):%-d %b %Y, %H:%M}" in page
     assert as_mona.post(address, {"reason": "x"}).status_code == 404
     review = holder.open_left_notes(client=ended.client, reason="x", by=mona)
-    assert holder.left_notes(review) == [], "nor by a review from before"
+    its = ended.client.treatments.all()
+    assert holder.left_notes(review, treatments=its) == [], "nor by a review from before"
     deactivate_member(member=alice, by=mona)
     assert alice.left_at == opens - timedelta(days=7), "closing twice equals once"
     with time_machine.travel(opens):
-        assert [each.text for each in holder.left_notes(review)] == [NOTE]
+        assert [each.text for each in holder.left_notes(review, treatments=its)] == [NOTE]
         assert list(holder.clients_with_left_notes(mona)) == [ended.client]
         assert holder.opening_later(mona) == []
     reactivate_member(member=alice, by=mona)
