@@ -4,6 +4,7 @@ alice is a therapist, sam her supervisor, charlie another therapist, mona the ma
 therapist in another practice; `as_alice` is a browser-like client signed in as alice.
 """
 
+import datetime
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -137,6 +138,18 @@ def own_counters(settings: Settings) -> None:
 def one_slot(settings: Settings) -> None:
     """Messages go out in the test's own thread, which sees what its transaction wrote."""
     settings.OUTBOX_SLOTS = 1
+
+
+@pytest.fixture(autouse=True)
+def no_quiet_hours(settings: Settings) -> None:
+    """Messages go out whatever hour the tests run at."""
+    settings.FEEDBACK_QUIET_HOURS = None
+
+
+@pytest.fixture
+def quiet_hours(no_quiet_hours: None, settings: Settings) -> None:
+    """As in production: nothing goes out at night."""
+    settings.FEEDBACK_QUIET_HOURS = datetime.time(21), datetime.time(8)
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
-from pytest_django import Settings
 
 from apps.accounts.models import Membership
 from apps.clients.models import Treatment
@@ -93,9 +92,8 @@ def test_what_was_sent_stays_answerable(
 
 
 def test_no_message_about_an_ended_treatment_is_written(
-    treatment: Treatment, request_to_client: FeedbackRequest, settings: Settings
+    treatment: Treatment, request_to_client: FeedbackRequest
 ) -> None:
-    settings.FEEDBACK_QUIET_HOURS = None
     FeedbackRequest.objects.update(due_at=timezone.now())
     assert render_feedback_request(request_to_client.id)
     Treatment.objects.update(ends_on=timezone.localdate())

@@ -148,6 +148,7 @@ def test_a_late_message_puts_its_reminder_off_by_a_day(
     assert late.value.until == timezone.now() + timedelta(hours=24)
 
 
+@pytest.mark.usefixtures("quiet_hours")
 def test_a_retry_that_falls_into_the_night_waits_for_the_morning(
     treatment: Treatment, noon: time_machine.Traveller
 ) -> None:
@@ -159,6 +160,7 @@ def test_a_retry_that_falls_into_the_night_waits_for_the_morning(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("quiet_hours")
 def test_what_comes_too_soon_is_put_off_without_counting_as_a_failed_try(
     treatment: Treatment, noon: time_machine.Traveller
 ) -> None:

@@ -145,6 +145,7 @@ def test_who_corrects_a_session_to_attended_says_why_the_client_is_not_asked(
     assert (session.attendance, session.not_asked_reason) == ("attended", "crisis")
 
 
+@pytest.mark.usefixtures("quiet_hours")
 def test_a_corrected_time_moves_the_message_and_its_reminder(
     as_alice: Browser, asked: FeedbackRequest
 ) -> None:

@@ -195,6 +195,7 @@ def test_a_session_whose_answers_would_no_longer_count_is_not_asked_about(
     assert logged.status_code == 302
 
 
+@pytest.mark.usefixtures("quiet_hours")
 def test_a_session_logged_at_night_is_asked_about_in_the_morning(
     alice: Membership,
     sign_in: Callable[[Membership], Browser],

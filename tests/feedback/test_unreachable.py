@@ -19,8 +19,7 @@ State = OutboxMessage.State
 
 
 @pytest.fixture
-def asked(alice: Membership, settings: Any) -> FeedbackRequest:
-    settings.FEEDBACK_QUIET_HOURS = None
+def asked(alice: Membership) -> FeedbackRequest:
     request = request_feedback(
         therapy_session=TherapySessionFactory.create(
             treatment=TreatmentFactory.create(therapist=alice)
