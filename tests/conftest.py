@@ -25,6 +25,11 @@ from apps.accounts.sign_in import BEGAN, SEEN
 from tests.factories import MembershipFactory, PracticeFactory, SupervisionFactory
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Journeys first: one process is long busy with them, while the other takes the rest."""
+    items.sort(key=lambda item: "journeys" not in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(
     django_test_environment: None,
