@@ -57,7 +57,7 @@ def main() -> int:
             )
         ),
         "f7": lambda: one(
-            lambda lab: faults.f7_bad_mail_server(lab, messages=400, hanging=16, within_s=16)
+            lambda lab: faults.f7_bad_mail_server(lab, messages=400, hanging=8, within_s=16)
         ),
         "f8": lambda: one(lambda lab: faults.f8_one_bad_address(lab, messages=100, within_s=15)),
         "f9": lambda: one(webhooks),
