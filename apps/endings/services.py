@@ -160,8 +160,7 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
     What could not go along is called off, what was not sent is withdrawn.
 
     Returns:
-        The day on which access changes hands: today, or in seven days where `by` is the only
-        manager and takes them over.
+        The day on which access changes hands, that of `oneself.access_from`.
 
     Raises:
         NotOneself: another manager must hand them over to `by`.

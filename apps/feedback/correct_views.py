@@ -67,7 +67,7 @@ def move_session(request: MemberRequest, session_id: UUID) -> HttpResponse:
         try:
             corrections.move_session(session=session, by=request.membership, **form.values())
         except StartTaken:
-            form.add_error("start", _("Another session with this client starts then."))
+            form.add_error(*REFUSALS[StartTaken])
         except TherapySession.DoesNotExist:  # cancelled meanwhile
             raise Http404 from None
         else:
