@@ -53,12 +53,17 @@ def moment(when: datetime, today: date) -> str:
 
 
 def clock_or_moment(when: datetime, today: date) -> str:
-    """'10:58' today, 'Thu 26 Nov, 10:00' on another day."""
-    return clock(when) if local(when).date() == today else moment(when, today)
+    """Inside a sentence: '10:58' today, 'yesterday, 14:21' or 'Thu 26 Nov, 10:00' else."""
+    return clock(when) if local(when).date() == today else moment_inside(when, today)
 
 
 def as_of(today: date, screened_at: datetime | None) -> str:
-    """'Thursday 19 November 2026 · flags as of 12:24'; `screened_at`: the newest screening."""
+    """'Thursday 19 November 2026 · flags as of 12:24'; `screened_at`: the newest screening.
+
+    >>> from datetime import UTC
+    >>> as_of(date(2026, 11, 19), datetime(2026, 11, 18, 14, 21, tzinfo=UTC))
+    'Thursday 19 November 2026 · flags as of yesterday, 14:21'
+    """
     said = date_format(today, "l j F Y")
     if screened_at is None:
         return said
