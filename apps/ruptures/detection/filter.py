@@ -54,25 +54,23 @@ def screen(state: State, step: Step, parameters: Parameters) -> tuple[State, Scr
     noise = _clamp(learnt, p.noise_floor**2 * typical, p.noise_ceiling**2 * typical)
 
     # 2. Predict.
-    predicted = _predict(state, step, noise, p) if state.steps else state.regimes
-    steady, rupture, settled = predicted
+    regimes = _predict(state, step, noise, p) if state.steps else state.regimes
+    steady, rupture, settled = regimes
 
     # 3. What is usual for this client now, before looking at the rating.
     expected, spread = steady.mean, sqrt(steady.variance + noise)
     prior = rupture.weight
 
     # 4. Beside the rating. A series' first one has nothing to be compared with: it only teaches.
-    if step.pomp is None:
-        fits = [_Fit(regime, 1.0, 0.0) for regime in predicted]
-    else:
-        falls = (0.0, p.fall, 0.0)
-        fits = [
-            _fit(regime, step.pomp - regime.mean + fall, noise, p)
-            for regime, fall in zip(predicted, falls, strict=True)
-        ]
+    l0 = l1 = l2 = 1.0
+    error0 = error1 = error2 = 0.0
+    if step.pomp is not None:
+        steady, l0, error0 = _fit(steady, step.pomp - steady.mean, noise, p)
+        rupture, l1, error1 = _fit(rupture, step.pomp - rupture.mean + p.fall, noise, p)
+        if settled.weight:
+            settled, l2, error2 = _fit(settled, step.pomp - settled.mean, noise, p)
         if state.rated == 0:
-            fits = [fit._replace(likelihood=1.0) for fit in fits]
-    l0, l1, l2 = (fit.likelihood for fit in fits)
+            l0 = l1 = l2 = 1.0
 
     # 5. Evidence, in nats.
     elsewhere = (steady.weight * l0 + settled.weight * l2) / (steady.weight + settled.weight)
@@ -93,30 +91,29 @@ def screen(state: State, step: Step, parameters: Parameters) -> tuple[State, Scr
     u0 = steady.weight * l0
     u1 = rupture.weight * l1 * exp(evidence.beside_score)
     u2 = settled.weight * l2
-    weights = [u / (u0 + u1 + u2) for u in (u0, u1, u2)]
-    posterior = weights[1]
-    after_steady, after_rupture, after_settled = (
-        Regime(weight, fit.regime.mean, fit.regime.variance)
-        for fit, weight in zip(fits, weights, strict=True)
-    )
+    total = u0 + u1 + u2
+    posterior = u1 / total
+    steady = Regime(u0 / total, steady.mean, steady.variance)
+    rupture = Regime(posterior, rupture.mean, rupture.variance)
+    settled = Regime(u2 / total, settled.mean, settled.variance)
 
     # 7. Learn the noise from the second rating on.
     noise_sum, noise_count = state.noise_sum, state.noise_count
     if rated and state.rated >= 1:
-        noise_sum += noise * sum(
-            weight * fit.squared_error for fit, weight in zip(fits, weights, strict=True)
+        noise_sum += noise * (
+            steady.weight * error0 + rupture.weight * error1 + settled.weight * error2
         )
         noise_count += 1
 
     level = _level(posterior, step, p)
-    event = _event(state, step, posterior, after_settled.weight, p)
+    event = _event(state, step, posterior, settled.weight, p)
     if event is Event.SETTLED_LOWER:
-        after_steady = after_settled._replace(weight=1.0)
-        after_rupture = after_rupture._replace(weight=0.0)
-        after_settled = after_settled._replace(weight=0.0)
+        steady = settled._replace(weight=1.0)
+        rupture = rupture._replace(weight=0.0)
+        settled = settled._replace(weight=0.0)
     open_after, peak = _episode_after(state, event, posterior, p)
     after = State(
-        regimes=(after_steady, after_rupture, after_settled),
+        regimes=(steady, rupture, settled),
         noise_sum=noise_sum,
         noise_count=noise_count,
         steps=state.steps + 1,
@@ -194,47 +191,34 @@ def _predict(
     widened = p.drift * noise
     if step.gap_days is not None and step.gap_days >= p.gap_days:
         widened += p.gap_fraction * ceiling
-    moved = [
-        Regime(weight, min(100.0, mean + growth), min(ceiling, variance + widened))
+    (w0, m0, v0), (w1, m1, v1), (w2, m2, v2) = [
+        (weight, min(100.0, mean + growth), min(ceiling, variance + widened))
         for weight, mean, variance in state.regimes
     ]
-    steady, rupture, settled = moved
-    stays_steady = _flow(steady, 1 - p.hazard)
-    is_repaired = _flow(rupture, p.exit)
-    stays_settled = _flow(settled, 1 - p.hazard)
-    settles = Regime(p.settle * rupture.weight, rupture.mean - p.fall, rupture.variance)
-    into_rupture = [
-        _flow(steady, p.hazard),
-        _flow(rupture, 1 - p.exit - p.settle),
-        _flow(settled, p.hazard),
-    ]
-    if state.open:
-        into_steady, into_settled = [stays_steady, is_repaired], [stays_settled, settles]
-    else:
-        into_steady, into_settled = [stays_steady, is_repaired, stays_settled, settles], []
+    stays = 1 - p.hazard
+    into_steady = [(stays * w0, m0, v0), (p.exit * w1, m1, v1)]
+    into_rupture = [(p.hazard * w0, m0, v0), ((1 - p.exit - p.settle) * w1, m1, v1)]
+    into_settled = into_steady if not state.open else []
+    into_settled.append((p.settle * w1, m1 - p.fall, v1))
+    if w2:
+        into_rupture.append((p.hazard * w2, m2, v2))
+        into_settled.append((stays * w2, m2, v2))
     return (
-        _pool(into_steady, otherwise=steady),
-        _pool(into_rupture, otherwise=rupture),
-        _pool(into_settled, otherwise=settled),
+        _pool(into_steady),
+        _pool(into_rupture),
+        _pool(into_settled) if state.open else Regime(0.0, m2, v2),
     )
 
 
-def _flow(regime: Regime, share: float) -> Regime:
-    return Regime(share * regime.weight, regime.mean, regime.variance)
-
-
-def _pool(sources: list[Regime], *, otherwise: Regime) -> Regime:
-    """One regime with the sources' total weight, mean and variance; empty, `otherwise` at 0."""
+def _pool(sources: list[tuple[float, float, float]]) -> Regime:
+    """One regime with the weight of all (weight, mean, variance), and their common moments."""
     # Comprehensions, for generators would make up a tenth of a step.
     total = sum([weight for weight, _, _ in sources])
     if total == 0:
-        return otherwise._replace(weight=0.0)
+        return Regime(0.0, *sources[0][1:])
     mean = sum([weight * mean for weight, mean, _ in sources]) / total
-    variance = (
-        sum([weight * (variance + (each - mean) ** 2) for weight, each, variance in sources])
-        / total
-    )
-    return Regime(total, mean, variance)
+    squares = sum([weight * (variance + (each - mean) ** 2) for weight, each, variance in sources])
+    return Regime(total, mean, squares / total)
 
 
 def _fit(regime: Regime, error: float, noise: float, p: Parameters) -> _Fit:
