@@ -65,7 +65,7 @@ def _figures(alice: "Membership", *, smoke: bool) -> "Iterator[Figure]":
     yield from detection.figures(series=100 if smoke else 50_000, rounds=rounds)
     yield pages.caseload(alice, rounds=rounds)
     yield from pages.client_form(alice, rounds=rounds)
-    yield from pages.growth(alice, (6, 12, 60) if smoke else (60, 600, 6000), rounds=rounds)
+    yield from pages.growth((6, 12, 60) if smoke else (60, 600, 6000), rounds=rounds)
     yield from replay((200, 2_000) if smoke else (100_000, 1_000_000))
 
 

@@ -3,8 +3,9 @@
 import gzip
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import pairwise
 from typing import Any
 from unittest import mock
 
@@ -93,44 +94,47 @@ def _but_for_its_token(page: bytes) -> bytes:
     return re.sub(rb'(?<=name="csrfmiddlewaretoken" value=")[^"]+', b"", page)
 
 
-def growth(alice: Membership, sizes: tuple[int, ...], *, rounds: int) -> Iterator[Figure]:
-    """Pages of alice and of her supervisor while the practice around them grows."""
-    own, last = sizes[0], sizes[-1]
-    watched = _watched(alice)
-    counted, seconds = {}, {}
-    for before, size in zip((own, *sizes), sizes, strict=False):
-        if size > before:
-            world.grow(alice, range(before // own, size // own))
-        for name, (member, url) in watched.items():
-            browser = signed_in(member)
-            read(browser, url)
-            with CaptureQueriesContext(connection) as queries:
-                read(browser, url)
-            counted[name, size] = len(queries)
-            seconds[name, size], _ = in_turn(
-                partial(read, browser, url), lambda: None, rounds=rounds
+def growth(sizes: tuple[int, ...], *, rounds: int) -> Iterator[Figure]:
+    """Pages of a therapist and her supervisor, in a practice that grows and in one that does not.
+
+    Both have the same `sizes[0]` clients to begin with; the pages are opened in turn.
+    """
+    own = sizes[0]
+    small, grown = world.caseload(own), world.caseload(own)
+    pages_of_small, pages_of_grown = _watched(small), _watched(grown)
+    for before, size in pairwise(sizes):
+        world.grow(grown, range(before // own, size // own))
+        for name, (reader, url) in pages_of_grown.items():
+            many = partial(read, signed_in(reader), url)
+            few = partial(read, signed_in(pages_of_small[name][0]), pages_of_small[name][1])
+            seconds, baseline = in_turn(many, few, rounds=rounds)
+            yield Figure(
+                name=f"{name} with {size} clients in the practice",
+                baseline=f"the same with {own}",
+                ratio=seconds / baseline,
+                limit=1.3,
+                seconds=seconds,
+                baseline_seconds=baseline,
             )
-    for name in watched:
-        yield Figure(
-            name=f"{name} with {last} clients in the practice",
-            baseline=f"the same with {own}",
-            ratio=seconds[name, last] / seconds[name, own],
-            limit=1.3,
-            seconds=seconds[name, last],
-            baseline_seconds=seconds[name, own],
-        )
-        yield Figure(
-            name=f"its queries with {last} clients (count in place of seconds)",
-            baseline=f"its queries with {own}",
-            ratio=counted[name, last] / counted[name, own],
-            limit=1,
-            seconds=counted[name, last],
-            baseline_seconds=counted[name, own],
-        )
+            queries, of_few = _queries(many), _queries(few)
+            yield Figure(
+                name=f"its queries with {size} clients (count in place of seconds)",
+                baseline=f"its queries with {own}",
+                ratio=queries / of_few,
+                limit=1,
+                seconds=queries,
+                baseline_seconds=of_few,
+            )
+
+
+def _queries(page: Callable[[], bytes]) -> int:
+    with CaptureQueriesContext(connection) as queries:
+        page()
+    return len(queries)
 
 
 def _watched(alice: Membership) -> dict[str, tuple[Membership, str]]:
-    """Who opens which page while the practice grows."""
+    """Who opens which page."""
     sam = MembershipFactory.create(
         practice=alice.practice, name="Sam Okafor", roles=[Role.SUPERVISOR]
     )
@@ -139,7 +143,7 @@ def _watched(alice: Membership) -> dict[str, tuple[Membership, str]]:
         fallen = RuptureEpisode.objects.filter(treatment__therapist=alice).first()
         client = reverse("client", args=[fallen.treatment.client_id]) if fallen else ""
     return {
-        "alice's caseload": (alice, reverse("caseload")),
+        "a therapist's caseload": (alice, reverse("caseload")),
         "the page of a client of hers": (alice, client),
         "her supervisor's page": (sam, reverse("supervision")),
     }
