@@ -47,8 +47,8 @@ class Size:
 
 
 FULL = Size(
-    clients=2000,
-    clients_of_variants=600,
+    clients=3000,
+    clients_of_variants=1000,
     variants=tuple(VARIANTS)[1:],
     change_point_clients=300,
     resamples=1000,
