@@ -10,9 +10,11 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth as totp
 from django.test import Client as Browser
+from django.utils import timezone
 from pytest_django import Settings
 
 from apps.accounts.models import Membership
+from apps.core.models import AuditEntry
 from tests.factories import PASSWORD
 
 ENROLLED = Authenticator.Type.TOTP
@@ -66,3 +68,28 @@ def proven(sign_in: Callable[[Membership], Browser]) -> Callable[[Membership], B
         return browser
 
     return proven
+
+
+@pytest.fixture
+def manager(mona: Membership, proven: Callable[[Membership], Browser]) -> Browser:
+    """mona, who has just shown that it is her."""
+    return proven(mona)
+
+
+def sent(**changes: Any) -> dict[str, Any]:
+    person = {"name": "Nina Berg", "email": "nina@fernbank.example", "roles": ["therapist"]}
+    return person | changes
+
+
+def noted(action: str, by: Membership) -> list[AuditEntry]:
+    return list(AuditEntry.objects.filter(action=action, actor_id=by.id))
+
+
+def link(supervisee: Membership, supervisor: Membership, **changes: Any) -> dict[str, Any]:
+    fields = {
+        "supervisee": supervisee.id,
+        "supervisor": supervisor.id,
+        "starts_on": timezone.localdate().isoformat(),
+        "ends_on": "",
+    }
+    return fields | changes

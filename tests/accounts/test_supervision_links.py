@@ -1,0 +1,83 @@
+"""Who supervises whom, from which day to which."""
+
+from datetime import timedelta
+
+from django.test import Client as Browser
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.accounts.models import Membership, Role, Supervision
+from apps.ruptures.models import RuptureEpisode
+from tests.accounts.conftest import link, noted, shown
+from tests.factories import (
+    MembershipFactory,
+    TreatmentFactory,
+)
+
+TODAY = timezone.localdate
+
+
+def test_a_manager_links_supervisor_and_supervisee(
+    manager: Browser, mona: Membership, sam: Membership, charlie: Membership
+) -> None:
+    ends_on = TODAY() + timedelta(days=30)
+    manager.post(reverse("add_supervision"), link(charlie, sam, ends_on=ends_on.isoformat()))
+    made = Supervision.objects.get(supervisee=charlie)
+    assert (made.supervisor, made.starts_on, made.ends_on) == (sam, TODAY(), ends_on)
+    assert [entry.object_id for entry in noted("start supervision", mona)] == [made.id]
+
+
+def test_a_link_that_makes_no_sense_is_refused_with_the_reason(
+    manager: Browser, sam: Membership, alice: Membership, charlie: Membership, dora: Membership
+) -> None:
+    both = MembershipFactory.create(practice=sam.practice, roles=[Role.THERAPIST, Role.SUPERVISOR])
+    yesterday = (TODAY() - timedelta(days=1)).isoformat()
+    for fields, says in (
+        (link(alice, sam), "an open link already"),
+        (link(both, both), "Nobody supervises themselves"),
+        (link(charlie, sam, ends_on=yesterday), "The last day comes before the first"),
+        (link(charlie, alice), "Select a valid choice"),
+        (link(dora, sam), "Select a valid choice"),
+        (link(charlie, sam, starts_on="soon"), "This is no date"),
+    ):
+        page = manager.post(reverse("add_supervision"), fields)
+        assert says in shown(page), says
+    assert Supervision.objects.count() == 1
+
+
+def test_a_link_that_ended_yesterday_opens_nothing_at_the_next_request(
+    manager: Browser, mona: Membership, sam: Membership, alice: Membership
+) -> None:
+    TreatmentFactory.create(therapist=alice, falling=True)
+    RuptureEpisode.objects.update(shared_at=timezone.now())
+    assert RuptureEpisode.objects.for_supervisor(sam).exists()
+    supervision = Supervision.objects.get()
+    yesterday = TODAY() - timedelta(days=1)
+    address = reverse("end_supervision", args=[supervision.id])
+    assert "Sam Okafor supervises Alice Moreau" in shown(manager.get(address))
+    manager.post(address, {"ends_on": yesterday.isoformat()})
+    assert not RuptureEpisode.objects.for_supervisor(sam).exists()
+    assert "Ended" in shown(manager.get(reverse("people")))
+    assert [entry.object_id for entry in noted("end supervision", mona)] == [supervision.id]
+
+
+def test_a_link_that_ended_is_not_opened_again_without_asking_who_it_is(
+    manager: Browser, sam: Membership
+) -> None:
+    supervision = Supervision.objects.get()
+    supervision.ends_on = TODAY() - timedelta(days=1)
+    supervision.save()
+    address = reverse("end_supervision", args=[supervision.id])
+    later = (TODAY() + timedelta(days=900)).isoformat()
+    assert "For a longer time, add a new link" in shown(manager.post(address, {"ends_on": later}))
+    assert not Supervision.objects.current(on=TODAY()).exists()
+
+
+def test_a_link_ends_no_earlier_than_it_began(manager: Browser, sam: Membership) -> None:
+    supervision = Supervision.objects.get()
+    before = supervision.starts_on - timedelta(days=1)
+    address = reverse("end_supervision", args=[supervision.id])
+    for day, says in ((before.isoformat(), "The link began on"), ("", "required")):
+        assert says in shown(manager.post(address, {"ends_on": day}))
+    supervision.refresh_from_db()
+    assert supervision.ends_on is None
