@@ -1,9 +1,14 @@
-"""Nobody gives themselves access: another manager does or, where there is none, seven days pass."""
+"""Nobody gives themselves access: another manager does or, where there is none, seven days pass.
+
+Nor by somebody invited just now: who joined less than seven days ago neither gives nor gets any.
+"""
 
 from datetime import date, timedelta
 
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership, Role
 
@@ -13,6 +18,10 @@ ALONE_WAITS = timedelta(days=7)
 
 class NotOneself(Exception):
     """Another manager of the practice decides this."""
+
+
+class TooNew(Exception):
+    """Who decides joined less than seven days ago; the message says from when on they can."""
 
 
 def settled() -> Q:
@@ -26,22 +35,39 @@ def must_ask_another(member: Membership) -> bool:
     return managers.filter(practice=member.practice_id).exclude(id=member.id).exists()
 
 
-def gives_access_from(manager: Membership) -> date:
-    """The first day on which access that `manager` gives to others may hold.
+def settled_from(member: Membership) -> date:
+    """The first day on which access that `member` gives to others, or is given, may hold.
 
-    Today, or once they have been here for seven days: nobody is given access by whom they
-    invited just now. In the first seven days of a practice everybody is new: today.
+    Today, or once they have been here for seven days. In the first seven days of a practice
+    everybody is new: today.
     """
     today = timezone.localdate()
-    is_new_practice = manager.practice.created_at > timezone.now() - ALONE_WAITS
-    if manager.joined_at is None or is_new_practice:
+    is_new_practice = member.practice.created_at > timezone.now() - ALONE_WAITS
+    if member.joined_at is None or is_new_practice:
         return today
-    return max(today, timezone.localdate(manager.joined_at + ALONE_WAITS))
+    return max(today, timezone.localdate(member.joined_at + ALONE_WAITS))
+
+
+def refuse_newcomer(manager: Membership | None) -> None:
+    """For what holds at once and gives somebody access, or takes it from another manager.
+
+    Raises:
+        TooNew: it waits for the day of `settled_from`.
+    """
+    day = settled_from(manager) if manager else timezone.localdate()
+    if day > timezone.localdate():
+        raise TooNew(
+            _(
+                "You joined less than seven days ago and can do this from %s on. Nothing was "
+                "changed; ask another manager if it cannot wait."
+            )
+            % date_format(day, "j M Y")
+        )
 
 
 def access_from(*, to: Membership, by: Membership | None) -> date:
-    """The first day on which access that `by` gives `to` may hold: that of `gives_access_from`, or
-    in seven days where the only manager gives it to themselves. Who it concerns is told at once.
+    """The first day on which access that `by` gives `to` may hold: once both are settled, or in
+    seven days where the only manager gives it to themselves. Who it concerns is told at once.
 
     Raises:
         NotOneself: another manager must give it.
@@ -49,7 +75,7 @@ def access_from(*, to: Membership, by: Membership | None) -> date:
     if by is None:
         return timezone.localdate()
     if by.id != to.id:
-        return gives_access_from(by)
+        return max(settled_from(by), settled_from(to))
     if must_ask_another(by):
         raise NotOneself
     return timezone.localdate() + ALONE_WAITS

@@ -16,7 +16,8 @@ ALONE = gettext_lazy(
     "as soon as it is recorded."
 )
 NEW_HERE = gettext_lazy(
-    "You joined less than seven days ago: access that you give begins on %s at the earliest."
+    "Access begins on %s at the earliest: who gives it and who gets it have been here for seven "
+    "days then."
 )
 NAME_A_ROLE = gettext_lazy("Tick at least one role.")
 
@@ -83,7 +84,7 @@ class SupervisionForm(forms.Form):
     def __init__(self, *args: Any, manager: Membership, today: date, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.today = today
-        first = oneself.gives_access_from(manager)
+        first = oneself.settled_from(manager)
         self.fields["starts_on"].initial = first
         if first > today:
             self.fields["starts_on"].help_text = NEW_HERE % date_format(first, "j M Y")

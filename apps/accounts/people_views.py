@@ -88,6 +88,8 @@ def deactivate(request: MemberRequest, member_id: UUID) -> HttpResponse:
         messages.success(request, _("Closed: %s has no access here any more.") % person.name)
     except services.LastManager:
         messages.error(request, str(LAST_MANAGER))
+    except oneself.TooNew as error:
+        messages.error(request, str(error))
     return redirect("people")
 
 
@@ -102,6 +104,8 @@ def reactivate(request: MemberRequest, member_id: UUID) -> HttpResponse:
         messages.success(request, _("Open again: %s can sign in.") % person.name)
     except services.NeverJoined:
         messages.error(request, _("%s has not joined yet. Invite them again.") % person.name)
+    except oneself.TooNew as error:
+        messages.error(request, str(error))
     return redirect("people")
 
 
@@ -172,6 +176,9 @@ def _invited(request: MemberRequest, form: forms.InvitationForm) -> bool:
     except services.AlreadyMember:
         form.add_error("email", ON_THE_LIST)
         return False
+    except oneself.TooNew as error:
+        form.add_error("roles", str(error))
+        return False
     return True
 
 
@@ -181,6 +188,9 @@ def _offered(request: MemberRequest, person: Membership, form: forms.PlaceForm) 
     except services.AlreadyMember:
         person.refresh_from_db()
         form.add_error("email", ON_THE_LIST)
+        return False
+    except oneself.TooNew as error:
+        form.add_error("email", str(error))
         return False
     return True
 
@@ -196,5 +206,8 @@ def _roles_changed(request: MemberRequest, person: Membership, form: forms.Roles
         return False
     except services.SupervisesStill:
         form.add_error("roles", str(SUPERVISES))
+        return False
+    except oneself.TooNew as error:
+        form.add_error("roles", str(error))
         return False
     return True

@@ -98,7 +98,10 @@ def invite_member(
 
     Raises:
         AlreadyMember: the address has a place here, open, closed or offered.
+        TooNew: managers are invited by who has been here longer.
     """
+    if Role.MANAGER in roles:
+        oneself.refuse_newcomer(by)
     email = email.strip().lower()
     user = User.objects.filter(email=email).first() or User.objects.create_user(email)
     try:
@@ -122,7 +125,9 @@ def invite_to_place(*, member: Membership, email: str, by: Membership) -> None:
 
     Raises:
         AlreadyMember: the address has another place here, open, closed or offered.
+        TooNew
     """
+    oneself.refuse_newcomer(by)
     member.user = _account(email, None)
     _close_place(member)
     try:
@@ -192,7 +197,11 @@ def change_roles(*, member: Membership, roles: list[Role], by: Membership) -> No
         LastManager
         NotOneself: nobody changes their own roles where another manager could.
         SupervisesStill: the only manager makes themselves a supervisor, who has a supervision.
+        TooNew: a role is given, or a manager's taken away. Others are taken away at once.
     """
+    given, taken = set(roles) - set(member.roles), set(member.roles) - set(roles)
+    if given or Role.MANAGER in taken:
+        oneself.refuse_newcomer(by)
     if Role.MANAGER not in roles:
         _refuse_last_manager(member)
     if by.id == member.id:
@@ -214,10 +223,13 @@ def change_roles(*, member: Membership, roles: list[Role], by: Membership) -> No
 def deactivate_member(*, member: Membership, by: Membership) -> None:
     """Close the member's place here: every access ends at the next request, offers are withdrawn.
 
-    Raises:
-        LastManager: nothing was changed.
+    Raises, with nothing changed:
+        LastManager
+        TooNew: the member is another manager.
     """
     _refuse_last_manager(member)
+    if member.is_active and member.has_role(Role.MANAGER) and member.id != by.id:
+        oneself.refuse_newcomer(by)
     if member.is_active:
         # Whoever never joined has no sessions here: those elsewhere are none of this practice's.
         _end_sessions_of(member)
@@ -237,9 +249,11 @@ def _close_place(member: Membership) -> None:
 def reactivate_member(*, member: Membership, by: Membership) -> None:
     """Open the place of somebody who has worked here before; their roles are as they were.
 
-    Raises:
-        NeverJoined: nothing was changed.
+    Raises, with nothing changed:
+        NeverJoined
+        TooNew
     """
+    oneself.refuse_newcomer(by)
     if is_waiting(member):
         raise NeverJoined
     member.is_active, member.left_at = True, None
@@ -346,8 +360,13 @@ def set_keeping(
     """Set how long records are kept after treatment (None: no limit), and who holds them.
 
     Everybody with a place in the practice is told of a new record holder.
+
+    Raises:
+        TooNew: the record holder would be another one.
     """
     is_new = record_holder and record_holder.id != practice.record_holder_id
+    if is_new:
+        oneself.refuse_newcomer(by)
     practice.retention_years, practice.record_holder = retention_years, record_holder
     practice.save(update_fields=["retention_years", "record_holder"])
     audit.record("set keeping of records", practice, by=by)

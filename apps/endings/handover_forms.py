@@ -5,7 +5,9 @@ from typing import Any, cast
 from uuid import UUID
 
 from django import forms
+from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.accounts import oneself
@@ -19,6 +21,19 @@ class TreatmentsByCode(forms.ModelMultipleChoiceField):
         return obj.client.code
 
 
+class TakerField(forms.ModelChoiceField):
+    """Colleagues by name; beside who joined lately, the day on which their access could begin."""
+
+    def label_from_instance(self, obj: Membership) -> str:
+        first = oneself.settled_from(obj)
+        if first == timezone.localdate():
+            return obj.name
+        return _("%(name)s, from %(day)s on") % {
+            "name": obj.name,
+            "day": date_format(first, "j M Y"),
+        }
+
+
 class HandoverForm(forms.Form):
     """Which clients, and to whom. Nothing but codes is shown."""
 
@@ -28,7 +43,7 @@ class HandoverForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": gettext_lazy("Tick the clients to hand over.")},
     )
-    to = forms.ModelChoiceField(
+    to = TakerField(
         Membership.objects.none(),
         label=gettext_lazy("New therapist"),
         empty_label="",
@@ -51,11 +66,12 @@ class HandoverForm(forms.Form):
             to.help_text = gettext_lazy("Another manager hands clients over to you, not yourself.")
         elif manager.has_role(Role.THERAPIST):
             to.help_text = gettext_lazy("To yourself: in seven days; the therapist is told now.")
-        first = oneself.gives_access_from(manager)
+        first = oneself.settled_from(manager)
         if first > today:
             new_here = NEW_HERE % date_format(first, "j M Y")
             to.help_text = f"{to.help_text} {new_here}".strip()
-        cast(forms.ModelChoiceField, to).queryset = takers.exclude(id=therapist.id).order_by("name")
+        takers = takers.exclude(id=therapist.id).select_related("practice").order_by("name")
+        cast(TakerField, to).queryset = takers
 
     @property
     def client_ids(self) -> list[UUID]:

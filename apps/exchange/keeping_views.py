@@ -15,7 +15,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from apps.accounts.oneself import NotOneself
+from apps.accounts.oneself import NotOneself, TooNew
 from apps.accounts.permissions import MemberRequest, Permission, permissions_of, require
 from apps.accounts.services import set_keeping
 from apps.accounts.sign_in import require_recent_sign_in
@@ -96,8 +96,11 @@ def keeping(request: MemberRequest) -> HttpResponse:
         initial={"retention_years": ours.retention_years, "record_holder": ours.record_holder_id},
     )
     if form.is_valid():
-        set_keeping(practice=ours, by=request.membership, **form.cleaned_data)
-        messages.success(request, _("Saved."))
+        try:
+            set_keeping(practice=ours, by=request.membership, **form.cleaned_data)
+            messages.success(request, _("Saved."))
+        except TooNew as error:
+            messages.error(request, str(error))
         return redirect("keeping")
     return render(request, "exchange/keeping.html", {"form": form, "holder": ours.record_holder})
 

@@ -1,7 +1,7 @@
 """Nobody gives themselves access, nor does whoever was invited just now."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from functools import partial
 
 import pytest
@@ -9,13 +9,14 @@ import time_machine
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from apps.accounts import notices, services
 from apps.accounts.models import Membership, Practice, Role, Supervision
-from apps.accounts.oneself import NotOneself, gives_access_from, must_ask_another
+from apps.accounts.oneself import NotOneself, must_ask_another, settled_from
 from apps.clients.models import Client
 from apps.endings.services import hand_over as hand_over_to
-from tests.accounts.conftest import link, shown
+from tests.accounts.conftest import link, sent, shown
 from tests.factories import (
     MembershipFactory,
     SupervisionFactory,
@@ -23,6 +24,22 @@ from tests.factories import (
 )
 
 TODAY = timezone.localdate
+
+
+def lately() -> datetime:
+    """Noon six days ago: so that the seven days end tomorrow, whatever time it is."""
+    day = TODAY() - timedelta(days=6)
+    return datetime.combine(day, time(12), tzinfo=timezone.get_current_timezone())
+
+
+@pytest.fixture
+def olga(practice: Practice) -> Membership:
+    """A manager who joined six days ago, in a practice that is older."""
+    practice.created_at = timezone.now() - timedelta(days=30)
+    practice.save()
+    return MembershipFactory.create(
+        practice=practice, name="Olga Ruiz", roles=[Role.MANAGER], joined_at=lately()
+    )
 
 
 def test_another_manager_decides_what_concerns_a_manager(
@@ -94,18 +111,13 @@ def test_the_only_manager_waits_seven_days_for_clients_and_those_concerned_are_t
 
 
 def test_a_manager_of_less_than_seven_days_gives_access_from_the_day_they_are_over(
-    practice: Practice,
+    olga: Membership,
     proven: Callable[[Membership], Browser],
     mona: Membership,
     alice: Membership,
     charlie: Membership,
 ) -> None:
-    practice.created_at = timezone.now() - timedelta(days=30)
-    practice.save()
-    joined = timezone.now() - timedelta(days=6)
-    olga = MembershipFactory.create(
-        practice=practice, name="Olga Ruiz", roles=[Role.MANAGER], joined_at=joined
-    )
+    joined = lately()
     mona.roles = [Role.MANAGER, Role.SUPERVISOR, Role.THERAPIST]
     mona.save()
     as_olga = proven(olga)
@@ -113,7 +125,7 @@ def test_a_manager_of_less_than_seven_days_gives_access_from_the_day_they_are_ov
     day = timezone.localdate(joined + timedelta(days=7))
     hand_over = reverse("hand_over", args=[alice.id])
     for page in (reverse("add_supervision"), hand_over):
-        assert "access that you give begins on" in shown(as_olga.get(page))
+        assert f"Access begins on {date_format(day, 'j M Y')} at the" in shown(as_olga.get(page))
     refused = as_olga.post(reverse("add_supervision"), link(alice, mona))
     assert "at the earliest" in shown(refused)
     with pytest.raises(ValueError, match="too soon"):
@@ -126,11 +138,81 @@ def test_a_manager_of_less_than_seven_days_gives_access_from_the_day_they_are_ov
     assert not visible(mona).exists()
     with time_machine.travel(joined + timedelta(days=7)):
         assert visible(mona).exists()
-        assert gives_access_from(olga) == day
+        assert settled_from(olga) == day
         assert must_ask_another(mona)
     assert not must_ask_another(mona), "whom she invited decides nothing about her yet"
     olga.practice.created_at = joined
-    assert gives_access_from(olga) == TODAY(), "in a new practice everybody is new"
+    assert settled_from(olga) == TODAY(), "in a new practice everybody is new"
+
+
+def test_a_manager_of_less_than_seven_days_gives_no_role_and_takes_none_from_a_manager(
+    olga: Membership,
+    proven: Callable[[Membership], Browser],
+    practice: Practice,
+    mona: Membership,
+    alice: Membership,
+    sam: Membership,
+) -> None:
+    as_olga, day = proven(olga), date_format(settled_from(olga), "j M Y")
+    left = MembershipFactory.create(practice=practice, is_active=False, last_sign_in_on=TODAY())
+    nina = services.invite_member(
+        practice=practice, name="Nina", email="nina@x.example", roles=[Role.THERAPIST], by=mona
+    )
+    rows = {"people": Membership.objects.order_by("id").values("id", "roles", "is_active")}
+    before = list(rows["people"])
+    for name, args, fields in (
+        ("member", [alice.id], {"roles": ["therapist", "manager"]}),
+        ("member", [alice.id], {"roles": ["supervisor"]}),
+        ("member", [mona.id], {"roles": ["therapist"]}),
+        ("invite_member", [], sent(roles=["therapist", "manager"])),
+        ("invite_again", [nina.id], {"email": "else@x.example"}),
+        ("deactivate_member", [mona.id], {}),
+        ("reactivate_member", [left.id], {}),
+        ("keeping", [], {"record_holder": sam.id}),
+    ):
+        answer = as_olga.post(reverse(name, args=args), fields, follow=True)
+        assert f"can do this from {day} on" in shown(answer), (name, fields)
+    assert list(rows["people"].all()) == before
+    practice.refresh_from_db()
+    assert practice.record_holder is None
+    as_olga.post(reverse("invite_member"), sent())
+    assert Membership.objects.filter(name="Nina Berg").exists(), "whoever gets no access is welcome"
+    sam.roles = [Role.SUPERVISOR, Role.THERAPIST]
+    sam.save()
+    as_olga.post(reverse("member", args=[sam.id]), {"roles": ["therapist"]})
+    as_olga.post(reverse("deactivate_member", args=[alice.id]))
+    sam.refresh_from_db()
+    alice.refresh_from_db()
+    assert (sam.roles, alice.is_active) == ([Role.THERAPIST], False), "access is ended at once"
+    with time_machine.travel(lately() + timedelta(days=7)):
+        services.change_roles(member=mona, roles=[Role.THERAPIST], by=olga)
+
+
+def test_who_joined_less_than_seven_days_ago_is_given_access_from_the_day_they_are_over(
+    practice: Practice, manager: Browser, alice: Membership, olga: Membership, charlie: Membership
+) -> None:
+    olga.roles = [Role.THERAPIST, Role.SUPERVISOR]
+    olga.save()
+    day, treatment = settled_from(olga), TreatmentFactory.create(therapist=alice)
+    address = reverse("hand_over", args=[alice.id])
+    page = shown(manager.get(address))
+    assert f">Olga Ruiz, from {date_format(day, 'j M Y')} on<" in page
+    assert ">Charlie Nowak<" in page
+    assert "What cannot wait: hand it to a colleague who has been here longer" in page
+    refused = manager.post(reverse("add_supervision"), link(charlie, olga))
+    assert f"Access begins on {date_format(day, 'j M Y')} at the earliest" in shown(refused)
+    manager.post(address, {"treatments": [treatment.id], "to": olga.id})
+    [to_alice] = notices.unread(alice)
+    assert to_alice.said.text.startswith("Clients of yours go to Olga Ruiz on")
+    visible = Client.objects.visible_to
+    assert visible(alice).exists()
+    assert not visible(olga).exists()
+    with time_machine.travel(lately() + timedelta(days=7)):
+        assert visible(olga).exists()
+        assert not visible(alice).exists()
+    practice.created_at = lately()
+    practice.save()
+    assert ">Olga Ruiz<" in shown(manager.get(address)), "in a new practice everybody is new"
 
 
 def test_the_only_manager_opens_no_supervision_of_before_by_becoming_a_supervisor_again(

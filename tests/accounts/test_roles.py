@@ -8,9 +8,7 @@ from django.urls import reverse
 
 from apps.accounts.models import Membership, Practice, Role
 from tests.accounts.conftest import enrol, noted, sent, shown
-from tests.factories import (
-    MembershipFactory,
-)
+from tests.factories import MembershipFactory
 
 
 def test_roles_hold_at_the_next_request(
