@@ -5,7 +5,7 @@ from typing import Self
 from django.conf import global_settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -136,9 +136,19 @@ class Move(PracticeModel):
 
 class EndingQuerySet(models.QuerySet["Ending"]):
     def conducted_by(self, membership: Membership) -> Self:
-        """Endings that the member wrote about treatments of their own."""
+        """Endings that the member wrote about treatments of their own.
+
+        Not of clients who have gone to somebody else since, or who were erased.
+        """
+        gone_on = Treatment.objects.exclude(therapist=membership).filter(
+            client=OuterRef("treatment__client"), starts_on__gte=OuterRef("treatment__ends_on")
+        )
         return self.filter(
-            practice=membership.practice_id, treatment__therapist=membership, closed_by=membership
+            ~Exists(gone_on),
+            practice=membership.practice_id,
+            treatment__therapist=membership,
+            treatment__client__erased_at=None,
+            closed_by=membership,
         )
 
 

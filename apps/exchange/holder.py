@@ -24,17 +24,14 @@ NOTES = "therapy_sessions.ProcessNote"
 
 
 def clients_with_left_notes(holder: Membership) -> "QuerySet[Client]":
-    """Clients of whom somebody who has left wrote process notes; nobody, to who is no holder.
+    """Clients the holder answers for of whom somebody who has left wrote process notes.
 
     A place that was closed less than `ALONE_WAITS` ago opens none: who is closed out to be read,
     and let in again, notices.
     """
-    if holder.practice.record_holder_id != holder.id:
-        return Client.objects.none()
     notes = ProcessNote.objects.filter(_by_who_has_left(), practice=holder.practice_id)
-    return Client.objects.filter(
-        id__in=notes.values("therapy_session__treatment__client")
-    ).order_by("code")
+    of_whom = notes.values("therapy_session__treatment__client")
+    return Client.objects.kept_by(holder).filter(id__in=of_whom).order_by("code")
 
 
 def opening_later(holder: Membership) -> list[tuple[Membership, datetime]]:

@@ -194,6 +194,12 @@ class RuptureEpisode(PracticeModel):
     def __str__(self) -> str:
         return f"episode {self.id}"
 
+    @property
+    def is_supervisors(self) -> bool:
+        """Whether supervisors see it by more than a waiting time that nobody has noted yet."""
+        seen_since = self.shared_at or self.marked_at or self.waited_at
+        return not self.outcome and seen_since is not None
+
 
 class RepairStep(models.TextChoices):
     """The steps of a repair, in their order."""

@@ -1,22 +1,27 @@
-"""What people are told of an episode in the app: its opening, that it is marked, that it waited.
+"""What people are told of an episode in the app: its opening, that it is marked, that it waited,
+and, where supervisors could see it, that a correction took it away.
 
 Each once per person and episode, however often it is screened anew. One that a correction took
 back is not deleted: it then says so.
 """
 
 from collections.abc import Collection
+from datetime import datetime
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.accounts import notices
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Notice
 from apps.accounts.notices import Said
+from apps.clients.models import Treatment
 from apps.ruptures.models import RuptureEpisode
 
 OPENED, MARKED, WAITED = "episode_opened", "episode_marked", "episode_waited"
+WITHDRAWN = "episode_withdrawn"
 
 
 def tell_about(episode: RuptureEpisode) -> None:
@@ -30,6 +35,25 @@ def tell_about(episode: RuptureEpisode) -> None:
     elif episode.waited_at:
         for member in supervisors:
             notices.tell(member=member, kind=WAITED, subject=episode)
+
+
+def tell_withdrawn(episode: RuptureEpisode) -> None:
+    """Tell supervisors that a correction took away what they could see: no flag goes unnoticed."""
+    for member in _supervisors_of(episode.treatment.therapist):
+        notices.tell(member=member, kind=WITHDRAWN, subject=episode)
+
+
+def withdrawn_from(supervisor: Membership, *, since: datetime) -> "QuerySet[RuptureEpisode]":
+    """Episodes that a correction took away from the supervisor since then, the first ones first."""
+    told = Notice.objects.told_to(supervisor).filter(kind=WITHDRAWN, created_at__gte=since)
+    return _supervised_by(supervisor).filter(id__in=told.values("subject_id")).order_by("opened_at")
+
+
+def _supervised_by(supervisor: Membership) -> "QuerySet[RuptureEpisode]":
+    """Episodes of clients whom current supervisees treat, ended ones among them."""
+    return RuptureEpisode.objects.filter(
+        treatment__in=Treatment.objects.visible_to(supervisor)
+    ).select_related("treatment__client")
 
 
 def _supervisors_of(therapist: Membership) -> list[Membership]:
@@ -50,6 +74,17 @@ def say_marked(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
 def say_waited(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
     """That one waited unacknowledged, so that the supervisor sees it."""
     return _say(ids, member, _("%(code)s: possible rupture, waiting for its therapist."))
+
+
+def say_withdrawn(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+    """That a correction took one away that the supervisor could see. It leads nowhere any more."""
+    text = _("%(code)s: a possible rupture that you could see was withdrawn after a correction.")
+    return {
+        episode.id: Said(
+            text % {"code": episode.treatment.client.code}, client_id=episode.treatment.client_id
+        )
+        for episode in _supervised_by(member).filter(id__in=ids)
+    }
 
 
 def _say(ids: Collection[UUID], member: Membership, text: str) -> dict[UUID, Said]:

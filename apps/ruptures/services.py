@@ -15,7 +15,7 @@ from apps.core import audit
 from apps.ruptures import detection, steps
 from apps.ruptures.detection import Event, Level, State, Verdict
 from apps.ruptures.models import RuptureEpisode, Screening
-from apps.ruptures.notices import tell_about
+from apps.ruptures.notices import tell_about, tell_withdrawn
 from apps.ruptures.rules import Rule, rule_in_force
 from apps.therapy_sessions.models import TherapySession
 
@@ -229,6 +229,7 @@ def _move_episodes(
     }
     unfounded = known - {opening.therapy_session_id for opening in openings}
     episode = next((each for each in episodes if not each.outcome), None)
+    was_supervisors = episode is not None and episode.is_supervisors
     for opening in openings:
         if opening.therapy_session_id in known:
             continue
@@ -249,6 +250,8 @@ def _move_episodes(
     if episode:
         _date(episode)
         episode.save()
+        if is_live and was_supervisors and not episode.is_supervisors:
+            tell_withdrawn(episode)
         if is_live and not episode.outcome:
             tell_about(episode)
 

@@ -14,10 +14,12 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.clients.models import Treatment
+from apps.clients.services import hand_over_caseload
 from apps.core import outbox
 from apps.core.models import OutboxMessage
 from apps.endings.models import Ending
 from apps.endings.services import close_treatment, hand_over
+from apps.exchange.rights import erase_client
 from apps.feedback.messages import render_feedback_request
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
@@ -158,6 +160,31 @@ def test_a_client_who_is_in_treatment_does_not_begin_again(
     assert reopen(as_alice)["Location"] == reverse("ended_treatments")
     assert "This client is in treatment already" in shown(as_alice.get(reverse("ended_treatments")))
     assert Treatment.objects.count() == 2
+
+
+def test_who_has_gone_to_somebody_else_since_is_not_taken_back(
+    treatment: Treatment, alice: Membership, charlie: Membership, as_alice: Browser
+) -> None:
+    as_alice.post(address(treatment), REVIEW)
+    reopen(as_alice)
+    again = Treatment.objects.current(on=timezone.localdate()).get()
+    [with_charlie] = hand_over_caseload(
+        treatments=[again], to=charlie, on=timezone.localdate(), by=alice
+    )
+    close_treatment(treatment=with_charlie, how="agreed", review="", by=charlie)
+    begin_again = reverse("reopen_treatment", args=[Ending.objects.get(closed_by=alice).id])
+    assert begin_again not in shown(as_alice.get(reverse("ended_treatments")))
+    assert as_alice.post(begin_again).status_code == 404
+    assert not Treatment.objects.not_ended(on=timezone.localdate()).exists()
+
+
+def test_an_erased_client_does_not_begin_again(
+    treatment: Treatment, mona: Membership, as_alice: Browser
+) -> None:
+    as_alice.post(address(treatment), REVIEW)
+    erase_client(client=treatment.client, by=mona)
+    assert reopen(as_alice).status_code == 404
+    assert as_alice.get(reverse("ended_treatments")).context["endings"] == []
 
 
 def test_nobody_else_closes_reads_or_reopens(

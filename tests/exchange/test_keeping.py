@@ -286,6 +286,22 @@ def test_what_runs_with_somebody_else_now_is_not_the_record_holders(
     assert "said to charlie" in _files(as_sam.get(f"{address}portable/"))["supplied.json"]
 
 
+def test_a_holder_who_treats_the_client_now_opens_nothing_of_the_therapist_before(
+    ended: Treatment, alice: Membership, charlie: Membership, as_charlie: Browser
+) -> None:
+    hold(alice.practice, charlie)
+    Membership.objects.filter(id=alice.id).update(is_active=False)
+    assert list(holder.clients_with_left_notes(charlie)) == [ended.client]
+    now = TreatmentFactory.create(client=ended.client, therapist=charlie, follows=ended)
+    address = f"/clients/{ended.client_id}/left-notes/"
+    assert fresh(as_charlie).post(address, {"reason": "I treat him"}).status_code == 404
+    assert address not in as_charlie.get("/erasures/").content.decode()
+    assert not NoteReview.objects.exists()
+    now.ends_on = timezone.localdate()
+    now.save()
+    assert list(holder.clients_with_left_notes(charlie)) == [ended.client]
+
+
 def test_nobody_but_the_record_holder_opens_these_notes(
     ended: Treatment, alice: Membership, charlie: Membership, sam: Membership, as_charlie: Browser
 ) -> None:

@@ -72,8 +72,30 @@ def test_what_a_correction_took_back_is_said_to_be_withdrawn_not_deleted(treatme
     assert {text for text, _ in told(alice)} == {
         f"{treatment.client.code}: a possible rupture was withdrawn after a correction."
     }
+    said = "a possible rupture that you could see was withdrawn after a correction."
+    assert told(sam) == [(f"{treatment.client.code}: {said}", "")]
+    assert Notice.objects.count() == 4
+
+
+def test_a_mark_that_a_correction_took_away_is_told_to_who_saw_it(treatment, alice, sam):
+    session = treatment.therapy_sessions.latest("starts_at")
+    session.ratings.update(pomp=80)
+    session.tension = 3
+    session.save()
+    screen_from(session)
+    episode = treatment.episodes.get()
+    assert (episode.outcome, episode.marked_at) == ("", None)
+    assert ["withdrawn after a correction" in text for text, _ in told(sam)] == [True]
+
+
+def test_of_what_was_the_therapists_alone_a_correction_tells_nobody_else(treatment, alice, sam):
+    treatment.episodes.update(marked_at=None)
+    Notice.objects.all().delete()
+    session = treatment.therapy_sessions.latest("starts_at")
+    session.ratings.update(pomp=90)
+    screen_from(session)
+    assert treatment.episodes.get().outcome == RuptureEpisode.Outcome.SUPERSEDED
     assert told(sam) == []
-    assert Notice.objects.count() == 3
 
 
 def test_what_has_ended_is_not_spoken_of_any_more(treatment, alice):

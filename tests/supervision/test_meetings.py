@@ -191,6 +191,21 @@ def test_a_session_corrected_to_before_the_last_meeting_stays_on_the_agenda(
     assert re.search("FE-3, .*: asked, then the form was withdrawn before an answer", page)
 
 
+def test_a_flag_that_a_correction_took_from_the_supervisor_stands_on_the_agenda(
+    as_sam: Browser, alice: Membership, meeting: Meeting, episode: RuptureEpisode
+) -> None:
+    assert episode.is_supervisors
+    session = episode.opened_by
+    year_before = session.starts_at - timedelta(days=360)
+    correct_session(session=session, attendance="attended", starts_at=year_before, by=alice)
+    episode.refresh_from_db()
+    assert episode.outcome == RuptureEpisode.Outcome.SUPERSEDED
+    page = text(as_sam.get(f"/meetings/{meeting.id}/"))
+    assert re.search("FE-0007: opened .*, withdrawn after a correction", page)
+    entry = AuditEntry.objects.get(action="view meeting")
+    assert entry.client_ids == [episode.treatment.client_id]
+
+
 def test_an_agenda_is_sent_once(as_sam: Browser, as_alice: Browser, meeting: Meeting) -> None:
     as_sam.post(f"/meetings/{meeting.id}/send/")
     meeting.refresh_from_db()

@@ -19,6 +19,7 @@ from apps.dashboard.selectors.supervision import QueuedEpisode, queue_of, waitin
 from apps.dashboard.sparklines import SLOTS_SPARKLINE, sparkline_floor
 from apps.feedback.models import FeedbackRequest
 from apps.ruptures.models import RepairStep, RuptureEpisode
+from apps.ruptures.notices import withdrawn_from
 from apps.ruptures.reasons import Reasons
 from apps.ruptures.repair import latest_worksheets, sheet_of
 from apps.supervision.models import Decision, Meeting
@@ -48,6 +49,7 @@ class AgendaPage:
     with_name: str
     items: tuple[AgendaItem, ...]
     skips: tuple[str, ...]
+    withdrawn: tuple[str, ...]
     decisions: tuple[Decision, ...]
     earlier: tuple[Decision, ...]
     earlier_notes: str
@@ -104,7 +106,11 @@ def agenda_page(meeting: Meeting, member: Membership, *, today: date) -> AgendaP
         .order_by("starts_at")
         .last()
     )
-    skips = _skips(meeting, since=before.starts_at if before else meeting.starts_at - SKIPS_OF)
+    since = before.starts_at if before else meeting.starts_at - SKIPS_OF
+    skips = _skips(meeting, since=since)
+    withdrawn = withdrawn_from(meeting.supervisor, since=since).filter(
+        treatment__therapist=meeting.supervisee
+    )
     decisions = list(
         Decision.objects.visible_to(member)
         .filter(meeting__in=[meeting, *([before] if before else [])])
@@ -122,6 +128,7 @@ def agenda_page(meeting: Meeting, member: Membership, *, today: date) -> AgendaP
         with_name=other.name,
         items=_items(episodes, today),
         skips=tuple(_skip(each, today) for each in skips),
+        withdrawn=tuple(_withdrawn(each, today) for each in withdrawn),
         decisions=tuple(each for each in decisions if each.meeting_id == meeting.id),
         earlier=tuple(each for each in decisions if each.meeting_id != meeting.id),
         earlier_notes=before.notes if before else "",
@@ -132,6 +139,7 @@ def agenda_page(meeting: Meeting, member: Membership, *, today: date) -> AgendaP
             {
                 *(each.treatment.client_id for each in episodes),
                 *(each.treatment.client_id for each in skips),
+                *(each.treatment.client_id for each in withdrawn),
                 *(each.episode.treatment.client_id for each in decisions),
             }
         ),
@@ -201,4 +209,12 @@ def _skip(session: Any, today: date) -> str:
         "day": words.short_day(words.local(session.starts_at).date(), today),
         "why": session.not_asked_note or session.get_not_asked_reason_display(),
         "attendance": session.get_attendance_display(),
+    }
+
+
+def _withdrawn(episode: RuptureEpisode, today: date) -> str:
+    """'FE-0135: opened 6 Nov, withdrawn after a correction.'"""
+    return _("%(code)s: opened %(day)s, withdrawn after a correction.") % {
+        "code": episode.treatment.client.code,
+        "day": words.short_day(words.local(episode.opened_at).date(), today),
     }
