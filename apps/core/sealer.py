@@ -159,6 +159,8 @@ def verify(practice_id: UUID, *, noted: Iterable[Head] = ()) -> Verdict:
         behind = unsealed.filter(at__lt=sealed_at - LONGEST_TRANSACTION)
         faults += [f"entry {id_} is old and not in the chain" for id_ in _first_ids(behind)]
     oldest = unsealed.order_by("at").values_list("at", flat=True).first()
+    if oldest and oldest < timezone.now() - LONGEST_TRANSACTION:
+        faults.append(f"nothing has been sealed of what was written since {_utc(oldest)}")
     return Verdict(
         head=Head(practice_id, number, digest.hex()),
         faults=tuple(faults),

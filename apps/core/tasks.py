@@ -1,13 +1,17 @@
 """Doors for Celery: they take ids and call a service."""
 
+import logging
 from uuid import UUID
 
 from celery import shared_task
 from django.conf import settings
+from django.db import DatabaseError
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from apps.core import outbox, sealer, tenancy
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task
@@ -24,9 +28,15 @@ def deliver_due_messages() -> None:
 
 @shared_task
 def seal_audit_trail() -> None:
-    """Chain what every practice wrote since the last time. Safe to run twice at once."""
+    """Chain what every practice wrote since the last time. Safe to run twice at once.
+
+    One practice's broken chain stops neither the others' nor anybody's watchers.
+    """
     for practice_id in sealer.practices_to_seal():
-        sealer.seal(practice_id)
+        try:
+            sealer.seal(practice_id)
+        except DatabaseError:
+            logger.exception("Practice %s was not sealed; run verify_audit", practice_id)
         with tenancy.practice(practice_id):
             for watcher in settings.AUDIT_WATCHERS:
                 import_string(watcher)(practice_id, at=timezone.now())

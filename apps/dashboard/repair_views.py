@@ -52,8 +52,9 @@ def record_outcome(request: MemberRequest, episode_id: UUID) -> HttpResponse:
 
 
 def _own_episode(request: MemberRequest, episode_id: UUID, *, lock: bool = False) -> RuptureEpisode:
-    episodes = RuptureEpisode.objects.conducted_by(request.membership)
-    related = episodes.select_related(
+    # A withdrawn one whose session is planned again has no place in the course.
+    episodes = RuptureEpisode.objects.exclude(opened_by__attendance="")
+    related = episodes.conducted_by(request.membership).select_related(
         "treatment__client", "treatment__therapist", "treatment__practice", "opened_by"
     )
     return get_object_or_404(

@@ -14,6 +14,7 @@ from apps.core.models import OutboxMessage
 from apps.feedback.lifecycle import MESSAGES, refit_requests, settle
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire
+from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.services import screen_treatment
 from apps.therapy_sessions.models import TherapySession
 from apps.therapy_sessions.services import (
@@ -109,12 +110,19 @@ def undo_log(*, session: TherapySession, by: Membership) -> None:
     about the session stays.
 
     Raises:
-        CannotUndo: nothing changed; it was logged longer than `UNDO_WITHIN` ago, or its form is
-            with the client.
+        CannotUndo: nothing changed; it was logged longer than `UNDO_WITHIN` ago, its form is with
+            the client, or the episode that it opened has its outcome.
     """
     session = TherapySession.objects.select_for_update(of=("self",)).get(pk=session.pk)
     if not session.logged_at or timezone.now() - session.logged_at > UNDO_WITHIN:
         raise CannotUndo(_("This was logged a while ago. Correct the session instead."))
+    if session.episodes_opened.exclude(outcome__in=["", RuptureEpisode.Outcome.SUPERSEDED]):
+        raise CannotUndo(
+            _(
+                "You recorded an outcome for the possible rupture that this session opened, so it"
+                " stays logged. Correct it instead."
+            )
+        )
     if _is_with_the_client(session):
         raise CannotUndo(
             _("The form has gone out, so the session stays logged. Correct it instead.")

@@ -15,8 +15,9 @@ from threading import Event
 from uuid import UUID, uuid4
 
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -86,6 +87,51 @@ def test_each_practice_has_a_chain_of_its_own(alice: Membership, dora: Membershi
         with tenancy.practice(member.practice_id):
             assert AuditHead.objects.get().count == AuditSeal.objects.count() >= 2
             assert not sealer.verify(member.practice_id).faults
+
+
+def forge_seal(member: Membership, entry: AuditEntry, number: int) -> None:
+    """What role `app` can do beside the sealer."""
+    with tenancy.practice(member.practice_id), transaction.atomic():
+        AuditSeal.objects.create(
+            entry_id=entry.id,
+            practice_id=member.practice_id,
+            number=number,
+            sealed_at=timezone.now(),
+            digest=b"0",
+        )
+
+
+def newest_entry(member: Membership) -> AuditEntry:
+    with tenancy.practice(member.practice_id):
+        write(member.practice_id)
+        return AuditEntry.objects.latest("id")
+
+
+def test_a_seal_on_another_practices_entry_is_refused(alice: Membership, dora: Membership) -> None:
+    theirs = newest_entry(dora)
+    with pytest.raises(IntegrityError, match="audit_seal_of_own_entry"):
+        forge_seal(alice, theirs, number=1)
+    seal_audit_trail()
+    with tenancy.practice(dora.practice_id):
+        assert sealer.verify(dora.practice_id).unsealed == 0
+
+
+def test_a_broken_chain_stops_no_other_and_an_old_tail_is_a_fault(
+    alice: Membership, dora: Membership
+) -> None:
+    forge_seal(alice, newest_entry(alice), number=2)
+    for member in (alice, alice, dora):
+        newest_entry(member)
+    seal_audit_trail()
+    with tenancy.practice(alice.practice_id):
+        assert sealer.verify(alice.practice_id).faults
+    with tenancy.practice(dora.practice_id):
+        assert sealer.verify(dora.practice_id).unsealed == 0
+        write(dora.practice_id)
+        assert not sealer.verify(dora.practice_id).faults
+        with time_machine.travel(timezone.now() + timedelta(hours=2)):
+            [fault] = sealer.verify(dora.practice_id).faults
+    assert fault.startswith("nothing has been sealed of what was written since")
 
 
 @pytest.mark.django_db(transaction=True)

@@ -9,13 +9,15 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from apps.accounts.models import Membership
+from apps.alliance.models import AllianceRating
 from apps.clients.models import Treatment
 from apps.core.models import OutboxMessage
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
 from apps.ruptures.models import Screening
+from apps.ruptures.services import record_outcome
 from apps.therapy_sessions.models import TherapySession
-from tests.factories import TherapySessionFactory
+from tests.factories import TherapySessionFactory, TreatmentFactory
 
 NOON = "2026-11-19T12:30:00+00:00"
 
@@ -164,6 +166,27 @@ def test_what_has_gone_out_is_not_taken_back_and_that_is_said(
         assert "The form has gone out, so the session stays logged." in page
         assert session.attendance == "attended"
     assert FeedbackRequest.objects.get(therapy_session=session).state == "open"
+
+
+def test_a_session_whose_possible_rupture_has_its_outcome_is_not_taken_back(
+    as_alice: Browser, alice: Membership
+) -> None:
+    """Without an outcome it is; the record of what was withdrawn with it is not there any more."""
+    treatment = TreatmentFactory.create(therapist=alice, falling=True)
+    session = treatment.therapy_sessions.latest("starts_at")
+    episode = treatment.episodes.get()
+    AllianceRating.objects.filter(therapy_session=session).delete()
+    TherapySession.objects.filter(id=session.id).update(logged_at=timezone.now())
+    record_outcome(episode=episode, outcome=episode.Outcome.REPAIRED, by=alice)
+    assert "You recorded an outcome" in undo(as_alice, session)[1]
+    assert session.attendance == "attended"
+    assert as_alice.get(f"/clients/{treatment.client_id}/").status_code == 200
+    treatment.episodes.update(outcome="", outcome_at=None)
+    assert "Undone" in undo(as_alice, session)[1]
+    assert treatment.episodes.get().outcome == episode.Outcome.SUPERSEDED
+    assert as_alice.get(f"/episodes/{episode.id}/repair/").status_code == 404
+    for page in ("/caseload/", f"/clients/{treatment.client_id}/"):
+        assert as_alice.get(page).status_code == 200
 
 
 def test_after_ten_minutes_a_click_is_corrected_instead(
