@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 
 from apps.core import sealing
+from apps.core.typed import is_written, typed_fields
 
 KEY = "draft"
 PURPOSE = "draft"
 KEPT_FOR_S = 60 * 60
-# Their answers are short, or secret.
-WITHOUT_DRAFT = {"theme", "switch_practice", "login", "logout", "health"}
-PREFIXES_WITHOUT_DRAFT = ("mfa_", "account_")
 
 
 @dataclass(frozen=True)
@@ -29,25 +27,12 @@ class Draft:
     @property
     def texts(self) -> tuple[str, ...]:
         """What was written by hand, for the person to recognise."""
-        return tuple(value for _, values in self.fields for value in values if " " in value.strip())
-
-
-def is_worth_keeping(request: HttpRequest) -> bool:
-    name = (request.resolver_match and request.resolver_match.url_name) or ""
-    return (
-        request.method == "POST"
-        and name not in WITHOUT_DRAFT
-        and not name.startswith(PREFIXES_WITHOUT_DRAFT)
-    )
+        return tuple(value for _, values in self.fields for value in values if is_written(value))
 
 
 def keep(request: HttpRequest, *, user_id: str) -> None:
     """Keep what the request sends, for the person with `user_id`."""
-    fields = [
-        (name, values)
-        for name, values in request.POST.lists()
-        if name != "csrfmiddlewaretoken" and "password" not in name
-    ]
+    fields = typed_fields(request)
     text = json.dumps({"user": user_id, "path": request.get_full_path(), "fields": fields})
     request.session[KEY] = {"path": request.path, "sealed": sealing.seal(text, purpose=PURPOSE)}
 

@@ -21,6 +21,7 @@ from apps.accounts import drafts, known_browsers, sign_in
 from apps.accounts.models import Membership, User
 from apps.accounts.services import memberships_of
 from apps.core import tenancy
+from apps.core.typed import may_hold_words
 
 # All that a signed-in person without a second step may reach, beside pages open to everybody.
 ENROLMENT = {
@@ -106,7 +107,7 @@ def sign_in_again(request: HttpRequest, ended: Ended) -> HttpResponse:
         "long": _("You were signed out after 12 hours."),
         "changed": _("You were signed out because your sign-in or your roles have changed."),
     }[ended.why]
-    if drafts.is_worth_keeping(request):
+    if may_hold_words(request):
         drafts.keep(request, user_id=ended.user_id)
         messages.info(request, f"{why} {_('What you were writing is kept.')}")
         return redirect_to_login(reverse("kept_draft"))

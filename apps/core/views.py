@@ -78,9 +78,4 @@ def dev_text_gateway(request: HttpRequest, account: str) -> JsonResponse:
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """A form that was open too long, or came from elsewhere: say how to go on, keep the text."""
-    typed = [
-        value
-        for key, value in request.POST.items()
-        if key != "csrfmiddlewaretoken" and "password" not in key and len(value) > 20
-    ]
-    return render(request, "403_csrf.html", {"typed": typed}, status=403)
+    return render(request, "403_csrf.html", status=403)

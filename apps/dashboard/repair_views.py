@@ -5,12 +5,14 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.core import audit
+from apps.core.typed import not_taken
 from apps.dashboard.selectors.repair import repair_page
 from apps.ruptures import services
 from apps.ruptures.forms import OutcomeForm, WorksheetForm
@@ -41,13 +43,21 @@ def record_outcome(request: MemberRequest, episode_id: UUID) -> HttpResponse:
         worksheet = WorksheetForm(worksheet=latest_worksheet(episode))
         return _page(request, episode, worksheet, form)
     if episode.outcome:
-        messages.info(request, _("An outcome is recorded already; nothing was changed."))
-    elif form.cleaned_data["outcome"] == RuptureEpisode.Outcome.MOVED:
+        return _recorded_already(request, episode)
+    if form.cleaned_data["outcome"] == RuptureEpisode.Outcome.MOVED:
         # Recorded when the move is arranged.
         return redirect("move_client", episode.treatment.client_id)
-    else:
-        services.record_outcome(episode=episode, by=request.membership, **form.cleaned_data)
-        messages.success(request, _("Outcome recorded."))
+    services.record_outcome(episode=episode, by=request.membership, **form.cleaned_data)
+    messages.success(request, _("Outcome recorded."))
+    return redirect("client", episode.treatment.client_id)
+
+
+def _recorded_already(request: MemberRequest, episode: RuptureEpisode) -> HttpResponse:
+    """Twice equals once; other words come too late, and are given back."""
+    why = _("An outcome is recorded already; nothing was changed.")
+    if request.POST.get("reason", "") not in ("", episode.outcome_reason):
+        return not_taken(request, why, back=reverse("repair", args=[episode.id]))
+    messages.info(request, why)
     return redirect("client", episode.treatment.client_id)
 
 

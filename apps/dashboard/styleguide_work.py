@@ -2,8 +2,6 @@
 
 from datetime import date
 
-from django.http import QueryDict
-
 from apps.dashboard.message_bars import Day, bars
 from apps.dashboard.selectors.diary import Slot
 from apps.dashboard.selectors.first_steps import FirstSteps
@@ -15,8 +13,6 @@ MONDAY = date(2026, 11, 16)
 
 def work_parts() -> dict[str, object]:
     """Inputs of templates/dashboard/styleguide_work.html."""
-    typed = QueryDict(mutable=True)
-    typed["note"] = "She wished for a slower start."
     return {
         "slots": [
             _slot("", "Rated 90"),
@@ -34,7 +30,7 @@ def work_parts() -> dict[str, object]:
         "sent": bars(
             [Day("16 Nov", "16 Nov", 6, 2, 1), Day("17", "17 Nov", 3, 1, 0)], is_paused=True
         ),
-        "typed": typed,
+        "typed": ["She wished for a slower start."],
         "first_steps": FirstSteps(now=2, agree_url="#"),
         **menu("de"),
     }

@@ -3,11 +3,11 @@
 from functools import wraps
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseServerError
 from django.shortcuts import redirect
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
-from django.views.defaults import server_error as plain_server_error
 
 from apps.alliance.models import AllianceRating
 from apps.feedback import choices
@@ -108,11 +108,12 @@ def unknown_link(request: HttpRequest, link: Link) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """handler500: where a client was answering, their words are kept and the crisis lines stand."""
+    """handler500: what was typed is given back; for a client, with the crisis lines."""
     # By its address: what failed may be older than the choice of a view.
     if request.path.startswith(reverse("unknown_link")):
         return not_saved(request, status=500)
-    return plain_server_error(request)
+    # Without the processors, which ask the database for the reader.
+    return HttpResponseServerError(render_to_string("500.html", {"request": request}))
 
 
 def _over(request: HttpRequest, link: Link, sent: Any) -> HttpResponse:

@@ -117,8 +117,13 @@ class DecisionForm(forms.Form):
         queryset=RuptureEpisode.objects.none(),
         empty_label=gettext_lazy("Choose a client’s episode"),
         error_messages={
-            name: gettext_lazy("Choose what it is about; anything else can stand in the notes.")
-            for name in ("required", "invalid_choice")
+            "required": gettext_lazy(
+                "Choose what it is about; anything else can stand in the notes."
+            ),
+            "invalid_choice": gettext_lazy(
+                "This episode cannot be decided about here any more: it is closed, or its client "
+                "is with somebody else."
+            ),
         },
     )
     text = forms.CharField(

@@ -6,10 +6,12 @@ from django.contrib import messages
 from django.forms import Form
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts.permissions import MemberRequest, Permission, require
+from apps.core.typed import not_taken
 from apps.ruptures.models import RuptureEpisode
 from apps.supervision import services
 from apps.supervision.forms import DecisionForm, PlanMeetingForm, SupportForm
@@ -22,24 +24,25 @@ def write_support(request: MemberRequest, episode_id: UUID) -> HttpResponse:
     """Ask for support about an episode of one's own, or offer it about a supervisee's."""
     episodes = RuptureEpisode.objects.discussable_by(request.membership)
     episode = get_object_or_404(episodes.select_related("treatment__therapist"), id=episode_id)
-    form = SupportForm(request.POST)
-    if not form.is_valid():
-        messages.error(request, _errors(form))
-    else:
-        messages.success(request, _write(request, episode, form.cleaned_data["text"]))
     own = episode.treatment.therapist_id == request.membership.id
-    return redirect("repair" if own else "supervised_episode", episode.id)
+    back = reverse("repair" if own else "supervised_episode", args=[episode.id])
+    form = SupportForm(request.POST)
+    why = _write(request, episode, form.cleaned_data["text"]) if form.is_valid() else _errors(form)
+    if why:
+        return not_taken(request, why, back=back)
+    messages.success(request, _("Sent."))
+    return redirect(back)
 
 
 def _write(request: MemberRequest, episode: RuptureEpisode, text: str) -> str:
-    """Send the message; returns what became of it, in words."""
+    """Send the message; returns why that was not possible, in words."""
     try:
         services.write_support(episode=episode, text=text, by=request.membership)
     except services.NobodySupervises:
         return _("Nobody is recorded as your supervisor today, so nothing was sent.")
     except services.EpisodeClosed:
         return _("This episode is closed: its outcome is recorded. Nothing was sent.")
-    return _("Sent.")
+    return ""
 
 
 @require(Permission.SUPERVISE)
@@ -76,11 +79,10 @@ def decide(request: MemberRequest, meeting_id: UUID) -> HttpResponse:
     """Record a decision of a meeting of one's own."""
     meeting = get_object_or_404(Meeting.objects.visible_to(request.membership), id=meeting_id)
     form = DecisionForm(request.POST, meeting=meeting)
-    if form.is_valid():
-        services.decide(meeting=meeting, by=request.membership, **form.cleaned_data)
-        messages.success(request, _("Decision recorded."))
-    else:
-        messages.error(request, _errors(form))
+    if not form.is_valid():
+        return not_taken(request, _errors(form), back=reverse("meeting", args=[meeting.id]))
+    services.decide(meeting=meeting, by=request.membership, **form.cleaned_data)
+    messages.success(request, _("Decision recorded."))
     return redirect("meeting", meeting.id)
 
 

@@ -1,17 +1,26 @@
 """Every route × person × object × method (tests/architecture/matrix), and each wall by itself."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 from django.core import mail
+from django.utils import timezone
 from pytest_django.plugin import DjangoDbBlocker
 
+from apps.accounts.models import Membership
+from apps.clients.models import Treatment
+from apps.clients.services import hand_over_caseload
 from apps.core import tenancy
 from apps.core.models import OutboxMessage
 from apps.core.tasks import deliver_due_messages, deliver_message
+from apps.endings.services import close_treatment
 from apps.feedback.lifecycle import KIND
+from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.services import record_outcome
 from tests.architecture.matrix.cells import Report, ask_all, cells, names
-from tests.architecture.matrix.world import Canary, World, canaries, taken_back, world
+from tests.architecture.matrix.typed import Form, forms_of, lost
+from tests.architecture.matrix.world import Canary, Case, Person, World, canaries, taken_back, world
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +34,64 @@ def test_nobody_reaches_what_is_not_theirs(name: str, practices: World) -> None:
     report = Report()
     ask_all(practices, cells(practices, name), report)
     assert not report.leaks, f"{len(report.leaks)} leaks:\n" + "\n".join(report.leaks[:20])
+
+
+@pytest.fixture(scope="module")
+def forms(practices: World) -> list[tuple[Person, Form]]:
+    """The forms that the therapist and the supervisor can send."""
+    writers = [
+        each
+        for each in practices.people
+        if each.practice == "a" and each.name in {"therapist", "supervisor"}
+    ]
+    return [(each, form) for each in writers for form in forms_of(practices, each)]
+
+
+def the_episode_is_closed(case: Case, therapist: Membership) -> None:
+    episode = RuptureEpisode.objects.get(id=case.ids["episode_id"])
+    record_outcome(episode=episode, outcome=RuptureEpisode.Outcome.REPAIRED, by=therapist)
+
+
+def the_client_is_with_a_colleague(case: Case, therapist: Membership) -> None:
+    own = Treatment.objects.get(id=case.ids["treatment"])
+    colleague = Membership.objects.exclude(id=therapist.id).filter(treatments=None).first()
+    assert colleague
+    hand_over_caseload(treatments=[own], to=colleague, on=timezone.localdate(), by=therapist)
+
+
+def the_treatment_is_closed(case: Case, therapist: Membership) -> None:
+    own = Treatment.objects.get(id=case.ids["treatment"])
+    close_treatment(treatment=own, how="agreed", review="", by=therapist)
+
+
+def the_supervision_has_ended(case: Case, therapist: Membership) -> None:
+    yesterday = timezone.localdate() - timedelta(days=1)
+    therapist.supervisions_received.update(ends_on=yesterday)
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        the_episode_is_closed,
+        the_client_is_with_a_colleague,
+        the_treatment_is_closed,
+        the_supervision_has_ended,
+    ],
+)
+def test_what_cannot_be_taken_any_more_is_given_back(
+    meanwhile: Callable[[Case, Membership], None],
+    practices: World,
+    forms: list[tuple[Person, Form]],
+) -> None:
+    [therapist] = {each.member for each, _form in forms if each.name == "therapist"}
+    assert therapist
+    with taken_back():
+        with tenancy.practice(therapist.practice_id):
+            meanwhile(practices.cases["a", "1"], therapist)
+        wrong = [each for person, form in forms for each in lost(person, form)]
+    assert not wrong, "\n".join(wrong)
+    taking_words = {form.route for _person, form in forms if form.words}
+    assert {"repair", "record_outcome", "write_support", "decide", "meeting"} <= taking_words
 
 
 def practice_ids(practices: World) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 
@@ -111,3 +112,27 @@ def test_a_form_that_was_open_too_long_gives_back_what_was_typed(alice: Membersh
     response = browser.post(reverse("add_client"), {"approach": typed, "password": typed * 2})
     assert response.status_code == 403
     assert response.content.decode().count(typed) == 1
+
+
+def test_a_page_that_fails_gives_back_what_was_typed(
+    alice: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_kwargs: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("apps.ruptures.services.record_outcome", fail)
+    browser = Browser(raise_request_exception=False)
+    browser.force_login(alice.user)
+    episode = TreatmentFactory.create(therapist=alice, falling=True).episodes.get()
+    sent = {"outcome": "not_a_rupture", "reason": "A sentence that took a while."}
+    response = browser.post(reverse("record_outcome", args=[episode.id]), sent)
+    assert response.status_code == 500
+    assert sent["reason"] in response.content.decode()
+
+
+def test_the_words_of_another_site_stand_on_no_page_of_ours(db: None) -> None:
+    stranger = Browser(enforce_csrf_checks=True)
+    for url in (reverse("add_client"), "/nowhere/"):
+        page = stranger.post(url, {"approach": "Call this number at once."})
+        assert page.status_code in {403, 404}
+        assert "Call this number" not in page.content.decode()

@@ -17,6 +17,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 
+from apps.core import typed
+
 register = template.Library()
 
 STATIC = Path(__file__).resolve().parents[3] / "static"
@@ -140,6 +142,12 @@ def unbroken(text: object) -> str:
     """
     joined = re.sub(r"(?<=\d)–(?=\d)", "\u2060–\u2060", str(text))
     return re.sub(r"(?<=\d) (?=[^\W\d_]{3}\b)", "\u00a0", joined)
+
+
+@register.inclusion_tag("components/typed_texts.html", takes_context=True)
+def typed_texts(context: template.Context) -> dict[str, list[str]]:
+    """What was typed into the form that the page answers, to be copied."""
+    return {"texts": typed.typed_texts(context.get("request"))}
 
 
 @register.filter

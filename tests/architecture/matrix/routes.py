@@ -113,7 +113,8 @@ def a_session(case: Case) -> dict[str, Any]:
     return {
         "treatment": case.ids["treatment"], "start": "03:10", "minutes": "50",
         "held_on": (timezone.localdate() - timedelta(days=3)).isoformat(),
-        "attendance": "attended", "ask_by": "none", "not_asked_reason": "client_asked",
+        "attendance": "attended", "ask_by": "none", "not_asked_reason": "other",
+        "not_asked_note": "She asked us not to",
     }  # fmt: skip
 
 

@@ -1,0 +1,64 @@
+"""What somebody typed into a form that could not be taken: given back in the answer, to be copied.
+
+Nothing is stored for it. `apps.accounts.drafts` keeps, for an hour, what was sent after a session
+had ended.
+"""
+
+from django.conf import settings
+from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.shortcuts import render
+from django.utils.functional import Promise
+
+# Their answers are short, or secret.
+WITHOUT_WORDS = {"theme", "switch_practice", "login", "logout", "health"}
+PREFIXES_WITHOUT_WORDS = ("mfa_", "account_")
+
+Fields = list[tuple[str, list[str]]]
+
+
+def may_hold_words(request: HttpRequest) -> bool:
+    """Whether it sends a form other than those of signing in, of the theme and the like."""
+    name = (request.resolver_match and request.resolver_match.url_name) or ""
+    is_short = name in WITHOUT_WORDS or name.startswith(PREFIXES_WITHOUT_WORDS)
+    return request.method == "POST" and not is_short
+
+
+def typed_fields(request: HttpRequest) -> Fields:
+    """Every field that the request sends, with its values; without passwords and files."""
+    try:
+        sent = request.POST.lists()
+    except (BadRequest, SuspiciousOperation, UnreadablePostError):
+        return []
+    return [
+        (name, values)
+        for name, values in sent
+        if name != "csrfmiddlewaretoken" and "password" not in name
+    ]
+
+
+def is_written(value: str) -> bool:
+    """Whether a person wrote it: choices, days and ids are one word of plain letters.
+
+    >>> is_written("She was quiet."), is_written("Überfordert"), is_written("repaired")
+    (True, True, False)
+    """
+    return any(sign.isspace() or not sign.isascii() for sign in value.strip())
+
+
+def typed_texts(request: HttpRequest | None) -> list[str]:
+    """What was written by hand in the form that this request sends.
+
+    Nothing where the form may be another site's: a browser sends that one without the session
+    cookie (SameSite=Lax), and nobody else's words are to stand on a page of ours.
+    """
+    if request is None or settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return []
+    if not may_hold_words(request):
+        return []
+    return [value for _, values in typed_fields(request) for value in values if is_written(value)]
+
+
+def not_taken(request: HttpRequest, why: str | Promise, *, back: str) -> HttpResponse:
+    """The answer to a form that came too late: why, what was typed, and the way `back`."""
+    return render(request, "not_taken.html", {"why": why, "back": back}, status=409)
