@@ -299,6 +299,8 @@ def start_supervision(
 ) -> Supervision:
     """Let `supervisor` see `supervisee`'s flags from `starts_on` to `ends_on`; the latter is told.
 
+    Twice equals once: where the two have an open link, it stays as it is.
+
     Raises:
         NotOneself: another manager must name `by` as supervisor.
         ValueError: `starts_on` comes before the day of `oneself.access_from`, which lies ahead.
@@ -306,6 +308,10 @@ def start_supervision(
     first = oneself.access_from(to=supervisor, by=by)
     if starts_on < first > timezone.localdate():
         raise ValueError("too soon")
+    Membership.objects.select_for_update(of=("self",)).get(pk=supervisee.pk)
+    pair = Supervision.objects.filter(supervisor=supervisor, supervisee=supervisee)
+    if standing := pair.filter(ends_on__isnull=True).first():
+        return standing
     supervision = Supervision.objects.create(
         practice_id=supervisor.practice_id,
         supervisor=supervisor,

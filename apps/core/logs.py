@@ -26,13 +26,14 @@ CONFIGURATION: dict[str, Any] = {
 # Whoever holds the token of a link can use it; an address of a person is a person.
 SCRUBBED = [
     (re.compile(r"/(f|link|calendar)/[^\s\"']+"), r"/\1/…"),
+    (re.compile(r"\?[^\s\"']+"), "?…"),
     (re.compile(r"[^\s<>\"'=:(]+@[^\s<>\"',;)]+"), "…@…"),
     (re.compile(r"\+\d[\d ]{7,}\d"), "+…"),
 ]
 
 
 def scrub(text: str) -> str:
-    """Take out tokens, email addresses and telephone numbers.
+    """Take out tokens, what was searched for, email addresses and telephone numbers.
 
     >>> scrub("Not Found: /f/SECRET/ for kim@mail.example or +44 7700 900123")
     'Not Found: /f/… for …@… or +…'

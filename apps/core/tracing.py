@@ -46,11 +46,13 @@ class TracingMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         begin()
         started = time.monotonic()
-        response = self.get_response(request)
-        ms = round((time.monotonic() - started) * 1000)
-        logger.info("%s answered %s in %s ms", request.method, response.status_code, ms)
-        # What this thread does next is not this request's.
-        clear_contextvars()
+        try:
+            response = self.get_response(request)
+            ms = round((time.monotonic() - started) * 1000)
+            logger.info("%s answered %s in %s ms", request.method, response.status_code, ms)
+        finally:
+            # What this thread does next is not this request's.
+            clear_contextvars()
         return response
 
     def process_view(

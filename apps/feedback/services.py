@@ -224,6 +224,11 @@ def record_from_paper(
         AlreadyAnswered: the session has its rating.
     """
     _lock(therapy_session)
+    asked = FeedbackRequest.objects.filter(
+        therapy_session=therapy_session, questionnaire=questionnaire
+    )
+    # As an answer by the link does: of both at once the second finds the first's.
+    list(asked.select_for_update(of=("self",)))
     ratings = AllianceRating.objects.filter(
         therapy_session=therapy_session, questionnaire=questionnaire
     )
@@ -238,10 +243,7 @@ def record_from_paper(
         by=by,
         **also,
     )
-    request = FeedbackRequest.objects.filter(
-        therapy_session=therapy_session, questionnaire=questionnaire
-    ).first()
-    if request:
+    if request := asked.first():
         settle(request, FeedbackRequest.State.ANSWERED, rating=rating, was_asked=True)
         return rating
     therapy_session.asked = True

@@ -133,6 +133,8 @@ def log_therapy_session(
 @transaction.atomic
 def save_process_note(*, therapy_session: TherapySession, text: str, by: Membership) -> None:
     """Keep the author's own note about a session in place of an earlier one; empty deletes it."""
+    # Of two saves at once the second finds the first's note.
+    TherapySession.objects.select_for_update(of=("self",)).get(pk=therapy_session.pk)
     mine = ProcessNote.objects.filter(therapy_session=therapy_session, author=by)
     if text:
         note = mine.first() or ProcessNote(

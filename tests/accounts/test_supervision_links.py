@@ -1,7 +1,9 @@
 """Who supervises whom, from which day to which."""
 
 from datetime import timedelta
+from functools import partial
 
+import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -9,6 +11,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership, Role, Supervision
 from apps.ruptures.models import RuptureEpisode
 from tests.accounts.conftest import link, noted, shown
+from tests.at_once import at_once
 from tests.factories import (
     MembershipFactory,
     TreatmentFactory,
@@ -81,3 +84,12 @@ def test_a_link_ends_no_earlier_than_it_began(manager: Browser, sam: Membership)
         assert says in shown(manager.post(address, {"ends_on": day}))
     supervision.refresh_from_db()
     assert supervision.ends_on is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_managers_who_link_the_same_two_at_once_one_makes_the_link(
+    manager: Browser, sam: Membership, charlie: Membership
+) -> None:
+    send = partial(manager.post, reverse("add_supervision"), link(charlie, sam))
+    assert {each.status_code for each in at_once(send, send)} <= {200, 302}
+    assert Supervision.objects.filter(supervisee=charlie).count() == 1

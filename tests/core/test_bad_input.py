@@ -3,11 +3,16 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.handlers.wsgi import WSGIRequest
 from django.test import Client as Browser
+from django.test import RequestFactory
 from django.urls import reverse
+from django.utils.module_loading import import_string
 
 from apps.accounts.models import Membership
 from tests.factories import PASSWORD
@@ -45,6 +50,21 @@ def test_a_host_that_is_not_ours_gets_nothing(client: Browser, host: str) -> Non
         response = client.get(path, HTTP_HOST=host)
         assert response.status_code == 400
         assert host not in response.content.decode()
+
+
+@pytest.mark.parametrize("charset", ["hex", "utf-7", "UTF-16", "utf-8"])
+def test_every_request_is_read_as_utf_8_whatever_it_claims(db: None, charset: str) -> None:
+    def answer(environ: dict[str, Any], start: Callable[[str, Any], None]) -> list[bytes]:
+        request = WSGIRequest(environ)
+        start("200 OK", [])
+        return [f"{request.GET['q']} {request.POST['name']} {request.content_type}".encode()]
+
+    body = b"name=L%C3%B3pez"
+    environ = RequestFactory().generic("POST", "/?q=%C3%A4%FF", body).environ
+    environ["CONTENT_TYPE"] = f"application/x-www-form-urlencoded; Charset={charset}; x=y"
+    in_utf8 = import_string("config.wsgi.in_utf8")
+    [said] = in_utf8(answer)(environ, lambda status, headers: None)
+    assert said.decode() == "ä\ufffd López application/x-www-form-urlencoded"
 
 
 def test_a_forwarded_host_is_not_believed(client: Browser) -> None:

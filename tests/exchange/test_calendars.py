@@ -97,6 +97,20 @@ def test_an_address_ends_with_the_sessions_and_the_account_of_its_owner(
     assert fetch(token).status_code == 404
 
 
+def test_clients_leave_the_calendar_on_the_practices_day(
+    practice: Practice, alice: Membership, treatment: Treatment, fetch: Callable
+) -> None:
+    Practice.objects.filter(id=practice.id).update(time_zone="Pacific/Auckland")
+    token = open_calendar(by=alice)
+    TherapySessionFactory.create(treatment=treatment)
+    eight_in_auckland = (timezone.now() + timedelta(days=1)).replace(hour=19)
+    with time_machine.travel(eight_in_auckland, tick=False):
+        assert b"FE-0007" in fetch(token).content
+        treatment.ends_on = eight_in_auckland.date() + timedelta(days=1)
+        treatment.save()
+        assert b"FE-0007" not in fetch(token).content
+
+
 def test_an_address_is_read_thirty_times_in_ten_minutes(alice: Membership, fetch: Callable) -> None:
     token = open_calendar(by=alice)
     with time_machine.travel(timezone.now(), tick=False):

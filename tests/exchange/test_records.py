@@ -16,6 +16,7 @@ from django.db import connection
 from django.test import Client as Browser
 from django.utils import timezone
 
+from apps.accounts import notices
 from apps.accounts.models import Membership, Practice
 from apps.accounts.oneself import NotOneself
 from apps.accounts.permissions import Permission
@@ -29,11 +30,11 @@ from apps.core.models import AuditEntry
 from apps.exchange import records, rights, two_people
 from apps.exchange.texts import texts_of
 from apps.feedback.asking import why_not_agreed
-from apps.ruptures.models import Screening
+from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.repair import Sheet, StepEntry, save_worksheet
 from apps.ruptures.services import record_outcome, screen_treatment
 from apps.therapy_sessions.services import save_process_note
-from tests.factories import PASSWORD, TreatmentFactory, comment_on
+from tests.factories import PASSWORD, TreatmentFactory, comment_on, rate
 
 CANARY = "canary-kx7"
 
@@ -376,6 +377,18 @@ def test_while_restricted_nothing_is_sent_or_screened(
     assert "Processing is restricted since" in alices.get(url(treatment)).content.decode()
     alices.post(url(treatment, "act/"), {"action": "lift_restriction"})
     assert Screening.objects.count() == 9
+
+
+def test_of_what_came_while_restricted_people_are_told_once_it_is_lifted(
+    alice: Membership, sam: Membership
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice)
+    rights.restrict(client=treatment.client, by=alice)
+    rate(treatment, [90, 90, 80, 90, 90, 90, 80, 90, 0])
+    assert not RuptureEpisode.objects.exists()
+    rights.lift_restriction(client=treatment.client, by=alice)
+    assert RuptureEpisode.objects.get().marked_at
+    assert [each.said.client_id for each in notices.unread(sam)] == [treatment.client_id]
 
 
 @pytest.mark.parametrize("page", ["", "export/", "portable/", "erase/"])

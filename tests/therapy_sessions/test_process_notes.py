@@ -1,6 +1,7 @@
 """Process notes: their author reads them, and nobody else on any path."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.test import Client as Browser
@@ -11,7 +12,8 @@ from apps.clients.services import hand_over_caseload
 from apps.ruptures.services import share_episode
 from apps.therapy_sessions.models import ProcessNote, TherapySession
 from apps.therapy_sessions.services import save_process_note
-from tests.factories import TreatmentFactory
+from tests.at_once import at_once
+from tests.factories import TherapySessionFactory, TreatmentFactory
 
 NOTE = "I felt a pull to rescue."
 
@@ -97,3 +99,12 @@ def test_it_stays_out_of_print(session: TherapySession, as_alice: Browser) -> No
     page = as_alice.get(f"/clients/{session.treatment.client_id}/").content.decode()
     before = page[: page.index("notes-title")]
     assert before.rindex("rp-noprint") > before.rindex("<section") - 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_notes_saved_at_once_one_stands(as_alice: Browser, alice: Membership) -> None:
+    session = TherapySessionFactory.create(treatment=TreatmentFactory.create(therapist=alice))
+    texts = [f"Thought {n}." for n in range(3)]
+    saved = at_once(*(partial(as_alice.post, url(session), {"text": text}) for text in texts))
+    assert [each.status_code for each in saved] == [302] * 3
+    assert ProcessNote.objects.get().text in texts

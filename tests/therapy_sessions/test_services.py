@@ -1,16 +1,15 @@
 """What logging a session stores, and what it never overwrites."""
 
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from functools import partial
 
 import pytest
-from django.db import connections
 from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.core import tenancy
 from apps.therapy_sessions.models import TherapySession
 from apps.therapy_sessions.services import AlreadyLogged, log_therapy_session
+from tests.at_once import at_once
 from tests.factories import TherapySessionFactory, TreatmentFactory
 
 
@@ -57,21 +56,16 @@ def test_of_two_forms_sent_at_once_one_is_logged(alice: Membership, is_planned: 
     )
     if not is_planned:
         TherapySession.objects.all().delete()
-    ready = Barrier(2)
 
     def send(bond: int) -> int | None:
+        own = {"own_bond": bond}
         try:
-            ready.wait(timeout=30)
-            own = {"own_bond": bond}
             with tenancy.practice(alice.practice_id):
                 return log(
                     planned, alice, own_view=own, planned=planned if is_planned else None
                 ).own_bond
         except AlreadyLogged:
             return None
-        finally:
-            connections.close_all()
 
-    with ThreadPoolExecutor(2) as people:
-        kept = [bond for bond in people.map(send, (3, 9)) if bond]
+    kept = [bond for bond in at_once(partial(send, 3), partial(send, 9)) if bond]
     assert kept == [TherapySession.objects.get().own_bond]

@@ -16,5 +16,7 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             PAIR, "ALTER TABLE core_auditentry DROP CONSTRAINT audit_entry_of_practice"
         ),
-        migrations.RunSQL(OWN, "ALTER TABLE core_auditseal DROP CONSTRAINT audit_seal_of_own_entry"),
+        migrations.RunSQL(
+            OWN, "ALTER TABLE core_auditseal DROP CONSTRAINT audit_seal_of_own_entry"
+        ),
     ]
