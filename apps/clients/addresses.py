@@ -37,6 +37,16 @@ def clean_email(typed: str) -> str:
     return email
 
 
+def mailbox(address: str) -> str:
+    """What all spellings of an email address have in common; a number stays as it is.
+
+    >>> mailbox(" Kim+news@Mail.example "), mailbox("+447400123456")
+    ('kim@mail.example', '+447400123456')
+    """
+    name, at, host = address.strip().casefold().rpartition("@")
+    return f"{name.partition('+')[0]}@{host}" if at else host
+
+
 def clean_phone(typed: str, *, country: str) -> str:
     """A mobile number in its international form (E.164).
 

@@ -179,7 +179,7 @@ class ChangeClientForm(ContactForm):
     def __init__(self, *args: Any, client: Client, **kwargs: Any) -> None:
         names = ("initials", "country", "time_zone", "language", "discussed_on", "consent")
         initial = {name: getattr(client, name) for name in names}
-        for channel in client.channels.all():
+        for channel in client.channels.exclude(address=""):
             initial[channel.kind] = channel.address
             initial[f"{channel.kind}_safe"] = "yes" if channel.safe_to_contact else "no"
         super().__init__(*args, initial=initial, practice=client.practice, **kwargs)

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Membership, PracticeModel, Supervision, validate_time_zone
+from apps.clients.addresses import mailbox
 from apps.core import crypto
 from apps.core.fields import BlindIndexField, EncryptedTextField
 
@@ -121,13 +122,16 @@ class ContactChannelQuerySet(models.QuerySet["ContactChannel"]):
         return self.filter(safe_to_contact=True, stopped_at__isnull=True)
 
     def with_address(self, address: str, *, practice_id: UUID) -> Self:
-        """Channels of the practice with this email address or number, in any case and spacing."""
-        index = crypto.blind_index(address, practice_id=practice_id)
+        """Channels of the practice with this email address or number, in any spelling."""
+        index = crypto.blind_index(mailbox(address), practice_id=practice_id)
         return self.filter(practice=practice_id, address_index=index)
 
 
 class ContactChannel(PracticeModel):
-    """One way of reaching a client, used only where it is recorded as safe and not stopped."""
+    """One way of reaching a client, used only where it is recorded as safe and not stopped.
+
+    Where a stopped one's address was taken away, the row stays: the stop holds for the next one.
+    """
 
     class Kind(models.TextChoices):
         EMAIL = "email", _("Email")
@@ -142,7 +146,7 @@ class ContactChannel(PracticeModel):
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="channels")
     kind = models.CharField(max_length=5, choices=Kind)
     address = EncryptedTextField(client="client_id")
-    address_index = BlindIndexField(of="address")
+    address_index = BlindIndexField(of="mailbox")
     safe_to_contact = models.BooleanField()
     stopped_at = models.DateTimeField(null=True)
     stop_reason = models.CharField(max_length=10, choices=StopReason, blank=True)
@@ -152,7 +156,10 @@ class ContactChannel(PracticeModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["client", "kind"], name="channel_one_per_kind"),
-            models.CheckConstraint(condition=~Q(address=""), name="channel_has_an_address"),
+            models.CheckConstraint(
+                condition=~Q(address="") | Q(stopped_at__isnull=False, safe_to_contact=False),
+                name="channel_has_an_address_or_a_stop",
+            ),
             models.CheckConstraint(
                 condition=Q(kind__in=["email", "text"]), name="channel_kind_known"
             ),
@@ -169,6 +176,25 @@ class ContactChannel(PracticeModel):
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.client_id}"
+
+    @property
+    def mailbox(self) -> str:
+        return mailbox(self.address)
+
+    @property
+    def is_wrong_address(self) -> bool:
+        """Whether it was stopped because of where it leads to, and not by the client's wish."""
+        return self.stop_reason in {self.StopReason.NOT_MINE, self.StopReason.BOUNCED}
+
+    def is_known_as(self, address: str) -> bool:
+        """Whether this is its address in any spelling; of a wrong one, the address that was."""
+        index = crypto.blind_index(mailbox(address), practice_id=self.practice_id)
+        return bytes(self.address_index) == index
+
+    def lead_to(self, address: str, *, safe: bool) -> None:
+        """Save another address ('' for none). A wrong one is known by its index until it ends."""
+        self.address, self.safe_to_contact = address, safe
+        self.save(update_fields=["address", "safe_to_contact"] if self.is_wrong_address else None)
 
 
 class TreatmentQuerySet(models.QuerySet["Treatment"]):

@@ -12,11 +12,12 @@ from django.utils import timezone
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Practice, User
-from apps.clients.addresses import clean_phone
+from apps.clients.addresses import clean_phone, mailbox
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.core import audit, outbox
 
 CHANNEL_STOPPED = "channel_stopped"
+Reason = ContactChannel.StopReason
 
 
 class Address(NamedTuple):
@@ -100,8 +101,10 @@ def change_client(
 ) -> None:
     """Correct a client's details; `details` are initials, country, time_zone and language.
 
-    A channel that the client stopped stays stopped until it was discussed anew, on the day it was
-    stopped or later; one that reached somebody else, until it has another address.
+    What was stopped, also at another address or by a way that is recorded only now, stays stopped
+    until it was discussed anew, on the day it was stopped or later. A channel that reached somebody
+    else needs another mailbox besides; one whose messages came back needs that alone. Taking the
+    address away is no way round.
     """
     client = Client.objects.select_for_update().get(id=client.id)
     stopped = client.channels.filter(stopped_at__isnull=False).values_list("stopped_at", flat=True)
@@ -122,20 +125,40 @@ def change_client(
 def _record_addresses(
     client: Client, addresses: Mapping[str, Address], *, agreed_anew: bool
 ) -> None:
-    by_the_client = {ContactChannel.StopReason.STOPPED, ContactChannel.StopReason.SWITCHED}
     channels = {channel.kind: channel for channel in client.channels.all()}
+    stops = [
+        each.stopped_at
+        for each in channels.values()
+        if each.stopped_at and each.stop_reason == Reason.STOPPED
+    ]
     for kind, (address, safe) in addresses.items():
-        channel = channels.get(kind) or ContactChannel(
+        channel = channels.get(kind)
+        if not address:
+            if channel:
+                take_address_away(channel, agreed_anew=agreed_anew)
+            continue
+        channel = channel or ContactChannel(
             practice_id=client.practice_id, client=client, kind=kind, address=""
         )
-        if not address:
-            if channel.address:
-                channel.delete()
-            continue
-        if channel.address != address or (agreed_anew and channel.stop_reason in by_the_client):
+        if _may_be_used_again(channel, address, agreed_anew=agreed_anew):
             channel.stopped_at, channel.stop_reason = None, ""
-        channel.address, channel.safe_to_contact = address, safe
-        channel.save()
+        if stops and not agreed_anew and not channel.stopped_at:
+            channel.stopped_at, channel.stop_reason = max(stops), Reason.STOPPED
+        channel.lead_to(address, safe=safe)
+
+
+def _may_be_used_again(channel: ContactChannel, address: str, *, agreed_anew: bool) -> bool:
+    if channel.is_wrong_address and channel.is_known_as(address):
+        return False
+    return agreed_anew or channel.stop_reason == Reason.BOUNCED
+
+
+def take_address_away(channel: ContactChannel, *, agreed_anew: bool = False) -> None:
+    """Forget where a channel leads to. That it was stopped is kept, for whatever comes instead."""
+    if channel.stopped_at and (channel.is_wrong_address or not agreed_anew):
+        channel.lead_to("", safe=False)
+    else:
+        channel.delete()
 
 
 @transaction.atomic
@@ -168,11 +191,14 @@ def stop_channel(
     """Send nothing more by a channel, and tell whoever treats the client at once.
 
     They find a notice on their caseload, and get a mail that names nobody. A channel that was
-    stopped before stays as it is; one that the client had only switched from may stop for good.
+    stopped before stays as it is; one that the client had only switched from, or whose messages
+    came back, may stop for good.
     """
     channel = ContactChannel.objects.select_for_update().get(id=channel.id)
-    switched = ContactChannel.StopReason.SWITCHED
-    if channel.stop_reason not in {"", switched} or channel.stop_reason == why:
+    if (
+        channel.stop_reason not in {"", Reason.SWITCHED, Reason.BOUNCED}
+        or channel.stop_reason == why
+    ):
         return
     channel.stopped_at, channel.stop_reason = timezone.now(), why
     channel.save(update_fields=["stopped_at", "stop_reason"])
@@ -197,7 +223,7 @@ def stop_channel(
 @transaction.atomic
 def resume_channel(*, channel: ContactChannel, by: Membership | None) -> None:
     """Use a channel again that the client had switched from; any other is left as it is."""
-    if channel.stop_reason == ContactChannel.StopReason.SWITCHED:
+    if channel.stop_reason == Reason.SWITCHED:
         channel.stopped_at, channel.stop_reason = None, ""
         channel.save(update_fields=["stopped_at", "stop_reason"])
         audit.record("resume channel", channel, client_id=channel.client_id, by=by)
@@ -267,7 +293,7 @@ def is_staff_address(email: str, *, practice: Practice) -> bool:
     client's.
     """
     staff = User.objects.filter(memberships__practice=practice).values_list("email", flat=True)
-    return _mailbox(email) in {_mailbox(address) for address in (*staff, practice.contact_email)}
+    return mailbox(email) in {mailbox(address) for address in (*staff, practice.contact_email)}
 
 
 def is_staff_phone(number: str, *, practice: Practice) -> bool:
@@ -276,8 +302,3 @@ def is_staff_phone(number: str, *, practice: Practice) -> bool:
         return clean_phone(practice.contact_phone, country=practice.country) == number
     except ValidationError:
         return False
-
-
-def _mailbox(email: str) -> str:
-    name, _, host = email.strip().casefold().rpartition("@")
-    return f"{name.partition('+')[0]}@{host}"

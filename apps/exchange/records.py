@@ -271,7 +271,7 @@ def supplied(client: Client, *, treatments: Treatments) -> dict[str, Any]:
     return {
         "contact": [
             {"kind": each.kind, "address": each.address}
-            for each in client.channels.order_by("kind")
+            for each in client.channels.exclude(address="").order_by("kind")
         ],
         "ratings": [
             {"questionnaire": each.questionnaire.title}

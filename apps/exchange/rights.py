@@ -10,6 +10,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.accounts.oneself import NotOneself, must_ask_another
 from apps.clients.models import Client, ContactChannel, Treatment
+from apps.clients.services import take_address_away
 from apps.core import audit
 from apps.core.models import ClientKey
 from apps.exchange.records import encrypted_columns_of
@@ -102,7 +103,10 @@ def erase_texts(*, client: Client, keys: Collection[str], by: Membership) -> int
             continue
         if issubclass(field.model, ContactChannel):
             revoke_links(client=client, by=by)
-        if issubclass(field.model, ContactChannel | ProcessNote):
+            for channel in rows.filter(id__in=wanted):
+                take_address_away(channel)
+                erased += 1
+        elif issubclass(field.model, ProcessNote):
             erased += rows.filter(id__in=wanted).delete()[0]
         else:
             erased += field.erase(rows.filter(id__in=wanted))

@@ -30,6 +30,7 @@ from apps.core.models import AuditEntry
 from apps.exchange import records, rights, two_people
 from apps.exchange.texts import texts_of
 from apps.feedback.asking import why_not_agreed
+from apps.feedback.choices import stop_messages
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.repair import Sheet, StepEntry, save_worksheet
 from apps.ruptures.services import record_outcome, screen_treatment
@@ -207,6 +208,17 @@ def test_downloads_are_saved_and_never_kept(treatment: Treatment, alices: Browse
 def test_no_cell_is_a_formula(cell: str) -> None:
     assert csv_text([[cell]]).lstrip('"').startswith("'")
     assert csv_text([[-1.5]]) == "-1.5\r\n"
+
+
+def test_an_erased_address_leaves_its_stop_behind(treatment: Treatment, alices: Browser) -> None:
+    stop_messages(client=treatment.client)
+    address = ContactChannel.objects.get()
+    alices.post(
+        url(treatment, "erase/"), {"what": [f"clients.ContactChannel.address:{address.id}"]}
+    )
+    address.refresh_from_db()
+    assert (address.address, address.stop_reason) == ("", "stopped")
+    assert "clients.ContactChannel" not in alices.get(url(treatment, "erase/")).content.decode()
 
 
 def test_some_texts_are_erased_and_the_rest_stays(treatment: Treatment, alices: Browser) -> None:

@@ -10,6 +10,7 @@ from apps.accounts.models import Membership
 from apps.clients.models import CONSENT_HOLDS, Client, ContactChannel
 from apps.clients.services import stop_channel
 from apps.core.models import AuditEntry
+from apps.feedback import choices
 from apps.feedback.asking import why_not_ask
 from apps.feedback.models import FeedbackRequest
 from tests.feedback.test_client_form import shown
@@ -26,11 +27,11 @@ def client_of(asked: FeedbackRequest) -> Client:
 
 def details(client: Client, **changes: object) -> dict[str, object]:
     """The form as the page shows it, and whatever the test is about."""
-    email = client.channels.get(kind="email")
+    email = client.channels.filter(kind="email").first()
     return {
         "initials": client.initials, "language": client.language, "country": client.country,
         "time_zone": client.time_zone, "discussed_on": f"{client.discussed_on:%Y-%m-%d}",
-        "consent": client.consent, "email": email.address, "email_safe": "yes",
+        "consent": client.consent, "email": email.address if email else "", "email_safe": "yes",
     } | changes  # fmt: skip
 
 
@@ -151,18 +152,69 @@ def test_a_channel_that_was_stopped_is_used_again_once_it_was_discussed_anew(
     assert (channel.stopped_at, channel.stop_reason) == (None, "")
 
 
-def test_one_that_reached_somebody_else_waits_for_another_address(
-    as_alice: Browser, client_of: Client
+@pytest.mark.parametrize(("why", "takes_a_talk"), [("not_mine", True), ("bounced", False)])
+def test_a_wrong_address_comes_back_in_no_other_spelling_and_by_no_detour(
+    as_alice: Browser, client_of: Client, why: str, takes_a_talk: bool
 ) -> None:
     channel = client_of.channels.get()
-    stop_channel(channel=channel, why=ContactChannel.StopReason.NOT_MINE, by=None)
+    wrong = channel.address
+    stop_channel(channel=channel, why=ContactChannel.StopReason(why), by=None)
     today = timezone.localdate().isoformat()
-    as_alice.post(page_of(client_of), details(client_of, discussed_on=today))
-    channel.refresh_from_db()
-    assert channel.stopped_at
+    for typed in (wrong.upper(), wrong.replace("@", "+1@"), "", wrong):
+        as_alice.post(page_of(client_of), details(client_of, email=typed, discussed_on=today))
+        assert not client_of.channels.usable().exists(), typed
+        client_of.save()  # whose talk was earlier
+    assert "another address or number" in shown(as_alice.get(page_of(client_of)))
+    as_alice.post(page_of(client_of), details(client_of, email=""))
     as_alice.post(page_of(client_of), details(client_of, email="new@mail.example"))
-    channel.refresh_from_db()
-    assert (channel.address, channel.stopped_at) == ("new@mail.example", None)
+    assert client_of.channels.usable().exists() is not takes_a_talk
+    as_alice.post(page_of(client_of), details(client_of, discussed_on=today))
+    assert client_of.channels.usable().get().address == "new@mail.example"
+
+
+@pytest.mark.parametrize("why", ["stopped", "bounced"])
+def test_what_the_client_stopped_stays_so_at_whatever_address_until_it_was_discussed_anew(
+    as_alice: Browser, client_of: Client, why: str
+) -> None:
+    email = client_of.channels.get()
+    number = {"text": "07400 123456", "text_safe": "yes"}
+    as_alice.post(page_of(client_of), details(client_of, **number))
+    text = client_of.channels.get(kind="text")
+    stop_channel(channel=text, why=ContactChannel.StopReason.NOT_MINE, by=None)
+    stop_channel(channel=email, why=ContactChannel.StopReason(why), by=None)
+    choices.stop_messages(client=client_of)
+    for changes in (
+        {"email": email.address.upper()},
+        {"email": email.address.replace("@", "+1@")},
+        {"email": "new@mail.example"},
+        {"email": "", "email_safe": "yes"},
+        {"email": "", "text": "07400 654321", "text_safe": "yes"},
+        {"email": email.address},
+    ):
+        as_alice.post(page_of(client_of), details(client_of, **changes))
+        assert not client_of.channels.usable().exists(), changes
+    assert "to another address or number either" in shown(as_alice.get(page_of(client_of)))
+    number["text"] = "07400 654321"
+    as_alice.post(page_of(client_of), details(client_of, email="new@mail.example", **number))
+    assert not client_of.channels.usable().exists()
+    number["discussed_on"] = timezone.localdate().isoformat()
+    as_alice.post(page_of(client_of), details(client_of, **number))
+    assert {each.address for each in client_of.channels.usable()} == {
+        "new@mail.example", "+447400654321",
+    }  # fmt: skip
+
+
+def test_a_way_added_after_the_client_stopped_messages_waits_as_well(
+    as_alice: Browser, client_of: Client
+) -> None:
+    choices.stop_messages(client=client_of)
+    changes: dict[str, object] = {"email": "", "text": "07400 123456", "text_safe": "yes"}
+    as_alice.post(page_of(client_of), details(client_of, **changes))
+    assert not client_of.channels.usable().exists()
+    changes["discussed_on"] = timezone.localdate().isoformat()
+    as_alice.post(page_of(client_of), details(client_of, **changes))
+    assert [each.address for each in client_of.channels.all()] == ["+447400123456"]
+    assert client_of.channels.usable().exists()
 
 
 def test_a_pause_pulls_back_what_is_not_out_and_lasts_until_it_is_ended(
