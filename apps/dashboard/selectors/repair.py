@@ -67,6 +67,8 @@ class RepairPage:
     reasons: Reasons
     suggestion: str
     boundary: bool
+    kind: str
+    causes: tuple[str, ...]
     steps: tuple[Step, ...]
     saved: str
     seen_by: str
@@ -106,6 +108,8 @@ def repair_page(episode: RuptureEpisode, *, today: date, at: datetime) -> Repair
         reasons=found,
         suggestion=suggestion(course, episode),
         boundary=Cause.BOUNDARY in (*sheet.causes, *causes_ticked(course, episode)),
+        kind=str(Worksheet.Kind(sheet.kind).label) if sheet.kind else "",
+        causes=tuple(str(Cause(cause).label) for cause in sheet.causes),
         steps=repair_steps(episode, sheet, today),
         saved=words.moment(saved[0].saved_at, today) if saved else "",
         seen_by=seen_by(episode, supervisors, treatment, at),
