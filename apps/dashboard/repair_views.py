@@ -62,9 +62,9 @@ def _recorded_already(request: MemberRequest, episode: RuptureEpisode) -> HttpRe
 
 
 def _own_episode(request: MemberRequest, episode_id: UUID, *, lock: bool = False) -> RuptureEpisode:
+    episodes = RuptureEpisode.objects.conducted_by(request.membership)
     # A withdrawn one whose session is planned again has no place in the course.
-    episodes = RuptureEpisode.objects.exclude(opened_by__attendance="")
-    related = episodes.conducted_by(request.membership).select_related(
+    related = episodes.exclude(opened_by__attendance="").select_related(
         "treatment__client", "treatment__therapist", "treatment__practice", "opened_by"
     )
     return get_object_or_404(
