@@ -88,6 +88,10 @@ class Client(PracticeModel):
         constraints = [
             models.UniqueConstraint(fields=["practice", "code"], name="client_code_unique"),
             models.CheckConstraint(
+                condition=~Q(code__regex=r"^\s|\s$|[[:cntrl:]]"),
+                name="client_code_is_what_it_looks_like",
+            ),
+            models.CheckConstraint(
                 condition=Q(consent="") | Q(discussed_on__isnull=False),
                 name="client_consent_follows_discussion",
             ),

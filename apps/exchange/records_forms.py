@@ -78,13 +78,17 @@ class HoldForm(forms.Form):
         self.practice_id = by.practice_id
 
     def clean_code(self) -> Client:
-        code = self.cleaned_data["code"].strip()
-        client = Client.objects.filter(
-            practice=self.practice_id, code__iexact=code, erased_at=None
-        ).first()
-        if client is None:
-            raise forms.ValidationError(_("No client has this code."))
-        return client
+        """The client of this code; in other letters only where no two differ by them alone."""
+        code = self.cleaned_data["code"]
+        alike = Client.objects.filter(practice=self.practice_id, code__iexact=code, erased_at=None)
+        found = [each for each in alike if each.code == code] or list(alike)
+        if len(found) != 1:
+            raise forms.ValidationError(
+                _("Several clients have this code, in capital or small letters: type it exactly.")
+                if found
+                else _("No client has this code.")
+            )
+        return found[0]
 
 
 class ReasonForm(forms.Form):

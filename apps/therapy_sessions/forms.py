@@ -82,9 +82,10 @@ class AddClientForm(ContactForm, PlanSessionsForm):
     """A client: no name, what was agreed, how they may be reached, and the first sessions."""
 
     code = forms.RegexField(
-        r"^(?=.*\d)[A-Za-z0-9-]+$",
+        r"^(?=.*\d)[A-Za-z0-9-]+\Z",
         label=gettext_lazy("Code"),
         max_length=20,
+        strip=True,
         error_messages={
             "invalid": gettext_lazy(
                 "Letters, digits and hyphens, with at least one digit, such as FE-0102. No names."

@@ -35,7 +35,7 @@ from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.repair import Sheet, StepEntry, save_worksheet
 from apps.ruptures.services import record_outcome, screen_treatment
 from apps.therapy_sessions.services import save_process_note
-from tests.factories import PASSWORD, TreatmentFactory, comment_on, rate
+from tests.factories import PASSWORD, ClientFactory, TreatmentFactory, comment_on, rate
 
 CANARY = "canary-kx7"
 
@@ -352,6 +352,11 @@ def test_a_manager_or_the_record_holder_sets_and_lifts_a_hold_by_code(
     practice.save()
     as_sam.post(page, {"code": client.code, "lift": ""})
     assert not Client.objects.get().held_at
+    twin = ClientFactory.create(practice=practice, code=client.code.lower())
+    as_mona.post(page, {"code": client.code})
+    assert Client.objects.get(held_at__isnull=False) == client
+    alike = as_mona.post(page, {"code": twin.code.upper()}).content.decode()
+    assert "type it exactly" in alike
     with tenancy.practice(dora.practice_id):
         Membership.objects.filter(id=dora.id).update(roles=["manager"])
     assert "No client has this code." in as_dora.post(page, {"code": client.code}).content.decode()

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import IntegrityError, transaction
 from django.test import Client as Browser
 from django.urls import reverse
 
@@ -180,6 +181,15 @@ def test_a_taken_code_is_refused_and_a_free_one_named(as_alice: Browser, alice: 
     ClientFactory.create(practice=alice.practice, code="FE-0191")
     page = as_alice.post(URL, form_data(code="fe-0191"))
     assert "FE-0191 is taken by another client. FE-0192 is free." in shown(page)
+
+
+def test_a_code_is_what_it_looks_like(as_alice: Browser, alice: Membership) -> None:
+    as_alice.post(URL, form_data(code=" FE-0191\n"))
+    assert Client.objects.get().code == "FE-0191"
+    assert "FE-0191 is taken" in shown(as_alice.post(URL, form_data(code="FE-0191\n")))
+    for code in ("FE-1\n", " FE-1", "FE\r\n1"):
+        with pytest.raises(IntegrityError, match="looks_like"), transaction.atomic():
+            ClientFactory.create(practice=alice.practice, code=code)
 
 
 def test_a_code_taken_while_the_form_was_open_is_refused_the_same_way(
