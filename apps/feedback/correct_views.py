@@ -68,7 +68,7 @@ def move_session(request: MemberRequest, session_id: UUID) -> HttpResponse:
             corrections.move_session(session=session, by=request.membership, **form.values())
         except StartTaken:
             form.add_error(*REFUSALS[StartTaken])
-        except TherapySession.DoesNotExist:  # cancelled meanwhile
+        except TherapySession.DoesNotExist:  # cancelled or logged meanwhile
             raise Http404 from None
         else:
             messages.success(request, _("The session is moved."))
@@ -105,6 +105,8 @@ def correct_session(request: MemberRequest, logged_id: UUID) -> HttpResponse:
             corrections.correct_session(session=session, by=request.membership, **form.values())
         except tuple(REFUSALS) as error:
             form.add_error(*REFUSALS[type(error)])
+        except TherapySession.DoesNotExist:  # undone meanwhile
+            raise Http404 from None
         else:
             messages.success(request, _("The session is corrected."))
             return redirect("client", session.treatment.client_id)

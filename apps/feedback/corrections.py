@@ -31,7 +31,7 @@ class HasAnswers(Exception):
 
 
 class EndsForm(Exception):
-    """By the new date a form that waits for its answer would end."""
+    """By the new date a form that waits for its answer would end, or another's end sooner."""
 
 
 class CannotUndo(Exception):
@@ -78,8 +78,10 @@ def correct_session(*, session: TherapySession, by: Membership, **values: Any) -
 
     Raises:
         HasAnswers: it is said not to have taken place, and the client has rated it.
-        EndsForm: it took place, but on a day that leaves a client no time for an open form.
+        EndsForm: it took place, but on a day that leaves the client no time, or less than before
+            for a form about another session.
         StartTaken: nothing is stored.
+        DoesNotExist: the session was undone meanwhile; nothing is stored.
     """
     attended = values["attendance"] == TherapySession.Attendance.ATTENDED
     if not attended and AllianceRating.objects.filter(therapy_session=session).exists():
@@ -89,11 +91,13 @@ def correct_session(*, session: TherapySession, by: Membership, **values: Any) -
     if not attended:
         _withdraw(session)
     of_treatment = FeedbackRequest.objects.filter(therapy_session__treatment=session.treatment)
-    opened = list(of_treatment.open(at=timezone.now()).values_list("id", flat=True))
+    opened = list(of_treatment.open(at=timezone.now()))
     refit_requests(session.treatment)
-    still_open = of_treatment.open(at=timezone.now()).filter(id__in=opened)
-    if attended and still_open.count() < len(opened):
-        raise EndsForm
+    ends = dict(of_treatment.open(at=timezone.now()).values_list("id", "expires_at"))
+    for each in opened:
+        is_own = each.therapy_session_id == session.id
+        if attended and (each.id not in ends or (ends[each.id] < each.expires_at and not is_own)):
+            raise EndsForm
     screen_treatment(
         treatment=session.treatment,
         questionnaire=practice_questionnaire(by.practice),

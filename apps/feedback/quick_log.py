@@ -79,11 +79,11 @@ def quick_log(request: MemberRequest, session_id: UUID) -> HttpResponse:
     if sent not in list(How) or _is_still_to_come(session, How(sent)):
         return redirect(by_hand)
     try:
-        quick_log_session(planned=session, how=How(sent), by=request.membership)
+        logged = quick_log_session(planned=session, how=How(sent), by=request.membership)
     except (CannotAsk, AlreadyLogged) as error:
         messages.info(request, str(error) or _("This session is logged already."))
         return redirect(by_hand)
-    undo = reverse("undo_log", args=[session.id])
+    undo = reverse("undo_log", args=[logged.id])
     messages.success(request, _logged(session), extra_tags=undo)
     return redirect(_week_of(session))
 

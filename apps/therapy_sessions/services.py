@@ -91,6 +91,8 @@ def log_therapy_session(
 ) -> TherapySession:
     """Record what happened: fills `planned` (which may have moved), else makes a new row.
 
+    A planned session that was taken out of the diary meanwhile took place after all.
+
     Args:
         own_view: the therapist's own view, keyed by `TherapySession.OWN_VIEW`, 0–10 or None.
         tension: 0–4, None where untouched; `tension_resolved` only with tension of 1 or more.
@@ -100,10 +102,12 @@ def log_therapy_session(
         AlreadyLogged: `planned` is logged by now, or the treatment has another session at that
             time; nothing is stored.
     """
+    session = None
     if planned:
         # A form sent twice at once: the second waits here, and finds the session logged.
-        session = TherapySession.objects.select_for_update(of=("self",)).get(pk=planned.pk)
-    else:
+        locked = TherapySession.objects.select_for_update(of=("self",))
+        session = locked.filter(pk=planned.pk).first()
+    if session is None:
         session = TherapySession(practice_id=treatment.practice_id, treatment=treatment)
     if session.attendance:
         raise AlreadyLogged
@@ -160,8 +164,10 @@ def change_therapy_session(
 
     Raises:
         StartTaken: nothing is stored.
+        DoesNotExist: it was cancelled, logged or undone meanwhile; nothing is stored.
     """
-    session = TherapySession.objects.select_for_update(of=("self",)).get(pk=session.pk)
+    as_before = TherapySession.objects.filter(attendance=session.attendance)
+    session = as_before.select_for_update(of=("self",)).get(pk=session.pk)
     for name, value in values.items():
         setattr(session, name, value)
     try:

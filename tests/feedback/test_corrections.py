@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.test import Client as Browser
 from django.utils import timezone
 
@@ -11,13 +12,14 @@ from apps.accounts.models import Membership
 from apps.clients.models import Treatment
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.feedback import correct_views
+from apps.feedback.corrections import EndsForm, correct_session
 from apps.feedback.lifecycle import KIND, REMINDER
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import submit_response
 from apps.ruptures.models import Screening
 from apps.therapy_sessions.models import TherapySession
 from apps.therapy_sessions.services import save_process_note
-from tests.factories import TherapySessionFactory
+from tests.factories import TherapySessionFactory, TreatmentFactory
 from tests.feedback.test_client_form import shown
 
 State = FeedbackRequest.State
@@ -101,6 +103,42 @@ def test_what_is_cancelled_in_another_window_meanwhile_is_not_found(
     response = as_alice.post(f"/sessions/{planned.id}/{page}/", form(planned))
     assert response.status_code == 404
     assert not AuditEntry.objects.filter(action__endswith="session", object_id=planned.id).exists()
+
+
+@pytest.mark.parametrize("page", ["move", "correct"])
+def test_what_was_logged_or_undone_in_another_window_meanwhile_is_not_changed(
+    page: str,
+    as_alice: Browser,
+    about: dict[str, TherapySession],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    find, session = correct_views._own, about[page]
+    meanwhile = {"move": {"attendance": "no_show", "logged_at": timezone.now()}}
+    undone = {"attendance": "", "logged_at": None, "asked": False}
+
+    def find_and_change(*args: Any, **kwargs: Any) -> TherapySession:
+        found = find(*args, **kwargs)
+        TherapySession.objects.filter(id=found.id).update(**meanwhile.get(page, undone))
+        return found
+
+    monkeypatch.setattr(correct_views, "_own", find_and_change)
+    sent = logged(session, start="07:15", attendance="no_show")
+    assert as_alice.post(address(about, page), sent).status_code == 404
+    assert TherapySession.objects.get(id=session.id).starts_at == session.starts_at
+
+
+@pytest.mark.parametrize(
+    ("page", "module"), [("caseload", "caseload"), ("diary", "diary"), ("day-sheet", "brief")]
+)
+def test_a_client_handed_over_while_a_page_is_made_is_left_out(
+    page: str, module: str, as_alice: Browser, alice: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, client__code="FE-GONE")
+    TherapySessionFactory.create(treatment=treatment, starts_at=timezone.now(), attendance="")
+    assert "FE-GONE" in shown(as_alice.get(f"/{page}/"))
+    selector = f"apps.dashboard.selectors.{module}.load_standings"
+    monkeypatch.setattr(selector, lambda *args, **kwargs: ([], {}))
+    assert "FE-GONE" not in shown(as_alice.get(f"/{page}/"))
 
 
 def test_a_session_cannot_be_moved_onto_another(
@@ -187,6 +225,22 @@ def test_a_form_is_not_ended_by_correcting_the_day_of_its_session(
     assert session.starts_at == before
     submit_response(request_id=asked.id, answers={"heard": 7})
     assert as_alice.post(page, back).status_code == 302
+
+
+def test_a_form_is_not_cut_short_by_correcting_the_time_of_another_session(
+    alice: Membership, asked: FeedbackRequest
+) -> None:
+    session = asked.therapy_session
+    other = TherapySessionFactory.create(
+        treatment=session.treatment, starts_at=session.starts_at - timedelta(days=9)
+    )
+    soon = timezone.now() + timedelta(minutes=2)
+    with pytest.raises(EndsForm), transaction.atomic():
+        correct_session(session=other, attendance="attended", starts_at=soon, by=alice)
+    asked.refresh_from_db()
+    assert asked.expires_at > soon + timedelta(days=1)
+    earlier = other.starts_at - timedelta(hours=1)
+    correct_session(session=other, attendance="attended", starts_at=earlier, by=alice)
 
 
 def test_a_corrected_own_view_is_kept_and_screened(

@@ -36,6 +36,16 @@ def test_a_planned_session_is_filled_in_and_may_have_moved(alice: Membership) ->
     assert TherapySession.objects.count() == 1
 
 
+def test_a_session_cancelled_while_it_was_being_logged_took_place(alice: Membership) -> None:
+    planned = TherapySessionFactory.create(
+        treatment=TreatmentFactory.create(therapist=alice), attendance=""
+    )
+    TherapySession.objects.filter(id=planned.id).delete()
+    logged = log(planned, alice, process_note="A thought.")
+    assert (logged.starts_at, logged.attendance) == (planned.starts_at, "attended")
+    assert logged.process_notes.get().text == "A thought."
+
+
 def test_a_logged_session_is_never_logged_again(alice: Membership) -> None:
     session = TherapySessionFactory.create(
         treatment=TreatmentFactory.create(therapist=alice), attendance="no_show"

@@ -112,7 +112,14 @@ def day_sheet(membership: Membership, *, day: date, today: date, at: datetime) -
         previous_url=_sheet_url(day - timedelta(days=1)),
         next_url=_sheet_url(day + timedelta(days=1)),
         briefs=_briefs(
-            [(each, by_treatment[each.treatment_id]) for each in sessions], today=today, at=at
+            # A client may be handed over between the two queries.
+            [
+                (each, by_treatment[each.treatment_id])
+                for each in sessions
+                if each.treatment_id in by_treatment
+            ],
+            today=today,
+            at=at,
         ),
     )
 

@@ -76,6 +76,8 @@ def today_strip(
             at=at,
         )
         for session in sessions
+        # A client may be handed over between the two queries.
+        if session.treatment_id in by_treatment
     )
 
 
