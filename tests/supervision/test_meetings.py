@@ -6,17 +6,26 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import time_machine
+from django.core import mail
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.accounts.models import Membership
+from apps.core import outbox
 from apps.core.models import AuditEntry
 from apps.core.rotation import rotate
 from apps.exchange.rights import lift_restriction, restrict
 from apps.feedback.corrections import cancel_session, correct_session, plan_sessions
-from apps.feedback.services import practice_questionnaire, record_from_paper, request_feedback
+from apps.feedback.lifecycle import expire_requests
+from apps.feedback.services import (
+    ask_in_room,
+    practice_questionnaire,
+    record_from_paper,
+    request_feedback,
+)
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.repair import latest_worksheet
 from apps.supervision.models import Decision, Meeting
@@ -160,6 +169,38 @@ def test_sessions_whose_form_was_withdrawn_without_a_reason_stand_on_the_agenda(
     page = text(as_sam.get(f"/meetings/{meeting.id}/"))
     for code in ("FE-1", "FE-2"):
         assert re.search(f"{code}, .*: asked, then the form was withdrawn before an answer", page)
+
+
+def test_a_form_that_reached_nobody_stands_on_the_agenda_also_where_it_ran_out_later(
+    as_sam: Browser, alice: Membership, sam: Membership, meeting: Meeting
+) -> None:
+    """A way marked as not safe while the form was due, and a code of the room never shown."""
+    questionnaire = practice_questionnaire(alice.practice)
+    held, in_room, went_out = [
+        TherapySessionFactory.create(treatment__therapist=alice, treatment__client__code=code)
+        for code in ("FE-1", "FE-2", "FE-3")
+    ]
+    for session in (held, went_out):
+        request_feedback(
+            therapy_session=session, questionnaire=questionnaire, channel_kind="email", by=alice
+        )
+    ask_in_room(therapy_session=in_room, questionnaire=questionnaire, by=alice)
+    channel = held.treatment.client.channels.get()
+    for is_safe, at in ((False, timedelta(hours=3)), (True, timedelta(days=5))):
+        channel.safe_to_contact = is_safe
+        channel.save()
+        with time_machine.travel(timezone.now() + at, tick=False):
+            outbox.deliver_due()
+            expire_requests()
+    assert len(mail.outbox) == 1
+    Meeting.objects.filter(id=meeting.id).update(starts_at=timezone.now())
+    coming = plan_meeting(
+        supervisee=alice, starts_at=timezone.now() + timedelta(days=6), duration_min=50, by=sam
+    )
+    page = text(as_sam.get(f"/meetings/{coming.id}/"))
+    assert re.search("FE-1, .*: asked by message, but no form reached the client", page)
+    assert re.search("FE-2, .*: offered in the room, not answered", page)
+    assert "FE-3" not in page
 
 
 def test_a_session_corrected_to_before_the_last_meeting_stays_on_the_agenda(

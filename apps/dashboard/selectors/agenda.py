@@ -26,6 +26,7 @@ from apps.supervision.models import Decision, Meeting
 from apps.supervision.services import supports_by_episode
 from apps.therapy_sessions.models import TherapySession
 
+State = FeedbackRequest.State
 SKIPS_OF = timedelta(days=28)
 MOST_MEETINGS = 20
 
@@ -177,18 +178,27 @@ def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
     attended = Q(attendance=TherapySession.Attendance.ATTENDED)
     by_message = Q(feedback_requests__isnull=False) & ~Q(feedback_requests__channel_kind="")
     # By restricting, revoking, or a session planned so soon that the form had no time.
-    withdrawn = Q(feedback_requests__state=FeedbackRequest.State.CANCELLED, is_rated=False)
+    withdrawn = Q(feedback_requests__state=State.CANCELLED, is_rated=False)
+    # The way was not safe while the form was due, the message came back, or the room was offered.
+    unreached = Q(feedback_requests__state=State.EXPIRED, is_rated=False, asked=False)
     on_paper = Q(ratings__mode=AllianceRating.Mode.PAPER)
     visible = Treatment.objects.visible_to(meeting.supervisor).filter(therapist=meeting.supervisee)
     return list(
         TherapySession.objects.filter(treatment__in=visible)
         # Its day can be corrected to before the last meeting; when it was asked about cannot.
-        .filter(Q(starts_at__gte=since) | Q(feedback_requests__created_at__gte=since))
+        # What was open then has ended since.
+        .filter(
+            Q(starts_at__gte=since)
+            | Q(feedback_requests__created_at__gte=since)
+            | Q(feedback_requests__expires_at__gte=since)
+        )
         .annotate(is_rated=Exists(AllianceRating.objects.filter(therapy_session=OuterRef("pk"))))
         .filter(
-            attended & (~Q(not_asked_reason="") | withdrawn) | by_message & (~attended | on_paper)
+            attended & (~Q(not_asked_reason="") | withdrawn | unreached)
+            | by_message & (~attended | on_paper)
         )
         .select_related("treatment__client")
+        .prefetch_related("feedback_requests")
         .order_by("starts_at")
         .distinct()
     )
@@ -196,14 +206,19 @@ def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
 
 def _skip(session: Any, today: date) -> str:
     """'FE-0135, 6 Nov: not asked. “Crisis or emergency in the session”'."""
+    ways = {each.state: each.channel_kind for each in session.feedback_requests.all()}
     if session.attendance != TherapySession.Attendance.ATTENDED:
         said = _("%(code)s, %(day)s: asked, then corrected to “%(attendance)s”.")
     elif session.not_asked_reason:
         said = _("%(code)s, %(day)s: not asked. “%(why)s”")
-    elif not session.is_rated:
-        said = _("%(code)s, %(day)s: asked, then the form was withdrawn before an answer.")
-    else:
+    elif session.is_rated:
         said = _("%(code)s, %(day)s: asked by message; the therapist entered answers from paper.")
+    elif State.CANCELLED in ways:
+        said = _("%(code)s, %(day)s: asked, then the form was withdrawn before an answer.")
+    elif ways[State.EXPIRED]:
+        said = _("%(code)s, %(day)s: asked by message, but no form reached the client.")
+    else:
+        said = _("%(code)s, %(day)s: offered in the room, not answered.")
     return said % {
         "code": session.treatment.client.code,
         "day": words.short_day(words.local(session.starts_at).date(), today),
