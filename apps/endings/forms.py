@@ -99,10 +99,12 @@ class FitsForm(MoveForm):
     )
 
     def __init__(self, data: QueryDict | None, *, move: Move | None, today: date) -> None:
+        """Start from `move`, which may be one that was called off."""
         names = ("needs", "wishes", "language", "tried", "talked_over_on", "version")
-        super().__init__(
-            data, initial={name: getattr(move, name) for name in names} if move else None
-        )
+        initial = {name: getattr(move, name) for name in names} if move else {}
+        if move and move.called_off_at:
+            del initial["version"]  # the words come along, the move does not
+        super().__init__(data, initial=initial)
         self.today = today
         self.theirs: dict[str, str] = {}
 
@@ -198,6 +200,23 @@ class HandoverForm(MoveForm):
         if not self.today <= day <= self.today + FURTHEST:
             raise forms.ValidationError(_("Choose today or a day within a year."))
         return day
+
+
+class CallOffForm(MoveForm):
+    """Why an arranged move does not take place."""
+
+    reason = forms.CharField(
+        label=gettext_lazy("Why"),
+        help_text=gettext_lazy(
+            "A short reason for your own record. Your colleague learns only that the client stays."
+        ),
+        max_length=300,
+        widget=forms.Textarea({"rows": 2, "dir": "auto"}),
+        error_messages={"required": gettext_lazy("Say in a few words why.")},
+    )
+
+    def __init__(self, data: QueryDict | None, *, move: Move) -> None:
+        super().__init__(data, initial={"version": move.version})
 
 
 class ClosingForm(forms.Form):

@@ -53,6 +53,14 @@ class Offer(PracticeModel):
 
 
 class MoveQuerySet(models.QuerySet["Move"]):
+    def standing(self) -> Self:
+        """Those not called off."""
+        return self.filter(called_off_at__isnull=True)
+
+    def called_off(self) -> Self:
+        """History, the newest first."""
+        return self.filter(called_off_at__isnull=False).order_by("-called_off_at")
+
     def conducted_by(self, membership: Membership) -> Self:
         """Moves out of the member's own caseload, being prepared or arranged."""
         return self.filter(treatment__in=Treatment.objects.conducted_by(membership))
@@ -70,6 +78,7 @@ class Move(PracticeModel):
 
     Until `arranged_at` it is a plan and only its therapist sees it. From the day of the move on the
     new therapist reads what the client agreed to pass on, and nothing else of the treatment before.
+    One that was called off before its day stays as it was, as history; another may follow it.
     """
 
     class Part(models.TextChoices):
@@ -83,7 +92,7 @@ class Move(PracticeModel):
         TELEPHONE = "telephone", _("By telephone")
         WRITING = "writing", _("In writing")
 
-    treatment = models.OneToOneField(Treatment, on_delete=models.PROTECT, related_name="move")
+    treatment = models.ForeignKey(Treatment, on_delete=models.PROTECT, related_name="moves")
     needs = EncryptedTextField(client="treatment__client_id")
     wishes = ArrayField(models.CharField(max_length=10, choices=Wish), default=list)
     language = models.CharField(max_length=10, blank=True)
@@ -98,6 +107,15 @@ class Move(PracticeModel):
     arranged_at = models.DateTimeField(null=True)
     new_treatment = models.ForeignKey(
         Treatment, on_delete=models.PROTECT, null=True, related_name="moves_here"
+    )
+    called_off_at = models.DateTimeField(null=True)
+    called_off_reason = EncryptedTextField(client="treatment__client_id", blank=True)
+    called_off_to = models.ForeignKey(
+        Membership,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="to whom the client would have moved",
     )
 
     objects = MoveQuerySet.as_manager()
@@ -116,8 +134,24 @@ class Move(PracticeModel):
             ),
             models.CheckConstraint(
                 condition=Q(arranged_at__isnull=True)
-                | Q(agreed_on__isnull=False, moves_on__isnull=False, new_treatment__isnull=False),
+                | Q(agreed_on__isnull=False, moves_on__isnull=False)
+                & (Q(new_treatment__isnull=False) | Q(called_off_at__isnull=False)),
                 name="move_arranged_after_consent",
+            ),
+            models.CheckConstraint(
+                condition=Q(called_off_at__isnull=True, called_off_to__isnull=True)
+                | Q(
+                    called_off_at__isnull=False,
+                    called_off_to__isnull=False,
+                    arranged_at__isnull=False,
+                    new_treatment__isnull=True,
+                ),
+                name="move_called_off_once_arranged",
+            ),
+            models.UniqueConstraint(
+                fields=["treatment"],
+                condition=Q(called_off_at__isnull=True),
+                name="move_one_standing_per_treatment",
             ),
         ]
         indexes = [
@@ -127,6 +161,11 @@ class Move(PracticeModel):
 
     def __str__(self) -> str:
         return f"move of {self.treatment_id}"
+
+    @property
+    def parts(self) -> list[str]:
+        """What the client agreed to pass on, in words."""
+        return [str(self.Part(part).label) for part in self.passes_on]
 
     @property
     def version(self) -> str:

@@ -16,6 +16,7 @@ from apps.endings.models import Move
 
 KIND = "client_moves_here"
 HANDED_OVER = "caseload_handed_over"
+CALLED_OFF = "move_called_off"
 
 
 def render_arrival(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
@@ -34,6 +35,24 @@ def render_arrival(subject_ids: Collection[UUID], member: Membership) -> dict[UU
             url=reverse("client", args=[move.treatment.client_id])
             if move.moves_on <= today
             else "",
+            client_id=move.treatment.client_id,
+        )
+        for move in moves.select_related("treatment__client", "treatment__therapist")
+        if move.moves_on
+    }
+
+
+def render_called_off(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+    """That a client does not come to `member` after all, by code."""
+    moves = Move.objects.filter(id__in=subject_ids, called_off_to=member)
+    return {
+        move.id: Said(
+            text=_("%(code)s stays with %(name)s: the move to you on %(day)s was called off.")
+            % {
+                "code": move.treatment.client.code,
+                "name": move.treatment.therapist.name,
+                "day": date_format(move.moves_on, "j M"),
+            },
             client_id=move.treatment.client_id,
         )
         for move in moves.select_related("treatment__client", "treatment__therapist")

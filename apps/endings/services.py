@@ -5,6 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
+from django.db.models import ProtectedError, RestrictedError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -15,10 +16,10 @@ from apps.clients.models import Client, Treatment
 from apps.clients.services import hand_over_caseload
 from apps.core import audit
 from apps.endings.models import Ending, Move, Offer
-from apps.endings.notices import HANDED_OVER, KIND
+from apps.endings.notices import CALLED_OFF, HANDED_OVER, KIND
 from apps.feedback.lifecycle import withdraw_unsent
 from apps.ruptures.models import RuptureEpisode
-from apps.ruptures.services import record_outcome
+from apps.ruptures.services import record_outcome, take_back_moved
 from apps.therapy_sessions.services import call_off_planned
 
 
@@ -32,6 +33,10 @@ class ChangedMeanwhile(Exception):
     def __init__(self, latest: Move) -> None:
         super().__init__()
         self.latest = latest
+
+
+class CannotCallOff(Exception):
+    """The move stays as it is; the message says why."""
 
 
 class CannotReopen(Exception):
@@ -72,7 +77,7 @@ def save_what_fits(
         ChangedMeanwhile: what was saved after that version says something else.
     """
     Treatment.objects.select_for_update(of=("self",)).get(pk=treatment.pk)
-    move = Move.objects.filter(treatment=treatment).first() or Move(
+    move = Move.objects.standing().filter(treatment=treatment).first() or Move(
         practice_id=treatment.practice_id, treatment=treatment
     )
     if move.arranged_at:
@@ -154,6 +159,37 @@ def arrange_move(
 
 
 @transaction.atomic
+def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> None:
+    """Call an arranged move off before its day: the treatment goes on as if without an end.
+
+    The treatment that would have begun is withdrawn, and an episode that closed as moved is open
+    again. Sessions that were called off stay so, to be planned anew. The move stays as history, and
+    who would have taken the client on is told.
+
+    Raises:
+        ChangedMeanwhile: it is not the arranged move of that `version` any more.
+        CannotCallOff: the treatment has ended, or the new one has been handed on meanwhile.
+    """
+    move = _locked(move, version=version, is_arranged=True)
+    treatment = Treatment.objects.select_for_update(of=("self",)).get(pk=move.treatment_id)
+    new, move.new_treatment = move.new_treatment, None
+    if new is None:
+        raise ChangedMeanwhile(move)
+    if treatment.ends_on and treatment.ends_on <= timezone.localdate():
+        raise CannotCallOff(_("The treatment has ended meanwhile; nothing was changed."))
+    move.called_off_at, move.called_off_reason = timezone.now(), reason
+    move.called_off_to = new.therapist
+    changed = ["new_treatment", "called_off_at", "called_off_reason", "called_off_to"]
+    move.save(update_fields=changed)
+    _withdraw(new, back_to=treatment)
+    treatment.ends_on = None
+    treatment.save(update_fields=["ends_on"])
+    _open_episode_again(treatment, by=by)
+    notices.tell(member=new.therapist, kind=CALLED_OFF, subject=move)
+    audit.record("call off move", move, client_id=treatment.client_id, by=by)
+
+
+@transaction.atomic
 def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) -> date:
     """Hand treatments over to `to`, with their sessions to come, and tell the therapist before.
 
@@ -229,13 +265,38 @@ def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
     return treatment
 
 
-def _locked(move: Move, *, version: str) -> Move:
+def _locked(move: Move, *, version: str, is_arranged: bool = False) -> Move:
+    """The move as it is now, as long as it is the one of that `version`."""
     move = Move.objects.select_for_update(of=("self",)).select_related("treatment").get(pk=move.pk)
-    if move.arranged_at:
+    if move.called_off_at:
+        raise ChangedMeanwhile(move)
+    if move.arranged_at and not is_arranged:
         raise AlreadyArranged
     if move.version != version:
         raise ChangedMeanwhile(move)
     return move
+
+
+def _withdraw(new: Treatment, *, back_to: Treatment) -> None:
+    """Undo what a move made of `new`: delete it where it was made for the move and has not begun,
+    or end it again where the client had come from it."""
+    if new.follows_id == back_to.id and new.starts_on > timezone.localdate():
+        new.therapy_sessions.update(treatment=back_to)
+        try:
+            new.delete()
+        except (ProtectedError, RestrictedError) as held:
+            why = _("The client was handed on meanwhile, so the move stays: ask your manager.")
+            raise CannotCallOff(why) from held
+    elif back_to.follows_id == new.id:
+        new.ends_on = back_to.starts_on
+        new.save(update_fields=["ends_on"])
+
+
+def _open_episode_again(treatment: Treatment, *, by: Membership) -> None:
+    episodes = RuptureEpisode.objects.filter(treatment=treatment)
+    moved = episodes.filter(outcome=RuptureEpisode.Outcome.MOVED).order_by("outcome_at").last()
+    if moved and not episodes.open().exists():
+        take_back_moved(episode=moved, by=by)
 
 
 def _close_episode(

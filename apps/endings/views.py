@@ -7,14 +7,16 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.clients.models import Client, Treatment
 from apps.core import audit
+from apps.core.typed import not_taken
 from apps.endings import services
-from apps.endings.forms import ConsentForm, FitsForm, HandoverForm, OfferForm
+from apps.endings.forms import CallOffForm, ConsentForm, FitsForm, HandoverForm, OfferForm
 from apps.endings.models import Ending, Move
 from apps.endings.selectors import colleagues_for, wishes_in_words
 
@@ -24,31 +26,34 @@ FITS, CONSENT, HANDOVER, ARRANGED = "fits", "consent", "handover", "arranged"
 @require(Permission.VIEW_CASELOAD)
 @require_http_methods(["GET", "HEAD", "POST"])
 def move_client(request: MemberRequest, client_id: UUID) -> HttpResponse:
-    """Three steps to a better-fitting therapist; `step` is the one that is shown or sent."""
+    """Three steps to a better-fitting therapist; `step` is the one that is shown or sent. Once
+    arranged, what can be sent is why it is called off."""
     treatment = _own_treatment(request, client_id)
-    move = Move.objects.conducted_by(request.membership).filter(treatment=treatment).first()
+    moves = Move.objects.conducted_by(request.membership).filter(treatment=treatment)
+    move, called_off = moves.standing().first(), moves.called_off().first()
     step = _step(request, move)
-    form = _form(request, step, move)
-    if form and form.is_valid():
+    form = _form(request, step, move or called_off)
+    if _is_stale(request, step):
+        return _not_taken(request, client_id)
+    if form.is_valid():
         try:
             return _take(request, treatment, move, step, form)
         except services.AlreadyArranged:
-            step, form, move = ARRANGED, None, treatment.move
+            move, step = moves.standing().get(), ARRANGED
+            form = CallOffForm(None, move=move)
             messages.info(request, _("The move is arranged already; nothing was changed."))
         except services.ChangedMeanwhile as changed:
             if step != FITS:
-                said = _(
-                    "The move was changed meanwhile, so nothing was saved. Go through it again."
-                )
-                messages.info(request, said)
-                return redirect("move_client", client_id)
+                return _not_taken(request, client_id)
             form.show_theirs(changed.latest)
+        except services.CannotCallOff as why:
+            form.add_error(None, str(why))
     audit.read("view move", client_ids=[client_id], target=treatment, by=request.membership)
     context = {
         "treatment": treatment,
         "move": move,
         "wishes": wishes_in_words(move) if move else "",
-        "parts": [Move.Part(part).label for part in move.passes_on] if move else [],
+        "called_off": called_off,
         "step": step,
         "form": form,
     }
@@ -103,6 +108,16 @@ def _own_treatment(request: MemberRequest, client_id: UUID) -> Treatment:
     return treatment
 
 
+def _is_stale(request: MemberRequest, step: str) -> bool:
+    """Whether a move is called off that is not arranged any more."""
+    return request.POST.get("step") == ARRANGED and step != ARRANGED
+
+
+def _not_taken(request: MemberRequest, client_id: UUID) -> HttpResponse:
+    why = _("The move was changed meanwhile, so nothing was saved. Go through it again.")
+    return not_taken(request, why, back=reverse("move_client", args=[client_id]))
+
+
 def _sent(request: MemberRequest) -> QueryDict | None:
     return request.POST if request.method == "POST" else None
 
@@ -121,14 +136,15 @@ def _step(request: MemberRequest, move: Move | None) -> str:
 
 def _form(request: MemberRequest, step: str, move: Move | None) -> Any:
     sent, today = _sent(request), request.today
-    if step == FITS:
+    if step == FITS or move is None:
         return FitsForm(sent, move=move, today=today)
-    if move and step == CONSENT:
+    if step == CONSENT:
         return ConsentForm(sent, move=move, today=today)
-    if move and step == HANDOVER:
+    if step == HANDOVER:
         colleagues = colleagues_for(move, therapist=request.membership)
         return HandoverForm(sent, move=move, colleagues=colleagues, today=today)
-    return None
+    calls_off = sent is not None and sent.get("step") == ARRANGED
+    return CallOffForm(sent if calls_off else None, move=move)
 
 
 def _take(
@@ -141,6 +157,12 @@ def _take(
     elif move and step == CONSENT:
         services.record_consent(move=move, by=by, **typed)
         messages.success(request, _("Saved what the client agreed to."))
+    elif move and step == ARRANGED:
+        services.call_off_move(move=move, by=by, **typed)
+        messages.success(
+            request, _("Called off: the client stays with you. Plan your next sessions again.")
+        )
+        return redirect("client", treatment.client_id)
     elif move:
         services.arrange_move(move=move, by=by, **typed)
         said = _("Arranged: the client moves to %(name)s.") % {"name": typed["to"].name}

@@ -67,6 +67,7 @@ WRITTEN_BY_STAFF = {
     "supervision.Decision.text",
     "endings.Move.needs",
     "endings.Move.tried",
+    "endings.Move.called_off_reason",
     "endings.Ending.review",
     "exchange.NoteReview.reason",
 }

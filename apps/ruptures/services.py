@@ -324,3 +324,17 @@ def record_outcome(
     episode.acknowledged_at = episode.acknowledged_at or episode.outcome_at
     episode.save(update_fields=["outcome", "outcome_reason", "outcome_at", "acknowledged_at"])
     audit.record("record outcome", episode, client_id=episode.treatment.client_id, by=by)
+
+
+@transaction.atomic
+def take_back_moved(*, episode: RuptureEpisode, by: Membership) -> None:
+    """Open an episode again that closed as moved, where the client stays after all.
+
+    The filter never took that outcome as an input, and held the episode open; after any other one
+    the steps since would have to be screened anew.
+    """
+    if episode.outcome != RuptureEpisode.Outcome.MOVED:
+        return
+    episode.outcome, episode.outcome_reason, episode.outcome_at = "", "", None
+    episode.save(update_fields=["outcome", "outcome_reason", "outcome_at"])
+    audit.record("take back moved", episode, client_id=episode.treatment.client_id, by=by)

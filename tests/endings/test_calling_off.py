@@ -1,0 +1,195 @@
+"""Calling off an arranged move before its day: the treatment goes on."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client as Browser
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.accounts import notices
+from apps.accounts.models import Membership
+from apps.clients.models import Treatment
+from apps.clients.services import hand_over_caseload
+from apps.core.models import AuditEntry
+from apps.endings.models import Move
+from apps.endings.services import ChangedMeanwhile, call_off_move
+from apps.therapy_sessions.services import save_process_note
+from tests.accounts.conftest import shown
+from tests.endings.test_move import FITS, address, consent, handover, walk
+from tests.factories import TherapySessionFactory, TreatmentFactory
+
+pytestmark = pytest.mark.django_db
+WHY = "The evening group has a place for her now."
+
+
+@pytest.fixture
+def treatment(alice: Membership) -> Treatment:
+    return TreatmentFactory.create(therapist=alice, client__code="FE-0007", falling=True)
+
+
+@pytest.fixture
+def move(treatment: Treatment, charlie: Membership, as_alice: Browser) -> Move:
+    """Arranged: the client comes to charlie in a week."""
+    walk(as_alice, treatment, FITS, consent("needs", "tried"), handover(charlie, days=7))
+    return Move.objects.get()
+
+
+def call_off(browser: Browser, move: Move, **changes: Any) -> Any:
+    sent = {"step": "arranged", "reason": WHY, "version": move.version}
+    return browser.post(address(move.treatment), sent | changes)
+
+
+def test_the_treatment_goes_on_and_the_other_one_never_begins(
+    move: Move,
+    charlie: Membership,
+    as_alice: Browser,
+    sign_in: Callable[[Membership], Browser],
+) -> None:
+    treatment = move.treatment
+    client_page = reverse("client", args=[treatment.client_id])
+    assert call_off(as_alice, move)["Location"] == client_page
+    assert not Treatment.objects.filter(therapist=charlie).exists()
+    episode = treatment.episodes.get()
+    assert (episode.outcome, episode.outcome_reason) == ("", ""), "the work on it goes on"
+    page = shown(as_alice.get(address(treatment)))
+    for words in (WHY, FITS["tried"], "to Charlie Nowak on", "What was tried, "):
+        assert words in page, "it stays as history"
+    for action in ("call off move", "take back moved"):
+        entry = AuditEntry.objects.get(action=action)
+        assert (entry.actor_id, entry.client_ids) == (treatment.therapist_id, [treatment.client_id])
+    with time_machine.travel(timezone.now() + timedelta(days=8)):
+        assert treatment in Treatment.objects.conducted_by(treatment.therapist)
+        for page_of in ("client", "passed_on"):
+            page = sign_in(charlie).get(reverse(page_of, args=[treatment.client_id]))
+            assert page.status_code == 404
+
+
+def test_the_other_therapist_is_told_without_the_reason(
+    move: Move, charlie: Membership, as_alice: Browser, as_charlie: Browser
+) -> None:
+    call_off(as_alice, move)
+    [told] = notices.unread(charlie)
+    assert told.said.text.startswith("FE-0007 stays with Alice Moreau: the move to you on ")
+    page = shown(as_charlie.get(reverse("caseload")))
+    assert told.said.text in page
+    assert WHY not in page
+
+
+def test_a_session_with_a_note_comes_back_and_new_ones_can_be_planned(
+    treatment: Treatment, alice: Membership, charlie: Membership, as_alice: Browser
+) -> None:
+    noted, plain = (
+        TherapySessionFactory.create(
+            treatment=treatment, attendance="", starts_at=timezone.now() + timedelta(days=days)
+        )
+        for days in (9, 16)
+    )
+    save_process_note(therapy_session=noted, text="Ask about the exam", by=alice)
+    walk(as_alice, treatment, FITS, consent(), handover(charlie, days=7))
+    call_off(as_alice, Move.objects.get())
+    assert list(treatment.therapy_sessions.planned()) == [noted]
+    first_on = timezone.localdate(plain.starts_at)
+    sent = {"first_on": first_on.isoformat(), "start": "10:00", "minutes": "50"}
+    plan = reverse("plan_sessions", args=[treatment.client_id])
+    assert as_alice.post(plan, sent | {"every_weeks": "1", "count": "1"}).status_code == 302
+    assert treatment.therapy_sessions.planned().count() == 2
+
+
+def test_another_move_may_follow_with_the_same_words_and_new_consent(
+    move: Move, charlie: Membership, as_alice: Browser
+) -> None:
+    call_off(as_alice, move)
+    page = shown(as_alice.get(address(move.treatment)))
+    assert FITS["needs"] in page
+    fits = as_alice.post(address(move.treatment), FITS)
+    assert fits.status_code == 302
+    again = Move.objects.standing().get()
+    assert again.agreed_on is None
+    for form in (consent("ratings"), handover(charlie, days=3)):
+        again.refresh_from_db()
+        sent = form | {"version": again.version}
+        assert as_alice.post(address(move.treatment), sent).status_code == 302
+    assert charlie.treatments.get().follows == move.treatment
+    move.refresh_from_db()
+    assert move.passes_on == ["needs", "tried"]
+    assert move.called_off_reason == WHY
+
+
+def test_a_client_whom_the_colleague_treats_as_well_stays_with_both(
+    treatment: Treatment, charlie: Membership, as_alice: Browser
+) -> None:
+    theirs = TreatmentFactory.create(therapist=charlie, client=treatment.client)
+    walk(as_alice, treatment, FITS, consent(), handover(charlie, days=7))
+    call_off(as_alice, Move.objects.get())
+    today = timezone.localdate()
+    current = Treatment.objects.current(on=today + timedelta(days=8))
+    assert set(current.filter(client=treatment.client)) == {treatment, theirs}
+
+
+def test_who_handed_the_client_over_and_gets_them_back_treats_them_no_longer(
+    treatment: Treatment, charlie: Membership, alice: Membership, as_alice: Browser
+) -> None:
+    before = TreatmentFactory.create(
+        therapist=charlie, client=treatment.client, ends_on=timezone.localdate()
+    )
+    day = timezone.localdate() + timedelta(days=7)
+    Treatment.objects.filter(id=treatment.id).update(follows=before)
+    Treatment.objects.filter(id=before.id).update(ends_on=day + timedelta(days=1))
+    walk(as_alice, treatment, FITS, consent(), handover(charlie, days=7))
+    before.refresh_from_db()
+    assert before.ends_on is None
+    call_off(as_alice, Move.objects.get())
+    before.refresh_from_db()
+    treatment.refresh_from_db()
+    assert before.ends_on == treatment.starts_on
+    assert treatment.ends_on is None
+
+
+def test_a_reason_is_asked_for_and_what_is_typed_too_late_is_given_back(
+    move: Move, alice: Membership, as_alice: Browser
+) -> None:
+    assert "Say in a few words why." in shown(call_off(as_alice, move, reason=" "))
+    stale = call_off(as_alice, move, version="2026-01-01T00:00:00+00:00")
+    assert (stale.status_code, WHY in shown(stale)) == (409, True)
+    move.refresh_from_db()
+    assert move.called_off_at is None
+    call_off(as_alice, move)
+    twice = call_off(as_alice, move, reason="Another reason altogether.")
+    assert twice.status_code == 409
+    assert "Another reason altogether." in shown(twice)
+    with pytest.raises(ChangedMeanwhile):
+        call_off_move(move=move, reason=WHY, version=move.version, by=alice)
+    assert AuditEntry.objects.filter(action="call off move").count() == 1
+
+
+def test_where_the_client_was_handed_on_meanwhile_the_move_stays(
+    move: Move, mona: Membership, sam: Membership, charlie: Membership, as_alice: Browser
+) -> None:
+    on = timezone.localdate() + timedelta(days=8)
+    hand_over_caseload(treatments=[charlie.treatments.get()], to=sam, on=on, by=mona)
+    page = shown(call_off(as_alice, move))
+    assert "The client was handed on meanwhile, so the move stays" in page
+    assert WHY in page
+    move.refresh_from_db()
+    assert move.called_off_at is None
+    assert move.treatment.episodes.get().outcome == "moved"
+
+
+def test_nobody_else_calls_it_off_and_nobody_does_from_the_day_on(
+    move: Move,
+    as_charlie: Browser,
+    as_sam: Browser,
+    as_dora: Browser,
+    sign_in: Callable[[Membership], Browser],
+) -> None:
+    for browser, status in ((as_charlie, 404), (as_dora, 404), (as_sam, 403)):
+        assert call_off(browser, move).status_code == status
+    with time_machine.travel(timezone.now() + timedelta(days=7)):
+        late = call_off(sign_in(move.treatment.therapist), move)
+    assert (late.status_code, WHY in shown(late)) == (404, True)
+    move.refresh_from_db()
+    assert move.called_off_at is None
