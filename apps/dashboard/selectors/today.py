@@ -88,7 +88,7 @@ def _today_session(
     logged = bool(session.attendance)
     number = (session.earlier or 0) + 1
     about = _("session %(number)d") % {"number": number}
-    detail = _logged(session, state) if logged else _expected(standing, number)
+    detail = _logged(session, state) if logged else _expected(standing)
     if is_now and session.ends_at <= at:
         about, detail = _ended(session, at), _("Session %(number)d") % {"number": number}
     return TodaySession(
@@ -130,11 +130,11 @@ def _logged(session: TherapySession, state: FeedbackState) -> str:
     }[state.state] % {"at": at}
 
 
-def _expected(standing: Standing, number: int) -> str:
-    """What to have in mind before the session."""
+def _expected(standing: Standing) -> str:
+    """What to have in mind before the session; '' where there is nothing."""
     return {
         Status.MARKED: _("Possible rupture · marked"),
         Status.POSSIBLE: _("Possible rupture"),
         Status.RECOVERING: _("Recovering: repaired?"),
         Status.BASELINE_FORMING: _("Baseline forming"),
-    }.get(standing.status, "") or _("Session %(number)d") % {"number": number}
+    }.get(standing.status, "")
