@@ -514,6 +514,7 @@ NOTICE_RENDERERS: dict[str, str] = {
     "caseload_handed_over": "apps.endings.notices.render_handover",
     "client_moves_here": "apps.endings.notices.render_arrival",
     "move_called_off": "apps.endings.notices.render_called_off",
+    "form_ended": "apps.endings.notices.render_form_ended",
     "many_clients_read": "apps.clients.watch.say_many_clients_read",
     "episode_opened": "apps.ruptures.notices.say_opened",
     "episode_marked": "apps.ruptures.notices.say_marked",

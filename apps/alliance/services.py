@@ -72,10 +72,11 @@ def install_shipped_questionnaires(*, practice: Practice, by: Membership | None)
 
 
 def accepted_until(therapy_session: TherapySession) -> datetime:
-    """Moment up to which a rating counts: the next session's start, or 7 days, if sooner."""
-    following = therapy_session.next_starts_at()
+    """Moment up to which a rating counts: the next session's start or the end of the treatment,
+    after which nobody reads it, and 7 days at most."""
     week = therapy_session.starts_at + ACCEPTED_FOR
-    return min(week, following) if following else week
+    ends = (week, therapy_session.next_starts_at(), therapy_session.treatment.ends_at)
+    return min(end for end in ends if end)
 
 
 def build_rating(

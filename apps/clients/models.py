@@ -1,8 +1,9 @@
 """Clients, how they may be reached, and the treatments they are in."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Self
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -276,6 +277,13 @@ class Treatment(PracticeModel):
 
     def __str__(self) -> str:
         return f"{self.client_id} with {self.therapist_id}"
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When access ends: as the day `ends_on` begins in the practice; None while it is open."""
+        if self.ends_on is None:
+            return None
+        return datetime.combine(self.ends_on, time.min, tzinfo=ZoneInfo(self.practice.time_zone))
 
 
 class TwoPersonRequestQuerySet(models.QuerySet["TwoPersonRequest"]):

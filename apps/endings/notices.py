@@ -1,4 +1,4 @@
-"""What members are told in the app about a client who moves."""
+"""What members are told in the app about a client who moves, or whose treatment ends."""
 
 from collections.abc import Collection
 from uuid import UUID
@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Supervision
 from apps.accounts.notices import Said
 from apps.clients.models import Treatment
 from apps.endings.models import Move
@@ -17,6 +17,7 @@ from apps.endings.models import Move
 KIND = "client_moves_here"
 HANDED_OVER = "caseload_handed_over"
 CALLED_OFF = "move_called_off"
+FORM_ENDED = "form_ended"
 
 
 def render_arrival(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
@@ -74,4 +75,23 @@ def render_handover(subject_ids: Collection[UUID], member: Membership) -> dict[U
         )
         for taker in takers
         if taker.id in days
+    }
+
+
+def render_form_ended(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+    """That a supervisee's client had a form that ended unanswered with the treatment, by code."""
+    links = Supervision.objects.current(on=timezone.localdate()).filter(supervisor=member)
+    ended = Treatment.objects.filter(
+        id__in=subject_ids, therapist__in=links.values("supervisee")
+    ).select_related("client", "therapist")
+    return {
+        treatment.id: Said(
+            _(
+                "%(code)s: the treatment with %(name)s ended while a form waited for its answer;"
+                " it can be answered no more."
+            )
+            % {"code": treatment.client.code, "name": treatment.therapist.name},
+            client_id=treatment.client_id,
+        )
+        for treatment in ended
     }

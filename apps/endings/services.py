@@ -16,8 +16,8 @@ from apps.clients.models import Client, Treatment
 from apps.clients.services import hand_over_caseload
 from apps.core import audit
 from apps.endings.models import Ending, Move, Offer
-from apps.endings.notices import CALLED_OFF, HANDED_OVER, KIND
-from apps.feedback.lifecycle import withdraw_unsent
+from apps.endings.notices import CALLED_OFF, FORM_ENDED, HANDED_OVER, KIND
+from apps.feedback.lifecycle import end_requests, refit_requests
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.services import record_outcome, take_back_moved
 from apps.therapy_sessions.services import call_off_planned
@@ -148,8 +148,9 @@ def arrange_move(
         treatment, RuptureEpisode.Outcome.MOVED, reason=_("Moved to %s.") % to.name, by=by
     )
     # The times were made with the therapist before: a new one makes their own.
-    _stop_what_is_ahead(treatment, on=moves_on, by=by)
+    _call_off(treatment, on=moves_on, by=by)
     [new] = hand_over_caseload(treatments=[treatment], to=to, on=moves_on, by=by)
+    _end_forms(treatment)
     move.moves_on, move.meeting_on = moves_on, meeting_on
     move.new_treatment, move.arranged_at = new, timezone.now()
     move.save(update_fields=["moves_on", "meeting_on", "new_treatment", "arranged_at"])
@@ -184,6 +185,7 @@ def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> N
     _withdraw(new, back_to=treatment)
     treatment.ends_on = None
     treatment.save(update_fields=["ends_on"])
+    refit_requests(treatment)
     _open_episode_again(treatment, by=by)
     notices.tell(member=new.therapist, kind=CALLED_OFF, subject=move)
     audit.record("call off move", move, client_id=treatment.client_id, by=by)
@@ -193,7 +195,7 @@ def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> N
 def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) -> date:
     """Hand treatments over to `to`, with their sessions to come, and tell the therapist before.
 
-    What could not go along is called off, what was not sent is withdrawn.
+    What could not go along is called off, open forms end.
 
     Returns:
         The day on which access changes hands, that of `oneself.access_from`.
@@ -204,7 +206,8 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
     on = access_from(to=to, by=by)
     hand_over_caseload(treatments=treatments, to=to, on=on, by=by)
     for treatment in treatments:
-        _stop_what_is_ahead(treatment, on=on, by=by)
+        _call_off(treatment, on=on, by=by)
+        _end_forms(treatment)
         notices.tell(member=treatment.therapist, kind=HANDED_OVER, subject=to, mark=str(on))
     return on
 
@@ -213,7 +216,7 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
 def close_treatment(*, treatment: Treatment, how: str, review: str, by: Membership) -> Ending:
     """Close a treatment today, with a review. Twice equals once: the first review stays.
 
-    An episode that is still open ended unrepaired; what was planned and what was not sent stops.
+    An episode that is still open ended unrepaired; what was planned is called off, open forms end.
     """
     treatment = Treatment.objects.select_for_update(of=("self",)).get(pk=treatment.pk)
     if ending := Ending.objects.filter(treatment=treatment).first():
@@ -228,7 +231,8 @@ def close_treatment(*, treatment: Treatment, how: str, review: str, by: Membersh
     treatment.starts_on = min(today, treatment.starts_on)
     treatment.ends_on = today
     treatment.save(update_fields=["starts_on", "ends_on"])
-    _stop_what_is_ahead(treatment, on=today, by=by)
+    _call_off(treatment, on=today, by=by)
+    _end_forms(treatment)
     ending = Ending.objects.create(
         practice_id=treatment.practice_id,
         treatment=treatment,
@@ -307,9 +311,16 @@ def _close_episode(
         record_outcome(episode=episode, outcome=outcome, reason=reason, by=by)
 
 
-def _stop_what_is_ahead(treatment: Treatment, *, on: date, by: Membership) -> None:
-    """Call off the sessions planned from the day `on`; withdraw unsent requests once it is here."""
+def _call_off(treatment: Treatment, *, on: date, by: Membership) -> None:
+    """Call off the sessions planned from the day `on`."""
     midnight = datetime.combine(on, time.min, tzinfo=ZoneInfo(treatment.practice.time_zone))
     call_off_planned(treatment=treatment, since=midnight, by=by)
-    if on <= timezone.localdate():
-        withdraw_unsent(treatment.client, treatment=treatment)
+
+
+def _end_forms(treatment: Treatment) -> None:
+    """End what the client could still answer; supervisors are told, so that nobody is silenced."""
+    treatment.refresh_from_db(fields=["ends_on"])
+    if end_requests(treatment):
+        today = timezone.localdate()
+        for member in Membership.objects.supervising(treatment.therapist, on=today):
+            notices.tell(member=member, kind=FORM_ENDED, subject=treatment)

@@ -17,8 +17,6 @@ from apps.exchange.records import encrypted_columns_of
 from apps.exchange.texts import wanted_of
 from apps.feedback.lifecycle import revoke_links
 from apps.feedback.services import practice_questionnaire
-from apps.ruptures.models import RuptureEpisode
-from apps.ruptures.notices import tell_about
 from apps.ruptures.services import screen_treatment
 from apps.therapy_sessions.models import ProcessNote, TherapySession
 
@@ -40,7 +38,7 @@ def restrict(*, client: Client, by: Membership) -> None:
 
 @transaction.atomic
 def lift_restriction(*, client: Client, by: Membership) -> None:
-    """Process again, and screen what came meanwhile; who sees an open episode is told of it."""
+    """Process again, and screen what came meanwhile: it concerns people from now on."""
     if not client.restricted_at:
         return
     client.restricted_at = None
@@ -49,9 +47,8 @@ def lift_restriction(*, client: Client, by: Membership) -> None:
     for treatment in Treatment.objects.filter(client=client):
         first = TherapySession.objects.attended().filter(treatment=treatment).first()
         if first:
-            screen_treatment(treatment=treatment, questionnaire=questionnaire, since=first, at=None)
-    for episode in RuptureEpisode.objects.open().filter(treatment__client=client):
-        tell_about(episode)
+            now = timezone.now()
+            screen_treatment(treatment=treatment, questionnaire=questionnaire, since=first, at=now)
     audit.record("lift restriction", client, client_id=client.id, by=by)
 
 

@@ -178,24 +178,43 @@ def stop_unreachable(request_id: UUID, *, channel: str) -> None:
 
 
 @transaction.atomic
-def withdraw_unsent(client: Client, *, treatment: Treatment | None = None) -> None:
-    """Pull back what is open and not out yet, when the client may no longer be asked.
-
-    With `treatment`, about that one alone: it has ended.
-    """
+def withdraw_unsent(client: Client) -> None:
+    """Pull back what is open and not out yet, when the client may no longer be asked."""
     opened = (
         FeedbackRequest.objects.of(client)
         .select_for_update(of=("self",))
         .select_related("therapy_session__treatment", "questionnaire")
         .filter(state=FeedbackRequest.State.OPEN)
     )
-    if treatment:
-        opened = opened.filter(therapy_session__treatment=treatment)
     for request in opened:
         if went_out(request):
             outbox.cancel(REMINDER, subject_id=request.id)
         else:
             settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
+
+
+@transaction.atomic
+def end_requests(treatment: Treatment) -> bool:
+    """End the open forms of a treatment that has ended: nobody would read an answer.
+
+    Where it ends on a day to come, they end with it.
+
+    Returns:
+        Whether the client had one of them.
+    """
+    if treatment.ends_at is None or treatment.ends_at > timezone.now():
+        refit_requests(treatment)
+        return False
+    opened = (
+        FeedbackRequest.objects.select_for_update(of=("self",))
+        .select_related("therapy_session__treatment", "questionnaire")
+        .filter(therapy_session__treatment=treatment, state=FeedbackRequest.State.OPEN)
+    )
+    was_out = False
+    for request in opened:
+        was_out = was_out or went_out(request) or request.room_until is not None
+        settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
+    return was_out
 
 
 @transaction.atomic

@@ -63,7 +63,7 @@ def render_feedback_reminder(subject_id: UUID) -> RenderedMessage:
 
 def _open_request(request_id: UUID) -> FeedbackRequest:
     request = FeedbackRequest.objects.select_related(
-        "practice", "therapy_session__treatment__client"
+        "practice", "therapy_session__treatment__client", "therapy_session__treatment__therapist"
     ).get(id=request_id)
     now = timezone.now()
     client = request.therapy_session.treatment.client

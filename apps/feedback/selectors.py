@@ -81,7 +81,10 @@ def find_link(token: str) -> Link | None:
     if request_id is None:
         return None
     requests = FeedbackRequest.objects.select_related(
-        "practice", "questionnaire", "therapy_session__treatment__client__practice"
+        "practice",
+        "questionnaire",
+        "therapy_session__treatment__client__practice",
+        "therapy_session__treatment__therapist",
     )
     asked = requests.filter(id=request_id).first()
     way = way_of(token, generation=asked.generation) if asked else ""

@@ -291,7 +291,7 @@ def submit_response(
     """
     request = (
         FeedbackRequest.objects.select_for_update(of=("self",))
-        .select_related("therapy_session__treatment", "questionnaire")
+        .select_related("therapy_session__treatment__therapist", "questionnaire")
         .get(id=request_id)
     )
     now = timezone.now()

@@ -56,9 +56,8 @@ def _supervised_by(supervisor: Membership) -> "QuerySet[RuptureEpisode]":
     ).select_related("treatment__client")
 
 
-def _supervisors_of(therapist: Membership) -> list[Membership]:
-    current = therapist.supervisions_received.current(on=timezone.localdate())
-    return [each.supervisor for each in current.select_related("supervisor")]
+def _supervisors_of(therapist: Membership) -> "QuerySet[Membership]":
+    return Membership.objects.supervising(therapist, on=timezone.localdate())
 
 
 def say_opened(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:

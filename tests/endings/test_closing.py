@@ -12,7 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.accounts import notices
 from apps.accounts.models import Membership
+from apps.alliance.models import AllianceRating
 from apps.clients.models import Treatment
 from apps.clients.services import hand_over_caseload
 from apps.core import outbox
@@ -20,12 +22,14 @@ from apps.core.models import OutboxMessage
 from apps.endings.models import Ending
 from apps.endings.services import close_treatment, hand_over
 from apps.exchange.rights import erase_client
+from apps.feedback.lifecycle import end_requests, fresh_link_channel
 from apps.feedback.messages import render_feedback_request
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
 from apps.ruptures.models import RuptureEpisode
 from tests.accounts.conftest import shown
 from tests.factories import TherapySessionFactory, TreatmentFactory
+from tests.feedback.conftest import answers, link_of
 
 pytestmark = pytest.mark.django_db
 REVIEW = {"how": "agreed", "review": "We found our way back twice."}
@@ -84,13 +88,47 @@ def test_closing_ends_access_episode_plans_and_unsent_messages(
     assert mail.outbox == []
 
 
-def test_what_was_sent_stays_answerable(
-    treatment: Treatment, request_to_client: FeedbackRequest, as_alice: Browser
+def test_a_form_that_is_out_ends_with_the_treatment_and_supervisors_are_told(
+    treatment: Treatment, request_to_client: FeedbackRequest, sam: Membership, as_alice: Browser
 ) -> None:
     OutboxMessage.objects.update(state=OutboxMessage.State.SENT, sent_at=timezone.now())
     as_alice.post(address(treatment), REVIEW)
+    page = Browser().post(link_of(request_to_client), answers(comment="I felt hurt."))
+    assert "The form was withdrawn." in shown(page)
+    assert "I felt hurt." in shown(page), "theirs to keep"
+    request_to_client.refresh_from_db()
+    assert request_to_client.state == FeedbackRequest.State.CANCELLED
+    assert fresh_link_channel(request_to_client) is None
+    said = [each.said.text for each in notices.unread(sam)]
+    code = treatment.client.code
+    assert [text for text in said if "ended while a form waited" in text and code in text]
+
+
+def test_where_the_treatment_ends_later_its_forms_end_with_it(
+    treatment: Treatment, request_to_client: FeedbackRequest, charlie: Membership, alice: Membership
+) -> None:
+    OutboxMessage.objects.update(state=OutboxMessage.State.SENT, sent_at=timezone.now())
+    tomorrow = timezone.localdate() + timedelta(days=1)
+    hand_over_caseload(treatments=[treatment], to=charlie, on=tomorrow, by=alice)
+    treatment.refresh_from_db()
+    assert not end_requests(treatment)
     request_to_client.refresh_from_db()
     assert request_to_client.state == FeedbackRequest.State.OPEN
+    assert request_to_client.expires_at == treatment.ends_at
+
+
+def test_no_form_is_taken_or_sent_while_the_therapists_place_is_closed(
+    treatment: Treatment, request_to_client: FeedbackRequest, alice: Membership
+) -> None:
+    FeedbackRequest.objects.update(due_at=timezone.now())
+    Membership.objects.filter(id=alice.id).update(is_active=False)
+    with pytest.raises(outbox.NothingToSend):
+        render_feedback_request(request_to_client.id)
+    page = Browser().post(link_of(request_to_client), answers(comment="Mine."))
+    assert "This link has ended" in shown(page)
+    assert not AllianceRating.objects.filter(
+        therapy_session=request_to_client.therapy_session
+    ).exists()
 
 
 def test_no_message_about_an_ended_treatment_is_written(

@@ -131,6 +131,17 @@ def test_comments_are_passed_on_word_for_word_where_agreed(
     assert "Ratings of the treatment before" not in page
 
 
+def test_a_comment_written_after_the_move_was_arranged_is_not_passed_on(
+    treatment: Treatment, charlie: Membership, as_alice: Browser, as_charlie: Browser
+) -> None:
+    rating = comment_on(treatment.therapy_sessions.latest("starts_at"), "For alice alone.")
+    walk(as_alice, treatment, FITS, consent("comments"), handover(charlie))
+    page = reverse("passed_on", args=[treatment.client_id])
+    assert "For alice alone." in shown(as_charlie.get(page))
+    AllianceRating.objects.filter(id=rating.id).update(answered_at=timezone.now())
+    assert "For alice alone." not in shown(as_charlie.get(page))
+
+
 def test_access_changes_hands_on_the_day_of_the_move_and_not_before(
     treatment: Treatment, charlie: Membership, as_alice: Browser, as_charlie: Browser
 ) -> None:

@@ -406,6 +406,10 @@ def test_of_what_came_while_restricted_people_are_told_once_it_is_lifted(
     rights.lift_restriction(client=treatment.client, by=alice)
     assert RuptureEpisode.objects.get().marked_at
     assert [each.said.client_id for each in notices.unread(sam)] == [treatment.client_id]
+    rights.restrict(client=treatment.client, by=alice)
+    AllianceRating.objects.filter(pomp=0).update(pomp=90)
+    rights.lift_restriction(client=treatment.client, by=alice)
+    assert ["withdrawn" in each.said.text for each in notices.unread(sam)] == [True]
 
 
 @pytest.mark.parametrize("page", ["", "export/", "portable/", "erase/"])

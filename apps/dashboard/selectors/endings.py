@@ -7,6 +7,7 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from apps.alliance.models import AllianceRating
 from apps.clients.models import Treatment
 from apps.dashboard.chart_parts import ChartSession
 from apps.dashboard.chart_text import AllianceChart, alliance_chart
@@ -112,11 +113,16 @@ def passed_on_page(move: Move, *, today: date) -> PassedOnPage:
         comments=tuple(
             (words.short_day(each.held_on, today), each.rating.comment)
             for each in course.sessions
-            if each.rating and each.rating.comment
+            if each.rating and each.rating.comment and _agreed_to(each.rating, move)
         )
         if course and part.COMMENTS in move.passes_on
         else None,
     )
+
+
+def _agreed_to(rating: AllianceRating, move: Move) -> bool:
+    """What the client wrote later was written for the therapist before alone."""
+    return move.arranged_at is not None and rating.answered_at <= move.arranged_at
 
 
 def _ratings_alone(course: Course) -> list[ChartSession]:
