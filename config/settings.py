@@ -510,6 +510,7 @@ OUTBOX_UNREACHABLE = dict.fromkeys(
 NOTICE_RENDERERS: dict[str, str] = {
     "two_people_needed": "apps.exchange.two_people.say_requested",
     "record_holder": "apps.accounts.notices.say_record_holder",
+    "left_notes_opened": "apps.exchange.holder.say_left_notes_opened",
     "channel_stopped": "apps.clients.messages.say_channel_stopped",
     "caseload_handed_over": "apps.endings.notices.render_handover",
     "client_moves_here": "apps.endings.notices.render_arrival",

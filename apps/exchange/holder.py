@@ -2,15 +2,18 @@
 
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import IO
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership
+from apps.accounts.notices import Said, tell
 from apps.accounts.oneself import ALONE_WAITS
 from apps.clients.models import Client
 from apps.core import audit
@@ -54,7 +57,10 @@ def _by_who_has_left() -> Q:
 
 @transaction.atomic
 def open_left_notes(*, client: Client, reason: str, by: Membership) -> NoteReview:
-    """Say why the notes of who has left are opened, before they are."""
+    """Say why the notes of who has left are opened, before they are.
+
+    The first time, everybody of the practice is told, and who wrote them, should they come back.
+    """
     review = NoteReview.objects.create(
         practice_id=client.practice_id,
         client=client,
@@ -63,7 +69,26 @@ def open_left_notes(*, client: Client, reason: str, by: Membership) -> NoteRevie
         reviewed_at=timezone.now(),
     )
     audit.record("open notes of who has left", review, client_id=client.id, by=by)
+    notes = rows(NOTES, client, treatments=None).filter(_by_who_has_left())
+    colleagues = Membership.objects.colleagues_of(by)
+    for author in colleagues.filter(id__in=notes.values("author")):
+        for member in colleagues.filter(Q(is_active=True) | Q(id=author.id)):
+            tell(member=member, kind="left_notes_opened", subject=author, mark=str(author.left_at))
     return review
+
+
+def say_left_notes_opened(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+    """Whose process notes the record holder opened: the renderer of that notice."""
+    return {
+        author.id: Said(
+            _(
+                "Process notes of %(who)s, whose place was closed, were opened by the record "
+                "holder of the practice, who gave a reason."
+            )
+            % {"who": author.name}
+        )
+        for author in Membership.objects.colleagues_of(member).filter(id__in=ids)
+    }
 
 
 def newest_review(client: Client, *, by: Membership) -> NoteReview | None:

@@ -218,6 +218,28 @@ def test_a_place_closed_for_a_moment_opens_no_notes(
     assert alice.left_at is None
 
 
+def test_everybody_is_told_once_that_notes_of_somebody_who_left_were_opened(
+    ended: Treatment, alice: Membership, mona: Membership, charlie: Membership, dora: Membership
+) -> None:
+    hold(alice.practice, mona)
+    other = TreatmentFactory.create(therapist=alice)
+    [session] = rate(other, [80])
+    save_process_note(therapy_session=session, text=NOTE, by=alice)
+    deactivate_member(member=alice, by=mona)
+    with time_machine.travel(timezone.now() + timedelta(days=8)):
+        for client in (ended.client, other.client):
+            holder.open_left_notes(client=client, reason="x", by=mona)
+        reactivate_member(member=alice, by=mona)
+    for member in (alice, charlie, mona):
+        [told] = notices.unread(member)
+        assert told.said.text.startswith("Process notes of Alice Moreau, whose place was closed")
+    assert notices.unread(dora) == ()
+    deactivate_member(member=alice, by=mona)
+    with time_machine.travel(timezone.now() + timedelta(days=8)):
+        holder.open_left_notes(client=ended.client, reason="x", by=mona)
+    assert len(notices.unread(charlie)) == 2, "closed again, told again"
+
+
 def test_the_record_holder_gives_a_full_copy_once_a_treatment_has_ended(
     ended: Treatment, sam: Membership, charlie: Membership, as_sam: Browser, as_alice: Browser
 ) -> None:
