@@ -20,6 +20,7 @@ from apps.accounts import known_browsers, throttle
 from apps.accounts.models import User
 from apps.accounts.sign_in import begin_session
 from apps.core import sealing
+from apps.core.addresses import is_own
 
 SECRETS = "second step"  # pragma: allowlist secret
 # Signing in and out speaks for itself.
@@ -40,6 +41,9 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def is_safe_url(self, url: str) -> bool:
+        return is_own(url, context.request)
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
         """Check a password, slower and slower for an account that is guessed at.

@@ -15,6 +15,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from apps.accounts import drafts, known_browsers, sign_in
@@ -77,7 +78,7 @@ class SignInMiddleware:
         return None
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if isinstance(error, RedisError):
+        if isinstance(error, RedisError | OperationalError):
             return render(request, "503.html", status=503)
         return None
 

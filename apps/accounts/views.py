@@ -4,7 +4,6 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -13,6 +12,7 @@ from apps.accounts.digest import set_digest
 from apps.accounts.forms import DigestForm
 from apps.accounts.models import Notice, User
 from apps.accounts.services import set_theme
+from apps.core.addresses import is_own
 
 
 @require_POST
@@ -22,8 +22,7 @@ def theme(request: HttpRequest) -> HttpResponse:
     if chosen in User.Theme.values and isinstance(request.user, User):
         set_theme(user=request.user, theme=User.Theme(chosen))
     back = request.POST.get("next", "/")
-    safe = url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()})
-    return redirect(back if safe else "/")
+    return redirect(back if is_own(back, request) else "/")
 
 
 @require_POST

@@ -1,9 +1,18 @@
-"""Where a request comes from, as far as that can be known."""
+"""Where a request comes from, as far as that can be known, and where it may be sent on to."""
 
 from ipaddress import IPv6Address, ip_address
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils.http import url_has_allowed_host_and_scheme
+
+
+def is_own(url: str, request: HttpRequest) -> bool:
+    """Whether an address that came with a request leads to this installation, and by HTTPS where
+    the request came by it."""
+    return url_has_allowed_host_and_scheme(
+        url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
 
 
 def network_of(request: HttpRequest) -> str:

@@ -1,5 +1,7 @@
 """The Records page of a client: what they may ask for, as buttons."""
 
+from dataclasses import dataclass
+from datetime import date
 from uuid import UUID
 
 from django.contrib import messages
@@ -10,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from apps.accounts.models import Membership
 from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.accounts.sign_in import require_recent_sign_in
 from apps.clients.models import Client, Treatment, TwoPersonRequest
@@ -33,7 +36,8 @@ ACTIONS = {
 @require_safe
 def records(request: MemberRequest, client_id: UUID) -> HttpResponse:
     """What can be done for a client of one's own, and what stands."""
-    client = own_client(request, client_id)
+    access = access_to(request, client_id)
+    client = access.client
     erasures = TwoPersonRequest.objects.in_practice_of(request.membership).filter(
         kind=TwoPersonRequest.Kind.ERASE_CLIENT, closed_at=None
     )
@@ -42,8 +46,8 @@ def records(request: MemberRequest, client_id: UUID) -> HttpResponse:
     context = {
         "client": client,
         "asked": asked,
-        "is_held": is_held(request, client),
-        "is_anothers": is_held_and_treated(request, client),
+        "is_held": access.is_held,
+        "is_anothers": access.is_anothers,
     }
     return render(request, "exchange/records.html", context)
 
@@ -53,8 +57,8 @@ def records(request: MemberRequest, client_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def export(request: MemberRequest, client_id: UUID) -> HttpResponse:
     """Review the texts of staff, then take everything away as one file."""
-    client = own_client(request, client_id)
-    treatments = treatments_given(request, client)
+    access = access_to(request, client_id)
+    client, treatments = access.client, access.treatments
     texts = staff_texts(client, treatments=treatments, by=request.membership)
     form = ReviewForm(request.POST if request.method == "POST" else None, texts=texts)
     audit.read("view texts for export", client_ids=[client.id], by=request.membership)
@@ -71,9 +75,9 @@ def export(request: MemberRequest, client_id: UUID) -> HttpResponse:
 @require_safe
 def portable(request: MemberRequest, client_id: UUID) -> HttpResponse:
     """What the client supplied, as one file to take along."""
-    client = own_client(request, client_id)
-    audit.read("export portable copy", client_ids=[client.id], by=request.membership)
-    content = portable_copy(client, treatments=treatments_given(request, client))
+    access = access_to(request, client_id)
+    audit.read("export portable copy", client_ids=[client_id], by=request.membership)
+    content = portable_copy(access.client, treatments=access.treatments)
     return download(content, name="portable.zip", content_type="application/zip")
 
 
@@ -82,8 +86,9 @@ def portable(request: MemberRequest, client_id: UUID) -> HttpResponse:
 @require_POST
 def act(request: MemberRequest, client_id: UUID) -> HttpResponse:
     """Restrict processing or lift that, or ask for erasure; by the holder if nobody treats now."""
-    client = own_client(request, client_id)
-    if is_held_and_treated(request, client):
+    access = access_to(request, client_id)
+    client = access.client
+    if access.is_anothers:
         raise PermissionDenied
     action = ACTIONS.get(request.POST.get("action", ""))
     try:
@@ -100,8 +105,9 @@ def act(request: MemberRequest, client_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def erase_texts(request: MemberRequest, client_id: UUID) -> HttpResponse:
     """Choose single texts: one's own are erased at once, others wait for a second person."""
-    client = own_client(request, client_id)
-    held = treatments_given(request, client) if is_held_and_treated(request, client) else None
+    access = access_to(request, client_id)
+    client = access.client
+    held = access.treatments if access.is_anothers else None
     texts = texts_of(client, treatments=held, reader=request.membership)
     form = EraseTextsForm(request.POST if request.method == "POST" else None, texts=texts)
     if form.is_valid():
@@ -128,34 +134,38 @@ def _erase(request: MemberRequest, client: Client, chosen: list[Text]) -> None:
         messages.error(request, ON_HOLD)
 
 
-def own_client(request: MemberRequest, client_id: UUID) -> Client:
+@dataclass(frozen=True)
+class Access:
+    """A client whose records a member opens: as their therapist, or as the record holder."""
+
+    client: Client
+    member: Membership
+    today: date
+    is_held: bool
+
+    @property
+    def is_anothers(self) -> bool:
+        """Whether the member holds the records, and somebody else treats the client now."""
+        return self.is_held and self.client.treatments.current(on=self.today).exists()
+
+    @property
+    def treatments(self) -> Treatments:
+        """Whose rows a copy holds: to the record holder those that ended, else one's own."""
+        if self.is_held:
+            return self.client.treatments.ended(on=self.today)
+        return self.client.treatments.filter(therapist=self.member)
+
+
+def access_to(request: MemberRequest, client_id: UUID) -> Access:
     """A client of one's own caseload, or one whose records one holds.
 
     404 for strangers, 403 where one only knows of them.
     """
-    me = request.membership
+    me, today = request.membership, request.today
     held = Client.objects.kept_by(me).filter(id=client_id).first()
     if held:
-        return held
+        return Access(held, me, today, is_held=True)
     client = get_object_or_404(Client.objects.visible_to(me), id=client_id)
     if not Treatment.objects.conducted_by(me).filter(client=client).exists():
         raise PermissionDenied
-    return client
-
-
-def is_held(request: MemberRequest, client: Client) -> bool:
-    """Whether the reader answers for the client as record holder."""
-    return Client.objects.kept_by(request.membership).filter(id=client.id).exists()
-
-
-def is_held_and_treated(request: MemberRequest, client: Client) -> bool:
-    """Whether the reader holds the records of a client whom somebody else treats now."""
-    treated = client.treatments.current(on=request.today)
-    return is_held(request, client) and treated.exists()
-
-
-def treatments_given(request: MemberRequest, client: Client) -> Treatments:
-    """Whose rows a copy holds: to the record holder those that ended, else one's own."""
-    if is_held(request, client):
-        return client.treatments.ended(on=request.today)
-    return client.treatments.filter(therapist=request.membership)
+    return Access(client, me, today, is_held=False)

@@ -5,12 +5,12 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from apps.accounts.permissions import MemberRequest, Permission, require
+from apps.core.addresses import is_own
 from apps.ruptures import repair, services
 from apps.ruptures.forms import CausesForm, SharingForm
 from apps.ruptures.models import RuptureEpisode
@@ -85,6 +85,6 @@ def _own_episode(request: MemberRequest, episode_id: UUID) -> RuptureEpisode:
 def _back(request: HttpRequest, episode: RuptureEpisode) -> HttpResponse:
     """To the page of this house the form was on, else to the client."""
     url = request.POST.get("next", "")
-    if url_has_allowed_host_and_scheme(url, allowed_hosts={request.get_host()}):
+    if is_own(url, request):
         return redirect(url)
     return redirect("client", episode.treatment.client_id)

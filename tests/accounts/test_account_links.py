@@ -1,17 +1,22 @@
 """Mailed links: invitations and new passwords. They work once, for a while, and only as made."""
 
+import re
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 import time_machine
 from django.core import mail
+from django.db import connection
 from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts import services
 from apps.accounts.links import make_token, read_token
 from apps.accounts.models import AccountLink, Membership, Practice, Role, User
+from apps.accounts.tasks import mail_password_reset
 from apps.core import outbox
 from apps.core.models import AuditEntry, OutboxMessage
 from tests.accounts.conftest import enter, is_in, shown
@@ -199,30 +204,60 @@ def test_nobody_is_invited_twice(practice: Practice, nina: Membership, mona: Mem
 # ── New passwords ────────────────────────────────────────────────────────────────────────────
 
 
-def ask(browser: Browser, email: str) -> str:
-    return shown(browser.post("/sign-in/forgotten/", {"email": email}))
+@pytest.fixture
+def sent_tasks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids that tasks were sent with; no worker takes them."""
+    ids: list[str] = []
+    send = lambda args, retry: ids.append(*args)  # noqa: E731
+    monkeypatch.setattr(mail_password_reset, "apply_async", send)
+    return ids
 
 
-def test_the_answer_is_the_same_whether_somebody_works_here_or_not(
-    client: Browser, alice: Membership
+def ask(browser: Browser, email: str, sent_tasks: list[str]) -> str:
+    """Ask for a new password, and let the worker do its part."""
+    page = browser.post("/sign-in/forgotten/", {"email": email})
+    mail_password_reset(sent_tasks[-1])
+    return shown(page)
+
+
+def test_answer_and_work_are_the_same_whether_somebody_works_here_or_not(
+    client: Browser, alice: Membership, sent_tasks: list[str]
 ) -> None:
-    known, unknown = ask(client, alice.user.email), ask(client, "nobody@x.example")  # type: ignore[union-attr]
-    assert "a mail with a link is on its way" in known
-    assert known == unknown
-    assert AccountLink.objects.count() == 1
+    pages, statements = set(), set()
+    for email in (alice.user.email, "nobody@x.example"):  # type: ignore[union-attr]
+        with CaptureQueriesContext(connection) as asked:
+            pages.add(shown(client.post("/sign-in/forgotten/", {"email": email})))
+        values = r"'[^']*'|_x\d+"  # what was asked for; numbers of savepoints
+        statements.add(tuple(re.sub(values, "?", each["sql"]) for each in asked))
+    [page], [_] = pages, statements
+    assert "a mail with a link is on its way" in page
+    assert len(sent_tasks) == len(set(sent_tasks)) == 2
+    assert not AccountLink.objects.exists(), "what differs is the worker's"
+    for user_id in sent_tasks:
+        mail_password_reset(user_id)
+    assert AccountLink.objects.get().membership == alice
+
+
+def test_while_the_broker_is_away_nobody_is_told_that_a_mail_comes(
+    client: Browser, alice: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = mail_password_reset.OperationalError
+    monkeypatch.setattr(mail_password_reset, "apply_async", Mock(side_effect=away))
+    page = client.post("/sign-in/forgotten/", {"email": alice.user.email})  # type: ignore[union-attr]
+    assert page.status_code == 503
 
 
 def test_a_link_for_a_new_password_works_for_an_hour_and_once(
-    client: Browser, alice: Membership
+    client: Browser, alice: Membership, sent_tasks: list[str]
 ) -> None:
     with time_machine.travel(timezone.now(), tick=False) as clock:
-        ask(client, alice.user.email)  # type: ignore[union-attr]
+        ask(client, alice.user.email, sent_tasks)  # type: ignore[union-attr]
         assert outbox.deliver_due() == 1
         said = f"{mail.outbox[0].subject} {mail.outbox[0].body}".lower()
         assert not [word for word in NEUTRAL if word in said]
         clock.shift(timedelta(minutes=61))
         assert client.post(address_of(alice), NEW).status_code == 410
-        ask(client, alice.user.email)  # type: ignore[union-attr]
+        ask(client, alice.user.email, sent_tasks)  # type: ignore[union-attr]
         assert client.post(address_of(alice), NEW)["Location"] == "/sign-in/"
         assert not is_in(client)
         assert client.post(address_of(alice), NEW).status_code == 410
@@ -231,17 +266,21 @@ def test_a_link_for_a_new_password_works_for_an_hour_and_once(
     assert AuditEntry.objects.filter(action="set a new password", object_id=alice.id).exists()
 
 
-def test_asking_again_makes_the_link_before_void(client: Browser, alice: Membership) -> None:
-    ask(client, alice.user.email)  # type: ignore[union-attr]
+def test_asking_again_makes_the_link_before_void(
+    client: Browser, alice: Membership, sent_tasks: list[str]
+) -> None:
+    ask(client, alice.user.email, sent_tasks)  # type: ignore[union-attr]
     before = address_of(alice)
-    ask(client, alice.user.email)  # type: ignore[union-attr]
+    ask(client, alice.user.email, sent_tasks)  # type: ignore[union-attr]
     assert client.get(before).status_code == 410
 
 
-def test_somebody_whose_place_is_closed_gets_no_link(client: Browser, alice: Membership) -> None:
+def test_somebody_whose_place_is_closed_gets_no_link(
+    client: Browser, alice: Membership, sent_tasks: list[str]
+) -> None:
     alice.is_active = False
     alice.save()
-    ask(client, alice.user.email)  # type: ignore[union-attr]
+    ask(client, alice.user.email, sent_tasks)  # type: ignore[union-attr]
     assert not AccountLink.objects.exists()
 
 

@@ -92,6 +92,15 @@ def test_nobody_is_led_to_another_site(as_alice: Browser, there: str) -> None:
     assert all("evil" not in url for url, _ in signed_in.redirect_chain)
 
 
+def test_nobody_who_came_by_https_is_led_on_without(as_alice: Browser) -> None:
+    there = "http://testserver/account/"
+    sent = {"theme": "dark", "next": there}
+    assert as_alice.post(reverse("theme"), sent, secure=True)["Location"] == "/"
+    assert as_alice.post(reverse("theme"), sent)["Location"] == there
+    signed_in = as_alice.get(reverse("login"), {"next": there}, secure=True)
+    assert signed_in["Location"] == "/"
+
+
 def test_no_header_can_be_slipped_in(as_alice: Browser) -> None:
     response = as_alice.post(
         reverse("theme"), {"theme": "dark", "next": "/a\r\nSet-Cookie: stolen=1"}

@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
+from django.db import connection
 from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.accounts import notices
@@ -259,8 +261,10 @@ def test_the_record_holder_gives_a_full_copy_once_a_treatment_has_ended(
     assert as_sam.get(f"/clients/{other.client_id}/records/").status_code == 403
     # With another therapist now, who makes no copy of what was before.
     TreatmentFactory.create(client=ended.client, therapist=charlie)
-    page = as_sam.get(address)
+    with CaptureQueriesContext(connection) as asked:
+        page = as_sam.get(address)
     assert "You hold these records" in page.content.decode()
+    assert sum('"record_holder_id" =' in each["sql"] for each in asked) == 1, "looked up once"
     review = as_sam.get(f"{address}export/").content.decode()
     assert "what alice noted" in review
     assert NOTE not in review

@@ -454,6 +454,7 @@ class Task:
 
 TASKS = {
     "apps.accounts.tasks.forget_ended_sessions": Task(),
+    "apps.accounts.tasks.mail_password_reset": Task(("user_id",)),
     "apps.accounts.tasks.send_digests": Task(),
     "apps.core.tasks.deliver_message": Task(("practice_id", "message_id")),
     "apps.core.tasks.deliver_due_messages": Task(),
