@@ -182,16 +182,19 @@ def connect(role):
                            autocommit=True)
 
 with connect("migrator") as owner, connect("app") as app:
-    for table, text in (("note", "kept"), ("core_practicekey", "wrapped"), ("core_clientkey", "")):
+    for table, text in (("note", "kept"), ("core_practicekey", "wrapped"), ("core_clientkey", ""),
+                        ("django_session", "cookie")):
         owner.execute(sql.SQL("CREATE TABLE {} (text text)").format(sql.Identifier(table)))
         app.execute(sql.SQL("INSERT INTO {} VALUES (%s)").format(sql.Identifier(table)), [text])
+    app.execute("SELECT lo_create(0)")  # any role may, and role backup may not read it
 backup = {"PGUSER": "backup", "PGDATABASE": "rapport", "BACKUP_FOLDER": str(folder / "dumps"),
           "PASSWORD_FILE": str(folder / "backup_password")}
 subprocess.run([root / "deploy/backup.sh", "once"], env=base | backup, check=True)
 for dump in sorted((folder / "dumps").iterdir(), reverse=True):
     listed = subprocess.run([postgres_bin() / "pg_restore", "--data-only", "--file=-", dump],
                             env={"PATH": path}, capture_output=True, text=True, check=True).stdout
-    print(dump.name[:4], "kept" in listed, "wrapped" in listed, oct(dump.stat().st_mode & 0o777))
+    found = [word for word in ("kept", "wrapped", "cookie") if word in listed]
+    print(dump.name[:4], *found, oct(dump.stat().st_mode & 0o777))
 """
 
 
@@ -211,5 +214,5 @@ def test_the_database_scripts_make_the_roles_and_a_dump(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    # Old dumps must not hold the keys of clients who have been erased since.
-    assert done.stdout.endswith("rapp True False 0o600\nkeys False True 0o600\n")
+    # Old dumps must not hold the keys of clients who have been erased since; none holds a session.
+    assert done.stdout.endswith("rapp kept 0o600\nkeys wrapped 0o600\n")

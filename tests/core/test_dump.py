@@ -14,6 +14,7 @@ from uuid import UUID
 import environ
 import pytest
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client as Browser
 from django.utils import timezone
@@ -110,6 +111,9 @@ def test_a_stolen_dump_tells_nothing_and_an_older_one_nothing_of_who_was_erased(
         ["pg_restore", "--file=-", dump], env=server, check=True, capture_output=True, text=True
     ).stdout
     assert stays.client.code in sql, "the dump has data"
+    cookies = Session.objects.values_list("session_key", flat=True)
+    assert cookies, "somebody was signed in"
+    assert not [cookie for cookie in cookies if cookie in sql]
     assert not [text for text in texts if text in sql or text.encode().hex() in sql]
     with tenancy.practice(erased.practice_id):
         erase_client(client=erased, by=alice)

@@ -19,6 +19,8 @@ from apps.core.embedded.supervisor import Stopped, Supervisor, is_running, say
 
 INTERRUPTED = 130
 KEY_TABLES = ("core_practicekey", "core_clientkey")
+# As in deploy/backup.sh, which says why.
+NOT_DUMPED = ("django_session", *KEY_TABLES)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,13 +97,13 @@ def backup(chosen: argparse.Namespace) -> int:
     target = Path(chosen.file).absolute()
     with _reachable() as place:
         for file, options in (
-            (target, [f"--exclude-table-data={table}" for table in KEY_TABLES]),
+            (target, [f"--exclude-table-data={table}" for table in NOT_DUMPED]),
             (keys_of(target), ["--data-only", *(f"--table={table}" for table in KEY_TABLES)]),
         ):
             partial = file.with_name(file.name + ".partial")
             _tool(
                 *(place, "pg_dump", "backup", "--format=custom", f"--file={partial}"),
-                *(*options, "rapport"),
+                *("--no-large-objects", *options, "rapport"),
             )
             partial.replace(file)
     say(
