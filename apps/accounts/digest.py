@@ -1,8 +1,11 @@
 """The weekly mail for members who want it: that something waits, and not what."""
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime, time
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from django.core.signing import BadSignature, Signer
 from django.db import connection, transaction
 
 from apps.accounts import notices
@@ -10,6 +13,7 @@ from apps.accounts.models import Digest, Membership, Practice
 from apps.core import audit, outbox, tenancy
 
 KIND = "digest"
+SIGNER = Signer(salt="weekly mail")
 MONDAY = 0
 NOT_BEFORE = time(7)
 """By the practice's clock."""
@@ -21,6 +25,28 @@ def set_digest(*, member: Membership, wanted: bool, by: Membership) -> None:
     member.wants_digest = wanted
     member.save(update_fields=["wants_digest"])
     audit.record("set weekly mail", member, by=by)
+
+
+def make_stop_token(member: Membership) -> str:
+    """What the mail's way out carries: practice and member, signed. It opens nothing, and turns off
+    one mail; it lives as long as the key."""
+    ids = member.practice_id.bytes + member.id.bytes
+    return SIGNER.sign(urlsafe_b64encode(ids).rstrip(b"=").decode())
+
+
+def read_stop_token(token: str) -> tuple[UUID, UUID] | None:
+    """The ids of practice and member that a token of ours speaks of; None for any other."""
+    try:
+        ids = urlsafe_b64decode(SIGNER.unsign(token) + "==")
+    except BadSignature:
+        return None
+    return UUID(bytes=ids[:16]), UUID(bytes=ids[16:])
+
+
+def stop_digest(*, member_id: UUID) -> None:
+    """Turn the mail off for whoever holds its link. Twice equals once."""
+    for member in Membership.objects.filter(id=member_id, wants_digest=True):
+        set_digest(member=member, wanted=False, by=member)
 
 
 def send_digests(*, at: datetime) -> None:

@@ -7,6 +7,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.accounts.digest import make_stop_token
 from apps.accounts.links import make_token
 from apps.accounts.models import AccountLink, Digest, Membership
 from apps.accounts.notices import unread
@@ -58,16 +59,18 @@ def render_digest(digest_id: UUID) -> RenderedMessage:
     member = digest.member
     if not (member.user and member.is_active and member.wants_digest and unread(member)):
         raise NothingToSend
+    stop_url = settings.BASE_URL + reverse("stop_weekly_mail", args=[make_stop_token(member)])
     context = {
         "practice": digest.practice,
         "link": settings.BASE_URL + reverse("home"),
-        "stop": settings.BASE_URL + reverse("digest"),
+        "stop": stop_url,
     }
     return RenderedMessage(
         recipient=member.user.email,
         subject=render_to_string("messages/digest_subject.txt", context).strip(),
         body=render_to_string("messages/digest.txt", context),
         sender_name=digest.practice.sender_name,
+        stop_url=stop_url,
     )
 
 

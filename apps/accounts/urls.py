@@ -13,6 +13,7 @@ from django.urls import path
 
 from apps.accounts import people_views as people
 from apps.accounts import sign_in_views as own
+from apps.accounts.digest_views import stop_weekly_mail
 from apps.accounts.sign_in import changes_sign_in, page
 from apps.accounts.views import digest, read_notice, theme
 
@@ -37,6 +38,7 @@ urlpatterns = [
     path("switch-practice/", own.switch_practice, name="switch_practice"),
     path("account/", own.account, name="mfa_index"),
     path("account/weekly-mail/", digest, name="digest"),
+    path("weekly-mail/<str:stop_token>/", stop_weekly_mail, name="stop_weekly_mail"),
     path(
         "account/password/",
         changes_sign_in(account.password_change),

@@ -2,15 +2,19 @@
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
 import time_machine
 from django.core import mail
+from django.core.mail import EmailMessage
+from django.core.signing import Signer
 from django.test import Client as Browser
+from django.urls import reverse
 from pytest_django import Settings
 
-from apps.accounts.digest import send_digests, set_digest
+from apps.accounts.digest import make_stop_token, send_digests, set_digest
 from apps.accounts.models import Digest, Membership, Notice, Practice
 from apps.accounts.notices import Said, mark_read, tell
 from apps.core.models import AuditEntry, OutboxMessage
@@ -60,8 +64,60 @@ def test_on_monday_morning_it_says_that_something_waits_and_nothing_else(
     whole = f"{message.subject} {message.message().as_string()}"
     for hidden in (CLIENT, "Alice", "rupture", "client", "therap", "flag", practice.name):
         assert hidden not in whole
-    # How to stop it stands in it.
-    assert f"http://testserver{URL}" in body or f"{URL}\n" in body
+    assert way_out(message) in body
+
+
+def way_out(message: EmailMessage) -> str:
+    """The address that the mail's headers name for one click (RFC 8058)."""
+    headers = message.message()
+    assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    named = str(headers["List-Unsubscribe"])
+    assert named.startswith("<http")
+    assert named.endswith(">")
+    return named[1:-1]
+
+
+def test_one_click_turns_this_mail_off_without_signing_in_and_opening_it_does_not(
+    waiting: Notice, practice: Practice, alice: Membership, mona: Membership
+) -> None:
+    set_digest(member=mona, wanted=True, by=mona)
+    run(MONDAY, practice)
+    path = urlsplit(way_out(mail.outbox[0])).path
+    stranger = Browser(enforce_csrf_checks=True)
+    for method in (stranger.get, stranger.head, stranger.get):
+        assert method(path).status_code == 200
+    assert stranger.put(path).status_code == 405
+    page = stranger.get(path).content.decode()
+    assert "Stop the weekly mail?" in page
+    for hidden in ("Alice", practice.name, alice.user.email if alice.user else ""):
+        assert hidden not in page
+    alice.refresh_from_db()
+    assert alice.wants_digest
+    for _twice in range(2):
+        answer = stranger.post(path, {"List-Unsubscribe": "One-Click"})
+        assert (answer.status_code, "is off" in answer.content.decode()) == (200, True)
+        work_in(practice.id)
+    alice.refresh_from_db()
+    mona.refresh_from_db()
+    assert (alice.wants_digest, mona.wants_digest) == (False, True)
+    assert AuditEntry.objects.filter(route="stop_weekly_mail").count() == 1
+    assert run(MONDAY + timedelta(days=7), practice) == []
+
+
+def test_only_a_link_of_ours_turns_it_off(
+    waiting: Notice, alice: Membership, dora: Membership, practice: Practice
+) -> None:
+    genuine = make_stop_token(alice)
+    signature = genuine.partition(":")[2]
+    others = make_stop_token(dora).partition(":")[0]
+    forged = Signer(salt="another").sign(genuine.partition(":")[0])
+    for token in (genuine[:-1], genuine.swapcase(), f"{others}:{signature}", forged, "ü", ":"):
+        url = reverse("stop_weekly_mail", args=[token])
+        assert Browser().get(url).status_code == 404
+        assert Browser().post(url).status_code == 404
+    work_in(practice.id)
+    alice.refresh_from_db()
+    assert alice.wants_digest
 
 
 def test_it_comes_once_a_week_however_often_the_beat_runs(

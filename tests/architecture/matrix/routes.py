@@ -225,6 +225,8 @@ ROUTES = {
     "read_notice": Route(
         WRITE, SIGNED_IN, kwarg="notice_id", reach=OWN | {Relation.FORMER}, body=nothing
     ),
+    # Whose it is, tells a signature; tests/accounts/test_digest.py forges it.
+    "stop_weekly_mail": Route(READ | WRITE, PUBLIC, made_up=True, answers={"": (404, 404)}),
     "digest": Route(READ | WRITE, SIGNED_IN, body=lambda case: {"wanted": "on"}),
     "caseload": Route(
         READ, Permission.VIEW_CASELOAD, client_data=True,
