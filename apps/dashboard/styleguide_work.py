@@ -4,7 +4,7 @@ from datetime import date
 
 from apps.dashboard.message_bars import Day, bars
 from apps.dashboard.selectors.diary import Slot
-from apps.dashboard.selectors.first_steps import FirstSteps
+from apps.dashboard.selectors.first_steps import of_a_therapist
 from apps.dashboard.selectors.repair_steps import Step
 from apps.feedback.languages import menu
 
@@ -31,7 +31,7 @@ def work_parts() -> dict[str, object]:
             [Day("16 Nov", "16 Nov", 6, 2, 1), Day("17", "17 Nov", 3, 1, 0)], is_paused=True
         ),
         "typed": ["She wished for a slower start."],
-        "first_steps": FirstSteps(now=2, agree_url="#"),
+        "first_steps": of_a_therapist(()),
         **menu("de"),
     }
 

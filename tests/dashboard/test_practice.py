@@ -9,10 +9,16 @@ from django.http import HttpResponse
 from django.test import Client as Browser
 from django.utils import timezone
 
-from apps.accounts.models import Membership, Practice
+from apps.accounts.models import Membership, Practice, Role
 from apps.core import tenancy
 from apps.core.models import AuditEntry, OutboxMessage
-from tests.factories import PASSWORD, PracticeFactory, TreatmentFactory
+from tests.factories import (
+    PASSWORD,
+    MembershipFactory,
+    PracticeFactory,
+    SupervisionFactory,
+    TreatmentFactory,
+)
 
 pytestmark = pytest.mark.django_db
 URL = "/practice/"
@@ -54,6 +60,40 @@ def test_people_and_links_stand_on_their_own_page(
     assert 'href="/practice/people/"' in response.content.decode()
     assert "Alice Moreau" not in words(response)
     assert "Alice Moreau Sam Okafor" in words(as_mona.get("/practice/people/"))
+
+
+def test_a_new_practice_is_guided_until_all_is_done(
+    mona: Membership, as_mona: Browser, practice: Practice, words: Words
+) -> None:
+    Practice.objects.update(contact_name="", contact_phone="", contact_email="")
+    page = words(as_mona.get(URL))
+    assert "Name an independent contact Somebody" in page
+    assert "Invite the people Therapists" in page
+    assert "Record who supervises whom" not in page, "mona works alone"
+
+    sam, alice = (
+        MembershipFactory.create(practice=practice, roles=[role])
+        for role in (Role.SUPERVISOR, Role.THERAPIST)
+    )
+    contact = {"name": "Ruth", "phone": "1", "email": "", "most_requests_in_30_days": 5}
+    as_mona.post(URL, contact | {"supervisor_wait_hours": 72})
+    page = words(as_mona.get(URL))
+    assert "Name an independent contact : done" in page
+    assert "Invite the people : done" in page
+    assert "Record who supervises whom A supervisor" in page
+
+    SupervisionFactory.create(practice=practice, supervisor=sam, supervisee=alice)
+    assert "Record who supervises whom : done" in words(as_mona.get(URL))
+    Practice.objects.update(record_holder=sam)
+    assert "Get going" not in words(as_mona.get(URL))
+
+
+def test_after_four_weeks_nobody_is_guided(
+    as_mona: Browser, practice: Practice, words: Words
+) -> None:
+    assert "Get going" in words(as_mona.get(URL))
+    Practice.objects.update(created_at=timezone.now() - timedelta(weeks=4, minutes=1))
+    assert "Get going" not in words(as_mona.get(URL))
 
 
 def test_no_clinical_data_is_there(

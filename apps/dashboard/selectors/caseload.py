@@ -23,7 +23,7 @@ from apps.dashboard.selectors.course import heading
 from apps.dashboard.selectors.delivery import Banner, banner
 from apps.dashboard.selectors.drawn import DrawnCourse, load_drawn
 from apps.dashboard.selectors.feedback_states import FeedbackState
-from apps.dashboard.selectors.first_steps import FirstSteps
+from apps.dashboard.selectors.first_steps import FirstStep, of_a_therapist
 from apps.dashboard.selectors.standing import ORDER, Standing, load_standings
 from apps.dashboard.selectors.today import TodaySession, sessions_of_today, today_strip
 from apps.dashboard.sparklines import SLOTS_SPARKLINE, sparkline_floor
@@ -125,7 +125,7 @@ class CaseloadPage:
     """All of the page. `clients` counts the caseload before any filter; `client_ids` are shown."""
 
     first_name: str
-    first_steps: FirstSteps | None
+    first_steps: tuple[FirstStep, ...]
     clients: int
     subtitle: str
     banner: Banner | None
@@ -165,7 +165,7 @@ def caseload_page(
     screened = [each.newest.screened_at for each in standings if each.newest]
     return CaseloadPage(
         first_name=membership.name.split()[0],
-        first_steps=FirstSteps.of(standings),
+        first_steps=of_a_therapist(standings),
         clients=len(standings),
         subtitle=words.as_of(today, max(screened, default=None)),
         banner=banner(membership.practice_id, at=at, today=today),

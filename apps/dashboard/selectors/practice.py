@@ -1,4 +1,4 @@
-"""What a practice manager sees first: the independent contact and counts."""
+"""What a practice manager sees first: the first steps, the independent contact and counts."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -12,6 +12,7 @@ from apps.dashboard.selectors.delivery import (
     delivery,
     of_the_practice,
 )
+from apps.dashboard.selectors.first_steps import FirstStep, of_a_practice
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class PracticePage:
     name: str
     has_contact: bool
     is_load_in_doubt: bool
+    first_steps: tuple[FirstStep, ...]
     banner: Banner | None
     delivery: Delivery
 
@@ -31,6 +33,7 @@ def practice_page(practice: Practice, *, today: date, at: datetime) -> PracticeP
         name=practice.name,
         has_contact=practice.has_independent_contact,
         is_load_in_doubt=alert_load(practice, at=at).needs_a_look,
+        first_steps=of_a_practice(practice, today=today, at=at),
         banner=banner(practice.id, at=at, today=today),
         delivery=delivery(of_the_practice(practice.id), at=at, today=today),
     )
