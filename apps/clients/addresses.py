@@ -1,6 +1,7 @@
 """Addresses of clients as people type them: what is one, and what only looks like one. Pure."""
 
 import unicodedata
+from contextlib import suppress
 
 import phonenumbers
 from django.core.exceptions import ValidationError
@@ -15,7 +16,7 @@ def clean_email(typed: str) -> str:
     """The address as typed, without blanks around it.
 
     Raises:
-        ValidationError: it is no address, or mixes alphabets, as look-alikes do.
+        ValidationError: it is no address, is quoted, or mixes alphabets, as look-alikes do.
 
     >>> clean_email(" kim@mail.example ")
     'kim@mail.example'
@@ -26,6 +27,8 @@ def clean_email(typed: str) -> str:
         raise ValidationError(
             _("This address mixes letters of several alphabets. Type it again, in one.")
         )
+    if '"' in name or host.startswith("["):  # other spellings of what can be said without
+        raise ValidationError(_("Type this address without quotes and brackets."))
     if not name.isascii():
         raise ValidationError(
             _("Before the @ only letters without accents, digits and signs can be delivered.")
@@ -44,7 +47,11 @@ def mailbox(address: str) -> str:
     ('kim@mail.example', '+447400123456')
     """
     name, at, host = address.strip().casefold().rpartition("@")
-    return f"{name.partition('+')[0]}@{host}" if at else host
+    if not at:
+        return host
+    with suppress(UnicodeError):  # 'bücher' and 'xn--bcher-kva' are one host
+        host = host.encode("idna").decode()
+    return f"{name.partition('+')[0]}@{host}"
 
 
 def clean_phone(typed: str, *, country: str) -> str:

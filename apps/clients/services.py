@@ -286,10 +286,16 @@ def hand_over_caseload(
     return [theirs[treatment.client_id] for treatment in treatments]
 
 
+def reaches_staff(channel: ContactChannel, practice: Practice) -> bool:
+    """Whether a channel leads to a member, or the contact, of its practice by now."""
+    check = is_staff_address if channel.kind == ContactChannel.Kind.EMAIL else is_staff_phone
+    return check(channel.address, practice=practice)
+
+
 def is_staff_address(email: str, *, practice: Practice) -> bool:
     """Whether mail to `email` reaches a member or the contact of the practice.
 
-    Case and '+…' make no difference. Ratings that reach a therapist's own mailbox are not a
+    Its spelling makes no difference. Ratings that reach a therapist's own mailbox are not a
     client's.
     """
     staff = User.objects.filter(memberships__practice=practice).values_list("email", flat=True)

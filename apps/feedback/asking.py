@@ -9,7 +9,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from apps.clients.models import Client
+from apps.clients.models import Client, ContactChannel
+from apps.clients.services import reaches_staff
 from apps.feedback import timing
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.tokens import ROOM
@@ -20,6 +21,10 @@ NOT_SAFE = {
     "email": gettext_lazy("No email address is recorded as safe to contact."),
     "text": gettext_lazy("No phone number is recorded as safe to contact."),
 }
+STAFF = gettext_lazy(
+    "The address or number on record belongs to somebody at the practice by now. Record the"
+    " client’s own."
+)
 WAYS = (*NOT_SAFE, ROOM)
 
 
@@ -35,11 +40,15 @@ def timing_rules() -> timing.Rules:
 
 def why_not_ask(client: Client, *, way: str = "") -> list[str]:
     """What is missing before this client may be asked by one of WAYS; empty: nothing."""
-    return why_not_ask_by_way(client)[way]
+    return why_not_ask_by_way(client, safe=list(client.channels.usable()))[way]
 
 
-def why_not_ask_by_way(client: Client) -> dict[str, list[str]]:
-    """What is missing for each of WAYS; "" stands for any message. Three queries."""
+def why_not_ask_by_way(client: Client, *, safe: list[ContactChannel]) -> dict[str, list[str]]:
+    """What is missing for each of WAYS; "" stands for any message. Three queries.
+
+    Args:
+        safe: the client's usable channels. Those that lead to staff count as missing.
+    """
     now = timezone.now()
     today = timezone.localdate(now)
     rests = _why_it_rests(client, at=now)
@@ -47,15 +56,22 @@ def why_not_ask_by_way(client: Client) -> dict[str, list[str]]:
         way: [*rests, *why_not_agreed(client, on=today, by_message=way != ROOM)] for way in WAYS
     }
     is_open = FeedbackRequest.objects.of(client).awaited(at=now).exists()
-    usable = {channel.kind for channel in client.channels.usable()}
+    usable = {channel.kind for channel in safe if not reaches_staff(channel, client.practice)}
+    taken = {channel.kind for channel in safe} - usable
     for way, lacking in NOT_SAFE.items():
         if is_open:
             missing[way].append(
                 _("A form of this client is still open. Another follows when it has ended.")
             )
         if not (way in usable if way else usable):
-            missing[way].append(str(lacking))
+            missing[way].append(str(STAFF if (way in taken if way else taken) else lacking))
     return missing
+
+
+def usable_channels(client: Client) -> list[ContactChannel]:
+    """Ways that a message may go out by now: safe, not stopped, and nobody's of the practice."""
+    channels = client.channels.usable().order_by("kind")
+    return [channel for channel in channels if not reaches_staff(channel, client.practice)]
 
 
 def _why_it_rests(client: Client, *, at: datetime) -> list[str]:

@@ -14,7 +14,7 @@ from apps.clients.services import stop_channel
 from apps.core import audit, outbox, tenancy
 from apps.core.models import OutboxMessage
 from apps.feedback import timing
-from apps.feedback.asking import timing_rules, why_not_agreed
+from apps.feedback.asking import timing_rules, usable_channels, why_not_agreed
 from apps.feedback.models import FeedbackRequest
 from apps.ruptures.services import screen_treatment
 
@@ -263,7 +263,7 @@ def fresh_link_channel(request: FeedbackRequest) -> ContactChannel | None:
     too_late = accepted_until(request.therapy_session) <= now
     if not has_run_out or fresh_before or too_late or not agreed or client.pause_review_on:
         return None
-    channels = list(client.channels.usable())
+    channels = usable_channels(client)
     return next(
         (each for each in channels if each.kind == request.channel_kind),
         channels[0] if channels else None,

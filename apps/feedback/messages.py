@@ -12,7 +12,7 @@ from apps.clients.models import ContactChannel
 from apps.core.models import OutboxMessage
 from apps.core.outbox import NothingToSend, NotYet, RenderedMessage
 from apps.feedback import timing
-from apps.feedback.asking import why_not_agreed
+from apps.feedback.asking import usable_channels, why_not_agreed
 from apps.feedback.lifecycle import KIND
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.tokens import make_token
@@ -31,12 +31,13 @@ def render_feedback_request(subject_id: UUID) -> RenderedMessage:
 
     Raises:
         NothingToSend: the request is answered, withdrawn or over, the treatment has ended, the
-            client may no longer be asked, or the channel is no longer recorded as safe.
+            client may no longer be asked, or the channel is no longer recorded as safe or has
+            become a colleague's.
         NotYet: it is night where the client is.
     """
     request = _open_request(subject_id)
-    channels = request.therapy_session.treatment.client.channels.usable()
-    channel = channels.filter(kind=request.channel_kind).first()
+    channels = usable_channels(request.therapy_session.treatment.client)
+    channel = next((each for each in channels if each.kind == request.channel_kind), None)
     if channel is None:
         raise NothingToSend
     return _render(request, channel)
@@ -50,7 +51,7 @@ def render_feedback_reminder(subject_id: UUID) -> RenderedMessage:
             also where the message was late.
     """
     request = _open_request(subject_id)
-    channels = list(request.therapy_session.treatment.client.channels.usable())
+    channels = usable_channels(request.therapy_session.treatment.client)
     # False sorts first: another channel before the one that was used.
     channels.sort(key=lambda each: each.kind == request.channel_kind)
     if not channels:

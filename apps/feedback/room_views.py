@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.core import audit
+from apps.feedback.asking import usable_channels
 from apps.feedback.client_frame import ClientFrame
 from apps.feedback.messages import link_to
 from apps.feedback.paper_form import PaperForm
@@ -71,7 +72,7 @@ def hand_over_device(request: MemberRequest, logged_id: UUID) -> HttpResponse:
 def send_instead(request: MemberRequest, logged_id: UUID) -> HttpResponse:
     """Ask by message after all, by the first channel that may be used."""
     session = _own_session(request, logged_id)
-    kinds = [each.kind for each in session.treatment.client.channels.usable().order_by("-kind")]
+    kinds = [each.kind for each in reversed(usable_channels(session.treatment.client))]
     try:
         request_feedback(
             therapy_session=session,

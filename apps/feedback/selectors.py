@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 
 from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
-from apps.clients.models import Client, Treatment
+from apps.clients.models import Client, ContactChannel, Treatment
 from apps.feedback import timing
 from apps.feedback.asking import asked_of_most, why_not_ask_by_way
 from apps.feedback.models import FeedbackRequest
@@ -177,6 +177,7 @@ def client_card(treatment: Treatment, *, starts_at: datetime, at: datetime) -> C
             else _("none planned"),
         ),
     )
+    safe = list(client.channels.usable().order_by("kind"))
     return ClientCard(
         client=client,
         status=status(
@@ -187,8 +188,8 @@ def client_card(treatment: Treatment, *, starts_at: datetime, at: datetime) -> C
             at=at,
         ),
         facts=facts,
-        arranged=_arranged(client, at=at),
-        missing=why_not_ask_by_way(client),
+        arranged=_arranged(client, safe, at=at),
+        missing=why_not_ask_by_way(client, safe=safe),
         ask_again=_ask_again(client, timezone.localdate(at)),
     )
 
@@ -211,14 +212,14 @@ def _latest_rating(treatment: Treatment) -> str:
     }
 
 
-def _arranged(client: Client, *, at: datetime) -> tuple[str, ...]:
+def _arranged(client: Client, safe: list[ContactChannel], *, at: datetime) -> tuple[str, ...]:
     arranged = []
     if client.discussed_on and client.consent == Client.Consent.AGREED:
         day = date_format(client.discussed_on, "j M Y")
         arranged.append(_("Discussed with the client on %(day)s, consent recorded") % {"day": day})
-    safe = [channel.get_kind_display() for channel in client.channels.usable().order_by("kind")]
     if safe:
-        arranged.append(_("Safe to contact: %(channels)s") % {"channels": ", ".join(safe).lower()})
+        kinds = ", ".join(channel.get_kind_display() for channel in safe).lower()
+        arranged.append(_("Safe to contact: %(channels)s") % {"channels": kinds})
     arranged.append(_("Asked %(times)s in 30 days") % {"times": asked_of_most(client, at=at)})
     return tuple(arranged)
 

@@ -3,7 +3,7 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from apps.clients.addresses import clean_email, clean_phone
+from apps.clients.addresses import clean_email, clean_phone, mailbox
 
 NO_NUMBER = "This is no phone number"
 NOT_IN_USE = "No such number is in use in its country."
@@ -65,12 +65,29 @@ def test_an_address_is_kept_as_typed_in_one_alphabet(typed: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("kim@mail.example", " KIM@Mail.example "),
+        ("kim@mail.example", "kim+a+b@mail.example"),
+        ("kim@mail.example", "kim@\uff4dail.example"),
+        ("kim@b\u00fccher.example", "kim@xn--bcher-kva.example"),
+        ("+447400123456", "+447400123456"),
+    ],
+)
+def test_a_mailbox_is_known_in_any_spelling(one: str, other: str) -> None:
+    assert mailbox(one) == mailbox(other)
+    assert mailbox(one) not in {mailbox("k.im@mail.example"), mailbox("+447400123457")}
+
+
+@pytest.mark.parametrize(
     ("typed", "sentence"),
     [
         ("p\u0430yal@mail.example", "mixes letters of several alphabets"),
         ("kim@m\u0430il.example", "mixes letters of several alphabets"),
         ("kím@mail.example", "Before the @ only letters without accents"),
         ("ким@mail.example", "Before the @ only letters without accents"),
+        ('"kim"@mail.example', "without quotes and brackets"),
+        ("kim@[203.0.113.7]", "without quotes and brackets"),
         ("kim", "This is no email address"),
         ("kim@", "This is no email address"),
         ("kim@mail", "This is no email address"),

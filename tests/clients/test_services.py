@@ -27,6 +27,7 @@ def test_a_short_name_gives_a_code_as_well(practice: Practice, sender: str, code
         ("mo@fernbank.example", True),
         (" MO@FERNBANK.EXAMPLE ", True),
         ("mo+a+b@fernbank.example", True),
+        ("mo@\uff26ernbank.example", True),
         ("m.o@fernbank.example", False),
         ("mo@other.example", False),
     ],

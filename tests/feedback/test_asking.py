@@ -60,6 +60,24 @@ def test_no_other_form_goes_out_while_one_is_open(treatment: Treatment) -> None:
         ask(treatment)
 
 
+def test_nothing_goes_to_an_address_that_has_become_a_colleagues(
+    treatment: Treatment, charlie: Membership
+) -> None:
+    request = ask(treatment)
+    charlie.user.email = treatment.client.channels.get().address.upper()  # type: ignore[union-attr]
+    charlie.user.save()  # type: ignore[union-attr]
+    for render in (render_feedback_request, render_feedback_reminder):
+        with pytest.raises(NothingToSend):
+            render(request.id)
+    for way in ("", "email"):
+        assert "belongs to somebody at the practice" in why_not_ask(treatment.client, way=way)[-1]
+    assert why_not_ask(treatment.client, way="text")[-1].startswith("No phone number")
+    assert not why_not_ask(treatment.client, way="room")
+    add_phone(treatment.client)
+    mark_sent(request, sent_at=timezone.now() - timedelta(days=1))
+    assert render_feedback_reminder(request.id).channel == "text"
+
+
 def test_a_client_is_asked_no_more_often_in_30_days_than_the_practice_allows(
     treatment: Treatment,
 ) -> None:

@@ -6,16 +6,14 @@ from apps.core.fields import BlindIndexField
 
 
 def index_mailboxes(apps, schema_editor):
-    """An address with a '+' is found by its mailbox."""
+    """An address is found by its mailbox, whatever its spelling."""
     channels = apps.get_model("clients", "ContactChannel").objects
     with crypto.keyring():
         for channel in channels.filter(kind="email").iterator():
-            if "+" in channel.address:
-                channels.filter(id=channel.id).update(
-                    address_index=crypto.blind_index(
-                        mailbox(channel.address), practice_id=channel.practice_id
-                    )
-                )
+            found = mailbox(channel.address)
+            if found != channel.address.casefold():
+                index = crypto.blind_index(found, practice_id=channel.practice_id)
+                channels.filter(id=channel.id).update(address_index=index)
 
 
 class Migration(migrations.Migration):
