@@ -83,8 +83,9 @@ def _why_it_rests(client: Client, *, at: datetime) -> list[str]:
         )
     if client.pause_review_on:
         reasons.append(
-            _("Asking is paused, to be reviewed on %(day)s: %(reason)s")
-            % {"day": date_format(client.pause_review_on, "j M Y"), "reason": client.pause_reason}
+            # Without the reason: a refusal may wait in the session, which is not encrypted.
+            _("Asking is paused, to be reviewed on %(day)s; the reason is on the client’s page.")
+            % {"day": date_format(client.pause_review_on, "j M Y")}
         )
     most = client.practice.most_requests_in_30_days
     if requests_in_30_days(client, at=at) >= most:

@@ -18,6 +18,7 @@ from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.feedback import corrections
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import CannotAsk, log_session_and_ask
+from apps.feedback.tokens import ROOM
 from apps.therapy_sessions.models import TherapySession
 from apps.therapy_sessions.services import AlreadyLogged
 
@@ -65,7 +66,7 @@ def _asked_last_time(session: TherapySession) -> str:
     request = FeedbackRequest.objects.filter(therapy_session=before).first() if before else None
     if request is None:
         raise CannotAsk(_("The client was not asked last time. Choose how to ask."))
-    return request.channel_kind
+    return request.channel_kind or ROOM
 
 
 @require(Permission.LOG_SESSION)
@@ -85,6 +86,8 @@ def quick_log(request: MemberRequest, session_id: UUID) -> HttpResponse:
         return redirect(by_hand)
     undo = reverse("undo_log", args=[logged.id])
     messages.success(request, _logged(session), extra_tags=undo)
+    if logged.feedback_requests.filter(channel_kind="").exists():
+        return redirect("in_room", logged.id)
     return redirect(_week_of(session))
 
 

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import Membership, Practice
 from apps.alliance.models import AllianceRating, Questionnaire
@@ -31,6 +32,8 @@ from apps.feedback.tokens import ROOM, read_request_id
 from apps.ruptures.services import screen_treatment
 from apps.therapy_sessions.models import TherapySession
 from apps.therapy_sessions.services import log_therapy_session
+
+ANSWERED = gettext_lazy("The client has answered about this session already.")
 
 
 class CannotAsk(Exception):
@@ -95,14 +98,16 @@ def request_feedback(
 
     Raises:
         CannotAsk: consent, a safe channel or the independent contact is missing, asking rests or
-            was done often enough, another form is open, or an answer would no longer count by the
-            time the message is due.
+            was done often enough, another form is open, the session has its answer, or one would
+            no longer count by the time the message is due.
     """
     client = _lock(therapy_session)
     missing = why_not_ask(client, way=channel_kind)
     asked = FeedbackRequest.objects.filter(therapy_session=therapy_session)
     if asked.exclude(channel_kind="").exists():
         missing.append(_("The client was asked about this session already."))
+    elif _is_answered(therapy_session, questionnaire):
+        missing.append(str(ANSWERED))
     if missing:
         raise CannotAsk(" ".join(missing))
     window = timing.Window.of(
@@ -151,8 +156,8 @@ def ask_in_room(
     request = FeedbackRequest.objects.filter(
         therapy_session=therapy_session, questionnaire=questionnaire
     ).first()
-    if request and request.state == FeedbackRequest.State.ANSWERED:
-        raise CannotAsk(_("The client has answered about this session already."))
+    if _is_answered(therapy_session, questionnaire):
+        raise CannotAsk(str(ANSWERED))
     is_new = request is None or request.state != FeedbackRequest.State.OPEN
     if is_new:
         missing = why_not_ask(client, way=ROOM)
@@ -185,6 +190,14 @@ def _lock(therapy_session: TherapySession) -> Client:
         .select_related("practice")
         .get(id=therapy_session.treatment.client_id)
     )
+
+
+def _is_answered(therapy_session: TherapySession, questionnaire: Questionnaire) -> bool:
+    """Whether the session has its rating by the client, in whatever way they gave it."""
+    ratings = AllianceRating.objects.filter(
+        therapy_session=therapy_session, questionnaire=questionnaire
+    )
+    return ratings.filter(rater=AllianceRating.Rater.CLIENT).exists()
 
 
 def _open_request(
@@ -229,10 +242,7 @@ def record_from_paper(
     )
     # As an answer by the link does: of both at once the second finds the first's.
     list(asked.select_for_update(of=("self",)))
-    ratings = AllianceRating.objects.filter(
-        therapy_session=therapy_session, questionnaire=questionnaire
-    )
-    if ratings.filter(rater=AllianceRating.Rater.CLIENT).exists():
+    if _is_answered(therapy_session, questionnaire):
         raise AlreadyAnswered
     rating = record_rating(
         therapy_session=therapy_session,

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.test import Client as Browser
 from django.utils import timezone
 
@@ -224,6 +225,11 @@ def test_a_pause_pulls_back_what_is_not_out_and_lasts_until_it_is_ended(
     assert "Asking is paused. What was not out yet is withdrawn." in shown(page)
     client_of.refresh_from_db()
     assert client_of.pause_reason == "Taking part in a study."
+    for room in ("room", "send"):
+        as_alice.post(f"/sessions/{asked.therapy_session_id}/{room}/")
+        kept = str(dict(Session.objects.get().get_decoded()))
+        assert "Asking is paused" in kept, "the refusal waits there for the next page"
+        assert "Taking part in a study." not in kept, "sessions are not encrypted"
     asked.refresh_from_db()
     assert asked.state == State.CANCELLED
     assert why_not_ask(client_of)

@@ -124,6 +124,22 @@ def test_a_message_may_go_out_instead_and_the_code_ends_with_it(
     assert phone.get(before).status_code == 404
 
 
+@pytest.mark.parametrize("way", ["room", "paper"])
+def test_who_has_answered_is_asked_no_second_time(
+    as_alice: Browser, phone: Browser, held: TherapySession, way: str
+) -> None:
+    if way == "paper":
+        as_alice.post(url(held, "paper"), paper(held))
+    else:
+        as_alice.post(url(held))
+        phone.post(code_of(held), answers())
+    for page in ("send", "room"):
+        said = shown(as_alice.post(url(held, page), follow=True))
+        assert "The client has answered about this session already." in said, page
+    assert not held.feedback_requests.exclude(state="answered").exists()
+    assert not OutboxMessage.objects.exists()
+
+
 def test_only_in_the_room_is_an_agreement_to_no_message(
     as_alice: Browser, held: TherapySession
 ) -> None:

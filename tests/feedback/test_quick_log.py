@@ -13,7 +13,7 @@ from apps.alliance.models import AllianceRating
 from apps.clients.models import Treatment
 from apps.core.models import OutboxMessage
 from apps.feedback.models import FeedbackRequest
-from apps.feedback.services import practice_questionnaire, request_feedback
+from apps.feedback.services import ask_in_room, practice_questionnaire, request_feedback
 from apps.ruptures.models import Screening
 from apps.ruptures.services import record_outcome
 from apps.therapy_sessions.models import TherapySession
@@ -60,6 +60,23 @@ def test_as_last_time_asks_the_way_it_was_asked_then(
     request = FeedbackRequest.objects.get(therapy_session=session)
     assert request.channel_kind == "email"
     assert Screening.objects.filter(therapy_session=session).exists()
+
+
+def test_who_was_asked_in_the_room_last_time_is_asked_there_again(
+    as_alice: Browser, treatment: Treatment, alice: Membership
+) -> None:
+    with time_machine.travel("2026-11-12T12:30:00+00:00", tick=False):
+        ask_in_room(
+            therapy_session=TherapySessionFactory.create(treatment=treatment),
+            questionnaire=practice_questionnaire(alice.practice),
+            by=alice,
+        )
+    session = plan(treatment, hours_from_now=-1)
+    assert log(as_alice, session, "as_last_time")["Location"] == f"/sessions/{session.id}/room/"
+    session.refresh_from_db()
+    assert session.attendance == "attended"
+    assert FeedbackRequest.objects.get(therapy_session=session).room_until > timezone.now()
+    assert "Undo" in as_alice.get(f"/sessions/{session.id}/room/").content.decode()
 
 
 def test_where_nobody_was_asked_last_time_the_whole_form_is_shown(
