@@ -100,8 +100,11 @@ def reactivate(request: MemberRequest, member_id: UUID) -> HttpResponse:
     """Open the place of somebody who worked here before."""
     person = _colleague(request, member_id)
     try:
-        services.reactivate_member(member=person, by=request.membership)
-        messages.success(request, _("Open again: %s can sign in.") % person.name)
+        if services.reactivate_member(member=person, by=request.membership):
+            said = _("Open again: %s can sign in.")
+        else:
+            said = _("%s works elsewhere too, so an invitation is on its way: they decide.")
+        messages.success(request, said % person.name)
     except services.NeverJoined:
         messages.error(request, _("%s has not joined yet. Invite them again.") % person.name)
     except oneself.TooNew as error:

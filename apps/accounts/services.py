@@ -259,8 +259,14 @@ def _close_place(member: Membership) -> None:
 
 
 @transaction.atomic
-def reactivate_member(*, member: Membership, by: Membership) -> None:
+def reactivate_member(*, member: Membership, by: Membership) -> bool:
     """Open the place of somebody who has worked here before; their roles are as they were.
+
+    Who works elsewhere by now is invited instead, and says yes or no: nobody is signed out of
+    another practice, or seen by one they have left, without a word of theirs.
+
+    Returns:
+        Whether the place is open; else the invitation is on its way.
 
     Raises, with nothing changed:
         NeverJoined
@@ -269,10 +275,16 @@ def reactivate_member(*, member: Membership, by: Membership) -> None:
     oneself.refuse_newcomer(by)
     if is_waiting(member):
         raise NeverJoined
+    if member.user_id and memberships_of(member.user_id):
+        _withdraw_links(member, AccountLink.Purpose.INVITATION)
+        _mail_link(member, AccountLink.Purpose.INVITATION, settings.INVITATION_VALID_FOR)
+        audit.record("invite member", member, by=by)
+        return False
     member.is_active, member.left_at = True, None
     member.save(update_fields=["is_active", "left_at"])
     _end_sessions_of(member)
     audit.record("reactivate member", member, by=by)
+    return True
 
 
 @transaction.atomic

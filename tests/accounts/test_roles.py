@@ -1,12 +1,15 @@
 """Roles and places: when a change holds, and what is noted."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.test import Client as Browser
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.accounts.models import Membership, Practice, Role
+from apps.accounts.services import accept_invitation
 from tests.accounts.conftest import enrol, noted, sent, shown
 from tests.factories import MembershipFactory
 
@@ -54,6 +57,30 @@ def test_a_closed_place_holds_at_the_next_request_and_can_be_opened_again(
     alice.refresh_from_db()
     assert alice.is_active
     assert len(noted("deactivate member", mona)) == len(noted("reactivate member", mona)) == 1
+
+
+def test_who_has_left_and_works_elsewhere_is_invited_back_and_signed_out_of_nothing(
+    manager: Browser, mona: Membership, dora: Membership
+) -> None:
+    assert dora.user is not None
+    enrol(dora)
+    left = MembershipFactory.create(
+        practice=mona.practice,
+        user=dora.user,
+        name="Dora Lind",
+        is_active=False,
+        last_sign_in_on=timezone.localdate() - timedelta(days=900),
+    )
+    page = shown(manager.post(reverse("reactivate_member", args=[left.id]), follow=True))
+    assert "Dora Lind works elsewhere too, so an invitation is on its way" in page
+    assert "App code" not in page
+    left.refresh_from_db()
+    dora.user.refresh_from_db()
+    assert (left.is_active, dora.user.sessions_ended) == (False, 0)
+    [link] = left.links.filter(used_at=None)
+    accept_invitation(link_id=link.id, password="")
+    left.refresh_from_db()
+    assert left.is_active
 
 
 def test_a_place_that_was_never_taken_is_not_opened_for_somebody(
