@@ -152,6 +152,9 @@ class ContactChannel(PracticeModel):
     kind = models.CharField(max_length=5, choices=Kind)
     address = EncryptedTextField(client="client_id")
     address_index = BlindIndexField(of="mailbox")
+    address_since = models.DateTimeField(
+        null=True, help_text="since when it leads to this mailbox; nobody noted it before"
+    )
     safe_to_contact = models.BooleanField()
     stopped_at = models.DateTimeField(null=True)
     stop_reason = models.CharField(max_length=10, choices=StopReason, blank=True)
@@ -198,8 +201,11 @@ class ContactChannel(PracticeModel):
 
     def lead_to(self, address: str, *, safe: bool) -> None:
         """Save another address ('' for none). A wrong one is known by its index until it ends."""
+        if not self.is_known_as(address):
+            self.address_since = timezone.now()
         self.address, self.safe_to_contact = address, safe
-        self.save(update_fields=["address", "safe_to_contact"] if self.is_wrong_address else None)
+        changed = ["address", "address_since", "safe_to_contact"]
+        self.save(update_fields=changed if self.is_wrong_address else None)
 
 
 class TreatmentQuerySet(models.QuerySet["Treatment"]):

@@ -274,7 +274,9 @@ def tell_unreachable(message: OutboxMessage, *, channel: str) -> None:
     """Tell whoever sent a message of this kind that the address takes none."""
     told = settings.OUTBOX_UNREACHABLE.get(message.kind)
     if told:
-        import_string(told)(message.subject_id, channel=channel)
+        import_string(told)(
+            message.subject_id, channel=channel, sent_at=message.sent_at or timezone.now()
+        )
 
 
 def _settle(message: OutboxMessage, **changes: object) -> bool:

@@ -165,15 +165,16 @@ def went_out(request: FeedbackRequest) -> bool:
 
 
 @transaction.atomic
-def stop_unreachable(request_id: UUID, *, channel: str) -> None:
+def stop_unreachable(request_id: UUID, *, channel: str, sent_at: datetime) -> None:
     """Write no more by a channel whose address takes nothing or whose reader complained.
 
-    The outbox calls it; whoever treats the client is told (`stop_channel`).
+    The outbox calls it; whoever treats the client is told (`stop_channel`). What is said of a
+    message that went out before the channel had the address it has now says nothing about that.
     """
     used = ContactChannel.objects.filter(
         kind=channel, client__treatments__therapy_sessions__feedback_requests=request_id
     ).first()
-    if used:
+    if used and not (used.address_since and sent_at < used.address_since):
         stop_channel(channel=used, why=ContactChannel.StopReason.BOUNCED, by=None)
 
 

@@ -4,6 +4,7 @@ import re
 import smtplib
 import socket
 from contextlib import suppress
+from datetime import datetime
 from email.headerregistry import Address
 from pathlib import Path
 from threading import Event, Thread
@@ -91,7 +92,7 @@ def render(subject_id: UUID) -> RenderedMessage:
     return message()
 
 
-def tell(subject_id: UUID, *, channel: str) -> None:
+def tell(subject_id: UUID, *, channel: str, sent_at: datetime) -> None:
     told.append((subject_id, channel))
 
 

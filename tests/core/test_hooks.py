@@ -5,6 +5,7 @@ import json
 import random
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,7 +25,7 @@ KEY = "key-of-the-provider"
 told: list[tuple[UUID, str]] = []
 
 
-def tell(subject_id: UUID, *, channel: str) -> None:
+def tell(subject_id: UUID, *, channel: str, sent_at: datetime) -> None:
     told.append((subject_id, channel))
 
 

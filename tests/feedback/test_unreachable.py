@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.test import Client as Browser
 from django.utils import timezone
 
 from apps.accounts.models import Membership
@@ -14,6 +15,7 @@ from apps.core.models import OutboxMessage
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
 from tests.factories import TherapySessionFactory, TreatmentFactory
+from tests.feedback.test_details import details
 
 State = OutboxMessage.State
 
@@ -73,3 +75,24 @@ def test_a_bounce_reported_later_does_the_same_however_often(asked: FeedbackRequ
         reports.note(practice_id=message.practice_id, message_id=message.id, outcome=outcome)
     assert first_message().state == State.BOUNCED
     assert is_told_once()
+
+
+@pytest.mark.django_db
+def test_a_late_bounce_of_an_earlier_address_stops_no_later_one(
+    as_alice: Browser, asked: FeedbackRequest
+) -> None:
+    client, message = asked.therapy_session.treatment.client, first_message()
+    first = {"state": State.SENT, "sent_at": timezone.now()}
+    OutboxMessage.objects.filter(id=message.id).update(**first)
+    as_alice.post(f"/clients/{client.id}/details/", details(client, email="right@mail.example"))
+
+    def report() -> str:
+        reports.note(
+            practice_id=asked.practice_id, message_id=message.id, outcome=reports.Outcome.BOUNCED
+        )
+        return client.channels.get().stop_reason
+
+    assert (report(), first_message().state) == ("", State.BOUNCED)
+    as_alice.post(f"/clients/{client.id}/details/", details(client, email="RIGHT@mail.example"))
+    OutboxMessage.objects.filter(id=message.id).update(**first | {"sent_at": timezone.now()})
+    assert report() == "bounced"
