@@ -69,8 +69,8 @@ def test_what_was_sent_came_back_and_was_answered_is_counted(
     assert "4 Sent" in page
     assert "2 Undelivered" in page
     assert "2 Answered of 3 delivered" in page
-    assert "Email 1 4 2 2 of 4" in page
-    assert "Text message 0 0 0 0 of 0" in page
+    assert "Email Due 1 Sent 4 Undelivered 2 Answered 2 of 4" in page
+    assert "Text message Due 0 Sent 0 Undelivered 0 Answered 0 of 0" in page
     own = words(as_alice.get(OWN))
     assert "3 Sent" in own
     assert "1 Answered of 2 delivered" in own

@@ -79,7 +79,8 @@ def test_sessions_of_one_hour_stand_below_each_other_in_their_row(page: Page, wi
 def test_the_counts_of_delivery_fit_a_phone(page: Page) -> None:
     page.set_viewport_size({"width": 375, "height": 900})
     rows = [ChannelRow(name, 1204, 1198, 12, 1011) for name in ("Text message", "Email")]
-    counts = DeliveryPage(None, Delivery(0, 0, 0, 0, ""), "", 0, 0, tuple(rows), bars([], is_paused=False))
+    now, none = Delivery(0, 0, 0, 0, ""), bars([], is_paused=False)
+    counts = DeliveryPage(None, now, "", 0, 0, tuple(rows), none)
     show(page, render_to_string("dashboard/delivery.html", {"page": counts}))
     assert page.evaluate(SCROLLING) == 0
     for label in ("Due", "Sent", "Undelivered", "Answered"):
