@@ -80,6 +80,7 @@ def invite_again(request: MemberRequest, member_id: UUID) -> HttpResponse:
 
 @require(Permission.MANAGE_PRACTICE)
 @require_POST
+@require_recent_sign_in
 def deactivate(request: MemberRequest, member_id: UUID) -> HttpResponse:
     """Close a person's place here, at once."""
     person = _colleague(request, member_id)
@@ -127,6 +128,7 @@ def add_supervision(request: MemberRequest) -> HttpResponse:
 
 @require(Permission.MANAGE_PRACTICE)
 @require_http_methods(["GET", "HEAD", "POST"])
+@require_recent_sign_in
 def end_supervision(request: MemberRequest, supervision_id: UUID) -> HttpResponse:
     """Set the last day of a supervision."""
     links = Supervision.objects.in_practice_of(request.membership)

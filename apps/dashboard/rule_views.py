@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.permissions import MemberRequest, Permission, require
+from apps.accounts.sign_in import require_recent_sign_in
 from apps.dashboard.selectors.rules import rules_page
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.forms import RuleDecisionForm
@@ -45,6 +46,7 @@ def propose_norms(request: MemberRequest) -> HttpResponse:
 
 @require(Permission.MANAGE_PRACTICE)
 @require_POST
+@require_recent_sign_in
 def decide_rule(request: MemberRequest) -> HttpResponse:
     """Use the proposed rule from now on, or keep the one in force."""
     form = RuleDecisionForm(request.POST)

@@ -5,12 +5,14 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.permissions import MemberRequest, Permission, require
+from apps.accounts.sign_in import require_recent_sign_in
 from apps.core import audit, tenancy
 from apps.exchange import calendars
 from apps.feedback.limits import seconds_to_wait
@@ -45,12 +47,20 @@ def calendar_file(request: HttpRequest, calendar_token: str) -> HttpResponse:
 
 @require(Permission.VIEW_CASELOAD)
 @require_http_methods(["GET", "HEAD", "POST"])
-def calendar(request: MemberRequest) -> HttpResponse:
+def calendar(request: MemberRequest) -> HttpResponseBase:
     """Show how to read one's diary elsewhere; a POST makes a new address and shows it once."""
-    address = ""
     if request.method == "POST":
-        token = calendars.open_calendar(by=request.membership)
-        address = settings.BASE_URL + reverse("calendar_file", args=[token])
+        return _open_calendar(request)
+    return _calendar(request)
+
+
+@require_recent_sign_in
+def _open_calendar(request: MemberRequest) -> HttpResponse:
+    token = calendars.open_calendar(by=request.membership)
+    return _calendar(request, settings.BASE_URL + reverse("calendar_file", args=[token]))
+
+
+def _calendar(request: MemberRequest, address: str = "") -> HttpResponse:
     feed = calendars.feed_of(request.membership)
     return render(request, "exchange/calendar.html", {"feed": feed, "address": address})
 

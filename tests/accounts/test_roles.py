@@ -8,7 +8,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.accounts.models import Membership, Practice, Role
+from apps.accounts.models import Membership, Practice, Role, Supervision
 from apps.accounts.services import accept_invitation
 from tests.accounts.conftest import enrol, noted, sent, shown
 from tests.factories import MembershipFactory
@@ -94,13 +94,20 @@ def test_a_place_that_was_never_taken_is_not_opened_for_somebody(
 
 
 def test_changing_roles_and_opening_places_ask_who_it_is(
-    as_mona: Browser, alice: Membership
+    as_mona: Browser, alice: Membership, sam: Membership
 ) -> None:
-    for name in ("member", "invite_again", "reactivate_member", "hand_over"):
-        response = as_mona.post(reverse(name, args=[alice.id]), {"roles": ["manager"]})
-        assert response["Location"].startswith("/sign-in/again/"), name
+    of_alice = ("member", "invite_again", "deactivate_member", "reactivate_member", "hand_over")
+    link = Supervision.objects.get()
+    for address in (
+        *(reverse(name, args=[alice.id]) for name in of_alice),
+        reverse("end_supervision", args=[link.id]),
+        reverse("decide_rule"),
+    ):
+        sent = {"roles": ["manager"], "ends_on": link.starts_on.isoformat()}
+        assert as_mona.post(address, sent)["Location"].startswith("/sign-in/again/"), address
     alice.refresh_from_db()
-    assert alice.roles == [Role.THERAPIST]
+    assert (alice.roles, alice.is_active) == ([Role.THERAPIST], True)
+    assert Supervision.objects.get().ends_on is None
 
 
 def test_an_invited_person_loses_no_session_elsewhere_and_their_second_step_stays_theirs(

@@ -24,7 +24,7 @@ from apps.ruptures.rules import propose_change, rule_in_force
 from apps.ruptures.services import record_outcome
 from apps.ruptures.tasks import replay_rule_change
 from tests.conftest import work_in
-from tests.factories import TreatmentFactory
+from tests.factories import PASSWORD, TreatmentFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/practice/rules/"
@@ -51,6 +51,7 @@ def replayed(falling: Any, mona: Membership) -> RuleChange:
 
 
 def decide(browser: Browser, change: RuleChange, decision: str, reason: str = "") -> Any:
+    browser.post("/sign-in/again/", {"password": PASSWORD})
     sent = {"change": change.id, "decision": decision, "reason": reason}
     return browser.post(DECIDE, sent)
 

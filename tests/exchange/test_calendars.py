@@ -17,7 +17,7 @@ from apps.core.models import AuditEntry
 from apps.exchange.calendars import open_calendar, read_token
 from apps.exchange.models import CalendarFeed
 from tests.conftest import work_in
-from tests.factories import TherapySessionFactory, TreatmentFactory
+from tests.factories import PASSWORD, TherapySessionFactory, TreatmentFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -128,6 +128,10 @@ def test_whoever_guesses_gets_the_page_of_what_is_not_there(
 
 
 def test_the_address_is_shown_once_and_kept_nowhere(as_alice: Browser, alice: Membership) -> None:
+    first = as_alice.post("/diary/calendar/")
+    assert first["Location"].startswith("/sign-in/again/")
+    assert not CalendarFeed.objects.exists()
+    as_alice.post("/sign-in/again/", {"password": PASSWORD})
     page = as_alice.post("/diary/calendar/")
     address = page.context["address"]
     assert address in page.content.decode()
