@@ -61,10 +61,14 @@ def other_practice(world: World, cell: Cell, response: Any, delta: dict[str, int
 
 
 def foreign(world: World, name: str) -> Iterator[Cell]:
-    """Lists, and the other practice's objects with the missing ones to compare."""
+    """Lists, and the other practice's objects with the missing ones to compare.
+
+    Asked from one of the two practices, which are made alike.
+    """
     for cell in cells(world, name):
         is_far = cell.relation in {None, Relation.FOREIGN, Relation.MISSING}
-        if is_far and cell.method in {"GET", "POST"} and cell.person.is_signed_in:
+        is_asked = cell.method in {"GET", "POST"} and cell.person.is_signed_in
+        if is_far and is_asked and cell.person.practice == "a":
             yield cell
 
 
