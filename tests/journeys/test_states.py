@@ -177,7 +177,8 @@ def test_pages_of_what_went_wrong(chromium: Browser, rapport: Rapport) -> None:
     page = sign_in(chromium, rapport, "hana")
     page.goto(f"{rapport.address}/supervision/")
     wrong = look_at(page, "403", TWO_LOOKS)
-    for code in ("400", "403_csrf", "429", "500", "503"):
+    refused = ("not_taken", "accounts/stop_weekly_mail")
+    for code in ("400", "403_csrf", "429", "500", "503", *refused):
         # On an address of its own house, so that its styles are found.
         page.goto(f"{rapport.address}/healthz/")
         page.set_content(render_to_string(f"{code}.html"))
