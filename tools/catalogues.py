@@ -2,6 +2,8 @@
 
 `make catalogues` takes new texts into every catalogue, drops those that no page says any more, and
 compiles. Only what a client sees is translated (`client_files.py`); pages of staff are English.
+The prompts for repairs can be: `locale/repair-prompts.pot` lists them, and those of them that a
+catalogue has translated stay in it.
 The compiled files are committed: who runs Rapport needs neither gettext nor this.
 """
 
@@ -35,6 +37,7 @@ msgstr ""
 "Content-Type: text/plain; charset=utf-8\\n"
 
 """
+TEMPLATE = ROOT / "locale" / "repair-prompts.pot"
 NO_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -69,6 +72,23 @@ def _extracted(path: Path, source: str) -> list[Said]:
     return [Said(where, context, text) for _line, text, _comments, context in calls]
 
 
+def prompts() -> list[str]:
+    """Every text of the prompts for repairs, in order of their file."""
+    # Only once Django is set up.
+    from apps.ruptures.repair_prompts import prompt_file
+
+    texts = [text for each in prompt_file().prompts for text in (each.text, each.say) if text]
+    return list(dict.fromkeys(texts))
+
+
+def template() -> bytes:
+    """The prompts for who translates them: copy into the catalogue what you have translated."""
+    catalog = Catalog()
+    for text in prompts():
+        catalog.add(text)
+    return written(catalog)
+
+
 def catalogue(language: str) -> Path:
     return ROOT / "locale" / language / "LC_MESSAGES" / "django.po"
 
@@ -93,6 +113,10 @@ def updated(language: str) -> Catalog:
             locations=[(each.where, 0)],
             context=each.context,
         )
+    for text in prompts():
+        known = old.get(text)
+        if known and known.string:
+            new.add(text, known.string)
     return new
 
 
@@ -100,7 +124,7 @@ def written(catalog: Catalog) -> bytes:
     """The catalogue as text, without names and times that would change with every run."""
     made = BytesIO()
     write_po(made, catalog, width=99, omit_header=True, include_lineno=False)
-    header = HEADER.format(language=catalog.locale, plurals=catalog.plural_forms)
+    header = HEADER.format(language=catalog.locale or "", plurals=catalog.plural_forms)
     return header.encode() + made.getvalue()
 
 
@@ -120,6 +144,7 @@ def translations() -> list[str]:
 def main() -> int:
     """Bring every catalogue up to date; 1 where something is left to translate."""
     left = 0
+    TEMPLATE.write_bytes(template())
     for language in translations():
         path = catalogue(language)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """Short prompts for the steps of a repair, chosen by what may be behind it and how it showed.
 
-They are data with sources, `prompts/repair-prompts.v1.json`; a changed wording is a new version.
-The texts are English and pass through gettext. Where each comes from: docs/repair.md.
+They are data with sources, `prompts/repair-prompts.v2.json`; a changed wording is a new version.
+The texts are English and pass through gettext: what a catalogue translates shows in that language,
+`locale/repair-prompts.pot` lists them all. Where each comes from: docs/repair.md.
 """
 
 import json
@@ -15,7 +16,7 @@ from django.utils.translation import gettext
 from apps.alliance.models import Cause
 from apps.ruptures.models import RepairStep, Worksheet
 
-PATH = Path(__file__).parent / "prompts" / "repair-prompts.v1.json"
+PATH = Path(__file__).parent / "prompts" / "repair-prompts.v2.json"
 MOST_FITTING = 3
 """So many fitting prompts a step, at most: what is read in a minute before a session."""
 

@@ -8,11 +8,30 @@ from pathlib import Path
 
 import pytest
 from babel.messages.mofile import read_mo
+from babel.messages.pofile import read_po
 from django.conf import settings
+from django.utils import translation
+from pytest_django import Settings
 
+from apps.alliance.models import Cause
 from apps.alliance.services import SHIPPED
 from apps.feedback.specimens import specimens
-from tools.catalogues import catalogue, compiled, forms, read, said, translations
+from apps.ruptures.models import RepairStep, Worksheet
+from apps.ruptures.repair_prompts import step_prompts
+from tools import catalogues
+from tools.catalogues import (
+    TEMPLATE,
+    catalogue,
+    compiled,
+    forms,
+    prompts,
+    read,
+    said,
+    template,
+    translations,
+    updated,
+    written,
+)
 from tools.client_files import messages
 
 LANGUAGES = ["de", "es", "fr", "nl", "pl", "ar"]
@@ -40,6 +59,7 @@ def test_the_languages_are_the_seven_that_were_promised() -> None:
 def test_no_text_that_a_client_sees_is_missing(language: str) -> None:
     wanted = {(each.context, forms(each.text)[0]) for each in said()}
     there = {(each.context, forms(each.id)[0]) for each in read(language) if each.id}
+    there -= {(None, text) for text in prompts()}
     assert wanted == there, "run: make catalogues"
     assert len(wanted) > 100
     assert [english for _context, english, ours in texts(language) if not all(ours)] == []
@@ -114,3 +134,38 @@ def test_the_forbidden_words_of_a_language_would_be_found(language: str) -> None
     never = re.compile("|".join(FORBIDDEN[language]), re.IGNORECASE)
     # The form may name what a message may not.
     assert never.search(" ".join(each.content for each in specimens(language) if each.is_page))
+
+
+def test_every_prompt_for_a_repair_can_be_translated() -> None:
+    assert TEMPLATE.read_bytes() == template(), "run: make catalogues"
+    there = [each.id for each in read_po(BytesIO(template())) if each.id]
+    shown = {text for step in RepairStep for text in texts_of(step)}
+    assert shown == set(there)
+
+
+def texts_of(step: str) -> Iterator[str]:
+    """Every text that can be shown at a step."""
+    for causes in ([], *([cause] for cause in Cause.values)):
+        for kind in ("", *Worksheet.Kind.values):
+            found = step_prompts(step, causes=causes, kind=kind)
+            yield from (found.general, *found.fitting, *filter(None, [found.say]))
+
+
+def test_a_prompt_that_somebody_translated_shows_in_their_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    english = step_prompts("follow_up")
+    ours = "Wie ist es seither zwischen uns gewesen?"
+    path = tmp_path / "de" / "LC_MESSAGES" / "django.po"
+    path.parent.mkdir(parents=True)
+    before = catalogue("de").read_text("utf-8")
+    path.write_text(f'{before}\nmsgid "{english.say}"\nmsgstr "{ours}"\n', "utf-8")
+    monkeypatch.setattr(catalogues, "catalogue", lambda _language: path)
+    path.write_bytes(written(updated("de")))
+    path.with_suffix(".mo").write_bytes(compiled("de"))
+    settings.LOCALE_PATHS = [tmp_path]
+    with translation.override("de"):
+        assert step_prompts("follow_up").say == ours
+        assert step_prompts("follow_up").general == english.general
+    with translation.override("en-gb"):
+        assert step_prompts("follow_up") == english

@@ -75,7 +75,7 @@ def test_saving_leads_back_and_shows_what_was_saved(
     assert "“How was it for you?”" in page
     assert "Saved: Today, 12:24" in page
     assert "Ask for the hope behind it." in page, "prompts fit the cause"
-    assert "somebody who moves away seldom begins" in page, "prompts fit the kind"
+    assert "invite what is hard to say" in page, "prompts fit the kind"
     assert "Next action Come back to the sister" in page, "history"
 
 
