@@ -19,7 +19,8 @@ AUTHORS = {
     "therapy_sessions.ProcessNote": "author_id",
     "ruptures.RuptureEpisode": "treatment.therapist_id",
     "ruptures.Worksheet": "saved_by_id",
-    "ruptures.StepNote": "worksheet.saved_by_id",
+    # A supervisor's decision saves a version too, with the therapist's notes as they were.
+    "ruptures.StepNote": "worksheet.episode.treatment.therapist_id",
     "supervision.SupportMessage": "author_id",
     "endings.Move": "treatment.therapist_id",
     "endings.Ending": "closed_by_id",

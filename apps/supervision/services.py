@@ -21,6 +21,10 @@ class NobodySupervises(Exception):
     """Nobody is recorded as the therapist's supervisor now: there is nobody to ask."""
 
 
+class MeetsSomebodyElse(Exception):
+    """Another supervisee's meeting is planned then; the message says whose."""
+
+
 class ChangedMeanwhile(Exception):
     """The other one saved since the page was opened: nothing is stored."""
 
@@ -71,7 +75,11 @@ def write_support(*, episode: RuptureEpisode, text: str, by: Membership) -> Supp
 def plan_meeting(
     *, supervisee: Membership, starts_at: datetime, duration_min: int, by: Membership
 ) -> Meeting:
-    """Plan a meeting of `by` with one of their supervisees; one that is planned then stays."""
+    """Plan a meeting of `by` with one of their supervisees. Twice equals once.
+
+    Raises:
+        MeetsSomebodyElse: nothing is planned.
+    """
     meeting, created = Meeting.objects.get_or_create(
         practice_id=by.practice_id,
         supervisor=by,
@@ -81,6 +89,8 @@ def plan_meeting(
     if created:
         notices.tell(member=supervisee, kind="meeting", subject=meeting)
         audit.record("plan meeting", meeting, by=by)
+    elif meeting.supervisee_id != supervisee.id:
+        raise MeetsSomebodyElse(meeting.supervisee.name)
     return meeting
 
 

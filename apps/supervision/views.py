@@ -55,11 +55,19 @@ def plan_meeting(request: MemberRequest) -> HttpResponse:
         today=request.today,
         initial={"supervisee": request.GET.get("with", ""), "day": request.today},
     )
-    if not form.is_valid():
+    meeting = _planned(request, form) if form.is_valid() else None
+    if meeting is None:
         return render(request, "supervision/plan_meeting.html", {"form": form})
-    meeting = services.plan_meeting(by=request.membership, **form.plan())
     messages.success(request, _("The meeting is planned."))
     return redirect("meeting", meeting.id)
+
+
+def _planned(request: MemberRequest, form: PlanMeetingForm) -> Meeting | None:
+    try:
+        return services.plan_meeting(by=request.membership, **form.plan())
+    except services.MeetsSomebodyElse as who:
+        form.add_error("start", _("You meet %(who)s then. Choose another time.") % {"who": who})
+        return None
 
 
 @require(Permission.SUPERVISE)

@@ -1,9 +1,10 @@
 """Forms that add a client and plan sessions."""
 
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from django import forms
+from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -14,6 +15,7 @@ from apps.clients.forms import ContactForm
 from apps.clients.models import Client
 from apps.clients.services import next_code
 from apps.core.forms import DatedForm, always, date_field, time_field
+from apps.therapy_sessions.models import ProcessNote
 
 MOST_SESSIONS = 60
 YEAR = timedelta(days=366)
@@ -148,11 +150,25 @@ READ_BY_YOU_ALONE = gettext_lazy(
 
 
 class ProcessNoteForm(forms.Form):
-    """The therapist's own note about one session; empty takes it away."""
+    """The therapist's own note about one session; empty takes it away.
 
+    Where another window saved in the meantime, `show_saved` puts its words beside the writer's, and
+    saving again saves the writer's.
+    """
+
+    version = forms.CharField(required=False, widget=forms.HiddenInput)
     text = forms.CharField(
         label=gettext_lazy("Process note"),
         max_length=NOTE_LIMIT,
         required=False,
         widget=forms.Textarea(attrs={"rows": 8}),
     )
+
+    def __init__(self, data: QueryDict | None, *, note: ProcessNote | None) -> None:
+        super().__init__(data, initial={"version": note.version, "text": note.text} if note else {})
+
+    def show_saved(self, latest: ProcessNote | None) -> None:
+        self.data = cast(QueryDict, self.data).copy()
+        self.data["version"] = latest.version if latest else ""
+        said = _("Not saved yet: the note was changed in another window. It now reads: “%(text)s”")
+        self.add_error("text", said % {"text": latest.text if latest else ""})

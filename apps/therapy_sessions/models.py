@@ -199,5 +199,10 @@ class ProcessNote(PracticeModel):
             )
         ]
 
+    @property
+    def version(self) -> str:
+        """What the form that shows the note sends back, so that a later save is noticed."""
+        return self.saved_at.isoformat()
+
     def __str__(self) -> str:
         return f"process note {self.id}"

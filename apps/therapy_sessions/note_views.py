@@ -12,7 +12,7 @@ from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.core import audit
 from apps.therapy_sessions.forms import READ_BY_YOU_ALONE, ProcessNoteForm
 from apps.therapy_sessions.models import ProcessNote, TherapySession
-from apps.therapy_sessions.services import save_process_note
+from apps.therapy_sessions.services import NoteChanged, save_process_note
 
 
 @require(Permission.LOG_SESSION)
@@ -22,14 +22,21 @@ def process_note(request: MemberRequest, session_id: UUID) -> HttpResponse:
     own = TherapySession.objects.conducted_by(request.membership)
     session = get_object_or_404(own.select_related("treatment__client"), id=session_id)
     client = session.treatment.client
-    note = ProcessNote.objects.written_by(request.membership).filter(therapy_session=session)
-    text = note[0].text if note else ""
+    mine = ProcessNote.objects.written_by(request.membership)
     sent = request.POST if request.method == "POST" else None
-    form = ProcessNoteForm(sent, initial={"text": text})
-    if request.method == "POST" and form.is_valid():
-        save_process_note(therapy_session=session, by=request.membership, **form.cleaned_data)
-        messages.success(request, _("Your note is saved. Only you can read it."))
+    form = ProcessNoteForm(sent, note=mine.filter(therapy_session=session).first())
+    if form.is_valid() and _is_saved(request, session, form):
         return redirect("client", client.id)
     audit.read("view process note", client_ids=[client.id], by=request.membership)
     context = {"form": form, "session": session, "client": client, "readers": READ_BY_YOU_ALONE}
     return render(request, "therapy_sessions/process_note.html", context)
+
+
+def _is_saved(request: MemberRequest, session: TherapySession, form: ProcessNoteForm) -> bool:
+    try:
+        save_process_note(therapy_session=session, by=request.membership, **form.cleaned_data)
+    except NoteChanged as changed:
+        form.show_saved(changed.latest)
+        return False
+    messages.success(request, _("Your note is saved. Only you can read it."))
+    return True

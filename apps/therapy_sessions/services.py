@@ -16,6 +16,14 @@ class StartTaken(Exception):
     """The treatment has another session at that time; nothing was changed."""
 
 
+class NoteChanged(Exception):
+    """Another window saved the note meanwhile: nothing is stored; `latest` is what it saved."""
+
+    def __init__(self, latest: ProcessNote | None) -> None:
+        super().__init__()
+        self.latest = latest
+
+
 class AlreadyLogged(Exception):
     """This session was logged before: what was kept then stays as it is."""
 
@@ -135,19 +143,33 @@ def log_therapy_session(
 
 
 @transaction.atomic
-def save_process_note(*, therapy_session: TherapySession, text: str, by: Membership) -> None:
-    """Keep the author's own note about a session in place of an earlier one; empty deletes it."""
+def save_process_note(
+    *, therapy_session: TherapySession, text: str, version: str | None = None, by: Membership
+) -> None:
+    """Keep the author's own note about a session in place of an earlier one; empty deletes it.
+
+    Args:
+        version: `ProcessNote.version` of what the writer had before them; '' where there was
+            nothing. None: they had no page of the note before them.
+
+    Raises:
+        NoteChanged: what was saved after that version says something else.
+    """
     # Of two saves at once the second finds the first's note.
     TherapySession.objects.select_for_update(of=("self",)).get(pk=therapy_session.pk)
-    mine = ProcessNote.objects.filter(therapy_session=therapy_session, author=by)
+    note = ProcessNote.objects.filter(therapy_session=therapy_session, author=by).first()
+    if text == (note.text if note else ""):
+        return
+    if version is not None and version != (note.version if note else ""):
+        raise NoteChanged(note)
     if text:
-        note = mine.first() or ProcessNote(
+        note = note or ProcessNote(
             practice_id=therapy_session.practice_id, therapy_session=therapy_session, author=by
         )
         note.text, note.saved_at = text, timezone.now()
         note.save()
-    else:
-        mine.delete()
+    elif note:
+        note.delete()
     client_id = therapy_session.treatment.client_id
     audit.record("save process note", therapy_session, client_id=client_id, by=by)
 

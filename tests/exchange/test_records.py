@@ -5,6 +5,7 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from typing import Any
@@ -32,8 +33,9 @@ from apps.exchange.texts import texts_of
 from apps.feedback.asking import why_not_agreed
 from apps.feedback.choices import stop_messages
 from apps.ruptures.models import RuptureEpisode, Screening
-from apps.ruptures.repair import Sheet, StepEntry, save_worksheet
+from apps.ruptures.repair import Sheet, StepEntry, latest_worksheet, save_worksheet, sheet_of
 from apps.ruptures.services import record_outcome, screen_treatment
+from apps.supervision.services import decide, plan_meeting
 from apps.therapy_sessions.services import save_process_note
 from tests.factories import PASSWORD, ClientFactory, TreatmentFactory, comment_on, rate
 
@@ -266,6 +268,23 @@ def test_words_of_a_colleague_are_neither_shown_nor_erased_alone(
     assert [each.key.split(":")[0] for each in found if not each.takes_two] == [
         "clients.ContactChannel.address"
     ]
+
+
+def test_notes_of_repair_stay_the_therapists_after_a_supervisors_decision(
+    alice: Membership, sam: Membership
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, falling=True)
+    episode = treatment.episodes.get()
+    latest = latest_worksheet(episode)
+    noted = replace(sheet_of(latest), steps={"notice": StepEntry(note="I was late.")})
+    version = latest.version if latest else 0
+    save_worksheet(episode=episode, sheet=noted, opened_version=version, by=alice)
+    meeting = plan_meeting(supervisee=alice, starts_at=timezone.now(), duration_min=50, by=sam)
+    decide(meeting=meeting, episode=episode, text="Ask about the pause.", by=sam)
+    found = texts_of(treatment.client, treatments=None, reader=alice)
+    notes = [each for each in found if each.said == "I was late."]
+    assert len(notes) == 2, "her own words, in her version and in the supervisor's"
+    assert not [each for each in notes if each.takes_two]
 
 
 def test_two_people_erase_a_client_and_no_canary_is_left(

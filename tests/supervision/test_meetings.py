@@ -30,7 +30,7 @@ from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.repair import latest_worksheet
 from apps.supervision.models import Decision, Meeting
 from apps.supervision.services import plan_meeting, write_meeting
-from tests.factories import TherapySessionFactory, TreatmentFactory
+from tests.factories import SupervisionFactory, TherapySessionFactory, TreatmentFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -65,6 +65,20 @@ def test_a_supervisor_plans_a_meeting_and_the_supervisee_is_told(
     assert "Sam Okafor planned a meeting with you" in text(as_alice.get("/caseload/"))
     assert f"/meetings/{meeting.id}/" in text(as_alice.get("/meetings/"))
     assert f"/meetings/{meeting.id}/" in text(as_sam.get("/supervision/"))
+
+
+def test_one_supervisee_is_met_at_a_time(
+    as_sam: Browser, sam: Membership, alice: Membership, charlie: Membership, meeting: Meeting
+) -> None:
+    SupervisionFactory.create(supervisor=sam, supervisee=charlie)
+    meeting.starts_at = timezone.localtime(meeting.starts_at).replace(second=0, microsecond=0)
+    meeting.save()
+    day, start = f"{meeting.starts_at:%Y-%m-%d}", f"{meeting.starts_at:%H:%M}"
+    sent = {"day": day, "start": start, "minutes": "50"}
+    page = text(as_sam.post("/meetings/plan/", sent | {"supervisee": charlie.id}))
+    assert "You meet Alice Moreau then. Choose another time." in page
+    assert Meeting.objects.count() == 1
+    assert as_sam.post("/meetings/plan/", sent | {"supervisee": alice.id}).status_code == 302
 
 
 @pytest.mark.parametrize(

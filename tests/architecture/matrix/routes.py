@@ -13,7 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from apps.accounts.permissions import Permission
-from tests.architecture.matrix.world import ITEMS, Case, Relation
+from tests.architecture.matrix.world import ITEMS, NOTED_AT, Case, Relation
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
@@ -305,7 +305,7 @@ ROUTES = {
     ),
     "process_note": Route(
         READ | WRITE, Permission.LOG_SESSION, kwarg="session_id", reach=OWN, client_data=True,
-        body=lambda case: {"text": "For myself."},
+        body=lambda case: {"text": "For myself.", "version": NOTED_AT.isoformat()},
     ),
     "change_client": Route(
         READ | WRITE, Permission.ADD_CLIENT, body=details, **ON_CLIENT

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
@@ -51,6 +51,8 @@ from tests.factories import (
 )
 
 ITEMS = ("heard", "accepted", "matters", "direction", "suited", "helpful")
+# So that a body can name the version that a writer has before them.
+NOTED_AT = datetime(2026, 1, 5, 9, tzinfo=UTC)
 TENANT = [
     model
     for model in apps.get_models()
@@ -449,6 +451,7 @@ def _case(letter: str, number: str, therapist: Membership, name: str) -> Case:
             place="1",
         )
         save_process_note(therapy_session=planned, text="For me", by=therapist)
+        planned.process_notes.update(saved_at=NOTED_AT)
         # Who treated the client before, and left.
         before = TreatmentFactory.create(
             therapist=MembershipFactory.create(practice=treatment.practice, name="Before"),
