@@ -295,7 +295,9 @@ class Treatment(PracticeModel):
 class TwoPersonRequestQuerySet(models.QuerySet["TwoPersonRequest"]):
     def in_practice_of(self, member: Membership) -> Self:
         """Requests of the member's practice, to be shown by the client's code only."""
-        return self.filter(practice=member.practice_id).select_related("client", "requested_by")
+        return self.filter(practice=member.practice_id).select_related(
+            "client", "requested_by", "holder"
+        )
 
 
 class TwoPersonRequest(PracticeModel):
@@ -323,6 +325,13 @@ class TwoPersonRequest(PracticeModel):
         help_text="nobody where the time of keeping is over: then two people have to agree",
     )
     requested_at = models.DateTimeField()
+    holder = models.ForeignKey(
+        Membership,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="of an export: the record holder whom it is for, and nobody else",
+    )
     closed_by = models.ForeignKey(Membership, on_delete=models.PROTECT, null=True, related_name="+")
     closed_at = models.DateTimeField(null=True, help_text="when it was carried out or withdrawn")
     is_carried_out = models.BooleanField(default=False)

@@ -71,6 +71,8 @@ def close_erasure(request: MemberRequest, erasure_id: UUID) -> HttpResponse:
         messages.success(request, _("Done, and noted in the audit trail."))
     except rights.OnHold:
         messages.error(request, ON_HOLD)
+    except two_people.NotTheHolder:
+        messages.error(request, _("The record holder is somebody else now: ask for it anew."))
     except two_people.Closed:
         messages.error(request, _("Somebody closed this request meanwhile."))
     except two_people.NotYet as error:
@@ -130,8 +132,11 @@ def holds(request: MemberRequest) -> HttpResponse:
 @require_POST
 def ask_for_export(request: MemberRequest) -> HttpResponse:
     """Ask that the record holder may take all records away."""
-    two_people.ask_for_export(by=request.membership)
-    messages.success(request, _("Asked for: a second person confirms it."))
+    try:
+        two_people.ask_for_export(by=request.membership)
+        messages.success(request, _("Asked for: a second person confirms it."))
+    except two_people.NotTheHolder:
+        messages.error(request, _("Nobody is the record holder yet: name somebody first."))
     return redirect("erasures")
 
 

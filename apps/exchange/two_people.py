@@ -30,6 +30,10 @@ class NotYet(Exception):
         self.until = until
 
 
+class NotTheHolder(Exception):
+    """Nobody is the record holder, or not the one any more whom an export was asked for."""
+
+
 class Closed(Exception):
     """Somebody carried it out or withdrew it meanwhile."""
 
@@ -73,19 +77,38 @@ def ask_to_erase_texts(
 
 @transaction.atomic
 def ask_for_export(*, by: Membership) -> TwoPersonRequest:
-    """Ask that the record holder may take all clients' records away. Twice equals once."""
-    return _ask(Kind.EXPORT_ALL, by.practice, client=None, by=by)
+    """Ask that the record holder may take all clients' records away. Twice equals once.
+
+    What was asked for an earlier record holder is withdrawn.
+
+    Raises:
+        NotTheHolder: there is none.
+    """
+    holder = by.practice.record_holder
+    if holder is None:
+        raise NotTheHolder
+    asked = TwoPersonRequest.objects.filter(
+        practice=by.practice, kind=Kind.EXPORT_ALL, closed_at=None
+    )
+    for stale in asked.exclude(holder=holder):
+        withdraw(request=stale, by=by)
+    return _ask(Kind.EXPORT_ALL, by.practice, client=None, by=by, holder=holder)
 
 
 def _ask(
-    kind: str, practice: Practice, *, client: Client | None, by: Membership | None
+    kind: str,
+    practice: Practice,
+    *,
+    client: Client | None,
+    by: Membership | None,
+    holder: Membership | None = None,
 ) -> TwoPersonRequest:
     request, is_new = TwoPersonRequest.objects.get_or_create(
         practice=practice,
         kind=kind,
         client=client,
         closed_at=None,
-        defaults={"requested_by": by, "requested_at": timezone.now()},
+        defaults={"requested_by": by, "requested_at": timezone.now(), "holder": holder},
     )
     if is_new:
         _tell_others(request, by)
@@ -141,6 +164,7 @@ def confirm(*, request: TwoPersonRequest, by: Membership) -> bool:
     Raises:
         NotYet: somebody else must confirm, or the seven days are not over.
         OnHold: a legal hold was set meanwhile.
+        NotTheHolder: an export was asked for somebody who is not the record holder any more.
         Closed: it was carried out or withdrawn meanwhile.
     """
     request = _locked(request)
@@ -152,6 +176,10 @@ def confirm(*, request: TwoPersonRequest, by: Membership) -> bool:
     moment = may_be_confirmed_from(request, is_alone=works_alone(by), by=by)
     if moment is None or timezone.now() < moment:
         raise NotYet(moment)
+    if request.kind == Kind.EXPORT_ALL and (
+        not request.holder_id or request.holder_id != request.practice.record_holder_id
+    ):
+        raise NotTheHolder
     client = request.client
     if client and request.kind == Kind.ERASE_CLIENT:
         rights.erase_client(client=client, by=by)
@@ -164,11 +192,11 @@ def confirm(*, request: TwoPersonRequest, by: Membership) -> bool:
 
 
 def exports_of(holder: Membership, *, at: datetime) -> list[TwoPersonRequest]:
-    """Exports that two people agreed to and that the record holder may still take away."""
+    """Exports that two people agreed to for this record holder and that may still be taken."""
     if holder.practice.record_holder_id != holder.id:
         return []
     agreed = TwoPersonRequest.objects.in_practice_of(holder).filter(
-        kind=Kind.EXPORT_ALL, is_carried_out=True, closed_at__gt=at - EXPORT_LASTS
+        kind=Kind.EXPORT_ALL, holder=holder, is_carried_out=True, closed_at__gt=at - EXPORT_LASTS
     )
     return list(agreed.order_by("closed_at"))
 
@@ -205,7 +233,8 @@ def say_requested(subject_ids: Collection[UUID], member: Membership) -> dict[UUI
             text=_("%(code)s: a second person has to confirm an erasure.")
             % {"code": each.client.code}
             if each.client
-            else _("All records are to be given out: a second person has to confirm it."),
+            else _("All records are to be given to %(holder)s: a second person has to confirm it.")
+            % {"holder": each.holder.name if each.holder else _("nobody")},
             url=reverse("erasures"),
             client_id=each.client_id,
         )

@@ -372,9 +372,37 @@ def test_two_people_let_the_record_holder_take_all_records(
         assert not two_people.exports_of(sam, at=timezone.now())
 
 
+def test_what_two_people_agreed_for_one_record_holder_is_no_others(
+    ended: Treatment, alice: Membership, sam: Membership, charlie: Membership, as_charlie: Browser
+) -> None:
+    hold(ended.practice, sam)
+    agreed = two_people.ask_for_export(by=alice)
+    assert two_people.confirm(request=agreed, by=charlie)
+    waiting = two_people.ask_for_export(by=alice)
+    assert "to Sam Okafor" in two_people.say_requested([waiting.id], charlie)[waiting.id].text
+    hold(ended.practice, charlie)
+    assert fresh(as_charlie).get(f"/erasures/{agreed.id}/export/").status_code == 404
+    sent = as_charlie.post(f"/erasures/{waiting.id}/", {"confirm": ""}, follow=True)
+    assert "The record holder is somebody else now" in sent.content.decode()
+    alice.practice.refresh_from_db()
+    anew = two_people.ask_for_export(by=alice)
+    assert not TwoPersonRequest.objects.filter(closed_at=None).exclude(id=anew.id).exists()
+    assert "For Charlie Nowak" in as_charlie.get("/erasures/").content.decode()
+    as_charlie.post(f"/erasures/{anew.id}/", {"confirm": ""})
+    assert "index.csv" in _files(as_charlie.get(f"/erasures/{anew.id}/export/"))
+
+
+def test_nothing_is_asked_for_while_nobody_is_the_record_holder(as_mona: Browser) -> None:
+    page = fresh(as_mona).post("/practice/records/export/", follow=True)
+    assert "name somebody first" in page.content.decode()
+    assert not TwoPersonRequest.objects.exists()
+
+
 def test_who_works_alone_waits_seven_days_for_all_records(
     ended: Treatment, alice: Membership
 ) -> None:
+    hold(ended.practice, alice)
+    alice.practice.refresh_from_db()
     asked = two_people.ask_for_export(by=alice)
     assert two_people.ask_for_export(by=alice) == asked
     with pytest.raises(two_people.NotYet):
