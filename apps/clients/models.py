@@ -284,6 +284,11 @@ class Treatment(PracticeModel):
     def __str__(self) -> str:
         return f"{self.client_id} with {self.therapist_id}"
 
+    def followed_by_move(self) -> "Treatment | None":
+        """The treatment to which the client moved from this one; None where they did not."""
+        following = Treatment.objects.filter(follows=self, moves_here__isnull=False)
+        return following.select_related("therapist").first()
+
     @property
     def ends_at(self) -> datetime | None:
         """When access ends: as the day `ends_on` begins in the practice; None while it is open."""

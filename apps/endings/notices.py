@@ -79,7 +79,7 @@ def render_handover(subject_ids: Collection[UUID], member: Membership) -> dict[U
 
 
 def render_form_ended(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
-    """That a supervisee's client had a form that ended unanswered with the treatment, by code."""
+    """That a supervisee's client had a form that ends unanswered with the treatment, by code."""
     links = Supervision.objects.current(on=timezone.localdate()).filter(supervisor=member)
     ended = Treatment.objects.filter(
         id__in=subject_ids, therapist__in=links.values("supervisee")
@@ -87,11 +87,16 @@ def render_form_ended(subject_ids: Collection[UUID], member: Membership) -> dict
     return {
         treatment.id: Said(
             _(
-                "%(code)s: the treatment with %(name)s ended while a form waited for its answer;"
-                " it can be answered no more."
+                "%(code)s: a form waited for its answer when it was decided that the treatment"
+                " with %(name)s ends on %(day)s; from then on it can be answered no more."
             )
-            % {"code": treatment.client.code, "name": treatment.therapist.name},
+            % {
+                "code": treatment.client.code,
+                "name": treatment.therapist.name,
+                "day": date_format(treatment.ends_on, "j M"),
+            },
             client_id=treatment.client_id,
         )
         for treatment in ended
+        if treatment.ends_on
     }

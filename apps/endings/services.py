@@ -19,7 +19,7 @@ from apps.endings.models import Ending, Move, Offer
 from apps.endings.notices import CALLED_OFF, FORM_ENDED, HANDED_OVER, KIND
 from apps.feedback.lifecycle import end_requests, refit_requests
 from apps.ruptures.models import RuptureEpisode
-from apps.ruptures.services import record_outcome, take_back_moved
+from apps.ruptures.services import record_outcome
 from apps.therapy_sessions.services import call_off_planned
 
 
@@ -135,7 +135,7 @@ def arrange_move(
     """Move the client to `to` on the day `moves_on`: access changes hands on that day.
 
     The treatment ends then, with its history where it is, and a new one with a new baseline begins.
-    An open episode closes as moved; what was planned from that day on is called off.
+    An open episode closes as moved on that day; what was planned from then on is called off.
 
     Raises:
         AlreadyArranged: the move is arranged.
@@ -144,9 +144,10 @@ def arrange_move(
     """
     move = _locked(move, version=version)
     treatment = move.treatment
-    _close_episode(
-        treatment, RuptureEpisode.Outcome.MOVED, reason=_("Moved to %s.") % to.name, by=by
-    )
+    if moves_on <= timezone.localdate():
+        _close_episode(
+            treatment, RuptureEpisode.Outcome.MOVED, reason=_("Moved to %s.") % to.name, by=by
+        )
     # The times were made with the therapist before: a new one makes their own.
     _call_off(treatment, on=moves_on, by=by)
     [new] = hand_over_caseload(treatments=[treatment], to=to, on=moves_on, by=by)
@@ -163,9 +164,8 @@ def arrange_move(
 def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> None:
     """Call an arranged move off before its day: the treatment goes on as if without an end.
 
-    The treatment that would have begun is withdrawn, and an episode that closed as moved is open
-    again. Sessions that were called off stay so, to be planned anew. The move stays as history, and
-    who would have taken the client on is told.
+    The treatment that would have begun is withdrawn. Sessions that were called off stay so, to be
+    planned anew. The move stays as history, and who would have taken the client on is told.
 
     Raises:
         ChangedMeanwhile: it is not the arranged move of that `version` any more.
@@ -186,7 +186,6 @@ def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> N
     treatment.ends_on = None
     treatment.save(update_fields=["ends_on"])
     refit_requests(treatment)
-    _open_episode_again(treatment, by=by)
     notices.tell(member=new.therapist, kind=CALLED_OFF, subject=move)
     audit.record("call off move", move, client_id=treatment.client_id, by=by)
 
@@ -294,13 +293,6 @@ def _withdraw(new: Treatment, *, back_to: Treatment) -> None:
     elif back_to.follows_id == new.id:
         new.ends_on = back_to.starts_on
         new.save(update_fields=["ends_on"])
-
-
-def _open_episode_again(treatment: Treatment, *, by: Membership) -> None:
-    episodes = RuptureEpisode.objects.filter(treatment=treatment)
-    moved = episodes.filter(outcome=RuptureEpisode.Outcome.MOVED).order_by("outcome_at").last()
-    if moved and not episodes.open().exists():
-        take_back_moved(episode=moved, by=by)
 
 
 def _close_episode(

@@ -11,7 +11,7 @@ from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Treatment
 from apps.core.models import OutboxMessage
-from apps.feedback.lifecycle import MESSAGES, refit_requests, settle
+from apps.feedback.lifecycle import MESSAGES, refit_requests, settle, went_out
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.models import RuptureEpisode
@@ -31,7 +31,7 @@ class HasAnswers(Exception):
 
 
 class EndsForm(Exception):
-    """By the new date a form that waits for its answer would end, or another's end sooner."""
+    """By the new date a form that waits for its answer would end, or end sooner."""
 
 
 class CannotUndo(Exception):
@@ -79,7 +79,7 @@ def correct_session(*, session: TherapySession, by: Membership, **values: Any) -
     Raises:
         HasAnswers: it is said not to have taken place, and the client has rated it.
         EndsForm: it took place, but on a day that leaves the client no time, or less than before
-            for a form about another session.
+            for a form that they have.
         StartTaken: nothing is stored.
         DoesNotExist: the session was undone meanwhile; nothing is stored.
     """
@@ -95,8 +95,10 @@ def correct_session(*, session: TherapySession, by: Membership, **values: Any) -
     refit_requests(session.treatment)
     ends = dict(of_treatment.open(at=timezone.now()).values_list("id", "expires_at"))
     for each in opened:
-        is_own = each.therapy_session_id == session.id
-        if attended and (each.id not in ends or (ends[each.id] < each.expires_at and not is_own)):
+        # The session's own message, as long as it is not out, moves with it.
+        moves_along = each.therapy_session_id == session.id and not went_out(each)
+        cut_short = each.id in ends and ends[each.id] < each.expires_at and not moves_along
+        if attended and (each.id not in ends or cut_short):
             raise EndsForm
     screen_treatment(
         treatment=session.treatment,

@@ -79,7 +79,8 @@ def expire_requests() -> None:
 
 @transaction.atomic
 def expire_request(*, request_id: UUID) -> None:
-    """Close a request whose time is over. Only silence to a form that went out is silence."""
+    """Close a request whose time is over. Only silence to a form that went out is silence, and to
+    one that ended with its treatment it is none."""
     request = (
         FeedbackRequest.objects.run_out(at=timezone.now())
         .select_for_update(of=("self",), skip_locked=True)
@@ -87,7 +88,11 @@ def expire_request(*, request_id: UUID) -> None:
         .filter(id=request_id)
         .first()
     )
-    if request:
+    if request is None:
+        return
+    if has_ended(request.therapy_session.treatment):
+        settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
+    else:
         settle(request, FeedbackRequest.State.EXPIRED, rating=None, was_asked=went_out(request))
 
 
@@ -201,21 +206,26 @@ def end_requests(treatment: Treatment) -> bool:
     Where it ends on a day to come, they end with it.
 
     Returns:
-        Whether the client had one of them.
+        Whether the client has one of them, and so less time to answer it, or none.
     """
-    if treatment.ends_at is None or treatment.ends_at > timezone.now():
-        refit_requests(treatment)
-        return False
     opened = (
         FeedbackRequest.objects.select_for_update(of=("self",))
         .select_related("therapy_session__treatment", "questionnaire")
         .filter(therapy_session__treatment=treatment, state=FeedbackRequest.State.OPEN)
     )
-    was_out = False
-    for request in opened:
-        was_out = was_out or went_out(request) or request.room_until is not None
-        settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
-    return was_out
+    out = {each.id: each.expires_at for each in opened if went_out(each) or each.room_until}
+    if has_ended(treatment):
+        for request in opened:
+            settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
+        return bool(out)
+    refit_requests(treatment)
+    kept = FeedbackRequest.objects.open(at=timezone.now()).filter(id__in=out)
+    return any(out[each.id] > each.expires_at for each in kept) or len(kept) < len(out)
+
+
+def has_ended(treatment: Treatment) -> bool:
+    """Whether access has ended: nobody reads what is answered now."""
+    return treatment.ends_at is not None and treatment.ends_at <= timezone.now()
 
 
 @transaction.atomic

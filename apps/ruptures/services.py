@@ -19,6 +19,14 @@ from apps.ruptures.notices import tell_about, tell_withdrawn
 from apps.ruptures.rules import Rule, rule_in_force
 from apps.therapy_sessions.models import TherapySession
 
+Outcome = RuptureEpisode.Outcome
+VERDICTS = {
+    str(Outcome.NOT_A_RUPTURE): Verdict.NOT_A_RUPTURE,
+    str(Outcome.REPAIRED): Verdict.REPAIRED,
+    str(Outcome.SETTLED_LOWER): Verdict.SETTLED_LOWER,
+    str(Outcome.ENDED_UNREPAIRED): Verdict.REPAIRED,
+}
+
 
 @transaction.atomic
 def screen_treatment(
@@ -178,14 +186,18 @@ def _state_after(before: Screening | None, rule: Rule) -> State:
 def _verdicts(
     treatment: Treatment, questionnaire: Questionnaire, *, since: datetime | None
 ) -> list[tuple[datetime, Verdict]]:
-    """Outcomes that people recorded after `since`, oldest first: dated inputs of the filter."""
+    """Outcomes recorded after `since`, oldest first: dated inputs of the filter.
+
+    One that ended unrepaired in a treatment that goes on is over for the filter as well: what falls
+    afterwards is a new one.
+    """
     recorded = RuptureEpisode.objects.filter(
-        treatment=treatment, questionnaire=questionnaire
-    ).filter(outcome__in=list(Verdict))
+        treatment=treatment, questionnaire=questionnaire, outcome__in=VERDICTS
+    )
     if since:
         recorded = recorded.filter(outcome_at__gte=since)
     return [
-        (episode.outcome_at, Verdict(episode.outcome))
+        (episode.outcome_at, VERDICTS[episode.outcome])
         for episode in recorded.order_by("outcome_at")
         if episode.outcome_at
     ]
@@ -324,17 +336,3 @@ def record_outcome(
     episode.acknowledged_at = episode.acknowledged_at or episode.outcome_at
     episode.save(update_fields=["outcome", "outcome_reason", "outcome_at", "acknowledged_at"])
     audit.record("record outcome", episode, client_id=episode.treatment.client_id, by=by)
-
-
-@transaction.atomic
-def take_back_moved(*, episode: RuptureEpisode, by: Membership) -> None:
-    """Open an episode again that closed as moved, where the client stays after all.
-
-    The filter never took that outcome as an input, and held the episode open; after any other one
-    the steps since would have to be screened anew.
-    """
-    if episode.outcome != RuptureEpisode.Outcome.MOVED:
-        return
-    episode.outcome, episode.outcome_reason, episode.outcome_at = "", "", None
-    episode.save(update_fields=["outcome", "outcome_reason", "outcome_at"])
-    audit.record("take back moved", episode, client_id=episode.treatment.client_id, by=by)

@@ -22,6 +22,7 @@ from apps.ruptures.notices import tell_about
 from apps.ruptures.services import record_outcome
 from apps.therapy_sessions.models import TherapySession
 
+Outcome = RuptureEpisode.Outcome
 ENDS_AFTER = timedelta(days=60)
 
 
@@ -59,7 +60,7 @@ def note_waiting(practice: Practice, *, at: datetime) -> int:
 
 @transaction.atomic
 def end_unrepaired(practice: Practice, *, at: datetime) -> int:
-    """End what nobody can repair any more; returns how many episodes."""
+    """End what nobody can repair any more, as moved where the client did; returns how many."""
     today = at.astimezone(ZoneInfo(practice.time_zone)).date()
     attended = Q(treatment__therapy_sessions__attendance=TherapySession.Attendance.ATTENDED)
     over = (
@@ -81,10 +82,14 @@ def end_unrepaired(practice: Practice, *, at: datetime) -> int:
     )
     for episode in ending:
         ends_on = episode.treatment.ends_on
+        is_closed = bool(ends_on and ends_on <= today)
+        new = episode.treatment.followed_by_move() if is_closed else None
         record_outcome(
             episode=episode,
-            outcome=RuptureEpisode.Outcome.ENDED_UNREPAIRED,
-            reason=_why_ended(episode, is_closed=bool(ends_on and ends_on <= today)),
+            outcome=Outcome.MOVED if new else Outcome.ENDED_UNREPAIRED,
+            reason=_("Moved to %s.") % new.therapist.name
+            if new
+            else _why_ended(episode, is_closed=is_closed),
             at=at,
             by=None,
         )

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.core import mail
 from django.db import connection
 from django.test import Client as Browser
@@ -22,7 +23,7 @@ from apps.core.models import OutboxMessage
 from apps.endings.models import Ending
 from apps.endings.services import close_treatment, hand_over
 from apps.exchange.rights import erase_client
-from apps.feedback.lifecycle import end_requests, fresh_link_channel
+from apps.feedback.lifecycle import end_requests, expire_request, fresh_link_channel
 from apps.feedback.messages import render_feedback_request
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
@@ -101,7 +102,7 @@ def test_a_form_that_is_out_ends_with_the_treatment_and_supervisors_are_told(
     assert fresh_link_channel(request_to_client) is None
     said = [each.said.text for each in notices.unread(sam)]
     code = treatment.client.code
-    assert [text for text in said if "ended while a form waited" in text and code in text]
+    assert [text for text in said if text.startswith(f"{code}: a form waited for its answer")]
 
 
 def test_where_the_treatment_ends_later_its_forms_end_with_it(
@@ -111,10 +112,16 @@ def test_where_the_treatment_ends_later_its_forms_end_with_it(
     tomorrow = timezone.localdate() + timedelta(days=1)
     hand_over_caseload(treatments=[treatment], to=charlie, on=tomorrow, by=alice)
     treatment.refresh_from_db()
-    assert not end_requests(treatment)
+    assert end_requests(treatment), "the client has less time"
     request_to_client.refresh_from_db()
     assert request_to_client.state == FeedbackRequest.State.OPEN
     assert request_to_client.expires_at == treatment.ends_at
+    with time_machine.travel(request_to_client.expires_at + timedelta(minutes=1)):
+        expire_request(request_id=request_to_client.id)
+    request_to_client.refresh_from_db()
+    assert request_to_client.state == FeedbackRequest.State.CANCELLED
+    request_to_client.therapy_session.refresh_from_db()
+    assert not request_to_client.therapy_session.asked, "no silence of the client's"
 
 
 def test_no_form_is_taken_or_sent_while_the_therapists_place_is_closed(

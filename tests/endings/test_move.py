@@ -23,6 +23,7 @@ from apps.endings.services import (
     save_what_fits,
 )
 from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.transitions import end_unrepaired
 from tests.accounts.conftest import shown
 from tests.factories import (
     MembershipFactory,
@@ -129,6 +130,17 @@ def test_comments_are_passed_on_word_for_word_where_agreed(
     assert "“I felt rushed.”" in page
     assert "Somebody who has time" not in page
     assert "Ratings of the treatment before" not in page
+
+
+def test_until_the_day_of_the_move_a_flag_stays_and_then_it_has_moved(
+    treatment: Treatment, charlie: Membership, as_alice: Browser
+) -> None:
+    walk(as_alice, treatment, FITS, consent(), handover(charlie, days=7))
+    assert RuptureEpisode.objects.open().filter(treatment=treatment).exists()
+    with time_machine.travel(timezone.now() + timedelta(days=7, minutes=1)):
+        end_unrepaired(treatment.practice, at=timezone.now())
+    episode = treatment.episodes.get()
+    assert (episode.outcome, episode.outcome_reason) == ("moved", "Moved to Charlie Nowak.")
 
 
 def test_a_comment_written_after_the_move_was_arranged_is_not_passed_on(

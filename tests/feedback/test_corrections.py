@@ -239,6 +239,12 @@ def test_a_form_is_not_cut_short_by_correcting_the_time_of_another_session(
         correct_session(session=other, attendance="attended", starts_at=soon, by=alice)
     asked.refresh_from_db()
     assert asked.expires_at > soon + timedelta(days=1)
+    week_ago = timezone.now() - timedelta(days=7) + timedelta(minutes=2)
+    OutboxMessage.objects.filter(kind=KIND).update(
+        state=OutboxMessage.State.SENT, sent_at=timezone.now()
+    )
+    with pytest.raises(EndsForm), transaction.atomic():
+        correct_session(session=session, attendance="attended", starts_at=week_ago, by=alice)
     earlier = other.starts_at - timedelta(hours=1)
     correct_session(session=other, attendance="attended", starts_at=earlier, by=alice)
 

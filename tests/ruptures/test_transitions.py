@@ -16,6 +16,7 @@ from apps.ruptures.services import acknowledge_episode, share_episode
 from apps.ruptures.tasks import move_episodes_on
 from tests.conftest import work_in
 from tests.factories import MembershipFactory, TherapySessionFactory, TreatmentFactory
+from tests.ruptures.test_screening import add_rating, screen_from
 
 pytestmark = pytest.mark.django_db
 OPENED = datetime(2026, 11, 19, 13, tzinfo=ZoneInfo("Europe/London"))
@@ -117,6 +118,18 @@ class TestEnds:
         assert ended.outcome == Outcome.ENDED_UNREPAIRED
         assert ended.outcome_reason == "No attended session for 60 days."
         assert AuditEntry.objects.filter(action="record outcome", actor_id=None).count() == 1
+
+    def test_who_comes_back_and_falls_again_is_flagged_anew(self, treatment):
+        with at(OPENED + timedelta(days=61)):
+            move_episodes_on()
+            work_in(treatment.practice_id)
+            assert treatment.episodes.get().outcome == Outcome.ENDED_UNREPAIRED
+        with at(OPENED + timedelta(days=70)):
+            session = TherapySessionFactory.create(treatment=treatment)
+            add_rating(session, 0, tension=4)
+            screen_from(session)
+            anew = RuptureEpisode.objects.open().get(treatment=treatment)
+        assert (anew.opened_by, bool(anew.marked_at)) == (session, True)
 
     def test_whoever_came_since_keeps_it_open(self, treatment):
         TherapySessionFactory.create(treatment=treatment, starts_at=OPENED + timedelta(days=30))
