@@ -367,6 +367,7 @@ def _let_hold(practice: Practice, member: Membership, cases: dict[tuple[str, str
     agreed = TwoPersonRequest.objects.create(
         practice=practice,
         kind=TwoPersonRequest.Kind.EXPORT_ALL,
+        holder=member,
         requested_at=timezone.now(),
         closed_at=timezone.now(),
         is_carried_out=True,
