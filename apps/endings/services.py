@@ -17,7 +17,7 @@ from apps.clients.services import hand_over_caseload
 from apps.core import audit
 from apps.endings.models import Ending, Move, Offer
 from apps.endings.notices import CALLED_OFF, FORM_ENDED, HANDED_OVER, KIND
-from apps.feedback.lifecycle import end_requests, refit_requests
+from apps.feedback.lifecycle import end_requests, hold_requests, refit_requests
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.services import record_outcome
 from apps.therapy_sessions.services import call_off_planned
@@ -142,6 +142,7 @@ def arrange_move(
         ChangedMeanwhile: it is not the move of that `version` any more.
         IntegrityError: the client has not agreed yet.
     """
+    hold_requests([move.treatment])
     move = _locked(move, version=version)
     treatment = move.treatment
     if moves_on <= timezone.localdate():
@@ -171,6 +172,7 @@ def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> N
         ChangedMeanwhile: it is not the arranged move of that `version` any more.
         CannotCallOff: the treatment has ended, or the new one has been handed on meanwhile.
     """
+    hold_requests([move.treatment])
     move = _locked(move, version=version, is_arranged=True)
     treatment = Treatment.objects.select_for_update(of=("self",)).get(pk=move.treatment_id)
     new, move.new_treatment = move.new_treatment, None
@@ -203,6 +205,7 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
         NotOneself: another manager must hand them over to `by`.
     """
     on = access_from(to=to, by=by)
+    hold_requests(treatments)
     hand_over_caseload(treatments=treatments, to=to, on=on, by=by)
     for treatment in treatments:
         _call_off(treatment, on=on, by=by)
@@ -217,6 +220,7 @@ def close_treatment(*, treatment: Treatment, how: str, review: str, by: Membersh
 
     An episode that is still open ended unrepaired; what was planned is called off, open forms end.
     """
+    hold_requests([treatment])
     treatment = Treatment.objects.select_for_update(of=("self",)).get(pk=treatment.pk)
     if ending := Ending.objects.filter(treatment=treatment).first():
         return ending

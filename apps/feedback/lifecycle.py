@@ -1,5 +1,6 @@
 """What becomes of a request once it is asked: it moves, ends, is withdrawn or opened once more."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -208,11 +209,7 @@ def end_requests(treatment: Treatment) -> bool:
     Returns:
         Whether the client has one of them, and so less time to answer it, or none.
     """
-    opened = (
-        FeedbackRequest.objects.select_for_update(of=("self",))
-        .select_related("therapy_session__treatment", "questionnaire")
-        .filter(therapy_session__treatment=treatment, state=FeedbackRequest.State.OPEN)
-    )
+    opened = hold_requests([treatment])
     out = {each.id: each.expires_at for each in opened if went_out(each) or each.room_until}
     if has_ended(treatment):
         for request in opened:
@@ -221,6 +218,17 @@ def end_requests(treatment: Treatment) -> bool:
     refit_requests(treatment)
     kept = FeedbackRequest.objects.open(at=timezone.now()).filter(id__in=out)
     return any(out[each.id] > each.expires_at for each in kept) or len(kept) < len(out)
+
+
+def hold_requests(treatments: Collection[Treatment]) -> list[FeedbackRequest]:
+    """The open forms of treatments, locked. Before the treatments themselves are, as whoever
+    answers holds the form first: in the other order each would wait for the other."""
+    return list(
+        FeedbackRequest.objects.select_for_update(of=("self",))
+        .select_related("therapy_session__treatment", "questionnaire")
+        .filter(therapy_session__treatment__in=treatments, state=FeedbackRequest.State.OPEN)
+        .order_by("id")
+    )
 
 
 def has_ended(treatment: Treatment) -> bool:

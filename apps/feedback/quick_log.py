@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -81,11 +81,13 @@ def quick_log(request: MemberRequest, session_id: UUID) -> HttpResponse:
         return redirect(by_hand)
     try:
         logged = quick_log_session(planned=session, how=How(sent), by=request.membership)
+    except TherapySession.DoesNotExist:  # handed over meanwhile
+        raise Http404 from None
     except (CannotAsk, AlreadyLogged) as error:
         messages.info(request, str(error) or _("This session is logged already."))
         return redirect(by_hand)
     undo = reverse("undo_log", args=[logged.id])
-    messages.success(request, _logged(session), extra_tags=undo)
+    messages.success(request, _logged(logged), extra_tags=undo)
     if logged.feedback_requests.filter(channel_kind="").exists():
         return redirect("in_room", logged.id)
     return redirect(_week_of(session))
@@ -122,7 +124,6 @@ def _is_still_to_come(session: TherapySession, how: How) -> bool:
 
 
 def _logged(session: TherapySession) -> str:
-    session.refresh_from_db(fields=["attendance"])
     return _("Logged for %(code)s: %(attendance)s.") % {
         "code": session.treatment.client.code,
         "attendance": session.get_attendance_display(),

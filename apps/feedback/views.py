@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -67,6 +67,8 @@ def _log(request: MemberRequest, form: LogSessionForm) -> TherapySession | None:
         return log_session_and_ask(by=request.membership, **form.log())
     except CannotAsk as error:
         form.add_error("ask_by", str(error))
+    except TherapySession.DoesNotExist:  # handed over meanwhile
+        raise Http404 from None
     except AlreadyLogged:
         form.add_error(
             "start", _("This session was logged a moment ago, and stays as it was logged then.")

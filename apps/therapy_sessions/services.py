@@ -109,12 +109,15 @@ def log_therapy_session(
     Raises:
         AlreadyLogged: `planned` is logged by now, or the treatment has another session at that
             time; nothing is stored.
+        DoesNotExist: `planned` went to another treatment meanwhile; nothing is stored.
     """
     session = None
     if planned:
         # A form sent twice at once: the second waits here, and finds the session logged.
         locked = TherapySession.objects.select_for_update(of=("self",))
         session = locked.filter(pk=planned.pk).first()
+        if session and session.treatment_id != treatment.id:
+            raise TherapySession.DoesNotExist
     if session is None:
         session = TherapySession(practice_id=treatment.practice_id, treatment=treatment)
     if session.attendance:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
 from apps.ruptures.models import RuptureEpisode
 from tests.accounts.conftest import shown
+from tests.at_once import at_once
 from tests.factories import TherapySessionFactory, TreatmentFactory
 from tests.feedback.conftest import answers, link_of
 
@@ -103,6 +105,26 @@ def test_a_form_that_is_out_ends_with_the_treatment_and_supervisors_are_told(
     said = [each.said.text for each in notices.unread(sam)]
     code = treatment.client.code
     assert [text for text in said if text.startswith(f"{code}: a form waited for its answer")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_closing_and_an_answer_at_once_neither_fails(
+    request_to_client: FeedbackRequest, alice: Membership, as_alice: Browser
+) -> None:
+    treatment = request_to_client.therapy_session.treatment
+    OutboxMessage.objects.update(state=OutboxMessage.State.SENT, sent_at=timezone.now())
+    form = link_of(request_to_client)
+    closed, answered = at_once(
+        partial(as_alice.post, address(treatment), REVIEW),
+        partial(Browser().post, form, answers(comment="Mine."), follow=True),
+    )
+    assert closed.status_code == 302
+    request_to_client.refresh_from_db()
+    if request_to_client.state == FeedbackRequest.State.ANSWERED:
+        assert answered.redirect_chain
+    else:
+        assert "The form was withdrawn." in shown(answered)
+        assert "Mine." in shown(answered)
 
 
 def test_where_the_treatment_ends_later_its_forms_end_with_it(

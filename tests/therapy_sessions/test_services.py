@@ -46,6 +46,19 @@ def test_a_session_cancelled_while_it_was_being_logged_took_place(alice: Members
     assert logged.process_notes.get().text == "A thought."
 
 
+def test_a_session_that_was_handed_over_meanwhile_is_not_logged(
+    alice: Membership, charlie: Membership
+) -> None:
+    planned = TherapySessionFactory.create(
+        treatment=TreatmentFactory.create(therapist=alice), attendance=""
+    )
+    theirs = TreatmentFactory.create(therapist=charlie)
+    TherapySession.objects.filter(id=planned.id).update(treatment=theirs)
+    with pytest.raises(TherapySession.DoesNotExist):
+        log(planned, alice, process_note="A thought.")
+    assert TherapySession.objects.get().attendance == ""
+
+
 def test_a_logged_session_is_never_logged_again(alice: Membership) -> None:
     session = TherapySessionFactory.create(
         treatment=TreatmentFactory.create(therapist=alice), attendance="no_show"
