@@ -5,11 +5,11 @@ from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import ExpressionWrapper, F, Q, Value
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from apps.accounts.models import Membership, PracticeModel, Supervision
+from apps.accounts.models import Membership, Practice, PracticeModel, Supervision
 from apps.alliance.models import Cause, Questionnaire
 from apps.clients.models import Treatment
 from apps.core.fields import EncryptedTextField
@@ -84,6 +84,18 @@ class Screening(PracticeModel):
         return f"screening of {self.therapy_session_id}"
 
 
+def has_waited(practice: Practice, *, at: datetime) -> Q:
+    """Episodes of a practice that nobody acknowledged for its waiting time.
+
+    A time made longer meanwhile holds for those that open from then on, a shorter one at once.
+    """
+    hours = F("wait_hours") * Value(timedelta(hours=1))
+    promised = Value(at) - ExpressionWrapper(hours, models.DurationField())
+    by_now = at - timedelta(hours=practice.supervisor_wait_hours)
+    is_over = Q(opened_at__lte=by_now) | Q(opened_at__lte=promised)
+    return Q(acknowledged_at__isnull=True) & is_over
+
+
 class RuptureEpisodeQuerySet(models.QuerySet["RuptureEpisode"]):
     def open(self) -> Self:
         """On a therapist's list: no outcome recorded yet."""
@@ -96,11 +108,10 @@ class RuptureEpisodeQuerySet(models.QuerySet["RuptureEpisode"]):
     def for_supervisor(self, membership: Membership, *, at: datetime | None = None) -> Self:
         """Open episodes that current supervisees' supervisor may see at `at` (now).
 
-        Shared, marked, or once unacknowledged for the practice's waiting time (72 h). That the time
-        is over is also noted on the episode (`waited_at`), but nobody waits for the note.
+        Shared, marked, or once unacknowledged for the waiting time (72 h). That the time is over is
+        also noted on the episode (`waited_at`), but nobody waits for the note.
         """
         at = at or timezone.now()
-        wait = timedelta(hours=membership.practice.supervisor_wait_hours)
         supervisees = (
             Supervision.objects.current(on=timezone.localdate(at))
             .filter(supervisor=membership)
@@ -110,7 +121,7 @@ class RuptureEpisodeQuerySet(models.QuerySet["RuptureEpisode"]):
             Q(shared_at__isnull=False)
             | Q(marked_at__isnull=False)
             | Q(waited_at__isnull=False)
-            | Q(acknowledged_at__isnull=True, opened_at__lte=at - wait),
+            | has_waited(membership.practice, at=at),
             treatment__in=Treatment.objects.visible_to(membership),
             treatment__therapist__in=supervisees,
         )
@@ -147,6 +158,9 @@ class RuptureEpisode(PracticeModel):
         TherapySession, on_delete=models.PROTECT, related_name="episodes_opened"
     )
     opened_at = models.DateTimeField()
+    wait_hours = models.PositiveSmallIntegerField(
+        default=72, help_text="the practice's waiting time when it opened"
+    )
     marked_at = models.DateTimeField(null=True)
     recovering_since = models.DateTimeField(null=True)
     settled_lower_at = models.DateTimeField(null=True)
@@ -193,6 +207,11 @@ class RuptureEpisode(PracticeModel):
 
     def __str__(self) -> str:
         return f"episode {self.id}"
+
+    @property
+    def shown_after_hours(self) -> int:
+        """For how long supervisors do not see it while nobody acknowledges it; see `has_waited`."""
+        return min(self.wait_hours, self.practice.supervisor_wait_hours)
 
     @property
     def is_supervisors(self) -> bool:

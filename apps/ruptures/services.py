@@ -251,6 +251,7 @@ def _move_episodes(
                 treatment=treatment,
                 questionnaire=questionnaire,
                 opened_at=opening.screened_at,
+                wait_hours=treatment.practice.supervisor_wait_hours,
             )
         elif episode.opened_by_id not in unfounded:
             continue
@@ -296,7 +297,7 @@ def acknowledge_episode(*, episode: RuptureEpisode, by: Membership) -> None:
     """
     if not episode.acknowledged_at:
         now = timezone.now()
-        if now >= episode.opened_at + timedelta(hours=episode.practice.supervisor_wait_hours):
+        if now >= episode.opened_at + timedelta(hours=episode.shown_after_hours):
             episode.waited_at = episode.waited_at or now
         episode.acknowledged_at = now
         episode.save(update_fields=["acknowledged_at", "waited_at"])

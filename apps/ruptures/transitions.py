@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import Practice
 from apps.core import audit, tenancy
-from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.models import RuptureEpisode, has_waited
 from apps.ruptures.notices import tell_about
 from apps.ruptures.services import record_outcome
 from apps.therapy_sessions.models import TherapySession
@@ -41,10 +41,9 @@ def move_episodes_on() -> None:
 @transaction.atomic
 def note_waiting(practice: Practice, *, at: datetime) -> int:
     """Let supervisors see what waited unacknowledged long enough; returns how many episodes."""
-    since = at - timedelta(hours=practice.supervisor_wait_hours)
     waiting = (
         RuptureEpisode.objects.open()
-        .filter(practice=practice, waited_at=None, acknowledged_at=None, opened_at__lte=since)
+        .filter(has_waited(practice, at=at), practice=practice, waited_at=None)
         .select_for_update(of=("self",), skip_locked=True)
         .select_related("treatment")
     )

@@ -98,6 +98,10 @@ def test_the_practice_decides_how_long_is_long(
     practice.supervisor_wait_hours = 24
     practice.save()
     assert "Waited 24 hours" in queue(words(as_sam.get(URL)))
+    practice.supervisor_wait_hours = 336
+    practice.save()
+    RuptureEpisode.objects.update(opened_at=timezone.now() - timedelta(hours=72))
+    assert "Waited 72 hours" in queue(words(as_sam.get(URL)))
 
 
 def test_an_acknowledged_episode_does_not_wait(

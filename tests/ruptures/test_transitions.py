@@ -9,6 +9,7 @@ import time_machine
 from django.test import Client as Browser
 
 from apps.accounts.models import Membership
+from apps.accounts.services import change_practice
 from apps.clients.models import Treatment
 from apps.core.models import AuditEntry
 from apps.ruptures.models import RuptureEpisode
@@ -85,6 +86,19 @@ class TestWaiting:
     def test_the_practice_decides_how_long(self, treatment):
         type(treatment.practice).objects.update(supervisor_wait_hours=24)
         assert episode_at(OPENED + timedelta(hours=24), treatment).waited_at
+
+    def test_a_longer_time_holds_for_what_opens_from_then_on(self, treatment, alice, sam):
+        practice = treatment.practice
+        change_practice(
+            practice=practice, name="Ruth", phone="020 7946 0018", email="",
+            most_requests_in_30_days=5, supervisor_wait_hours=336, by=alice,
+        )  # fmt: skip
+        assert seen_by(sam, OPENED + timedelta(hours=72))
+        with at(OPENED):
+            later = TreatmentFactory.create(therapist=alice, falling=True)
+        assert episode_at(OPENED + timedelta(hours=73), treatment).waited_at
+        assert not later.episodes.get().waited_at
+        assert episode_at(OPENED + timedelta(hours=336), later).waited_at
 
     def test_shared_or_marked_is_seen_at_once(self, treatment, alice, sam):
         assert not seen_by(sam, OPENED)

@@ -90,7 +90,7 @@ def first_names(members: Sequence[Membership]) -> str:
 def seen_by(
     episode: RuptureEpisode, supervisors: Sequence[Membership], treatment: Treatment, at: datetime
 ) -> str:
-    hours = treatment.practice.supervisor_wait_hours
+    hours = min(episode.wait_hours, treatment.practice.supervisor_wait_hours)
     said = {"who": first_names(supervisors), "hours": hours}
     has_waited = episode.waited_at or (
         not episode.acknowledged_at and at >= episode.opened_at + timedelta(hours=hours)
