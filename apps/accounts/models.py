@@ -142,6 +142,10 @@ class MembershipQuerySet(models.QuerySet["Membership"]):
     def with_role(self, role: Role) -> "MembershipQuerySet":
         return self.filter(is_active=True, roles__contains=[role])
 
+    def with_account(self) -> "MembershipQuerySet":
+        """Whose place is taken: not one that an import made, which nobody has joined yet."""
+        return self.filter(user__isnull=False)
+
 
 class Membership(PracticeModel):
     """A person's place in one practice. Without a user it cannot sign in (made by an import)."""

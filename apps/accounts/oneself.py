@@ -20,6 +20,10 @@ class NotOneself(Exception):
     """Another manager of the practice decides this."""
 
 
+class NobodyYet(Exception):
+    """Nobody has taken the place: given to it, access would be whoever's is invited to it."""
+
+
 class TooNew(Exception):
     """Who decides joined less than seven days ago; the message says from when on they can."""
 
@@ -70,10 +74,13 @@ def access_from(*, to: Membership, by: Membership | None) -> date:
     seven days where the only manager gives it to themselves. Who it concerns is told at once.
 
     Raises:
+        NobodyYet
         NotOneself: another manager must give it.
     """
     if by is None:
         return timezone.localdate()
+    if to.user_id is None:
+        raise NobodyYet
     if by.id != to.id:
         return max(settled_from(by), settled_from(to))
     if must_ask_another(by):

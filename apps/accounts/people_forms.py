@@ -89,12 +89,14 @@ class SupervisionForm(forms.Form):
         if first > today:
             self.fields["starts_on"].help_text = NEW_HERE % date_format(first, "j M Y")
         colleagues = Membership.objects.colleagues_of(manager).order_by("name")
-        for name, role in (("supervisee", Role.THERAPIST), ("supervisor", Role.SUPERVISOR)):
-            cast(forms.ModelChoiceField, self.fields[name]).queryset = colleagues.with_role(role)
+        supervisors = colleagues.with_role(Role.SUPERVISOR).with_account()
+        cast(forms.ModelChoiceField, self.fields["supervisor"]).queryset = supervisors
+        supervisees = colleagues.with_role(Role.THERAPIST)
+        cast(forms.ModelChoiceField, self.fields["supervisee"]).queryset = supervisees
         self.manager = manager
         if oneself.must_ask_another(manager):
             supervisor = cast(forms.ModelChoiceField, self.fields["supervisor"])
-            supervisor.queryset = colleagues.with_role(Role.SUPERVISOR).exclude(id=manager.id)
+            supervisor.queryset = supervisors.exclude(id=manager.id)
             supervisor.help_text = _(
                 "Somebody who has the role of a supervisor here. Nobody names themselves: ask "
                 "another manager."

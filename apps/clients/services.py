@@ -242,7 +242,7 @@ def hand_over_caseload(
     Access changes hands on that day; the history stays with the treatment that
     ended, and sessions planned from that day on, as far as they are still to come, move to the new
     one. A client whom `to` treats already gets no second treatment, and no second session at the
-    same time.
+    same time. Where a move to a third therapist is arranged, `to` treats the client until its day.
 
     Returns:
         The treatment that each client has with `to` now, in the order of the ended ones.
@@ -263,12 +263,14 @@ def hand_over_caseload(
         treatment.ends_on = on
         treatment.save(update_fields=["starts_on", "ends_on"])
         if treatment.client_id not in theirs:
+            arranged = Treatment.objects.filter(follows=treatment, starts_on__gt=on).first()
             theirs[treatment.client_id] = Treatment.objects.create(
                 practice_id=treatment.practice_id,
                 client_id=treatment.client_id,
                 therapist=to,
                 approach=treatment.approach,
                 starts_on=on,
+                ends_on=arranged.starts_on if arranged else None,
                 follows=treatment,
             )
         fresh = theirs[treatment.client_id]

@@ -60,7 +60,8 @@ class HandoverForm(forms.Form):
             .select_related("client")
             .order_by("client__code")
         )
-        takers = Membership.objects.colleagues_of(manager).with_role(Role.THERAPIST)
+        colleagues = Membership.objects.colleagues_of(manager)
+        takers = colleagues.with_role(Role.THERAPIST).with_account()
         if oneself.must_ask_another(manager):
             takers = takers.exclude(id=manager.id)
             to.help_text = gettext_lazy("Another manager hands clients over to you, not yourself.")

@@ -39,6 +39,7 @@ def colleagues_for(move: Move, *, therapist: Membership) -> list[Colleague]:
     members = (
         Membership.objects.colleagues_of(therapist)
         .with_role(Role.THERAPIST)
+        .with_account()
         .exclude(id=therapist.id)
         .select_related("offer")
     )

@@ -80,12 +80,12 @@ def expire_requests() -> None:
 
 @transaction.atomic
 def expire_request(*, request_id: UUID) -> None:
-    """Close a request whose time is over. Only silence to a form that went out is silence, and to
-    one that ended with its treatment it is none."""
+    """Close a request whose time is over. Only silence to a form that went out is silence; to one
+    that nobody would have read, or that ended with its treatment, it is none."""
     request = (
         FeedbackRequest.objects.run_out(at=timezone.now())
         .select_for_update(of=("self",), skip_locked=True)
-        .select_related("therapy_session__treatment", "questionnaire")
+        .select_related("therapy_session__treatment__therapist", "questionnaire")
         .filter(id=request_id)
         .first()
     )
@@ -94,7 +94,8 @@ def expire_request(*, request_id: UUID) -> None:
     if has_ended(request.therapy_session.treatment):
         settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
     else:
-        settle(request, FeedbackRequest.State.EXPIRED, rating=None, was_asked=went_out(request))
+        was_asked = request.is_read and went_out(request)
+        settle(request, FeedbackRequest.State.EXPIRED, rating=None, was_asked=was_asked)
 
 
 @transaction.atomic
@@ -281,6 +282,8 @@ def fresh_link_channel(request: FeedbackRequest) -> ContactChannel | None:
     agreed = not why_not_agreed(client, on=timezone.localdate(now))
     too_late = accepted_until(request.therapy_session) <= now
     if not has_run_out or fresh_before or too_late or not agreed or client.pause_review_on:
+        return None
+    if not request.is_read:
         return None
     channels = usable_channels(client)
     return next(

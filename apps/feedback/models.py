@@ -87,12 +87,13 @@ class FeedbackRequest(PracticeModel):
         return f"feedback request {self.id}"
 
     def is_open(self, *, at: datetime, in_room: bool = False) -> bool:
-        """Whether an answer is taken at `at`; by a code of the room only while that holds.
-
-        None where nobody would read it: the place of the therapist is closed.
-        """
+        """Whether an answer is taken at `at`; by a code of the room only while that holds."""
         in_time = at < self.expires_at
         if in_room:
             in_time = self.room_until is not None and at < self.room_until
-        is_read = self.therapy_session.treatment.therapist.is_active
-        return self.state == self.State.OPEN and in_time and is_read
+        return self.state == self.State.OPEN and in_time and self.is_read
+
+    @property
+    def is_read(self) -> bool:
+        """Whether somebody would read an answer: not where the therapist's place is closed."""
+        return self.therapy_session.treatment.therapist.is_active

@@ -13,7 +13,7 @@ from django.utils.formats import date_format
 
 from apps.accounts import notices, services
 from apps.accounts.models import Membership, Practice, Role, Supervision
-from apps.accounts.oneself import NotOneself, must_ask_another, settled_from
+from apps.accounts.oneself import NobodyYet, NotOneself, must_ask_another, settled_from
 from apps.clients.models import Client
 from apps.endings.services import hand_over as hand_over_to
 from tests.accounts.conftest import link, sent, shown
@@ -213,6 +213,27 @@ def test_who_joined_less_than_seven_days_ago_is_given_access_from_the_day_they_a
     practice.created_at = lately()
     practice.save()
     assert ">Olga Ruiz<" in shown(manager.get(address)), "in a new practice everybody is new"
+
+
+def test_a_place_that_nobody_has_taken_is_given_no_access(
+    manager: Browser, mona: Membership, alice: Membership, practice: Practice
+) -> None:
+    place = MembershipFactory.create(
+        practice=practice, name="From a file", user=None, roles=[Role.THERAPIST, Role.SUPERVISOR]
+    )
+    treatment = TreatmentFactory.create(therapist=alice)
+    address = reverse("hand_over", args=[alice.id])
+    for page, fields in (
+        (reverse("add_supervision"), link(alice, place)),
+        (address, {"treatments": [treatment.id], "to": place.id}),
+    ):
+        assert "Select a valid choice" in shown(manager.post(page, fields))
+    for act in (
+        partial(services.start_supervision, supervisor=place, supervisee=alice, starts_on=TODAY()),
+        partial(hand_over_to, [treatment], to=place),
+    ):
+        with pytest.raises(NobodyYet):
+            act(by=mona)
 
 
 def test_the_only_manager_opens_no_supervision_of_before_by_becoming_a_supervisor_again(

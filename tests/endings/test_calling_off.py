@@ -12,15 +12,15 @@ from django.utils import timezone
 
 from apps.accounts import notices
 from apps.accounts.models import Membership
-from apps.clients.models import Treatment
+from apps.clients.models import Client, Treatment
 from apps.clients.services import hand_over_caseload
 from apps.core.models import AuditEntry
 from apps.endings.models import Move
-from apps.endings.services import ChangedMeanwhile, call_off_move
+from apps.endings.services import ChangedMeanwhile, call_off_move, hand_over
 from apps.therapy_sessions.services import save_process_note
 from tests.accounts.conftest import shown
 from tests.endings.test_move import FITS, address, consent, handover, walk
-from tests.factories import TherapySessionFactory, TreatmentFactory
+from tests.factories import MembershipFactory, TherapySessionFactory, TreatmentFactory
 
 pytestmark = pytest.mark.django_db
 WHY = "The evening group has a place for her now."
@@ -65,6 +65,17 @@ def test_the_treatment_goes_on_and_the_other_one_never_begins(
         for page_of in ("client", "passed_on"):
             page = sign_in(charlie).get(reverse(page_of, args=[treatment.client_id]))
             assert page.status_code == 404
+
+
+def test_who_takes_over_in_between_treats_the_client_until_the_day_of_the_move(
+    move: Move, alice: Membership, charlie: Membership, mona: Membership
+) -> None:
+    dana = MembershipFactory.create(practice=mona.practice, name="Dana Roe")
+    hand_over([move.treatment], to=dana, by=mona)
+    visible = Client.objects.visible_to
+    assert [visible(each).count() for each in (alice, dana, charlie)] == [0, 1, 0]
+    with time_machine.travel(timezone.now() + timedelta(days=7)):
+        assert [visible(each).count() for each in (alice, dana, charlie)] == [0, 0, 1]
 
 
 def test_the_other_therapist_is_told_without_the_reason(

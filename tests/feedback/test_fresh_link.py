@@ -7,6 +7,7 @@ import time_machine
 from django.test import Client as Browser
 from django.utils import timezone
 
+from apps.accounts.models import Membership
 from apps.clients.models import ContactChannel
 from apps.core.models import OutboxMessage
 from apps.feedback.lifecycle import expire_requests
@@ -71,7 +72,9 @@ def test_it_is_sent_once_however_often_somebody_asks(
     assert OutboxMessage.objects.filter(kind="feedback_fresh_link").count() == 1
 
 
-@pytest.mark.parametrize("why", ["week over", "next session", "stopped", "paused", "still open"])
+@pytest.mark.parametrize(
+    "why", ["week over", "next session", "stopped", "paused", "left", "still open"]
+)
 def test_where_an_answer_would_not_count_or_nothing_may_be_sent_none_is_offered(
     phone: Browser, asked: FeedbackRequest, link: str, clock: time_machine.Traveller, why: str
 ) -> None:
@@ -89,6 +92,17 @@ def test_where_an_answer_would_not_count_or_nothing_may_be_sent_none_is_offered(
     elif why == "paused":
         client.pause_reason, client.pause_review_on = "In hospital", timezone.localdate()
         client.save()
+    elif why == "left":
+        Membership.objects.update(is_active=False)
     assert "Send a fresh link" not in shown(phone.get(link))
     phone.post(link + "fresh/")
     assert not OutboxMessage.objects.filter(kind="feedback_fresh_link").exists()
+
+
+def test_silence_while_the_therapists_place_is_closed_says_nothing(
+    asked: FeedbackRequest, clock: time_machine.Traveller
+) -> None:
+    Membership.objects.update(is_active=False)
+    run_out(clock)
+    assert FeedbackRequest.objects.get().state == "expired"
+    assert not Screening.objects.current().get().inputs["asked"]
