@@ -91,7 +91,7 @@ class Command(BaseCommand):
             f"{practice} is ready (id {practice.id}).\n"
             f"Next: sign in at {settings.BASE_URL}/ as {email}"
             f"{' and add a client' if member.has_role(Role.THERAPIST) else ''}. "
-            "Colleagues join with 'manage.py add_member'."
+            "A manager invites colleagues; 'manage.py add_member' adds them as well."
         )
 
 
