@@ -104,7 +104,7 @@ def reactivate(request: MemberRequest, member_id: UUID) -> HttpResponse:
         if services.reactivate_member(member=person, by=request.membership):
             said = _("Open again: %s can sign in.")
         else:
-            said = _("%s works elsewhere too, so an invitation is on its way: they decide.")
+            said = _("An invitation is on its way: %s decides.")
         messages.success(request, said % person.name)
     except services.NeverJoined:
         messages.error(request, _("%s has not joined yet. Invite them again.") % person.name)

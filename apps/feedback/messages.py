@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.template.loader import render_to_string
@@ -13,7 +14,7 @@ from apps.core.models import OutboxMessage
 from apps.core.outbox import NothingToSend, NotYet, RenderedMessage
 from apps.feedback import timing
 from apps.feedback.asking import usable_channels, why_not_agreed
-from apps.feedback.lifecycle import KIND
+from apps.feedback.lifecycle import KIND, has_ended
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.tokens import make_token
 
@@ -67,11 +68,10 @@ def _open_request(request_id: UUID) -> FeedbackRequest:
         "practice", "therapy_session__treatment__client", "therapy_session__treatment__therapist"
     ).get(id=request_id)
     now = timezone.now()
-    client = request.therapy_session.treatment.client
-    today, ends_on = timezone.localdate(now), request.therapy_session.treatment.ends_on
-    agreed = not why_not_agreed(client, on=today)
-    has_ended = ends_on is not None and ends_on <= today
-    if not (request.is_open(at=now) and agreed and not client.pause_review_on) or has_ended:
+    treatment, client = request.therapy_session.treatment, request.therapy_session.treatment.client
+    today = timezone.localdate(now, ZoneInfo(request.practice.time_zone))
+    agreed = not why_not_agreed(client, on=today) and not client.pause_review_on
+    if not (request.is_open(at=now) and agreed) or has_ended(treatment):
         raise NothingToSend
     _wait_until(request, now)
     return request

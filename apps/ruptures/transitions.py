@@ -34,8 +34,9 @@ def move_episodes_on() -> None:
     for practice_id in practice_ids:
         with tenancy.practice(practice_id):
             practice = Practice.objects.get(id=practice_id)
-            note_waiting(practice, at=timezone.now())
-            end_unrepaired(practice, at=timezone.now())
+            with timezone.override(ZoneInfo(practice.time_zone)):
+                note_waiting(practice, at=timezone.now())
+                end_unrepaired(practice, at=timezone.now())
 
 
 @transaction.atomic

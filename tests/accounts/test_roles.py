@@ -72,7 +72,7 @@ def test_who_has_left_and_works_elsewhere_is_invited_back_and_signed_out_of_noth
         last_sign_in_on=timezone.localdate() - timedelta(days=900),
     )
     page = shown(manager.post(reverse("reactivate_member", args=[left.id]), follow=True))
-    assert "Dora Lind works elsewhere too, so an invitation is on its way" in page
+    assert "An invitation is on its way: Dora Lind decides." in page
     assert "App code" not in page
     left.refresh_from_db()
     dora.user.refresh_from_db()

@@ -1,14 +1,17 @@
 """What a client decides about messages, without signing in; their therapist is told at once."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.core import mail
 from django.test import Client as Browser
 from django.utils import timezone
 
-from apps.accounts.models import Notice
+from apps.accounts.models import Membership, Notice, Practice
 from apps.clients.models import Client, ContactChannel
+from apps.clients.services import hand_over_caseload
 from apps.core import outbox
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.core.outbox import NothingToSend
@@ -102,6 +105,22 @@ def test_the_therapists_mail_says_that_something_changed_not_what_or_of_whom(
     assert sent.to == [asked.therapy_session.treatment.therapist.user.email]
     for secret in (client_of.code, client_of.initials, "stopp", "switch", "email", "client"):
         assert secret not in f"{sent.subject} {sent.body}".replace("/caseload/", "")
+
+
+def test_who_treats_the_client_on_the_practices_day_is_told(
+    phone: Browser, alice: Membership, charlie: Membership, asked: FeedbackRequest
+) -> None:
+    """At eight in Auckland, on the day of a hand-over; in London it is the day before."""
+    treatment = asked.therapy_session.treatment
+    Practice.objects.update(time_zone="Pacific/Auckland")
+    eight = (timezone.now() + timedelta(days=1)).replace(hour=19, minute=0)
+    hand_over_caseload(
+        treatments=[treatment], to=charlie, on=eight.date() + timedelta(days=1), by=alice
+    )
+    with time_machine.travel(eight, tick=False):
+        phone.post(stop_url(asked), {"how": "stop"})
+    told = Notice.objects.filter(kind="channel_stopped")
+    assert {each.member for each in told} == {charlie}
 
 
 def test_switching_sends_what_is_due_the_other_way_and_can_be_taken_back(
