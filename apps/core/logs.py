@@ -26,7 +26,7 @@ CONFIGURATION: dict[str, Any] = {
 # Whoever holds the token of a link can use it; an address of a person is a person.
 SCRUBBED = [
     (re.compile(r"/(f|link|calendar)/[^\s\"']+"), r"/\1/…"),
-    (re.compile(r"\?[^\s\"']+"), "?…"),
+    (re.compile(r"\?\S+"), "?…"),
     (re.compile(r"[^\s<>\"'=:(]+@[^\s<>\"',;)]+"), "…@…"),
     (re.compile(r"\+\d[\d ]{7,}\d"), "+…"),
 ]
@@ -37,6 +37,8 @@ def scrub(text: str) -> str:
 
     >>> scrub("Not Found: /f/SECRET/ for kim@mail.example or +44 7700 900123")
     'Not Found: /f/… for …@… or +…'
+    >>> scrub("GET /caseload/?q=O'Brien broke off")
+    'GET /caseload/?… broke off'
     """
     for pattern, instead in SCRUBBED:
         text = pattern.sub(instead, text)

@@ -52,8 +52,21 @@ def test_a_host_that_is_not_ours_gets_nothing(client: Browser, host: str) -> Non
         assert host not in response.content.decode()
 
 
-@pytest.mark.parametrize("charset", ["hex", "utf-7", "UTF-16", "utf-8"])
-def test_every_request_is_read_as_utf_8_whatever_it_claims(db: None, charset: str) -> None:
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "; Charset=hex; x=y",
+        "; charset=utf-7",
+        "; charset=UTF-16",
+        "; charset=utf-8",
+        "; charset =hex",
+        "; charset*=utf-8''hex",
+        "; charset*0=hex",
+        '; charset=x";"; charset =hex',
+        '; boundary="x;charset=hex"; charset=hex',
+    ],
+)
+def test_every_request_is_read_as_utf_8_whatever_it_claims(db: None, claim: str) -> None:
     def answer(environ: dict[str, Any], start: Callable[[str, Any], None]) -> list[bytes]:
         request = WSGIRequest(environ)
         start("200 OK", [])
@@ -61,10 +74,14 @@ def test_every_request_is_read_as_utf_8_whatever_it_claims(db: None, charset: st
 
     body = b"name=L%C3%B3pez"
     environ = RequestFactory().generic("POST", "/?q=%C3%A4%FF", body).environ
-    environ["CONTENT_TYPE"] = f"application/x-www-form-urlencoded; Charset={charset}; x=y"
+    environ["CONTENT_TYPE"] = f"application/x-www-form-urlencoded{claim}"
     in_utf8 = import_string("config.wsgi.in_utf8")
     [said] = in_utf8(answer)(environ, lambda status, headers: None)
     assert said.decode() == "ä\ufffd López application/x-www-form-urlencoded"
+    parts = RequestFactory().post("/?q=%C3%A4%FF", {"name": "López"}).environ
+    parts["CONTENT_TYPE"] += claim
+    [said] = in_utf8(answer)(parts, lambda status, headers: None)
+    assert said.decode() == "ä\ufffd López multipart/form-data"
 
 
 def test_a_forwarded_host_is_not_believed(client: Browser) -> None:
