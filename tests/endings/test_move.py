@@ -143,15 +143,19 @@ def test_until_the_day_of_the_move_a_flag_stays_and_then_it_has_moved(
     assert (episode.outcome, episode.outcome_reason) == ("moved", "Moved to Charlie Nowak.")
 
 
-def test_a_comment_written_after_the_move_was_arranged_is_not_passed_on(
+def test_a_comment_written_after_the_consent_is_not_passed_on(
     treatment: Treatment, charlie: Membership, as_alice: Browser, as_charlie: Browser
 ) -> None:
     rating = comment_on(treatment.therapy_sessions.latest("starts_at"), "For alice alone.")
     walk(as_alice, treatment, FITS, consent("comments"), handover(charlie))
     page = reverse("passed_on", args=[treatment.client_id])
     assert "For alice alone." in shown(as_charlie.get(page))
+    day_before = timezone.localdate(rating.answered_at) - timedelta(days=1)
+    Move.objects.update(agreed_on=day_before)
+    assert "For alice alone." not in shown(as_charlie.get(page)), "arranged the day after"
+    Move.objects.update(agreed_on=timezone.localdate())
     AllianceRating.objects.filter(id=rating.id).update(answered_at=timezone.now())
-    assert "For alice alone." not in shown(as_charlie.get(page))
+    assert "For alice alone." not in shown(as_charlie.get(page)), "written the same day, later"
 
 
 def test_access_changes_hands_on_the_day_of_the_move_and_not_before(

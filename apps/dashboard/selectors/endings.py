@@ -122,7 +122,10 @@ def passed_on_page(move: Move, *, today: date) -> PassedOnPage:
 
 def _agreed_to(rating: AllianceRating, move: Move) -> bool:
     """What the client wrote later was written for the therapist before alone."""
-    return move.arranged_at is not None and rating.answered_at <= move.arranged_at
+    agreed_on = move.agreed_on or date.min
+    return (
+        words.local(rating.answered_at).date() <= agreed_on and rating.answered_at <= move.saved_at
+    )
 
 
 def _ratings_alone(course: Course) -> list[ChartSession]:
