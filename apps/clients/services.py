@@ -242,7 +242,8 @@ def hand_over_caseload(
     Access changes hands on that day; the history stays with the treatment that
     ended, and sessions planned from that day on, as far as they are still to come, move to the new
     one. A client whom `to` treats already gets no second treatment, and no second session at the
-    same time. Where a move to a third therapist is arranged, `to` treats the client until its day.
+    same time. Where a move to a third therapist is arranged, `to` treats the client until its day;
+    a client who comes to somebody later is handed on from the day they would have come.
 
     Returns:
         The treatment that each client has with `to` now, in the order of the ended ones.
@@ -259,17 +260,18 @@ def hand_over_caseload(
         )
     }
     for treatment in treatments:
-        treatment.starts_on = min(on, treatment.starts_on)
-        treatment.ends_on = on
+        day = max(on, treatment.starts_on) if treatment.follows_id else on
+        treatment.starts_on = min(day, treatment.starts_on)
+        treatment.ends_on = day
         treatment.save(update_fields=["starts_on", "ends_on"])
         if treatment.client_id not in theirs:
-            arranged = Treatment.objects.filter(follows=treatment, starts_on__gt=on).first()
+            arranged = Treatment.objects.filter(follows=treatment, starts_on__gt=day).first()
             theirs[treatment.client_id] = Treatment.objects.create(
                 practice_id=treatment.practice_id,
                 client_id=treatment.client_id,
                 therapist=to,
                 approach=treatment.approach,
-                starts_on=on,
+                starts_on=day,
                 ends_on=arranged.starts_on if arranged else None,
                 follows=treatment,
             )
@@ -277,7 +279,7 @@ def hand_over_caseload(
         if treatment.follows_id == fresh.id:  # given back before it was theirs to keep
             fresh.ends_on = None
             fresh.save(update_fields=["ends_on"])
-        midnight = datetime.combine(on, time.min, ZoneInfo(to.practice.time_zone))
+        midnight = datetime.combine(day, time.min, ZoneInfo(to.practice.time_zone))
         to_come = treatment.therapy_sessions.filter(
             attendance="", starts_at__gt=max(timezone.now(), midnight)
         )

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.db.models import ProtectedError, RestrictedError
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from apps.accounts import notices
@@ -33,6 +34,10 @@ class ChangedMeanwhile(Exception):
     def __init__(self, latest: Move) -> None:
         super().__init__()
         self.latest = latest
+
+
+class CannotArrange(Exception):
+    """The client goes to somebody else already; the message says when."""
 
 
 class CannotCallOff(Exception):
@@ -139,12 +144,18 @@ def arrange_move(
 
     Raises:
         AlreadyArranged: the move is arranged.
+        CannotArrange: a manager hands the client over, on a day that is still to come.
         ChangedMeanwhile: it is not the move of that `version` any more.
         IntegrityError: the client has not agreed yet.
     """
     hold_requests([move.treatment])
     move = _locked(move, version=version)
-    treatment = move.treatment
+    treatment = Treatment.objects.select_for_update(of=("self",)).get(pk=move.treatment_id)
+    if treatment.ends_on:
+        day = date_format(treatment.ends_on, "j M Y")
+        raise CannotArrange(
+            _("This client changes hands on %s already: so it was decided in the practice.") % day
+        )
     if moves_on <= timezone.localdate():
         _close_episode(
             treatment, RuptureEpisode.Outcome.MOVED, reason=_("Moved to %s.") % to.name, by=by
@@ -288,6 +299,12 @@ def _withdraw(new: Treatment, *, back_to: Treatment) -> None:
     """Undo what a move made of `new`: delete it where it was made for the move and has not begun,
     or end it again where the client had come from it."""
     if new.follows_id == back_to.id and new.starts_on > timezone.localdate():
+        planned_anew = back_to.therapy_sessions.values("starts_at")
+        twice = new.therapy_sessions.filter(starts_at__in=planned_anew).first()
+        if twice:
+            when = date_format(timezone.localtime(twice.starts_at), "j M Y, H:i")
+            why = _("A session of %s comes back, and you planned another then: cancel yours first.")
+            raise CannotCallOff(why % when)
         new.therapy_sessions.update(treatment=back_to)
         try:
             new.delete()

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts import notices
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Practice
 from apps.clients.models import Client, Treatment
 from apps.clients.services import hand_over_caseload
 from apps.core.models import AuditEntry
@@ -76,6 +76,46 @@ def test_who_takes_over_in_between_treats_the_client_until_the_day_of_the_move(
     assert [visible(each).count() for each in (alice, dana, charlie)] == [0, 1, 0]
     with time_machine.travel(timezone.now() + timedelta(days=7)):
         assert [visible(each).count() for each in (alice, dana, charlie)] == [0, 0, 1]
+
+
+def test_a_client_to_come_is_handed_on_from_the_day_they_would_have_come(
+    move: Move, alice: Membership, charlie: Membership, mona: Membership
+) -> None:
+    dana = MembershipFactory.create(practice=mona.practice, name="Dana Roe")
+    hand_over(list(charlie.treatments.all()), to=dana, by=mona)
+    visible = Client.objects.visible_to
+    assert [visible(each).count() for each in (alice, charlie, dana)] == [1, 0, 0]
+    with time_machine.travel(timezone.now() + timedelta(days=7)):
+        assert [visible(each).count() for each in (alice, charlie, dana)] == [0, 0, 1]
+
+
+@pytest.mark.parametrize("days", [3, 30])
+def test_a_move_puts_no_hand_over_off(
+    treatment: Treatment, alice: Membership, mona: Membership, as_alice: Browser, days: int
+) -> None:
+    Practice.objects.update(created_at=timezone.now() - timedelta(days=30))
+    treatment.practice.refresh_from_db()
+    dana = MembershipFactory.create(practice=treatment.practice, joined_at=timezone.now())
+    mona.practice.refresh_from_db()
+    hand_over([treatment], to=dana, by=mona)
+    walk(as_alice, treatment, FITS, consent("needs"))
+    version = Move.objects.get().version
+    somebody = MembershipFactory.create(practice=treatment.practice)
+    sent = handover(somebody, days=days) | {"version": version}
+    assert "This client changes hands on" in shown(as_alice.post(address(treatment), sent))
+    assert not somebody.treatments.exists()
+    treatment.refresh_from_db()
+    assert treatment.ends_on == dana.treatments.get().starts_on
+
+
+def test_a_session_planned_anew_in_the_place_of_one_that_comes_back_is_cancelled_first(
+    move: Move, charlie: Membership, as_alice: Browser
+) -> None:
+    at = timezone.now() + timedelta(days=9)
+    for treatment in (move.treatment, charlie.treatments.get()):
+        TherapySessionFactory.create(treatment=treatment, attendance="", starts_at=at)
+    assert "cancel yours first" in shown(call_off(as_alice, move))
+    assert charlie.treatments.exists()
 
 
 def test_the_other_therapist_is_told_without_the_reason(
