@@ -4,7 +4,7 @@ from datetime import date
 
 from apps.dashboard.message_bars import Day, bars
 from apps.dashboard.selectors.diary import Slot
-from apps.dashboard.selectors.first_steps import of_a_therapist
+from apps.dashboard.selectors.first_steps import FirstStep
 from apps.dashboard.selectors.repair_steps import Step
 from apps.feedback.languages import menu
 
@@ -31,7 +31,12 @@ def work_parts() -> dict[str, object]:
             [Day("16 Nov", "16 Nov", 6, 2, 1), Day("17", "17 Nov", 3, 1, 0)], is_paused=True
         ),
         "typed": ["She wished for a slower start."],
-        "first_steps": of_a_therapist(()),
+        "first_steps": (
+            FirstStep("Invite the people", "By mail.", True, "", "", ""),
+            FirstStep("Talk", "You begin.", False, "Record it", "pencil", "#", is_now=True),
+            FirstStep("Log a session", "A few taps.", False, "Log session", "plus-lg", "#"),
+            FirstStep("Look back", "", False, "", "", "", waits="Opens after a session"),
+        ),
         **menu("de"),
     }
 

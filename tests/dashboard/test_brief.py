@@ -45,6 +45,7 @@ def test_the_brief_shows_rating_range_and_what_to_open_with(
     assert "Rated 70; usually 80–98, from 8 earlier ratings." in page
     assert "70 usually 80–98" in page
     assert "“Last time may have felt different for you. I’d like to understand it.”" in page
+    assert "To print or save as PDF, use Print in the menu of your browser." in page, "no script"
 
 
 def test_it_shows_the_clients_words(falling: Treatment, as_alice: Browser, words: Words) -> None:
