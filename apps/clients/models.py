@@ -286,8 +286,8 @@ class Treatment(PracticeModel):
 
     def followed_by_move(self) -> "Treatment | None":
         """The treatment to which the client moved from this one; None where they did not."""
-        following = Treatment.objects.filter(follows=self, moves_here__isnull=False)
-        return following.select_related("therapist").first()
+        moved_to = Treatment.objects.filter(moves_here__treatment=self)
+        return moved_to.select_related("therapist").first()
 
     @property
     def ends_at(self) -> datetime | None:

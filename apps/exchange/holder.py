@@ -32,7 +32,8 @@ def clients_with_left_notes(holder: Membership) -> "QuerySet[Client]":
     A place that was closed less than `ALONE_WAITS` ago opens none: who is closed out to be read,
     and let in again, notices.
     """
-    notes = ProcessNote.objects.filter(_by_who_has_left(), practice=holder.practice_id)
+    left = _by_who_has_left(at=timezone.now())
+    notes = ProcessNote.objects.filter(left, practice=holder.practice_id)
     of_whom = notes.values("therapy_session__treatment__client")
     return Client.objects.kept_by(holder).filter(id__in=of_whom).order_by("code")
 
@@ -49,9 +50,9 @@ def opening_later(holder: Membership) -> list[tuple[Membership, datetime]]:
     return [(each, each.left_at + ALONE_WAITS) for each in lately.order_by("name") if each.left_at]
 
 
-def _by_who_has_left() -> Q:
-    """Process notes whose author's place has been closed for `ALONE_WAITS`."""
-    long_ago = Q(author__left_at=None) | Q(author__left_at__lte=timezone.now() - ALONE_WAITS)
+def _by_who_has_left(*, at: datetime) -> Q:
+    """Process notes whose author's place has been closed since `ALONE_WAITS` before `at`."""
+    long_ago = Q(author__left_at=None) | Q(author__left_at__lte=at - ALONE_WAITS)
     return Q(author__is_active=False) & long_ago
 
 
@@ -69,7 +70,8 @@ def open_left_notes(*, client: Client, reason: str, by: Membership) -> NoteRevie
         reviewed_at=timezone.now(),
     )
     audit.record("open notes of who has left", review, client_id=client.id, by=by)
-    notes = rows(NOTES, client, treatments=None).filter(_by_who_has_left())
+    left = _by_who_has_left(at=review.reviewed_at)
+    notes = rows(NOTES, client, treatments=None).filter(left)
     colleagues = Membership.objects.colleagues_of(by)
     for author in colleagues.filter(id__in=notes.values("author")):
         for member in colleagues.filter(Q(is_active=True) | Q(id=author.id)):
@@ -97,8 +99,9 @@ def newest_review(client: Client, *, by: Membership) -> NoteReview | None:
 
 
 def left_notes(review: NoteReview, *, treatments: Treatments) -> list[StaffText]:
-    """The notes on `treatments` that a review opens: of nobody still here, or who left just now."""
-    notes = rows(NOTES, review.client, treatments=treatments).filter(_by_who_has_left())
+    """The notes on `treatments` that a review opens: of who had left by then, and nobody later."""
+    left = _by_who_has_left(at=review.reviewed_at)
+    notes = rows(NOTES, review.client, treatments=treatments).filter(left)
     title = str(TABLES[NOTES])
     return [StaffText(f"{note.id}.text", title, note.text, is_note=True) for note in notes]
 

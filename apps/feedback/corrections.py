@@ -93,19 +93,24 @@ def correct_session(*, session: TherapySession, by: Membership, **values: Any) -
     of_treatment = FeedbackRequest.objects.filter(therapy_session__treatment=session.treatment)
     opened = list(of_treatment.open(at=timezone.now()))
     refit_requests(session.treatment)
-    ends = dict(of_treatment.open(at=timezone.now()).values_list("id", "expires_at"))
-    for each in opened:
-        # The session's own message, as long as it is not out, moves with it.
-        moves_along = each.therapy_session_id == session.id and not went_out(each)
-        cut_short = each.id in ends and ends[each.id] < each.expires_at and not moves_along
-        if attended and (each.id not in ends or cut_short):
-            raise EndsForm
+    now_open = {each.id: each for each in of_treatment.open(at=timezone.now())}
+    if attended and any(_is_cut_short(each, now_open.get(each.id)) for each in opened):
+        raise EndsForm
     screen_treatment(
         treatment=session.treatment,
         questionnaire=practice_questionnaire(by.practice),
         since=_earliest(session, before),
         at=timezone.now(),
     )
+
+
+def _is_cut_short(before: FeedbackRequest, after: FeedbackRequest | None) -> bool:
+    """Whether a client has less time for a form than before; one that is not out yet may move."""
+    if after is None:
+        return True
+    ends_sooner = after.expires_at < before.expires_at
+    is_shorter = after.expires_at - after.due_at < before.expires_at - before.due_at
+    return ends_sooner and (is_shorter or went_out(before))
 
 
 @transaction.atomic

@@ -212,6 +212,8 @@ def test_a_place_closed_for_a_moment_opens_no_notes(
     deactivate_member(member=alice, by=mona)
     assert alice.left_at == opens - timedelta(days=7), "closing twice equals once"
     with time_machine.travel(opens):
+        assert holder.left_notes(review, treatments=its) == [], "it was made before"
+        review = holder.open_left_notes(client=ended.client, reason="x", by=mona)
         assert [each.text for each in holder.left_notes(review, treatments=its)] == [NOTE]
         assert list(holder.clients_with_left_notes(mona)) == [ended.client]
         assert holder.opening_later(mona) == []

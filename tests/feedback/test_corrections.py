@@ -13,7 +13,7 @@ from apps.clients.models import Treatment
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.feedback import correct_views
 from apps.feedback.corrections import EndsForm, correct_session
-from apps.feedback.lifecycle import KIND, REMINDER
+from apps.feedback.lifecycle import KIND, REMINDER, refit_requests
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import submit_response
 from apps.ruptures.models import Screening
@@ -40,11 +40,13 @@ def logged(session: TherapySession, **changes: object) -> dict[str, object]:
 
 @pytest.fixture
 def planned(asked: FeedbackRequest) -> TherapySession:
-    return TherapySessionFactory.create(
+    planned: TherapySession = TherapySessionFactory.create(
         treatment=asked.therapy_session.treatment,
         starts_at=timezone.now() + timedelta(days=3),
         attendance="",
     )
+    refit_requests(planned.treatment)
+    return planned
 
 
 @pytest.fixture
@@ -240,11 +242,11 @@ def test_a_form_is_not_cut_short_by_correcting_the_time_of_another_session(
     asked.refresh_from_db()
     assert asked.expires_at > soon + timedelta(days=1)
     week_ago = timezone.now() - timedelta(days=7) + timedelta(minutes=2)
-    OutboxMessage.objects.filter(kind=KIND).update(
-        state=OutboxMessage.State.SENT, sent_at=timezone.now()
-    )
-    with pytest.raises(EndsForm), transaction.atomic():
-        correct_session(session=session, attendance="attended", starts_at=week_ago, by=alice)
+    for state in (OutboxMessage.State.PENDING, OutboxMessage.State.SENT):
+        sent_at = timezone.now() if state == OutboxMessage.State.SENT else None
+        OutboxMessage.objects.filter(kind=KIND).update(state=state, sent_at=sent_at)
+        with pytest.raises(EndsForm), transaction.atomic():
+            correct_session(session=session, attendance="attended", starts_at=week_ago, by=alice)
     earlier = other.starts_at - timedelta(hours=1)
     correct_session(session=other, attendance="attended", starts_at=earlier, by=alice)
 
