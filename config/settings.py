@@ -509,6 +509,7 @@ OUTBOX_UNREACHABLE = dict.fromkeys(
 # What members are told in the app, by kind: dotted paths of functions (ids of subjects, member).
 NOTICE_RENDERERS: dict[str, str] = {
     "two_people_needed": "apps.exchange.two_people.say_requested",
+    "request_withdrawn": "apps.exchange.two_people.say_withdrawn",
     "record_holder": "apps.accounts.notices.say_record_holder",
     "left_notes_opened": "apps.exchange.holder.say_left_notes_opened",
     "channel_stopped": "apps.clients.messages.say_channel_stopped",

@@ -262,6 +262,8 @@ def _close_place(member: Membership) -> None:
 def reactivate_member(*, member: Membership, by: Membership) -> bool:
     """Open the place of somebody who has worked here before; their roles are as they were.
 
+    Where it was closed for seven days, they are as new: those of `oneself` begin again.
+
     Who works elsewhere by now is invited instead, and says yes or no: nobody is signed out of
     another practice, or seen by one they have left, without a word of theirs.
 
@@ -280,8 +282,11 @@ def reactivate_member(*, member: Membership, by: Membership) -> bool:
         _mail_link(member, AccountLink.Purpose.INVITATION, settings.INVITATION_VALID_FOR)
         audit.record("invite member", member, by=by)
         return False
+    now = timezone.now()
+    if member.left_at is None or member.left_at <= now - oneself.ALONE_WAITS:
+        member.joined_at = now
     member.is_active, member.left_at = True, None
-    member.save(update_fields=["is_active", "left_at"])
+    member.save(update_fields=["is_active", "left_at", "joined_at"])
     _end_sessions_of(member)
     audit.record("reactivate member", member, by=by)
     return True

@@ -43,7 +43,7 @@ def open_calendar(*, by: Membership) -> str:
         },
     )
     audit.record("open calendar", feed, by=by)
-    return urlsafe_b64encode(by.practice_id.bytes + secret).rstrip(b"=").decode()
+    return _spelled(by.practice_id.bytes + secret)
 
 
 @transaction.atomic
@@ -60,12 +60,15 @@ def feed_of(member: Membership) -> CalendarFeed | None:
 
 
 def read_token(token: str) -> tuple[UUID, str] | None:
-    """The practice that a token speaks of and the digest of its secret; None for no token."""
+    """The practice that a token speaks of and the digest of its secret; None for no token.
+
+    A token has one spelling, which its reads are counted by.
+    """
     try:
         raw = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
     except (Base64Error, UnicodeEncodeError):
         return None
-    if len(raw) != 16 + SECRET_BYTES:
+    if len(raw) != 16 + SECRET_BYTES or _spelled(raw) != token:
         return None
     return UUID(bytes=raw[:16]), _digest(raw[16:])
 
@@ -124,6 +127,10 @@ def calendar_file(sessions: Iterable[Any], *, at: datetime) -> bytes:
         event.add("class", "PRIVATE")
         calendar.add_component(event)
     return bytes(calendar.to_ical())
+
+
+def _spelled(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _digest(secret: bytes) -> str:

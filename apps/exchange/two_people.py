@@ -125,7 +125,7 @@ def _tell_others(request: TwoPersonRequest, by: Membership | None) -> None:
 
 @transaction.atomic
 def withdraw(*, request: TwoPersonRequest, by: Membership) -> None:
-    """Take the request back; nothing happens.
+    """Take the request back; nothing happens. Who asked for it is told, where somebody else does.
 
     Raises:
         Closed: it is too late.
@@ -133,6 +133,9 @@ def withdraw(*, request: TwoPersonRequest, by: Membership) -> None:
     request = _locked(request)
     _close(request, by)
     audit.record(f"withdraw {_noun(request)}", request, client_id=request.client_id, by=by)
+    asked = request.requested_by
+    if asked and asked.id != by.id:
+        tell(member=asked, kind="request_withdrawn", subject=request)
 
 
 def may_be_confirmed_from(
@@ -150,8 +153,10 @@ def may_be_confirmed_from(
 
 
 def works_alone(member: Membership) -> bool:
-    """Whether nobody else of the practice could be the second person."""
-    others = Membership.objects.filter(practice=member.practice_id, is_active=True)
+    """Whether nobody else of the practice could be the second person: nobody else can sign in."""
+    others = Membership.objects.filter(
+        practice=member.practice_id, is_active=True, user__is_active=True
+    )
     return not others.exclude(id=member.id).exists()
 
 
@@ -239,4 +244,22 @@ def say_requested(subject_ids: Collection[UUID], member: Membership) -> dict[UUI
             client_id=each.client_id,
         )
         for each in waiting
+    }
+
+
+def say_withdrawn(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+    """The notice to whoever asked that a colleague withdrew the request."""
+    withdrawn = TwoPersonRequest.objects.in_practice_of(member).filter(
+        id__in=subject_ids, is_carried_out=False, closed_by__isnull=False
+    )
+    return {
+        each.id: Said(
+            text=_("%(code)s: %(who)s withdrew the request to erase.")
+            % {"code": each.client.code, "who": each.closed_by}
+            if each.client
+            else _("%(who)s withdrew the request to give out all records.")
+            % {"who": each.closed_by},
+            client_id=each.client_id,
+        )
+        for each in withdrawn.select_related("closed_by")
     }

@@ -215,6 +215,18 @@ def test_who_joined_less_than_seven_days_ago_is_given_access_from_the_day_they_a
     assert ">Olga Ruiz<" in shown(manager.get(address)), "in a new practice everybody is new"
 
 
+def test_who_comes_back_after_seven_days_is_as_new(
+    practice: Practice, olga: Membership, mona: Membership, sam: Membership
+) -> None:
+    for days, since in ((6, None), (7, TODAY())):
+        sam.is_active, sam.left_at = False, timezone.now() - timedelta(days=days, minutes=1)
+        sam.save()
+        services.reactivate_member(member=sam, by=mona)
+        sam.refresh_from_db()
+        assert (sam.joined_at and timezone.localdate(sam.joined_at)) == since
+    assert settled_from(sam) == TODAY() + timedelta(days=7)
+
+
 def test_a_place_that_nobody_has_taken_is_given_no_access(
     manager: Browser, mona: Membership, alice: Membership, practice: Practice
 ) -> None:

@@ -25,7 +25,7 @@ from apps.exchange.retention import years_before
 from apps.exchange.tasks import propose_erasures
 from apps.therapy_sessions.models import ProcessNote
 from apps.therapy_sessions.services import save_process_note
-from tests.factories import PASSWORD, TreatmentFactory, comment_on, rate
+from tests.factories import PASSWORD, MembershipFactory, TreatmentFactory, comment_on, rate
 
 NOON = datetime(2026, 6, 10, 12, tzinfo=ZoneInfo("Europe/London"))
 NOTE = "canary of a process note"
@@ -400,9 +400,22 @@ def test_nothing_is_asked_for_while_nobody_is_the_record_holder(as_mona: Browser
     assert not TwoPersonRequest.objects.exists()
 
 
+def test_whoever_asked_is_told_that_a_colleague_withdrew_it(
+    ended: Treatment, alice: Membership, mona: Membership
+) -> None:
+    asked = two_people.ask_to_erase(client=ended.client, by=alice)
+    two_people.withdraw(request=asked, by=mona)
+    [told] = notices.unread(alice)
+    assert told.said.text == "=OLD-1: Mona Haddad withdrew the request to erase."
+    assert told.said.client_id == ended.client_id
+    two_people.withdraw(request=two_people.ask_to_erase(client=ended.client, by=mona), by=mona)
+    assert "withdrew" not in "".join(each.said.text for each in notices.unread(mona))
+
+
 def test_who_works_alone_waits_seven_days_for_all_records(
     ended: Treatment, alice: Membership
 ) -> None:
+    MembershipFactory.create(practice=alice.practice, user=None, name="From a file")
     hold(ended.practice, alice)
     alice.practice.refresh_from_db()
     asked = two_people.ask_for_export(by=alice)
