@@ -521,7 +521,7 @@ NOTICE_RENDERERS: dict[str, str] = {
     "episode_opened": "apps.ruptures.notices.say_opened",
     "episode_marked": "apps.ruptures.notices.say_marked",
     "episode_waited": "apps.ruptures.notices.say_waited",
-    "episode_withdrawn": "apps.ruptures.notices.say_withdrawn",
+    "episode_withdrawn": "apps.ruptures.notices.say_gone",
     "supervision_begins": "apps.supervision.notices.say_supervision_begins",
     "support_message": "apps.supervision.notices.say_support_message",
     "meeting": "apps.supervision.notices.say_meeting",

@@ -1,5 +1,5 @@
 """What people are told of an episode in the app: its opening, that it is marked, that it waited,
-and, where supervisors could see it, that a correction took it away.
+and, where supervisors could see it, that it ended or a correction took it away.
 
 Each once per person and episode, however often it is screened anew. One that a correction took
 back is not deleted: it then says so.
@@ -21,7 +21,7 @@ from apps.clients.models import Treatment
 from apps.ruptures.models import RuptureEpisode
 
 OPENED, MARKED, WAITED = "episode_opened", "episode_marked", "episode_waited"
-WITHDRAWN = "episode_withdrawn"
+GONE = "episode_withdrawn"
 
 
 def tell_about(episode: RuptureEpisode) -> None:
@@ -37,16 +37,29 @@ def tell_about(episode: RuptureEpisode) -> None:
             notices.tell(member=member, kind=WAITED, subject=episode)
 
 
-def tell_withdrawn(episode: RuptureEpisode) -> None:
-    """Tell supervisors that a correction took away what they could see: no flag goes unnoticed."""
+def tell_gone(episode: RuptureEpisode) -> None:
+    """Tell supervisors that what they could see ended, or was taken away by a correction: no flag
+    goes unnoticed."""
+    mark = episode.outcome if _ended(episode) else ""
     for member in _supervisors_of(episode.treatment.therapist):
-        notices.tell(member=member, kind=WITHDRAWN, subject=episode)
+        notices.tell(member=member, kind=GONE, subject=episode, mark=mark)
 
 
-def withdrawn_from(supervisor: Membership, *, since: datetime) -> "QuerySet[RuptureEpisode]":
-    """Episodes that a correction took away from the supervisor since then, the first ones first."""
-    told = Notice.objects.told_to(supervisor).filter(kind=WITHDRAWN, created_at__gte=since)
+def gone_from(supervisor: Membership, *, since: datetime) -> "QuerySet[RuptureEpisode]":
+    """Episodes that the supervisor could see until they went since then, the first ones first."""
+    told = Notice.objects.told_to(supervisor).filter(kind=GONE, created_at__gte=since)
     return _supervised_by(supervisor).filter(id__in=told.values("subject_id")).order_by("opened_at")
+
+
+def why_gone(episode: RuptureEpisode) -> str:
+    """'withdrawn after a correction', or 'recorded as “Not a rupture”'."""
+    if _ended(episode):
+        return _("recorded as “%(outcome)s”") % {"outcome": episode.get_outcome_display()}
+    return _("withdrawn after a correction")
+
+
+def _ended(episode: RuptureEpisode) -> bool:
+    return episode.outcome not in {"", RuptureEpisode.Outcome.SUPERSEDED}
 
 
 def _supervised_by(supervisor: Membership) -> "QuerySet[RuptureEpisode]":
@@ -75,12 +88,13 @@ def say_waited(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
     return _say(ids, member, _("%(code)s: possible rupture, waiting for its therapist."))
 
 
-def say_withdrawn(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
-    """That a correction took one away that the supervisor could see. It leads nowhere any more."""
-    text = _("%(code)s: a possible rupture that you could see was withdrawn after a correction.")
+def say_gone(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+    """That one went that the supervisor could see, and why. It leads nowhere any more."""
+    text = _("%(code)s: a possible rupture that you could see was %(why)s.")
     return {
         episode.id: Said(
-            text % {"code": episode.treatment.client.code}, client_id=episode.treatment.client_id
+            text % {"code": episode.treatment.client.code, "why": why_gone(episode)},
+            client_id=episode.treatment.client_id,
         )
         for episode in _supervised_by(member).filter(id__in=ids)
     }

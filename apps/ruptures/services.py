@@ -15,7 +15,7 @@ from apps.core import audit
 from apps.ruptures import detection, steps
 from apps.ruptures.detection import Event, Level, State, Verdict
 from apps.ruptures.models import RuptureEpisode, Screening
-from apps.ruptures.notices import tell_about, tell_withdrawn
+from apps.ruptures.notices import tell_about, tell_gone
 from apps.ruptures.rules import Rule, rule_in_force
 from apps.therapy_sessions.models import TherapySession
 
@@ -264,7 +264,7 @@ def _move_episodes(
         _date(episode)
         episode.save()
         if is_live and was_supervisors and not episode.is_supervisors:
-            tell_withdrawn(episode)
+            tell_gone(episode)
         if is_live and not episode.outcome:
             tell_about(episode)
 
@@ -324,16 +324,22 @@ def record_outcome(
 ) -> None:
     """End an episode in the therapist's words; the filter takes it as a dated input.
 
-    Twice equals once: an outcome that is recorded stays.
+    Twice equals once: an outcome that is recorded stays. Supervisors who could see it are told.
+
+    Args:
+        at: when it ended, where that is history; then nobody is told.
 
     Raises:
         IntegrityError: *not a rupture* without a reason.
     """
     if episode.outcome:
         return
+    was_supervisors = episode.is_supervisors
     episode.outcome = outcome
     episode.outcome_reason = reason
     episode.outcome_at = at or timezone.now()
     episode.acknowledged_at = episode.acknowledged_at or episode.outcome_at
     episode.save(update_fields=["outcome", "outcome_reason", "outcome_at", "acknowledged_at"])
+    if was_supervisors and at is None:
+        tell_gone(episode)
     audit.record("record outcome", episode, client_id=episode.treatment.client_id, by=by)

@@ -90,7 +90,6 @@ def end_unrepaired(practice: Practice, *, at: datetime) -> int:
             reason=_("Moved to %s.") % new.therapist.name
             if new
             else _why_ended(episode, is_closed=is_closed),
-            at=at,
             by=None,
         )
     return len(ending)

@@ -261,6 +261,25 @@ def test_a_flag_that_a_correction_took_from_the_supervisor_stands_on_the_agenda(
     assert entry.client_ids == [episode.treatment.client_id]
 
 
+def test_a_flag_that_its_therapist_ended_is_told_and_stands_on_the_agenda(
+    as_sam: Browser, as_alice: Browser, meeting: Meeting, episode: RuptureEpisode
+) -> None:
+    sent = {"outcome": "not_a_rupture", "reason": "For alice alone"}
+    as_alice.post(f"/episodes/{episode.id}/outcome/", sent)
+    said = "a possible rupture that you could see was recorded as “Not a rupture”."
+    assert f"FE-0007: {said}" in text(as_sam.get("/supervision/"))
+    page = text(as_sam.get(f"/meetings/{meeting.id}/"))
+    assert re.search("FE-0007: opened .*, recorded as “Not a rupture”", page)
+    assert "For alice alone" not in page
+    later = plan_meeting(
+        supervisee=meeting.supervisee,
+        starts_at=meeting.starts_at + timedelta(days=7),
+        duration_min=50,
+        by=meeting.supervisor,
+    )
+    assert "FE-0007" not in text(as_sam.get(f"/meetings/{later.id}/"))
+
+
 def test_an_agenda_is_sent_once(as_sam: Browser, as_alice: Browser, meeting: Meeting) -> None:
     as_sam.post(f"/meetings/{meeting.id}/send/")
     meeting.refresh_from_db()

@@ -19,7 +19,7 @@ from apps.dashboard.selectors.supervision import QueuedEpisode, queue_of, waitin
 from apps.dashboard.sparklines import SLOTS_SPARKLINE, sparkline_floor
 from apps.feedback.models import FeedbackRequest
 from apps.ruptures.models import RepairStep, RuptureEpisode
-from apps.ruptures.notices import withdrawn_from
+from apps.ruptures.notices import gone_from, why_gone
 from apps.ruptures.reasons import Reasons
 from apps.ruptures.repair import latest_worksheets, sheet_of
 from apps.supervision.models import Decision, Meeting
@@ -50,7 +50,7 @@ class AgendaPage:
     with_name: str
     items: tuple[AgendaItem, ...]
     skips: tuple[str, ...]
-    withdrawn: tuple[str, ...]
+    gone: tuple[str, ...]
     decisions: tuple[Decision, ...]
     earlier: tuple[Decision, ...]
     earlier_notes: str
@@ -109,7 +109,7 @@ def agenda_page(meeting: Meeting, member: Membership, *, today: date) -> AgendaP
     )
     since = before.starts_at if before else meeting.starts_at - SKIPS_OF
     skips = _skips(meeting, since=since)
-    withdrawn = withdrawn_from(meeting.supervisor, since=since).filter(
+    gone = gone_from(meeting.supervisor, since=since).filter(
         treatment__therapist=meeting.supervisee
     )
     decisions = list(
@@ -129,7 +129,7 @@ def agenda_page(meeting: Meeting, member: Membership, *, today: date) -> AgendaP
         with_name=other.name,
         items=_items(episodes, today),
         skips=tuple(_skip(each, today) for each in skips),
-        withdrawn=tuple(_withdrawn(each, today) for each in withdrawn),
+        gone=tuple(_gone(each, today) for each in gone),
         decisions=tuple(each for each in decisions if each.meeting_id == meeting.id),
         earlier=tuple(each for each in decisions if each.meeting_id != meeting.id),
         earlier_notes=before.notes if before else "",
@@ -140,7 +140,7 @@ def agenda_page(meeting: Meeting, member: Membership, *, today: date) -> AgendaP
             {
                 *(each.treatment.client_id for each in episodes),
                 *(each.treatment.client_id for each in skips),
-                *(each.treatment.client_id for each in withdrawn),
+                *(each.treatment.client_id for each in gone),
                 *(each.episode.treatment.client_id for each in decisions),
             }
         ),
@@ -227,9 +227,10 @@ def _skip(session: Any, today: date) -> str:
     }
 
 
-def _withdrawn(episode: RuptureEpisode, today: date) -> str:
+def _gone(episode: RuptureEpisode, today: date) -> str:
     """'FE-0135: opened 6 Nov, withdrawn after a correction.'"""
-    return _("%(code)s: opened %(day)s, withdrawn after a correction.") % {
+    return _("%(code)s: opened %(day)s, %(why)s.") % {
         "code": episode.treatment.client.code,
         "day": words.short_day(words.local(episode.opened_at).date(), today),
+        "why": why_gone(episode),
     }
