@@ -261,18 +261,20 @@ def hand_over_caseload(
     }
     for treatment in treatments:
         day = max(on, treatment.starts_on) if treatment.follows_id else on
+        until = treatment.ends_on  # of who treats in between: the day of an arranged move
         treatment.starts_on = min(day, treatment.starts_on)
         treatment.ends_on = day
         treatment.save(update_fields=["starts_on", "ends_on"])
         if treatment.client_id not in theirs:
             arranged = Treatment.objects.filter(follows=treatment, starts_on__gt=day).first()
+            until = arranged.starts_on if arranged else until
             theirs[treatment.client_id] = Treatment.objects.create(
                 practice_id=treatment.practice_id,
                 client_id=treatment.client_id,
                 therapist=to,
                 approach=treatment.approach,
                 starts_on=day,
-                ends_on=arranged.starts_on if arranged else None,
+                ends_on=until,
                 follows=treatment,
             )
         fresh = theirs[treatment.client_id]

@@ -74,8 +74,11 @@ def test_who_takes_over_in_between_treats_the_client_until_the_day_of_the_move(
     hand_over([move.treatment], to=dana, by=mona)
     visible = Client.objects.visible_to
     assert [visible(each).count() for each in (alice, dana, charlie)] == [0, 1, 0]
+    eve = MembershipFactory.create(practice=mona.practice, name="Eve Roe")
+    hand_over(list(dana.treatments.all()), to=eve, by=mona)
+    assert [visible(each).count() for each in (dana, eve, charlie)] == [0, 1, 0]
     with time_machine.travel(timezone.now() + timedelta(days=7)):
-        assert [visible(each).count() for each in (alice, dana, charlie)] == [0, 0, 1]
+        assert [visible(each).count() for each in (alice, dana, eve, charlie)] == [0, 0, 0, 1]
 
 
 def test_a_client_to_come_is_handed_on_from_the_day_they_would_have_come(
