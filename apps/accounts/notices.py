@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -60,16 +61,18 @@ def unread(member: Membership) -> tuple[ShownNotice, ...]:
     A kind that a later version of Rapport no longer knows is passed over.
     """
     known = Notice.objects.unread_by(member).filter(kind__in=settings.NOTICE_RENDERERS)
-    notices = list(known.order_by("-created_at", "id")[:MOST_SHOWN])
+    notices = list(known.order_by("-created_at", "id"))
     subjects: dict[str, set[UUID]] = {}
     for notice in notices:
         subjects.setdefault(notice.kind, set()).add(notice.subject_id)
     said = {kind: _renderer(kind)(ids, member) for kind, ids in subjects.items()}
-    return tuple(
+    shown = (
         ShownNotice(notice.id, said[notice.kind][notice.subject_id])
         for notice in notices
         if notice.subject_id in said[notice.kind]
     )
+    # Counted afterwards: those that have fallen silent must hide no other.
+    return tuple(islice(shown, MOST_SHOWN))
 
 
 def clients_of(shown: Collection[ShownNotice]) -> set[UUID]:

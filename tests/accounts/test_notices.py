@@ -56,6 +56,13 @@ def test_what_the_member_may_not_see_any_more_is_left_out(alice: Membership) -> 
     assert texts(alice) == []
 
 
+def test_what_has_fallen_silent_hides_nothing_else(alice: Membership) -> None:
+    tell(member=alice, kind="greeting", subject=alice)
+    for number in range(notices.MOST_SHOWN):
+        tell(member=alice, kind="gone", subject=alice, mark=str(number))
+    assert texts(alice) == ["Hello Alice"]
+
+
 def test_supervisors_and_managers_are_told_on_their_start_pages(
     as_sam: Browser, as_mona: Browser, sam: Membership, mona: Membership
 ) -> None:
