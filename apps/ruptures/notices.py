@@ -15,9 +15,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.accounts import notices
-from apps.accounts.models import Membership, Notice
+from apps.accounts.models import Membership, Notice, Supervision
 from apps.accounts.notices import Said
-from apps.clients.models import Treatment
 from apps.ruptures.models import RuptureEpisode
 
 OPENED, MARKED, WAITED = "episode_opened", "episode_marked", "episode_waited"
@@ -63,9 +62,10 @@ def _ended(episode: RuptureEpisode) -> bool:
 
 
 def _supervised_by(supervisor: Membership) -> "QuerySet[RuptureEpisode]":
-    """Episodes of clients whom current supervisees treat, ended ones among them."""
+    """Episodes of current supervisees' clients, whatever became of episode and treatment."""
+    links = Supervision.objects.current(on=timezone.localdate()).filter(supervisor=supervisor)
     return RuptureEpisode.objects.filter(
-        treatment__in=Treatment.objects.visible_to(supervisor)
+        treatment__therapist__in=links.values("supervisee")
     ).select_related("treatment__client")
 
 

@@ -104,6 +104,14 @@ def test_what_has_ended_is_not_spoken_of_any_more(treatment, alice):
     assert told(alice) == []
 
 
+def test_how_a_flag_ended_with_its_treatment_is_told_to_who_saw_it(treatment, alice, sam):
+    treatment.ends_on = timezone.localdate()
+    treatment.save()
+    episode = treatment.episodes.get()
+    record_outcome(episode=episode, outcome=episode.Outcome.ENDED_UNREPAIRED, by=alice)
+    assert ["was recorded as “Ended unrepaired”" in text for text, _ in told(sam)] == [True]
+
+
 def test_a_colleague_is_told_nothing(treatment, charlie):
     assert told(charlie) == []
 
