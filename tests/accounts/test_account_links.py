@@ -208,7 +208,10 @@ def test_nobody_is_invited_twice(practice: Practice, nina: Membership, mona: Mem
 def sent_tasks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ids that tasks were sent with; no worker takes them."""
     ids: list[str] = []
-    send = lambda args, retry: ids.append(*args)  # noqa: E731
+
+    def send(args: tuple[str], *, retry: bool) -> None:
+        ids.extend(args)
+
     monkeypatch.setattr(mail_password_reset, "apply_async", send)
     return ids
 

@@ -8,6 +8,7 @@ import pytest
 import time_machine
 from django.test import Client as Browser
 
+from apps.accounts import notices
 from apps.accounts.models import Membership
 from apps.accounts.services import change_practice
 from apps.clients.models import Treatment
@@ -132,6 +133,14 @@ class TestEnds:
         assert ended.outcome == Outcome.ENDED_UNREPAIRED
         assert ended.outcome_reason == "No attended session for 60 days."
         assert AuditEntry.objects.filter(action="record outcome", actor_id=None).count() == 1
+
+    def test_supervisors_who_could_see_it_are_told_how_it_ended(self, treatment, sam):
+        share_episode(episode=treatment.episodes.get(), by=treatment.therapist)
+        later = OPENED + timedelta(days=61)
+        episode_at(later, treatment)
+        with at(later):
+            said = [each.said.text for each in notices.unread(sam)]
+        assert ["recorded as “Ended unrepaired”" in text for text in said] == [True]
 
     def test_who_comes_back_and_falls_again_is_flagged_anew(self, treatment):
         with at(OPENED + timedelta(days=61)):
