@@ -214,8 +214,6 @@ def _pool(sources: list[tuple[float, float, float]]) -> Regime:
     """One regime with the weight of all (weight, mean, variance), and their common moments."""
     # Comprehensions, for generators would make up a tenth of a step.
     total = sum([weight for weight, _, _ in sources])
-    if total == 0:
-        return Regime(0.0, *sources[0][1:])
     mean = sum([weight * mean for weight, mean, _ in sources]) / total
     squares = sum([weight * (variance + (each - mean) ** 2) for weight, each, variance in sources])
     return Regime(total, mean, squares / total)
