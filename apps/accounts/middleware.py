@@ -20,7 +20,7 @@ from redis import RedisError
 
 from apps.accounts import drafts, known_browsers, sign_in
 from apps.accounts.models import Membership, User
-from apps.accounts.services import memberships_of
+from apps.accounts.selectors import memberships_of
 from apps.core import tenancy
 from apps.core.typed import may_hold_words
 

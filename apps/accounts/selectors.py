@@ -204,3 +204,13 @@ def _day(day: date | None, today: date) -> str:
 
 def _short(day: date) -> str:
     return date_format(day, "j M Y")
+
+
+def memberships_of(user_id: UUID) -> list[Membership]:
+    """The active memberships of a person, by name of the practice, whatever practice is chosen."""
+    with tenancy.user(user_id):
+        return list(
+            Membership.objects.filter(user=user_id, is_active=True)
+            .select_related("practice")
+            .order_by("practice__name", "practice_id")
+        )

@@ -1,17 +1,17 @@
 """Writes about practices and the people in them."""
 
-from datetime import date, timedelta
-from uuid import UUID, uuid4
+from datetime import date
+from uuid import UUID
 
-from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F
 from django.utils import timezone
 
-from apps.accounts import notices, oneself
+from apps.accounts import links, notices, oneself
 from apps.accounts.models import AccountLink, Membership, Practice, Role, Supervision, User
-from apps.core import audit, outbox, tenancy
+from apps.accounts.selectors import memberships_of
+from apps.accounts.sign_in_services import end_sessions
+from apps.core import audit
 
 
 class AlreadyMember(Exception):
@@ -28,14 +28,6 @@ class NeverJoined(Exception):
 
 class SupervisesStill(Exception):
     """A supervision of theirs would open again at once: it has to end first."""
-
-
-class NoSecondStep(Exception):
-    """There is nothing to take away."""
-
-
-class LinkClosed(Exception):
-    """The link was used, withdrawn or has run out."""
 
 
 @transaction.atomic
@@ -111,7 +103,7 @@ def invite_member(
             )
     except IntegrityError:
         raise AlreadyMember from None
-    _mail_link(member, AccountLink.Purpose.INVITATION, settings.INVITATION_VALID_FOR)
+    links.mail(member, AccountLink.Purpose.INVITATION, settings.INVITATION_VALID_FOR)
     audit.record("invite member", member, by=by)
     return member
 
@@ -135,36 +127,8 @@ def invite_to_place(*, member: Membership, email: str, by: Membership) -> None:
             member.save(update_fields=["user", "is_active", "left_at"])
     except IntegrityError:
         raise AlreadyMember from None
-    _mail_link(member, AccountLink.Purpose.INVITATION, settings.INVITATION_VALID_FOR)
+    links.mail(member, AccountLink.Purpose.INVITATION, settings.INVITATION_VALID_FOR)
     audit.record("invite member", member, by=by)
-
-
-def request_password_reset(*, email: str) -> None:
-    """Have a worker mail a link for a new password, if the address is somebody's who works here.
-
-    The same is done for every address, so that the time it takes tells nothing: one look-up, and
-    one task, which carries an id that is nobody's where the address is nobody's.
-    """
-    from apps.accounts.tasks import mail_password_reset
-
-    nobody = uuid4()
-    users = User.objects.filter(email=email.strip().lower(), is_active=True)
-    user_id = users.values_list("id", flat=True).first() or nobody
-    mail_password_reset.apply_async(args=(str(user_id),), retry=False)
-
-
-@transaction.atomic
-def mail_password_reset(*, user_id: UUID) -> None:
-    """Mail somebody a link for a new password, as long as they work somewhere.
-
-    The message goes out from the first practice, by name, that the person works in.
-    """
-    member = next(iter(memberships_of(user_id)), None)
-    if member is None:
-        return
-    with tenancy.practice(member.practice_id):
-        _mail_link(member, AccountLink.Purpose.PASSWORD_RESET, settings.PASSWORD_RESET_VALID_FOR)
-        audit.record("ask for a new password", member, by=None)
 
 
 @transaction.atomic
@@ -174,8 +138,7 @@ def accept_invitation(*, link_id: UUID, password: str) -> Membership:
     Raises:
         LinkClosed: nothing was changed.
     """
-    member = _use_link(link_id, AccountLink.Purpose.INVITATION)
-    user = _account_of(member)
+    member, user = links.use(link_id, AccountLink.Purpose.INVITATION)
     if not user.has_usable_password():
         user.set_password(password)
         user.save(update_fields=["password"])
@@ -185,21 +148,6 @@ def accept_invitation(*, link_id: UUID, password: str) -> Membership:
     member.save(update_fields=["is_active", "last_sign_in_on", "joined_at", "left_at"])
     audit.record("join practice", member, by=member)
     return member
-
-
-@transaction.atomic
-def reset_password(*, link_id: UUID, password: str) -> None:
-    """Set a new password and end every session. The second step stays as it is.
-
-    Raises:
-        LinkClosed: nothing was changed.
-    """
-    member = _use_link(link_id, AccountLink.Purpose.PASSWORD_RESET)
-    user = _account_of(member)
-    user.set_password(password)
-    user.save(update_fields=["password"])
-    end_sessions(user=user)
-    audit.record("set a new password", member, by=member)
 
 
 @transaction.atomic
@@ -220,10 +168,11 @@ def change_roles(*, member: Membership, roles: list[Role], by: Membership) -> No
     if by.id == member.id:
         if oneself.must_ask_another(by):
             raise oneself.NotOneself
-        links = Supervision.objects.filter(supervisor=member).exclude(
+        supervisions = Supervision.objects.filter(supervisor=member).exclude(
             ends_on__lt=timezone.localdate()
         )
-        if Role.SUPERVISOR in roles and not member.has_role(Role.SUPERVISOR) and links.exists():
+        becomes_supervisor = Role.SUPERVISOR in roles and not member.has_role(Role.SUPERVISOR)
+        if becomes_supervisor and supervisions.exists():
             raise SupervisesStill
     member.roles = roles
     member.save(update_fields=["roles"])
@@ -248,7 +197,7 @@ def deactivate_member(*, member: Membership, by: Membership) -> None:
         _end_sessions_of(member)
     _close_place(member)
     member.save(update_fields=["is_active", "left_at"])
-    _withdraw_links(member, *AccountLink.Purpose)
+    links.withdraw(member, *AccountLink.Purpose)
     audit.record("deactivate member", member, by=by)
 
 
@@ -278,8 +227,8 @@ def reactivate_member(*, member: Membership, by: Membership) -> bool:
     if is_waiting(member):
         raise NeverJoined
     if member.user_id and memberships_of(member.user_id):
-        _withdraw_links(member, AccountLink.Purpose.INVITATION)
-        _mail_link(member, AccountLink.Purpose.INVITATION, settings.INVITATION_VALID_FOR)
+        links.withdraw(member, AccountLink.Purpose.INVITATION)
+        links.mail(member, AccountLink.Purpose.INVITATION, settings.INVITATION_VALID_FOR)
         audit.record("invite member", member, by=by)
         return False
     now = timezone.now()
@@ -413,13 +362,6 @@ def set_keeping(
             notices.tell(member=member, kind="record_holder", subject=record_holder, mark=moment)
 
 
-@transaction.atomic
-def set_theme(*, user: User, theme: User.Theme) -> None:
-    """Remember how the person wants pages to look."""
-    user.theme = theme
-    user.save(update_fields=["theme"])
-
-
 def may_be_invited(member: Membership) -> bool:
     """Whether nobody has taken the place: it was offered, or an import made it."""
     return member.user_id is None or is_waiting(member)
@@ -432,114 +374,6 @@ def is_waiting(member: Membership) -> bool:
         and member.last_sign_in_on is None
         and member.links.filter(purpose=AccountLink.Purpose.INVITATION).exists()
     )
-
-
-def memberships_of(user_id: UUID) -> list[Membership]:
-    """The active memberships of a person, by name of the practice, whatever practice is chosen."""
-    with tenancy.user(user_id):
-        return list(
-            Membership.objects.filter(user=user_id, is_active=True)
-            .select_related("practice")
-            .order_by("practice__name", "practice_id")
-        )
-
-
-@transaction.atomic
-def end_sessions(*, user: User) -> None:
-    """End every session of the person at its next request."""
-    User.objects.filter(id=user.id).update(sessions_ended=F("sessions_ended") + 1)
-    user.refresh_from_db(fields=["sessions_ended"])
-
-
-@transaction.atomic
-def note_sign_in_change(*, user: User, by: Membership | None) -> None:
-    """Note that a person changed their password or second step, and end their sessions."""
-    end_sessions(user=user)
-    if by:
-        audit.record("change own sign-in", by, by=by)
-
-
-@transaction.atomic
-def reset_second_step(*, member: Membership, by: Membership | None) -> None:
-    """Take away app, keys and recovery codes of somebody who has lost all of them, and tell them.
-
-    They sign in with their password alone and can reach nothing before they set up a new one.
-
-    Raises:
-        NoSecondStep: nothing was changed.
-    """
-    if member.user is None:
-        raise NoSecondStep
-    taken, _ = Authenticator.objects.filter(user=member.user).delete()
-    if not taken:
-        raise NoSecondStep
-    end_sessions(user=member.user)
-    entry = audit.record("reset second step", member, by=by)
-    outbox.enqueue(
-        kind="second_step_reset",
-        subject_id=UUID(int=entry.id),  # once for each time it is taken away
-        practice_id=member.practice_id,
-        not_before=timezone.now(),
-    )
-
-
-@transaction.atomic
-def note_sign_in(*, user: User) -> None:
-    """Note the day for the practice that a person who has just signed in works in first."""
-    for member in memberships_of(user.id)[:1]:
-        note_day(member=member)
-
-
-@transaction.atomic
-def note_day(*, member: Membership) -> None:
-    """Note that the member began to work in this practice today."""
-    with tenancy.practice(member.practice_id):
-        member.last_sign_in_on = timezone.localdate()
-        member.save(update_fields=["last_sign_in_on"])
-
-
-def _mail_link(member: Membership, purpose: AccountLink.Purpose, valid_for: timedelta) -> None:
-    _withdraw_links(member, purpose)
-    now = timezone.now()
-    link = AccountLink.objects.create(
-        practice_id=member.practice_id,
-        membership=member,
-        purpose=purpose,
-        expires_at=now + valid_for,
-    )
-    outbox.enqueue(
-        kind=purpose.value, subject_id=link.id, practice_id=link.practice_id, not_before=now
-    )
-
-
-def _withdraw_links(member: Membership, *purposes: AccountLink.Purpose) -> None:
-    now = timezone.now()
-    AccountLink.objects.open(at=now).filter(membership=member, purpose__in=purposes).update(
-        used_at=now
-    )
-
-
-def _use_link(link_id: UUID, purpose: AccountLink.Purpose) -> Membership:
-    """Take a link, once: of two uses at the same time one finds it closed."""
-    now = timezone.now()
-    link = (
-        AccountLink.objects.open(at=now)
-        .select_for_update(of=("self",))
-        .select_related("membership__user")
-        .filter(id=link_id, purpose=purpose)
-        .first()
-    )
-    if link is None:
-        raise LinkClosed
-    link.used_at = now
-    link.save(update_fields=["used_at"])
-    return link.membership
-
-
-def _account_of(member: Membership) -> User:
-    if member.user is None:
-        raise LinkClosed
-    return member.user
 
 
 def _end_sessions_of(member: Membership) -> None:

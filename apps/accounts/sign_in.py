@@ -21,7 +21,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods
 
-from apps.accounts import drafts, services
+from apps.accounts import drafts, sign_in_services
 from apps.accounts.models import User
 
 P = ParamSpec("P")
@@ -37,7 +37,7 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 def begin_session(request: HttpRequest, user: User) -> None:
     """Start the clocks of a session, and note the day for the practice the person works in."""
     request.session[BEGAN] = request.session[SEEN] = int(time.time())
-    services.note_sign_in(user=user)
+    sign_in_services.note_sign_in(user=user)
 
 
 def time_is_over(request: HttpRequest) -> str:
@@ -104,7 +104,7 @@ def changes_sign_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResp
             and isinstance(request.user, User)
         ):
             user = request.user
-            services.note_sign_in_change(user=user, by=getattr(request, "membership", None))
+            sign_in_services.note_sign_in_change(user=user, by=getattr(request, "membership", None))
             update_session_auth_hash(request, user)
         return response
 

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from apps.accounts import known_browsers, throttle
 from apps.accounts.models import User
-from apps.accounts.services import memberships_of
+from apps.accounts.selectors import memberships_of
 
 CODE_LENGTHS = {6, 8}
 """Digits of an app's code and of a recovery code."""

@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from apps.accounts import drafts, selectors, services
-from apps.accounts.links import read_token
+from apps.accounts import drafts, selectors, services, sign_in_services
+from apps.accounts.links import LinkClosed, read_token
 from apps.accounts.models import AccountLink, User
 from apps.accounts.sign_in import PRACTICE, require_recent_sign_in
 from apps.accounts.sign_in_forms import AddressForm, JoinForm, NewPasswordForm
@@ -32,7 +32,7 @@ def forgotten(request: HttpRequest) -> HttpResponse:
     if not ratelimit.consume(request, action="reset_password", key=email):
         too_many: HttpResponse = ratelimit.respond_429(request)
         return too_many
-    services.request_password_reset(email=email)
+    sign_in_services.request_password_reset(email=email)
     return render(request, "account/forgotten.html", {"form": form, "sent": True})
 
 
@@ -52,7 +52,7 @@ def account_link(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "account/link.html", {"link": link, "form": form})
     try:
         return _use(request, link, form.cleaned_data.get("password", ""))
-    except services.LinkClosed:
+    except LinkClosed:
         return render(request, "account/link_closed.html", status=410)
 
 
@@ -67,7 +67,7 @@ def _use(request: HttpRequest, link: AccountLink, password: str) -> HttpResponse
     """Raises LinkClosed where somebody was faster."""
     with tenancy.practice(link.practice_id):
         if link.purpose == AccountLink.Purpose.PASSWORD_RESET:
-            services.reset_password(link_id=link.id, password=password)
+            sign_in_services.reset_password(link_id=link.id, password=password)
             messages.success(request, _("Your new password is set. Sign in with it."))
             return redirect("login")
         member = services.accept_invitation(link_id=link.id, password=password)
@@ -114,6 +114,6 @@ def switch_practice(request: HttpRequest) -> HttpResponse:
     for member in request.memberships:  # type: ignore[attr-defined]
         if str(member.practice_id) == wanted:
             request.session[PRACTICE] = wanted
-            services.note_day(member=member)
+            sign_in_services.note_day(member=member)
             return redirect("home")
     raise Http404

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.core.management import call_command
 from django.utils import timezone
 
-from apps.accounts import digest, services
+from apps.accounts import digest, sign_in_services
 
 
 @shared_task
@@ -18,7 +18,7 @@ def forget_ended_sessions() -> None:
 @shared_task
 def mail_password_reset(user_id: str) -> None:
     """Mail a link for a new password. If the broker loses it, the person asks again."""
-    services.mail_password_reset(user_id=UUID(user_id))
+    sign_in_services.mail_password_reset(user_id=UUID(user_id))
 
 
 @shared_task

@@ -11,7 +11,7 @@ from apps.accounts import notices
 from apps.accounts.digest import set_digest
 from apps.accounts.forms import DigestForm
 from apps.accounts.models import Notice, User
-from apps.accounts.services import set_theme
+from apps.accounts.sign_in_services import set_theme
 from apps.core.addresses import is_own
 
 

@@ -10,7 +10,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.accounts import services
+from apps.accounts import services, sign_in_services
 from apps.accounts.models import Membership, Role
 from apps.accounts.sign_in import SEEN
 from tests.accounts.conftest import enrol, enter, is_in, shown
@@ -95,9 +95,9 @@ def test_a_closed_place_ends_every_session_and_opening_it_revives_none(
 
 
 def test_a_reset_password_ends_every_session(alice: Membership, as_alice: Browser) -> None:
-    services.mail_password_reset(user_id=alice.user_id)  # type: ignore[arg-type]
+    sign_in_services.mail_password_reset(user_id=alice.user_id)  # type: ignore[arg-type]
     link = alice.links.get()
-    services.reset_password(link_id=link.id, password="another long enough passphrase")
+    sign_in_services.reset_password(link_id=link.id, password="another long enough passphrase")
     assert not goes_on(as_alice)
 
 

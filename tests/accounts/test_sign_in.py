@@ -14,7 +14,7 @@ from django.test import Client as Browser
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
-from apps.accounts import services
+from apps.accounts import sign_in_services
 from apps.accounts.links import make_token
 from apps.accounts.middleware import ENROLMENT
 from apps.accounts.models import AccountLink, Membership
@@ -223,7 +223,7 @@ def test_setting_up_an_app_opens_the_house_and_shows_the_recovery_codes(
 
 def test_a_password_reset_skips_no_second_step(client: Browser, alice: Membership) -> None:
     enrol(alice)
-    services.mail_password_reset(user_id=alice.user_id)  # type: ignore[arg-type]
+    sign_in_services.mail_password_reset(user_id=alice.user_id)  # type: ignore[arg-type]
     link = AccountLink.objects.get(membership=alice)
     address = reverse("account_link", args=[make_token(link)])
     new = "another long enough passphrase"

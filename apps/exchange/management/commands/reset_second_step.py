@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.accounts.models import Membership
-from apps.accounts.services import NoSecondStep, reset_second_step
+from apps.accounts.sign_in_services import NoSecondStep, reset_second_step
 from apps.exchange.management.arguments import BAD_INPUT, find_member, find_practice
 
 
