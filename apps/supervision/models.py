@@ -1,6 +1,6 @@
 """What a therapist and their supervisors say to each other, and the meetings they hold."""
 
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Self
 
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -12,6 +12,9 @@ from apps.accounts.models import Membership, PracticeModel, Supervision
 from apps.clients.models import Treatment
 from apps.core.fields import EncryptedTextField
 from apps.ruptures.models import RuptureEpisode
+
+# For how long after its end a treatment stands on an agenda, however long ago the last meeting was.
+ENDED_SHOWN_FOR = timedelta(days=90)
 
 
 class SupportMessage(PracticeModel):
@@ -108,15 +111,34 @@ class Meeting(PracticeModel):
             .order_by("treatment__client__code")
         )
 
+    def treatments(self, *, since: datetime) -> models.QuerySet[Treatment]:
+        """The supervisee's treatments that the agenda speaks of, by client code: those that go on,
+        and those that ended since then, for 90 days at most and if the supervision held by then."""
+        today = timezone.localdate()
+        known = Treatment.objects.visible_to(self.supervisor)
+        held = Supervision.objects.current(on=today).filter(
+            supervisor=self.supervisor_id,
+            supervisee=self.supervisee_id,
+            starts_on__lte=OuterRef("ends_on"),
+        )
+        from_day = timezone.localdate(max(since, timezone.now() - ENDED_SHOWN_FOR))
+        ended = Treatment.objects.ended(on=today).filter(Exists(held), ends_on__gte=from_day)
+        return Treatment.objects.filter(
+            Q(id__in=known.values("id")) | Q(id__in=ended.values("id")),
+            therapist=self.supervisee,
+            client__erased_at=None,
+        )
+
 
 class DecisionQuerySet(models.QuerySet["Decision"]):
     def visible_to(self, membership: Membership) -> Self:
-        """Decisions of the member's meetings, as long as the treatment goes on: access to it ends
-        for both of them."""
-        return self.filter(
-            meeting__in=Meeting.objects.visible_to(membership),
-            episode__treatment__in=Treatment.objects.visible_to(membership),
+        """Decisions of the member's meetings, as long as the supervisee treats the client, in that
+        treatment or one begun again: access to it ends for both of them."""
+        goes_on = Treatment.objects.visible_to(membership).filter(
+            client=OuterRef("episode__treatment__client"),
+            therapist=OuterRef("episode__treatment__therapist"),
         )
+        return self.filter(Exists(goes_on), meeting__in=Meeting.objects.visible_to(membership))
 
 
 class Decision(PracticeModel):

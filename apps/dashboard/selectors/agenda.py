@@ -1,12 +1,13 @@
 """The agenda of a supervision meeting, and the list of one's meetings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q
+from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
@@ -51,6 +52,7 @@ class AgendaPage:
     items: tuple[AgendaItem, ...]
     skips: tuple[str, ...]
     gone: tuple[str, ...]
+    ended: tuple[str, ...]
     decisions: tuple[Decision, ...]
     earlier: tuple[Decision, ...]
     earlier_notes: str
@@ -109,6 +111,7 @@ def agenda_page(meeting: Meeting, member: Membership, *, today: date) -> AgendaP
     )
     since = before.starts_at if before else meeting.starts_at - SKIPS_OF
     skips = _skips(meeting, since=since)
+    changed = _changed(meeting, since=since)
     gone = gone_from(meeting.supervisor, since=since).filter(
         treatment__therapist=meeting.supervisee
     )
@@ -130,6 +133,7 @@ def agenda_page(meeting: Meeting, member: Membership, *, today: date) -> AgendaP
         items=_items(episodes, today),
         skips=tuple(_skip(each, today) for each in skips),
         gone=tuple(_gone(each, today) for each in gone),
+        ended=tuple(line for each in changed for line in _how_changed(each, today)),
         decisions=tuple(each for each in decisions if each.meeting_id == meeting.id),
         earlier=tuple(each for each in decisions if each.meeting_id != meeting.id),
         earlier_notes=before.notes if before else "",
@@ -141,6 +145,7 @@ def agenda_page(meeting: Meeting, member: Membership, *, today: date) -> AgendaP
                 *(each.treatment.client_id for each in episodes),
                 *(each.treatment.client_id for each in skips),
                 *(each.treatment.client_id for each in gone),
+                *(each.client_id for each in changed),
                 *(each.episode.treatment.client_id for each in decisions),
             }
         ),
@@ -182,9 +187,8 @@ def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
     # The way was not safe while the form was due, the message came back, or the room was offered.
     unreached = Q(feedback_requests__state=State.EXPIRED, is_rated=False, asked=False)
     on_paper = Q(ratings__mode=AllianceRating.Mode.PAPER)
-    visible = Treatment.objects.visible_to(meeting.supervisor).filter(therapist=meeting.supervisee)
     return list(
-        TherapySession.objects.filter(treatment__in=visible)
+        TherapySession.objects.filter(treatment__in=meeting.treatments(since=since))
         # Its day can be corrected to before the last meeting; when it was asked about cannot.
         # What was open then has ended since.
         .filter(
@@ -234,3 +238,34 @@ def _gone(episode: RuptureEpisode, today: date) -> str:
         "day": words.short_day(words.local(episode.opened_at).date(), today),
         "why": why_gone(episode),
     }
+
+
+def _changed(meeting: Meeting, *, since: datetime) -> list[Any]:
+    """Treatments that ended, or that the supervisee began again with the client, since then."""
+    before = Treatment.objects.filter(
+        client=OuterRef("client"),
+        therapist=OuterRef("therapist"),
+        ends_on__lte=OuterRef("starts_on"),
+    ).exclude(id=OuterRef("id"))
+    again = Q(Exists(before), starts_on__gte=words.local(since).date())
+    return list(
+        meeting.treatments(since=since)
+        .annotate(is_again=ExpressionWrapper(again, BooleanField()))
+        .filter(Q(is_again=True) | Q(ends_on__lte=timezone.localdate()))
+        .select_related("client", "ending")
+        .order_by("starts_on", "client__code")
+    )
+
+
+def _how_changed(treatment: Any, today: date) -> Iterator[str]:
+    """'FE-0135: begun again on 6 Nov, with a new baseline.', and how it ended, where it did."""
+    said = []
+    if treatment.is_again:
+        again = _("%(code)s: begun again on %(day)s, with a new baseline.")
+        said.append((again, treatment.starts_on))
+    if treatment.ends_on and treatment.ends_on <= today:
+        closed = _("%(code)s: treatment closed on %(day)s.")
+        gone = _("%(code)s: went to another therapist on %(day)s.")
+        said.append((closed if hasattr(treatment, "ending") else gone, treatment.ends_on))
+    for line, day in said:
+        yield line % {"code": treatment.client.code, "day": words.short_day(day, today)}

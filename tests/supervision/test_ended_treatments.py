@@ -1,0 +1,127 @@
+"""What a supervisor is told of treatments that ended: nothing is wiped by closing them."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.accounts.models import Membership, Supervision
+from apps.clients.models import Treatment
+from apps.core.models import AuditEntry
+from apps.endings.models import Ending
+from apps.endings.services import close_treatment, hand_over, reopen_treatment
+from apps.exchange.rights import erase_client
+from apps.supervision.models import Meeting
+from apps.supervision.services import decide, plan_meeting
+from tests.factories import TherapySessionFactory, TreatmentFactory
+
+pytestmark = pytest.mark.django_db
+SKIPPED = "not asked. “Crisis or emergency in the session”"
+
+
+@pytest.fixture
+def meeting(alice: Membership, sam: Membership) -> Meeting:
+    return plan_meeting(
+        supervisee=alice, starts_at=timezone.now() + timedelta(days=2), duration_min=50, by=sam
+    )
+
+
+@pytest.fixture
+def treatment(alice: Membership) -> Treatment:
+    """With a marked episode, and a session after which the client was not asked."""
+    treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0007", falling=True)
+    TherapySessionFactory.create(treatment=treatment, not_asked_reason="crisis")
+    return treatment
+
+
+def close(treatment: Treatment) -> Ending:
+    return close_treatment(
+        treatment=treatment, how="agreed", review="Mine alone.", by=treatment.therapist
+    )
+
+
+def agenda(browser: Browser, meeting: Meeting) -> str:
+    page: Any = browser.get(f"/meetings/{meeting.id}/")
+    return str(page.content.decode())
+
+
+def test_closing_and_beginning_again_wipes_nothing_from_the_agenda_and_stands_on_it(
+    as_sam: Browser, alice: Membership, sam: Membership, meeting: Meeting, treatment: Treatment
+) -> None:
+    decide(meeting=meeting, episode=treatment.episodes.get(), text="Go slower.", by=sam)
+    reopen_treatment(ending=close(treatment), by=alice)
+    page = agenda(as_sam, meeting)
+    assert re.search(rf"FE-0007, [^:]*: {SKIPPED}", page)
+    assert re.search("FE-0007: opened [^,]*, recorded as “Ended unrepaired”", page)
+    assert re.search("FE-0007: treatment closed on ", page)
+    assert re.search("FE-0007: begun again on [^,]*, with a new baseline", page)
+    assert "Go slower." in page, "alice treats the client still"
+    assert "Mine alone." not in page
+    assert AuditEntry.objects.get(action="view meeting").client_ids == [treatment.client_id]
+
+
+def test_what_went_to_somebody_else_stands_on_the_agenda_of_who_gave_it_away(
+    as_sam: Browser,
+    charlie: Membership,
+    mona: Membership,
+    meeting: Meeting,
+    treatment: Treatment,
+) -> None:
+    hand_over([treatment], to=charlie, by=mona)
+    page = agenda(as_sam, meeting)
+    assert re.search("FE-0007: went to another therapist", page)
+    assert SKIPPED in page
+    episode = reverse("supervised_episode", args=[treatment.episodes.get().id])
+    assert as_sam.get(episode).status_code == 404, "no other page"
+
+
+def test_a_treatment_that_ended_before_the_last_meeting_or_the_supervision_is_not_listed(
+    as_sam: Browser, alice: Membership, sam: Membership, meeting: Meeting, treatment: Treatment
+) -> None:
+    close(treatment)
+    links = Supervision.objects.filter(supervisor=sam)
+    links.update(starts_on=timezone.localdate() + timedelta(days=1))
+    assert not agenda_lines(meeting)
+    links.update(starts_on=timezone.localdate())
+    assert agenda_lines(meeting) == [treatment]
+    Meeting.objects.filter(id=meeting.id).update(starts_at=timezone.now() + timedelta(days=1))
+    later = plan_meeting(
+        supervisee=alice, starts_at=timezone.now() + timedelta(days=9), duration_min=50, by=sam
+    )
+    assert "FE-0007" not in agenda(as_sam, later)
+
+
+def agenda_lines(meeting: Meeting) -> list[Treatment]:
+    return list(meeting.treatments(since=timezone.now() - timedelta(days=28)))
+
+
+def test_an_erased_client_is_on_no_agenda(
+    as_sam: Browser, mona: Membership, meeting: Meeting, treatment: Treatment
+) -> None:
+    close(treatment)
+    erase_client(client=treatment.client, by=mona)
+    treatment.client.refresh_from_db()
+    page = agenda(as_sam, meeting)
+    assert SKIPPED not in page
+    assert "treatment closed" not in page
+
+
+def test_an_agenda_costs_as_many_queries_for_one_ended_treatment_as_for_six(
+    as_sam: Browser, alice: Membership, meeting: Meeting
+) -> None:
+    counts = []
+    for more in (1, 5):
+        for _ in range(more):
+            treatment = TreatmentFactory.create(therapist=alice, falling=True)
+            TherapySessionFactory.create(treatment=treatment, not_asked_reason="crisis")
+            reopen_treatment(ending=close(treatment), by=alice)
+        with CaptureQueriesContext(connection) as queries:
+            as_sam.get(f"/meetings/{meeting.id}/")
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
