@@ -19,9 +19,11 @@ from apps.feedback.lifecycle import KIND
 from apps.feedback.models import FeedbackRequest
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.services import record_outcome
+from tests.architecture.matrix.building import taken_back, world
+from tests.architecture.matrix.canaries import Canary, canaries
 from tests.architecture.matrix.cells import Report, ask_all, cells, names
 from tests.architecture.matrix.typed import Form, forms_of, lost
-from tests.architecture.matrix.world import Canary, Case, Person, World, canaries, taken_back, world
+from tests.architecture.matrix.world import Case, Person, World
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from django.test import Client as Browser
 
 from apps.accounts.permissions import Permission
 from config.celery import app as celery
+from tests.architecture.matrix.building import world
 from tests.architecture.matrix.cells import ask, cells
 from tests.architecture.matrix.routes import (
     COMMANDS,
@@ -21,7 +22,7 @@ from tests.architecture.matrix.routes import (
     TASKS,
     urls,
 )
-from tests.architecture.matrix.world import World, world
+from tests.architecture.matrix.world import World
 
 HOW = "add a row under this name to ROUTES in tests/architecture/matrix/routes.py"
 

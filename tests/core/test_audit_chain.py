@@ -25,7 +25,7 @@ from apps.accounts.models import Membership
 from apps.core import audit, sealer, tenancy
 from apps.core.models import AuditEntry, AuditHead, AuditSeal
 from apps.core.tasks import seal_audit_trail
-from tests.architecture.matrix.world import taken_back
+from tests.architecture.matrix.building import taken_back
 
 WRITERS, ROWS_EACH = 64, 5
 TAMPERINGS = int(os.environ.get("AUDIT_TAMPERINGS", "60"))

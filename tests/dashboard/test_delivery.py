@@ -15,7 +15,7 @@ from apps.core import sending
 from apps.core.models import OutboxMessage
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback, submit_response
-from tests.architecture.matrix.world import ITEMS
+from tests.architecture.matrix.building import ITEMS
 from tests.factories import TherapySessionFactory, TreatmentFactory
 
 pytestmark = pytest.mark.django_db

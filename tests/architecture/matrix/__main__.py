@@ -15,9 +15,10 @@ from django.test.utils import (  # noqa: E402
     teardown_databases,
 )
 
+from tests.architecture.matrix.building import world  # noqa: E402
 from tests.architecture.matrix.cells import Report, ask_all, cells, names  # noqa: E402
 from tests.architecture.matrix.routes import ROUTES  # noqa: E402
-from tests.architecture.matrix.world import NAMES, world  # noqa: E402
+from tests.architecture.matrix.world import NAMES  # noqa: E402
 from tests.conftest import the_owner  # noqa: E402
 
 SHORT = {

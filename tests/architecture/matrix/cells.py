@@ -22,6 +22,8 @@ from django.utils.html import escape
 from apps.accounts.permissions import Permission
 from apps.core import tenancy
 from apps.core.models import AuditEntry
+from tests.architecture.matrix.building import taken_back
+from tests.architecture.matrix.canaries import canaries
 from tests.architecture.matrix.headers import wrong_headers
 from tests.architecture.matrix.routes import (
     METHODS,
@@ -32,14 +34,7 @@ from tests.architecture.matrix.routes import (
     Route,
     urls,
 )
-from tests.architecture.matrix.world import (
-    Case,
-    Person,
-    Relation,
-    World,
-    canaries,
-    taken_back,
-)
+from tests.architecture.matrix.world import Case, Person, Relation, World
 
 # Signing in and being looked at are written by reads too; nothing else is.
 NOT_COUNTED = {"django_session", "core_auditentry"}

@@ -13,7 +13,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from apps.accounts.permissions import Permission
-from tests.architecture.matrix.world import ITEMS, NOTED_AT, Case, Relation
+from tests.architecture.matrix.building import ITEMS, NOTED_AT
+from tests.architecture.matrix.world import Case, Relation
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")

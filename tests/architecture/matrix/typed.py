@@ -13,9 +13,11 @@ from django.test import Client as Browser
 from django.urls import resolve
 
 from apps.core import tenancy
+from tests.architecture.matrix.building import taken_back
+from tests.architecture.matrix.canaries import TENANT, texts
 from tests.architecture.matrix.cells import Cell, ask, without_log_lines
 from tests.architecture.matrix.routes import ROUTES, Door
-from tests.architecture.matrix.world import TENANT, Person, World, taken_back, texts
+from tests.architecture.matrix.world import Person, World
 
 AS_THEY_STAND = {"hidden", "date", "time", "number", "email"}
 
