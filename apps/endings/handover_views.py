@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
@@ -27,14 +28,17 @@ def hand_over(request: MemberRequest, member_id: UUID) -> HttpResponse:
     therapist = get_object_or_404(Membership.objects.colleagues_of(manager), id=member_id)
     sent = request.POST if request.method == "POST" else None
     form = HandoverForm(sent, manager=manager, therapist=therapist, today=today)
-    if not form.is_valid():
-        audit.read("view codes to hand over", client_ids=form.client_ids, by=manager)
-        context = {"form": form, "therapist": therapist}
-        return render(request, "endings/hand_over.html", context)
-    treatments = list(form.cleaned_data["treatments"])
-    on = services.hand_over(treatments, to=form.cleaned_data["to"], by=manager)
-    messages.success(request, _handed_over(len(treatments), on if on > today else None))
-    return redirect("people")
+    if form.is_valid():
+        treatments = list(form.cleaned_data["treatments"])
+        try:
+            on = services.hand_over(treatments, to=form.cleaned_data["to"], by=manager)
+        except services.CannotHandOver as why:
+            form.add_error("treatments", _("%s Nothing was handed over: untick them.") % why)
+        else:
+            messages.success(request, _handed_over(len(treatments), on if on > today else None))
+            return redirect("people")
+    audit.read("view codes to hand over", client_ids=form.client_ids, by=manager)
+    return render(request, "endings/hand_over.html", {"form": form, "therapist": therapist})
 
 
 def _handed_over(number: int, later: date | None) -> str:

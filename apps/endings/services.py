@@ -40,6 +40,10 @@ class CannotArrange(Exception):
     """The client goes to somebody else already; the message says when."""
 
 
+class CannotHandOver(Exception):
+    """Clients go to somebody else before that day; the message says who, and when."""
+
+
 class CannotCallOff(Exception):
     """The move stays as it is; the message says why."""
 
@@ -214,9 +218,19 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
 
     Raises:
         NotOneself: another manager must hand them over to `by`.
+        CannotHandOver: some go to somebody else by then; nothing is changed for any.
     """
     on = access_from(to=to, by=by)
     hold_requests(treatments)
+    locked = Treatment.objects.select_for_update(of=("self",)).select_related("client")
+    gone = [
+        _("%(code)s changes hands on %(day)s already.")
+        % {"code": each.client.code, "day": date_format(each.ends_on, "j M Y")}
+        for each in locked.filter(id__in=[each.id for each in treatments]).order_by("id")
+        if each.ends_on and each.ends_on <= on
+    ]
+    if gone:
+        raise CannotHandOver(" ".join(gone))
     hand_over_caseload(treatments=treatments, to=to, on=on, by=by)
     for treatment in treatments:
         _call_off(treatment, on=on, by=by)

@@ -8,13 +8,19 @@ import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 
-from apps.accounts.models import Membership, Practice
+from apps.accounts.models import Membership, Notice, Practice
 from apps.clients.models import Client, Treatment
 from apps.clients.services import hand_over_caseload
 from apps.core.models import AuditEntry
 from tests.accounts.conftest import proven, shown
-from tests.factories import ClientFactory, TherapySessionFactory, TreatmentFactory
+from tests.factories import (
+    ClientFactory,
+    MembershipFactory,
+    TherapySessionFactory,
+    TreatmentFactory,
+)
 
 __all__ = ["proven"]
 
@@ -149,6 +155,25 @@ def test_neither_clients_nor_therapists_of_others_can_be_named(
         assert page.status_code == 200
     assert Client.objects.visible_to(alice).count() == 3
     assert not AuditEntry.objects.filter(action="hand over client").exists()
+
+
+def test_who_moves_on_before_the_taker_may_have_access_is_named_and_nobody_changes_hands(
+    manager: Browser, alice: Membership, charlie: Membership, treatments: list[Treatment]
+) -> None:
+    now = timezone.now()
+    Practice.objects.update(created_at=now - timedelta(days=400))
+    dana = MembershipFactory.create(practice=alice.practice, name="Dana Roe", joined_at=now)
+    moving, *staying = treatments
+    moves_on = timezone.localdate() + timedelta(days=5)
+    hand_over_caseload(treatments=[moving], to=charlie, on=moves_on, by=alice)
+    page = shown(hand_over(manager, alice, treatments, dana.id))
+    day = date_format(moves_on, "j M Y")
+    assert f"{moving.client.code} changes hands on {day} already" in page
+    assert not any(each.client.code + " changes" in page for each in staying)
+    assert not dana.treatments.exists()
+    assert not Notice.objects.filter(member=alice, kind="caseload_handed_over").exists()
+    assert hand_over(manager, alice, staying, dana.id).status_code == 302
+    assert dana.treatments.count() == 2
 
 
 def test_somebody_who_left_can_be_relieved_and_takes_nobody_on(
