@@ -152,7 +152,8 @@ def accept_invitation(*, link_id: UUID, password: str) -> Membership:
 
 @transaction.atomic
 def change_roles(*, member: Membership, roles: list[Role], by: Membership) -> None:
-    """Give the member these roles and no others; their sessions end at the next request.
+    """Give the member these roles and no others; their sessions end at the next request, and the
+    supervisions they give with the role.
 
     Raises, with nothing changed:
         LastManager
@@ -176,6 +177,8 @@ def change_roles(*, member: Membership, roles: list[Role], by: Membership) -> No
             raise SupervisesStill
     member.roles = roles
     member.save(update_fields=["roles"])
+    if Role.SUPERVISOR in taken:
+        _end_supervisions(member, by=by)
     if member.is_active:
         _end_sessions_of(member)
     audit.record("change roles", member, by=by)
@@ -184,6 +187,9 @@ def change_roles(*, member: Membership, roles: list[Role], by: Membership) -> No
 @transaction.atomic
 def deactivate_member(*, member: Membership, by: Membership) -> None:
     """Close the member's place here: every access ends at the next request, offers are withdrawn.
+
+    The supervisions they give end for good. Those they get stay: their supervisors go on seeing
+    their clients' flags until the clients are handed over.
 
     Raises, with nothing changed:
         LastManager
@@ -197,6 +203,7 @@ def deactivate_member(*, member: Membership, by: Membership) -> None:
         _end_sessions_of(member)
     _close_place(member)
     member.save(update_fields=["is_active", "left_at"])
+    _end_supervisions(member, by=by)
     links.withdraw(member, *AccountLink.Purpose)
     audit.record("deactivate member", member, by=by)
 
@@ -247,6 +254,17 @@ def end_supervision(*, supervision: Supervision, ends_on: date, by: Membership) 
     supervision.ends_on = ends_on
     supervision.save(update_fields=["ends_on"])
     audit.record("end supervision", supervision, by=by)
+
+
+def _end_supervisions(supervisor: Membership, *, by: Membership) -> None:
+    """Today is the last day of those they give; what was to begin later never does."""
+    today = timezone.localdate()
+    for supervision in supervisor.supervisions_given.exclude(ends_on__lte=today):
+        if supervision.starts_on <= today:
+            end_supervision(supervision=supervision, ends_on=today, by=by)
+        else:
+            audit.record("withdraw supervision", supervision, by=by)
+            supervision.delete()
 
 
 @transaction.atomic

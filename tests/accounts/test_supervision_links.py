@@ -2,20 +2,21 @@
 
 from datetime import timedelta
 from functools import partial
+from importlib import import_module
 
 import pytest
+import time_machine
+from django.apps import apps
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Role, Supervision
+from apps.accounts.services import change_roles, deactivate_member, reactivate_member
 from apps.ruptures.models import RuptureEpisode
 from tests.accounts.conftest import link, noted, shown
 from tests.at_once import at_once
-from tests.factories import (
-    MembershipFactory,
-    TreatmentFactory,
-)
+from tests.factories import MembershipFactory, SupervisionFactory, TreatmentFactory
 
 TODAY = timezone.localdate
 
@@ -84,6 +85,48 @@ def test_a_link_ends_no_earlier_than_it_began(manager: Browser, sam: Membership)
         assert says in shown(manager.post(address, {"ends_on": day}))
     supervision.refresh_from_db()
     assert supervision.ends_on is None
+
+
+@pytest.mark.parametrize("way", ["place", "role"])
+def test_who_leaves_or_loses_the_role_supervises_nobody_when_they_are_back(
+    way: str, mona: Membership, sam: Membership, alice: Membership, charlie: Membership
+) -> None:
+    to_come = TODAY() + timedelta(days=3)
+    SupervisionFactory.create(supervisor=sam, supervisee=charlie, starts_on=to_come)
+    MembershipFactory.create(practice=sam.practice, roles=[Role.MANAGER])
+    if way == "place":
+        deactivate_member(member=sam, by=mona)
+    else:
+        change_roles(member=sam, roles=[Role.THERAPIST], by=mona)
+    assert Supervision.objects.get().ends_on == TODAY(), "what was to begin later never does"
+    assert len(noted("end supervision", mona)) == len(noted("withdraw supervision", mona)) == 1
+    with time_machine.travel(timezone.now() + timedelta(days=5)):
+        if way == "place":
+            reactivate_member(member=sam, by=mona)
+        else:
+            change_roles(member=sam, roles=[Role.SUPERVISOR], by=mona)
+        assert not Supervision.objects.current(on=TODAY()).exists()
+
+
+def test_links_of_who_had_left_before_links_ended_with_places_are_ended_by_migration(
+    sam: Membership, alice: Membership, charlie: Membership
+) -> None:
+    of_others = SupervisionFactory.create(
+        supervisor=MembershipFactory.create(practice=sam.practice, roles=[Role.SUPERVISOR]),
+        supervisee=charlie,
+    )
+    Membership.objects.filter(id=sam.id).update(is_active=False)
+    migration = import_module("apps.accounts.migrations.0010_closed_supervisions")
+    migration.end_those_of_who_left(apps, None)
+    Membership.objects.filter(id=sam.id).update(is_active=True)
+    assert Supervision.objects.current(on=TODAY()).get() == of_others
+
+
+def test_the_supervisor_of_who_leaves_goes_on_seeing_the_clients_until_they_are_handed_over(
+    mona: Membership, sam: Membership, alice: Membership
+) -> None:
+    deactivate_member(member=alice, by=mona)
+    assert Supervision.objects.get().ends_on is None
 
 
 @pytest.mark.django_db(transaction=True)
