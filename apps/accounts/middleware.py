@@ -1,6 +1,5 @@
 """Who a request comes from: an unended session, a second step, and one practice."""
 
-import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -118,7 +117,7 @@ def sign_in_again(request: HttpRequest, ended: Ended) -> HttpResponse:
 
 
 class PracticeMiddleware:
-    """Set `request.membership` (None for strangers), `request.today` and the practice's clock.
+    """Set `request.membership` (None for strangers) and `request.today`, inside the practice.
 
     It owns the transaction in which row-level security shows this practice's rows; the one that
     Django opens around each view (`ATOMIC_REQUESTS`) is a savepoint in it, so that a view that
@@ -137,8 +136,7 @@ class PracticeMiddleware:
         if membership is None:
             request.today = timezone.localdate()  # type: ignore[attr-defined]
             return self.get_response(request)
-        zone = zoneinfo.ZoneInfo(membership.practice.time_zone)
-        with timezone.override(zone), tenancy.practice(membership.practice_id):
+        with tenancy.practice(membership.practice_id):
             request.today = timezone.localdate()  # type: ignore[attr-defined]
             response = self.get_response(request)
         response.headers.setdefault("Cache-Control", "no-store")

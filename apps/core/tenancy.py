@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, migrations, transaction
+from django.utils import timezone
 
 from apps.core import crypto
 
@@ -21,14 +23,16 @@ USER = "nullif((SELECT current_setting('app.user_id', true)), '')::uuid"
 
 @contextmanager
 def practice(practice_id: UUID) -> Iterator[None]:
-    """Work inside one practice: a transaction that sees and writes this practice's rows only.
+    """Work inside one practice: a transaction that sees and writes this practice's rows only, by
+    the practice's clock: who treats and who supervises today goes by its day.
 
     Tasks and callbacks that run after a commit open their own. Nested, the outer practice is back
     afterwards.
     """
     with transaction.atomic(), crypto.keyring():
         outer = _set("app.practice_id", str(practice_id))
-        yield
+        with timezone.override(_zone(practice_id)):
+            yield
         _set("app.practice_id", outer)
 
 
@@ -50,6 +54,14 @@ def _set(name: str, value: str) -> str:
         )
         before: str = cursor.fetchone()[0]
     return before
+
+
+def _zone(practice_id: UUID) -> ZoneInfo | None:
+    """The practice's time zone; None, which is that of the settings, where there is none such."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT time_zone FROM accounts_practice WHERE id = %s", [practice_id])
+        row = cursor.fetchone()
+    return ZoneInfo(row[0]) if row else None
 
 
 def refuse_powerful_role() -> None:

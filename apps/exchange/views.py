@@ -1,7 +1,5 @@
 """The calendar file, and the page that opens and ends its address."""
 
-from zoneinfo import ZoneInfo
-
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -33,9 +31,7 @@ def calendar_file(request: HttpRequest, calendar_token: str) -> HttpResponse:
         member = calendars.owner(digest)
         if member is None:
             raise Http404
-        # Whose clients they are goes by the practice's day, as on its pages.
-        with timezone.override(ZoneInfo(member.practice.time_zone)):
-            sessions = calendars.sessions_in_calendar(member, at=now)
+        sessions = calendars.sessions_in_calendar(member, at=now)
         clients = {each.treatment.client_id for each in sessions}
         audit.read("read calendar file", client_ids=clients, by=member)
     response = HttpResponse(

@@ -78,9 +78,7 @@ def _inside_its_practice(view: View, request: HttpRequest, token: str) -> HttpRe
         link = find_link(token)
         if link is None:
             return unknown(request)
-        # Who treats and who supervises on this day goes by the practice's clock, as on its pages.
-        clock = timezone.override(ZoneInfo(link.client.practice.time_zone))
-        with clock, translation.override(languages.language_for(request, link.client.language)):
+        with translation.override(languages.language_for(request, link.client.language)):
             return view(request, link)
 
 

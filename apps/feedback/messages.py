@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.template.loader import render_to_string
@@ -69,8 +68,7 @@ def _open_request(request_id: UUID) -> FeedbackRequest:
     ).get(id=request_id)
     now = timezone.now()
     treatment, client = request.therapy_session.treatment, request.therapy_session.treatment.client
-    today = timezone.localdate(now, ZoneInfo(request.practice.time_zone))
-    agreed = not why_not_agreed(client, on=today) and not client.pause_review_on
+    agreed = not why_not_agreed(client, on=timezone.localdate(now)) and not client.pause_review_on
     if not (request.is_open(at=now) and agreed) or has_ended(treatment):
         raise NothingToSend
     _wait_until(request, now)

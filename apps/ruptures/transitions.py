@@ -34,9 +34,8 @@ def move_episodes_on() -> None:
     for practice_id in practice_ids:
         with tenancy.practice(practice_id):
             practice = Practice.objects.get(id=practice_id)
-            with timezone.override(ZoneInfo(practice.time_zone)):
-                note_waiting(practice, at=timezone.now())
-                end_unrepaired(practice, at=timezone.now())
+            note_waiting(practice, at=timezone.now())
+            end_unrepaired(practice, at=timezone.now())
 
 
 @transaction.atomic

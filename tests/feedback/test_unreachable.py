@@ -1,15 +1,18 @@
 """An address that takes no messages: nothing more goes there, and alice is told."""
 
 import smtplib
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.core import mail
 from django.test import Client as Browser
 from django.utils import timezone
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Notice, Practice
 from apps.clients.models import ContactChannel
+from apps.clients.services import hand_over_caseload
 from apps.core import outbox, reports
 from apps.core.models import OutboxMessage
 from apps.feedback.models import FeedbackRequest
@@ -75,6 +78,26 @@ def test_a_bounce_reported_later_does_the_same_however_often(asked: FeedbackRequ
         reports.note(practice_id=message.practice_id, message_id=message.id, outcome=outcome)
     assert first_message().state == State.BOUNCED
     assert is_told_once()
+
+
+def test_of_a_bounce_hears_who_treats_the_client_on_the_practices_day(
+    asked: FeedbackRequest, alice: Membership, charlie: Membership
+) -> None:
+    """At eight in Auckland, on the day of a hand-over; in London it is the day before."""
+    message = first_message()
+    OutboxMessage.objects.filter(id=message.id).update(state=State.SENT, sent_at=timezone.now())
+    Practice.objects.update(time_zone="Pacific/Auckland")
+    treatment = asked.therapy_session.treatment
+    eight = (timezone.now() + timedelta(days=1)).replace(hour=19, minute=0)
+    hand_over_caseload(
+        treatments=[treatment], to=charlie, on=eight.date() + timedelta(days=1), by=alice
+    )
+    with time_machine.travel(eight, tick=False):
+        reports.note(
+            practice_id=message.practice_id, message_id=message.id, outcome=reports.Outcome.BOUNCED
+        )
+    told = Notice.objects.filter(kind="channel_stopped")
+    assert {each.member for each in told} == {charlie}
 
 
 @pytest.mark.django_db
