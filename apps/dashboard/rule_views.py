@@ -65,6 +65,7 @@ def decide_rule(request: MemberRequest) -> HttpResponse:
 
 
 def _rules_page(request: MemberRequest, form: RuleDecisionForm) -> HttpResponse:
-    page = rules_page(request.membership.practice, today=request.today, at=timezone.now())
+    member = request.membership
+    page = rules_page(member.practice, viewer=member, today=request.today, at=timezone.now())
     context: dict[str, Any] = {"page": page, "form": form}
     return render(request, "dashboard/rules.html", context)

@@ -138,7 +138,7 @@ def practice(request: MemberRequest) -> HttpResponseBase:
     form = PracticeSettingsForm(request.POST or None, practice=ours)
     if request.method == "POST" and form.is_valid():
         return _change_practice(request, form)
-    page = practice_page(ours, today=request.today, at=timezone.now())
+    page = practice_page(request.membership, today=request.today, at=timezone.now())
     told = notices.unread(request.membership)
     audit.read("view practice", client_ids=notices.clients_of(told), by=request.membership)
     context = {"page": page, "form": form, "notices": told}

@@ -78,12 +78,32 @@ def test_counts_are_there_and_neither_clients_nor_therapists(
 ) -> None:
     page = words(as_mona.get(URL))
     assert "Rated sessions screened 9 9 9" in page
-    assert "Episodes opened 1 0 0 in 100 rated sessions 11.1 0.0 0.0" in page
+    assert "Episodes opened 1 0 0 of these, marked 1 0 0" in page
     assert "0 openings are new, 1 would be lost." in page
     assert "Mean of first ratings 87 → 84" in page
     assert f"In use: {RULE_VERSION}." in page
     for hidden in (falling.client.code, falling.client.initials, "Alice Moreau"):
         assert hidden not in page
+
+
+def test_rates_are_shown_from_ten_clients_on_and_never_one_colleagues(
+    replayed: RuleChange, alice: Membership, charlie: Membership, as_mona: Browser, words: Words
+) -> None:
+    def shows_rates() -> bool:
+        page = words(as_mona.get(URL))
+        rates = "Openings in 100 rated", "in a therapist’s week", "in 100 rated sessions 11.1"
+        [shown] = {rate in page for rate in rates}
+        return shown
+
+    assert "1 Openings 9 rated sessions" in words(as_mona.get(URL))
+    for therapist, clients, may_show in (
+        (alice, 9, False),
+        (charlie, 2, False),
+        (charlie, 1, True),
+    ):
+        for _ in range(clients):
+            TreatmentFactory.create(therapist=therapist, pomps=[90])
+        assert shows_rates() == may_show
 
 
 def test_a_replay_on_its_way_says_how_far_it_is(
@@ -175,7 +195,7 @@ def test_more_clients_cost_as_many_queries(
 def load(**counted: int) -> AlertLoad:
     given = {
         "rated": 1000, "opened": 60, "therapist_weeks": 200, "judged": 60, "not_a_rupture": 10,
-        "open_up_to_a_week": 0, "open_up_to_four_weeks": 0, "open_longer": 0,
+        "open_up_to_a_week": 0, "open_up_to_four_weeks": 0, "open_longer": 0, "shows_rates": True,
     }  # fmt: skip
     return AlertLoad(**given | counted)
 
@@ -213,6 +233,10 @@ class TestTheBudget:
             " the counts."
         )
 
+    def test_where_few_or_one_stand_behind_it_the_verdict_has_no_rate(self) -> None:
+        said = load(not_a_rupture=30, shows_rates=False).verdict
+        assert said == "The budget of 4 false openings is in doubt."
+
     def test_in_doubt_the_practice_page_says_so(
         self, as_mona: Browser, words: Words, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -237,10 +261,10 @@ def test_the_ledger_counts_a_year_of_the_whole_practice(
     mine = RuptureEpisode.objects.filter(treatment__therapist=alice).order_by("id")
     RuptureEpisode.objects.filter(id=mine[0].id).update(opened_at=now - timedelta(days=10))
     RuptureEpisode.objects.filter(id=mine[1].id).update(opened_at=now - timedelta(days=400))
-    counted = alert_load(practice, at=now)
+    counted = alert_load(practice, viewer=alice, at=now)
     assert counted == load(
         rated=27, opened=2, therapist_weeks=18, judged=1, not_a_rupture=1,
-        open_up_to_four_weeks=1, open_longer=1,
+        open_up_to_four_weeks=1, open_longer=1, shows_rates=False,
     )  # fmt: skip
     assert (counted.per_100_rated, counted.per_therapist_week) == ("7.4", "0.1")
 

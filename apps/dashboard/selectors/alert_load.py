@@ -1,6 +1,8 @@
 """How much Rapport flags in a practice, and whether that is within the budget. Counts only.
 
-No therapist is named, none compared with another: sums over the whole practice.
+No therapist is named, none compared with another: sums over the whole practice. Rates are shown
+where the practice's overview would show them (`may_be_shown`): never those of a few clients, or of
+one colleague.
 
 What is false is only known where a person said so. Of the openings that have a person's outcome
 (repaired, settled lower, not a rupture) some were *not a rupture*: f of m. Taking the others to be
@@ -12,13 +14,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import Count, Q
 from django.db.models.functions import TruncWeek
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from apps.accounts.models import Practice
+from apps.accounts.models import Membership, Practice
 from apps.dashboard.intervals import poisson_interval
+from apps.dashboard.selectors.practice_overview import may_be_shown
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.therapy_sessions.models import TherapySession
 
@@ -49,6 +53,7 @@ class AlertLoad:
     open_up_to_a_week: int
     open_up_to_four_weeks: int
     open_longer: int
+    shows_rates: bool
 
     @property
     def open_now(self) -> int:
@@ -103,14 +108,17 @@ class AlertLoad:
             Budget.IN_DOUBT: _("The budget of %(budget)d false openings is in doubt."),
             Budget.EXCEEDED: _("The budget of %(budget)d false openings is exceeded."),
         }
+        said = words[self.budget] % {"budget": BUDGET}
+        if not self.shows_rates:
+            return said
         estimate, low, high = self.false_per_100
-        return (words[self.budget] + " ") % {"budget": BUDGET} + _(
+        return f"{said} " + _(
             "In 100 rated sessions about %(estimate).1f openings were not a rupture, as far as"
             " therapists recorded it; anything from %(low).1f to %(high).1f fits the counts."
         ) % {"estimate": estimate, "low": low, "high": high}
 
 
-def alert_load(practice: Practice, *, at: datetime) -> AlertLoad:
+def alert_load(practice: Practice, *, viewer: Membership, at: datetime) -> AlertLoad:
     """Count, in three queries."""
     since = at - PERIOD
     attended = TherapySession.objects.filter(
@@ -120,12 +128,18 @@ def alert_load(practice: Practice, *, at: datetime) -> AlertLoad:
         starts_at__lte=at,
     )
     weeks = attended.annotate(week=TruncWeek("starts_at")).values("treatment__therapist", "week")
-    rated = Screening.objects.current().filter(
-        practice=practice,
-        pomp__isnull=False,
-        therapy_session__starts_at__gte=since,
-        therapy_session__starts_at__lte=at,
+    rated = list(
+        Screening.objects.current()
+        .filter(
+            practice=practice,
+            pomp__isnull=False,
+            therapy_session__starts_at__gte=since,
+            therapy_session__starts_at__lte=at,
+        )
+        .values("treatment__therapist")
+        .annotate(number=Count("pk"), clients=ArrayAgg("treatment__client", distinct=True))
     )
+    behind = {each["treatment__therapist"]: set(each["clients"]) for each in rated}
     opened = Q(opened_at__gte=since)
     is_open = Q(outcome="")
     episodes = (
@@ -146,7 +160,12 @@ def alert_load(practice: Practice, *, at: datetime) -> AlertLoad:
             open_longer=Count("pk", filter=is_open & Q(opened_at__lte=at - timedelta(weeks=4))),
         )
     )
-    return AlertLoad(rated=rated.count(), therapist_weeks=weeks.distinct().count(), **episodes)
+    return AlertLoad(
+        rated=sum(each["number"] for each in rated),
+        therapist_weeks=weeks.distinct().count(),
+        shows_rates=may_be_shown(behind, viewer),
+        **episodes,
+    )
 
 
 def _rate(events: float, exposure: int) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from apps.accounts.models import Practice
+from apps.accounts.models import Membership
 from apps.dashboard.selectors.alert_load import alert_load
 from apps.dashboard.selectors.delivery import (
     Banner,
@@ -27,12 +27,13 @@ class PracticePage:
     delivery: Delivery
 
 
-def practice_page(practice: Practice, *, today: date, at: datetime) -> PracticePage:
+def practice_page(viewer: Membership, *, today: date, at: datetime) -> PracticePage:
     """Compose the page in a constant number of queries."""
+    practice = viewer.practice
     return PracticePage(
         name=practice.name,
         has_contact=practice.has_independent_contact,
-        is_load_in_doubt=alert_load(practice, at=at).needs_a_look,
+        is_load_in_doubt=alert_load(practice, viewer=viewer, at=at).needs_a_look,
         first_steps=of_a_practice(practice, today=today, at=at),
         banner=banner(practice.id, at=at, today=today),
         delivery=delivery(of_the_practice(practice.id), at=at, today=today),

@@ -143,13 +143,13 @@ def _openings(episodes: Any) -> Iterator[_Opening]:
 
 
 def _answered(counted: _Counted, viewer: Membership) -> Figure:
-    if not _may_be_shown(_behind(counted, "asked_clients"), viewer):
+    if not may_be_shown(_behind(counted, "asked_clients"), viewer):
         return Figure()
     return _share(_sum(counted, "answered"), _sum(counted, "asked"))
 
 
 def _rate(counted: _Counted, opened: int, viewer: Membership) -> Figure:
-    if not _may_be_shown(_behind(counted, "rated_clients"), viewer):
+    if not may_be_shown(_behind(counted, "rated_clients"), viewer):
         return Figure()
     rated = _sum(counted, "rated")
     low, high = (100 * end / rated for end in poisson_interval(opened))
@@ -164,7 +164,7 @@ def _talked_about(openings: list[_Opening], viewer: Membership) -> Figure:
     behind: dict[UUID, set[UUID]] = defaultdict(set)
     for each in openings:
         behind[each.therapist_id].add(each.client_id)
-    if not _may_be_shown(behind, viewer):
+    if not may_be_shown(behind, viewer):
         return Figure()
     median, low, high = median_interval([each.waited for each in openings])
     in_time = sum(not isinf(each.waited) for each in openings)
@@ -176,12 +176,12 @@ def _talked_about(openings: list[_Opening], viewer: Membership) -> Figure:
 
 
 def _repaired(counted: _Counted, viewer: Membership) -> Figure:
-    if not _may_be_shown(_behind(counted, "ended_clients"), viewer):
+    if not may_be_shown(_behind(counted, "ended_clients"), viewer):
         return Figure()
     return _share(_sum(counted, "repaired"), _sum(counted, "ended"))
 
 
-def _may_be_shown(behind: Mapping[UUID, set[UUID]], viewer: Membership) -> bool:
+def may_be_shown(behind: Mapping[UUID, set[UUID]], viewer: Membership) -> bool:
     """From ten clients on, and never nearly all one colleague's (the reader knows their own).
 
     Args:

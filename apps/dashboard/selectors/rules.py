@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.accounts.models import Practice
+from apps.accounts.models import Membership, Practice
 from apps.dashboard.bars import BarChart, bar_chart
 from apps.dashboard.selectors import words
 from apps.dashboard.selectors.alert_load import AlertLoad, alert_load
@@ -90,7 +90,7 @@ class RulesPage:
     decided: tuple[Decided, ...]
 
 
-def rules_page(practice: Practice, *, today: date, at: datetime) -> RulesPage:
+def rules_page(practice: Practice, *, viewer: Membership, today: date, at: datetime) -> RulesPage:
     """Compose the page in a constant number of queries."""
     form = practice_questionnaire(practice).detection_form
     changes = list(
@@ -100,25 +100,26 @@ def rules_page(practice: Practice, *, today: date, at: datetime) -> RulesPage:
     )
     waiting = next((change for change in changes if not change.decision), None)
     counted = rated_so_far(practice.id, form)
+    load = alert_load(practice, viewer=viewer, at=at)
     return RulesPage(
-        load=alert_load(practice, at=at),
+        load=load,
         version=rule_in_force(practice.id, form, at=at).version,
         **counted,
         may_estimate=is_enough(counted),
         least_clients=MIN_CLIENTS,
         least_ratings=MIN_RATINGS,
-        proposal=_proposal(waiting, today) if waiting else None,
+        proposal=_proposal(waiting, today, load) if waiting else None,
         decided=tuple(_decided(change, today) for change in changes if change.decided_at),
     )
 
 
-def _proposal(change: RuleChange, today: date) -> Proposal:
+def _proposal(change: RuleChange, today: date, load: AlertLoad) -> Proposal:
     return Proposal(
         id=change.id,
         version=change.version,
         progress=change.progress,
         figures=_figures(change),
-        report=_report(change, today) if change.report else None,
+        report=_report(change, today, load) if change.report else None,
     )
 
 
@@ -147,7 +148,7 @@ def _plain(figure: Any) -> str:
     return f"{figure:g}" if isinstance(figure, int | float) else str(figure)
 
 
-def _report(change: RuleChange, today: date) -> Report:
+def _report(change: RuleChange, today: date, load: AlertLoad) -> Report:
     report: dict[str, Any] = change.report or {}
     same = [("rated", _("Rated sessions screened")), ("unrated", _("Sessions without a rating"))]
     rows = [Count(label, (_count(report[name]),) * 3) for name, label in same]
@@ -156,8 +157,9 @@ def _report(change: RuleChange, today: date) -> Report:
         for name, label, is_part in COUNTED
     ]
     opened, rated = report["counts"]["opened"], report["rated"]
-    per_100 = tuple(f"{100 * n / rated:.1f}" if rated else "–" for n in opened)
-    rows.insert(3, Count(_("in 100 rated sessions"), per_100, is_part=True))
+    if load.shows_rates:
+        per_100 = tuple(f"{100 * n / rated:.1f}" if rated else "–" for n in opened)
+        rows.insert(3, Count(_("in 100 rated sessions"), per_100, is_part=True))
     days = [parse_date(report[end]) for end in ("from", "to")]
     when = words.moment_inside(change.replayed_at, today) if change.replayed_at else ""
     return Report(
