@@ -95,7 +95,7 @@ def test_rates_are_shown_from_ten_clients_on_and_never_one_colleagues(
         [shown] = {rate in page for rate in rates}
         return shown
 
-    assert "1 Openings 9 rated sessions" in words(as_mona.get(URL))
+    assert "1 Openings 9 Rated sessions" in words(as_mona.get(URL))
     for therapist, clients, may_show in (
         (alice, 9, False),
         (charlie, 2, False),
