@@ -165,7 +165,6 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
-ASGI_APPLICATION = "config.asgi.application"
 
 TEMPLATES = [
     {
@@ -523,6 +522,7 @@ NOTICE_RENDERERS: dict[str, str] = {
     "episode_waited": "apps.ruptures.notices.say_waited",
     "episode_withdrawn": "apps.ruptures.notices.say_gone",
     "supervision_begins": "apps.supervision.notices.say_supervision_begins",
+    "supervision_ends": "apps.supervision.notices.say_supervision_ends",
     "support_message": "apps.supervision.notices.say_support_message",
     "meeting": "apps.supervision.notices.say_meeting",
     "agenda": "apps.supervision.notices.say_agenda",

@@ -165,6 +165,11 @@ class Membership(PracticeModel):
         blank=True,
         help_text="when the place was closed; empty while open, or closed before this was noted",
     )
+    managed_until = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="when the role of a manager was taken away; empty where it never was",
+    )
     wants_digest = models.BooleanField(default=False)
 
     objects = MembershipQuerySet.as_manager()

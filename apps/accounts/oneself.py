@@ -33,10 +33,30 @@ def settled() -> Q:
     return Q(joined_at=None) | Q(joined_at__lte=timezone.now() - ALONE_WAITS)
 
 
+def here_lately() -> Q:
+    """Members whose place is open, or was less than `ALONE_WAITS` ago.
+
+    Nobody is alone because they closed the places of the others for a minute.
+    """
+    return Q(is_active=True) | Q(left_at__gt=timezone.now() - ALONE_WAITS)
+
+
+def works_alone(member: Membership) -> bool:
+    """Whether nobody else who can sign in is here or was lately, so that nobody could be asked."""
+    others = Membership.objects.colleagues_of(member).filter(here_lately(), user__is_active=True)
+    return not others.exclude(id=member.id).exists()
+
+
 def must_ask_another(member: Membership) -> bool:
-    """Whether somebody else manages the practice, who decides what concerns `member`."""
-    managers = Membership.objects.with_role(Role.MANAGER).filter(settled(), user__is_active=True)
-    return managers.filter(practice=member.practice_id).exclude(id=member.id).exists()
+    """Whether somebody else manages the practice, who decides what concerns `member`.
+
+    Somebody who managed it less than `ALONE_WAITS` ago counts: then it waits for those days to end.
+    """
+    manages = Q(roles__contains=[Role.MANAGER]) | Q(managed_until__gt=timezone.now() - ALONE_WAITS)
+    managers = Membership.objects.colleagues_of(member).filter(
+        manages, here_lately(), settled(), user__is_active=True
+    )
+    return managers.exclude(id=member.id).exists()
 
 
 def settled_from(member: Membership) -> date:

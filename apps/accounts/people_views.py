@@ -137,10 +137,16 @@ def end_supervision(request: MemberRequest, supervision_id: UUID) -> HttpRespons
     )
     first_proposal = {"ends_on": supervision.ends_on or request.today}
     form = forms.EndSupervisionForm(_sent(request), supervision=supervision, initial=first_proposal)
+    template, context = "accounts/end_supervision.html", {"form": form, "supervision": supervision}
     if not form.is_valid():
-        context = {"form": form, "supervision": supervision}
-        return render(request, "accounts/end_supervision.html", context)
-    services.end_supervision(supervision=supervision, **form.cleaned_data, by=request.membership)
+        return render(request, template, context)
+    try:
+        services.end_supervision(
+            supervision=supervision, **form.cleaned_data, by=request.membership
+        )
+    except oneself.NotOneself:
+        form.add_error(None, _("Nobody ends their own supervision: ask another manager."))
+        return render(request, template, context)
     messages.success(request, _("The last day is recorded."))
     return redirect("people")
 

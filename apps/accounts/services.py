@@ -176,7 +176,9 @@ def change_roles(*, member: Membership, roles: list[Role], by: Membership) -> No
         if becomes_supervisor and supervisions.exists():
             raise SupervisesStill
     member.roles = roles
-    member.save(update_fields=["roles"])
+    if Role.MANAGER in taken:
+        member.managed_until = timezone.now()
+    member.save(update_fields=["roles", "managed_until"])
     if Role.SUPERVISOR in taken:
         _end_supervisions(member, by=by)
     if member.is_active:
@@ -250,9 +252,21 @@ def reactivate_member(*, member: Membership, by: Membership) -> bool:
 
 @transaction.atomic
 def end_supervision(*, supervision: Supervision, ends_on: date, by: Membership) -> None:
-    """Set the last day of a supervision; the supervisor's access ends with it."""
+    """Set the last day of a supervision; the supervisor's access ends with it, and they are told.
+
+    Raises:
+        NotOneself: nobody ends the supervision that they get where another manager could.
+    """
+    if by.id == supervision.supervisee_id and oneself.must_ask_another(by):
+        raise oneself.NotOneself
     supervision.ends_on = ends_on
     supervision.save(update_fields=["ends_on"])
+    notices.tell(
+        member=supervision.supervisor,
+        kind="supervision_ends",
+        subject=supervision,
+        mark=ends_on.isoformat(),
+    )
     audit.record("end supervision", supervision, by=by)
 
 
@@ -363,7 +377,7 @@ def set_keeping(
 ) -> None:
     """Set how long records are kept after treatment (None: no limit), and who holds them.
 
-    Everybody with a place in the practice is told of a new record holder.
+    Everybody who has a place in the practice, or had one lately, is told of a new record holder.
 
     Raises:
         TooNew: the record holder would be another one.
@@ -376,7 +390,7 @@ def set_keeping(
     audit.record("set keeping of records", practice, by=by)
     if record_holder and is_new:
         moment = timezone.now().isoformat()
-        for member in Membership.objects.colleagues_of(by).filter(is_active=True):
+        for member in Membership.objects.colleagues_of(by).filter(oneself.here_lately()):
             notices.tell(member=member, kind="record_holder", subject=record_holder, mark=moment)
 
 

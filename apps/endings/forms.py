@@ -5,10 +5,12 @@ from typing import cast
 
 from django import forms
 from django.http import QueryDict
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import Membership
+from apps.accounts.oneself import settled_from
 from apps.core.widgets import DetailedCheckboxSelectMultiple, DetailedRadioSelect, OptionDetail
 from apps.endings.models import LANGUAGES, Ending, Move, Offer, Wish
 from apps.endings.selectors import Colleague
@@ -199,6 +201,12 @@ class HandoverForm(MoveForm):
         day: date = self.cleaned_data["moves_on"]
         if not self.today <= day <= self.today + FURTHEST:
             raise forms.ValidationError(_("Choose today or a day within a year."))
+        to: Membership | None = self.cleaned_data.get("to")
+        if to and day < (first := settled_from(to)):
+            raise forms.ValidationError(
+                _("%(who)s joined less than seven days ago: choose %(day)s or a later day.")
+                % {"who": to.name, "day": date_format(first, "j M Y")}
+            )
         return day
 
 

@@ -15,7 +15,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from apps.accounts.oneself import NotOneself, TooNew
+from apps.accounts.oneself import NotOneself, TooNew, works_alone
 from apps.accounts.permissions import MemberRequest, Permission, permissions_of, require
 from apps.accounts.services import set_keeping
 from apps.accounts.sign_in import require_recent_sign_in
@@ -42,9 +42,7 @@ def erasures(request: MemberRequest) -> HttpResponse:
     shown = {each.client_id for each in waiting if each.client_id}
     shown |= {each.id for each in left} | {each.id for each in page}
     audit.read("view erasures", client_ids=shown, by=me)
-    may_confirm = partial(
-        two_people.may_be_confirmed_from, is_alone=two_people.works_alone(me), by=me
-    )
+    may_confirm = partial(two_people.may_be_confirmed_from, is_alone=works_alone(me), by=me)
     context = {
         "shown": [(each, may_confirm(each)) for each in waiting],
         "exports": two_people.exports_of(me, at=timezone.now()),

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import Membership
-from apps.accounts.oneself import settled
+from apps.accounts.oneself import settled, works_alone
 from apps.clients.models import Client
 from apps.exchange.records import StaffText
 from apps.exchange.texts import Text
@@ -57,10 +57,11 @@ class KeepingForm(forms.Form):
     def __init__(self, *args: Any, by: Membership, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         people = Membership.objects.colleagues_of(by).filter(is_active=True)
-        others = people.exclude(id=by.id)
-        holder = Q(id=by.practice.record_holder_id)
+        settled_or_holder = settled() | Q(id=by.practice.record_holder_id)
         self.fields["record_holder"].queryset = (  # type: ignore[attr-defined]
-            others.filter(settled() | holder) if others.exists() else people
+            people.with_account()
+            if works_alone(by)
+            else people.exclude(id=by.id).filter(settled_or_holder)
         )
 
 

@@ -57,9 +57,10 @@ def set_hold(*, client: Client, held: bool, by: Membership) -> None:
     """Set or lift the legal hold under which nothing of the client is erased.
 
     Raises:
-        NotOneself: `by` treats the client, and another manager could decide.
+        NotOneself: `by` treats the client, or did, and another manager could decide.
     """
-    if Treatment.objects.conducted_by(by).filter(client=client).exists() and must_ask_another(by):
+    treats = Treatment.objects.filter(client=client, therapist=by).exists()
+    if treats and must_ask_another(by):
         raise NotOneself
     if held == bool(client.held_at):
         return

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership, Practice
 from apps.accounts.notices import Said, tell
-from apps.accounts.oneself import ALONE_WAITS
+from apps.accounts.oneself import ALONE_WAITS, here_lately, works_alone
 from apps.clients.models import Client, TwoPersonRequest
 from apps.core import audit
 from apps.exchange import rights
@@ -118,7 +118,7 @@ def _ask(
 def _tell_others(request: TwoPersonRequest, by: Membership | None) -> None:
     verb = "request" if by else "propose"
     audit.record(f"{verb} {_noun(request)}", request, client_id=request.client_id, by=by)
-    others = Membership.objects.filter(practice=request.practice_id, is_active=True)
+    others = Membership.objects.filter(here_lately(), practice=request.practice_id)
     for colleague in others.exclude(id=by.id) if by else others:
         tell(member=colleague, kind="two_people_needed", subject=request)
 
@@ -150,14 +150,6 @@ def may_be_confirmed_from(
         settled = [each.joined_at + ALONE_WAITS for each in both if each and each.joined_at]
         return max([request.requested_at, *settled])
     return request.requested_at + ALONE_WAITS if is_alone else None
-
-
-def works_alone(member: Membership) -> bool:
-    """Whether nobody else of the practice could be the second person: nobody else can sign in."""
-    others = Membership.objects.filter(
-        practice=member.practice_id, is_active=True, user__is_active=True
-    )
-    return not others.exclude(id=member.id).exists()
 
 
 @transaction.atomic

@@ -68,3 +68,15 @@ def say_supervision_begins(ids: Collection[UUID], member: Membership) -> dict[UU
         )
         for link in links
     }
+
+
+def say_supervision_ends(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+    links = Supervision.objects.filter(id__in=ids, supervisor=member).select_related("supervisee")
+    return {
+        link.id: Said(
+            _("Your supervision of %(who)s ends on %(day)s.")
+            % {"who": link.supervisee.name, "day": date_format(link.ends_on, "j M Y")}
+        )
+        for link in links
+        if link.ends_on
+    }

@@ -256,3 +256,20 @@ def test_the_only_manager_opens_no_supervision_of_before_by_becoming_a_superviso
     page = manager.post(address, {"roles": ["manager", "supervisor"]})
     assert "Set the last day of those links first" in shown(page)
     assert not Supervision.objects.current(on=TODAY()).filter(supervisor=mona).exists()
+
+
+@pytest.mark.parametrize("way", ["place", "role"])
+def test_nobody_is_the_only_manager_because_they_closed_the_others_place_for_a_minute(
+    way: str, mona: Membership, practice: Practice
+) -> None:
+    other = MembershipFactory.create(
+        practice=practice, name="Olga", roles=[Role.MANAGER, Role.SUPERVISOR]
+    )
+    if way == "place":
+        services.deactivate_member(member=other, by=mona)
+    else:
+        services.change_roles(member=other, roles=[Role.SUPERVISOR], by=mona)
+    with pytest.raises(NotOneself):
+        services.change_roles(member=mona, roles=[Role.MANAGER, Role.SUPERVISOR], by=mona)
+    with time_machine.travel(timezone.now() + timedelta(days=7, minutes=1)):
+        services.change_roles(member=mona, roles=[Role.MANAGER, Role.SUPERVISOR], by=mona)

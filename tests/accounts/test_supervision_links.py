@@ -1,6 +1,6 @@
 """Who supervises whom, from which day to which."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 from importlib import import_module
 
@@ -11,8 +11,14 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.accounts.models import Membership, Role, Supervision
-from apps.accounts.services import change_roles, deactivate_member, reactivate_member
+from apps.accounts import notices
+from apps.accounts.models import Membership, Practice, Role, Supervision
+from apps.accounts.services import (
+    change_roles,
+    deactivate_member,
+    end_supervision,
+    reactivate_member,
+)
 from apps.ruptures.models import RuptureEpisode
 from tests.accounts.conftest import link, noted, shown
 from tests.at_once import at_once
@@ -136,3 +142,21 @@ def test_of_two_managers_who_link_the_same_two_at_once_one_makes_the_link(
     send = partial(manager.post, reverse("add_supervision"), link(charlie, sam))
     assert {each.status_code for each in at_once(send, send)} <= {200, 302}
     assert Supervision.objects.filter(supervisee=charlie).count() == 1
+
+
+def test_nobody_ends_the_supervision_that_they_get_and_the_supervisor_is_told_of_the_end(
+    manager: Browser, mona: Membership, sam: Membership, practice: Practice
+) -> None:
+    mona.roles = [Role.MANAGER, Role.THERAPIST]
+    mona.save()
+    supervision = SupervisionFactory.create(supervisor=sam, supervisee=mona)
+    olga = MembershipFactory.create(practice=practice, name="Olga", roles=[Role.MANAGER])
+    address = reverse("end_supervision", args=[supervision.id])
+    refused = shown(manager.post(address, {"ends_on": TODAY().isoformat()}))
+    assert "Nobody ends their own supervision: ask another manager." in refused
+    supervision.refresh_from_db()
+    assert supervision.ends_on is None
+    assert notices.unread(sam) == ()
+    end_supervision(supervision=supervision, ends_on=date(2040, 3, 5), by=olga)
+    [told] = notices.unread(sam)
+    assert told.said.text == "Your supervision of Mona Haddad ends on 5 Mar 2040."

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts import notices
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Practice
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Client, Treatment
 from apps.core.models import AuditEntry
@@ -279,6 +279,21 @@ def test_a_handover_with_something_wrong_changes_nothing(
     treatment.refresh_from_db()
     assert treatment.ends_on is None
     assert Move.objects.get().arranged_at is None
+
+
+def test_who_has_just_joined_takes_a_client_on_once_seven_days_are_over(
+    as_alice: Browser, treatment: Treatment, charlie: Membership
+) -> None:
+    charlie.joined_at = timezone.now()
+    charlie.save()
+    Practice.objects.update(created_at=timezone.now() - timedelta(days=30))
+    walk(as_alice, treatment, FITS, consent())
+    early = handover(charlie, days=6) | {"version": Move.objects.get().version}
+    refused = shown(as_alice.post(address(treatment), early))
+    assert "Charlie Nowak joined less than seven days ago" in refused
+    assert Move.objects.get().arranged_at is None
+    walk(as_alice, treatment, handover(charlie, days=7))
+    assert Move.objects.get().arranged_at
 
 
 def test_an_arranged_move_stays_as_it_is(

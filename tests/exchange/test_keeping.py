@@ -429,3 +429,23 @@ def test_who_works_alone_waits_seven_days_for_all_records(
 def _files(response: Any) -> dict[str, str]:
     with zipfile.ZipFile(io.BytesIO(response.getvalue())) as archive:
         return {name: archive.read(name).decode() for name in archive.namelist()}
+
+
+def test_nobody_works_alone_because_they_closed_the_others_places_for_a_minute(
+    ended: Treatment, practice: Practice, alice: Membership, mona: Membership, as_mona: Browser
+) -> None:
+    page = fresh(as_mona)
+    deactivate_member(member=alice, by=mona)
+    for sam in Membership.objects.colleagues_of(mona).exclude(id__in=[mona.id, alice.id]):
+        deactivate_member(member=sam, by=mona)
+    refused = page.post("/practice/records/", {"record_holder": str(mona.id)})
+    assert refused.status_code == 200
+    practice.refresh_from_db()
+    assert practice.record_holder is None
+    asked = two_people.ask_to_erase(client=ended.client, by=mona)
+    with time_machine.travel(timezone.now() + timedelta(days=8)):
+        reactivate_member(member=alice, by=mona)
+        deactivate_member(member=alice, by=mona)
+        with pytest.raises(two_people.NotYet):
+            two_people.confirm(request=asked, by=mona)
+    assert [each.said.url for each in notices.unread(alice)] == ["/erasures/"]
