@@ -25,7 +25,7 @@ CONFIGURATION: dict[str, Any] = {
 
 # Whoever holds the token of a link can use it; an address of a person is a person.
 SCRUBBED = [
-    (re.compile(r"/(f|link|calendar)/[^\s\"']+"), r"/\1/…"),
+    (re.compile(r"/(f|link|calendar|weekly-mail)/[^\s\"']+"), r"/\1/…"),
     (re.compile(r"\?\S+"), "?…"),
     (re.compile(r"[^\s<>\"'=:(]+@[^\s<>\"',;)]+"), "…@…"),
     (re.compile(r"\+\d[\d ]{7,}\d"), "+…"),

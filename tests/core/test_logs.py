@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -108,12 +109,26 @@ def test_postgresql_itself_writes_neither_statements_nor_details(db: None) -> No
     assert {f"{name}={value}" for name, value in wanted.items()} <= set(command)
 
 
-@pytest.mark.parametrize("address", ["f/CANARY/", "link/CANARY/", "calendar/CANARY/rapport.ics"])
+@pytest.mark.parametrize(
+    "address", ["f/CANARY/", "link/CANARY/", "calendar/CANARY/rapport.ics", "weekly-mail/CANARY/"]
+)
 def test_no_line_holds_the_secret_of_an_address(address: str) -> None:
     assert "CANARY" not in written(message=f"Ignoring broken request GET /{address} HTTP/1.1")
 
 
-def test_the_proxy_writes_no_address_of_a_link() -> None:
+def test_the_proxy_writes_no_address_of_a_link_and_nothing_searched_for() -> None:
     caddyfile = Path(ROOT / "deploy" / "Caddyfile").read_text()
-    assert 'request>uri regexp "/(f|link|calendar)/[^?]+" "/$1/…"' in caddyfile
+    found = re.search(r'request>uri regexp "(.+)" "\$1…"', caddyfile)
+    assert found
+    hides = re.compile(found[1])
+    for address, written_as in (
+        ("/f/CANARY/stop/?now=1", "/f/…"),
+        ("/link/CANARY/", "/link/…"),
+        ("/calendar/CANARY/rapport.ics", "/calendar/…"),
+        ("/weekly-mail/CANARY/", "/weekly-mail/…"),
+        ("https://fb.example.org/f/CANARY/", "https://fb.example.org/f/…"),
+        ("/caseload/?q=CANARY&status=all", "/caseload/?…"),
+        ("/clients/", "/clients/"),
+    ):
+        assert hides.sub(r"\1…", address) == written_as
     assert "request>headers delete" in caddyfile
