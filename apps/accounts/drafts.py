@@ -27,7 +27,9 @@ class Draft:
     @property
     def texts(self) -> tuple[str, ...]:
         """What was written by hand, for the person to recognise."""
-        return tuple(value for _, values in self.fields for value in values if is_written(value))
+        return tuple(
+            value for name, values in self.fields for value in values if is_written(name, value)
+        )
 
 
 def keep(request: HttpRequest, *, user_id: str) -> None:

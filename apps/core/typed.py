@@ -4,6 +4,8 @@ Nothing is stored for it. `apps.accounts.drafts` keeps, for an hour, what was se
 had ended.
 """
 
+import re
+
 from django.conf import settings
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
@@ -13,6 +15,10 @@ from django.utils.functional import Promise
 # Their answers are short, or secret.
 WITHOUT_WORDS = {"theme", "switch_practice", "login", "logout", "health"}
 PREFIXES_WITHOUT_WORDS = ("mfa_", "account_")
+# Fields for people's own words, of which one may look like a choice.
+IN_WORDS = re.compile(
+    r"comment|needs|next_action|note_\w+|\w*note|notes|reason|review|text|tried|wish|words"
+)
 
 Fields = list[tuple[str, list[str]]]
 
@@ -37,13 +43,16 @@ def typed_fields(request: HttpRequest) -> Fields:
     ]
 
 
-def is_written(value: str) -> bool:
-    """Whether a person wrote it: choices, days and ids are one word of plain letters.
+def is_written(name: str, value: str) -> bool:
+    """Whether a person wrote it: choices, days and ids are one word of plain letters, in fields of
+    other names.
 
-    >>> is_written("She was quiet."), is_written("Überfordert"), is_written("repaired")
+    >>> is_written("to", "She was quiet."), is_written("note_open", "quiet"), is_written("to", "me")
     (True, True, False)
     """
-    return any(sign.isspace() or not sign.isascii() for sign in value.strip())
+    said = value.strip()
+    in_words = IN_WORDS.fullmatch(name) is not None
+    return bool(said) and (in_words or any(sign.isspace() or not sign.isascii() for sign in said))
 
 
 def typed_texts(request: HttpRequest | None) -> list[str]:
@@ -56,7 +65,8 @@ def typed_texts(request: HttpRequest | None) -> list[str]:
         return []
     if not may_hold_words(request):
         return []
-    return [value for _, values in typed_fields(request) for value in values if is_written(value)]
+    fields = typed_fields(request)
+    return [value for name, values in fields for value in values if is_written(name, value)]
 
 
 def not_taken(request: HttpRequest, why: str | Promise, *, back: str) -> HttpResponse:

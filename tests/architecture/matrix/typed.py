@@ -54,7 +54,7 @@ class Forms(HTMLParser):
             return
         form = self.found[-1]
         if tag == "textarea" or (tag == "input" and kind == "text" and not value):
-            form.words[name] = f"Typed into {name} by hand"
+            form.words[name] = f"typed{name}"  # one word, as a choice is
         elif tag == "input" and (kind in AS_THEY_STAND or (value and kind == "text")):
             form.sends[name] = value
         elif tag == "input" and "checked" in has:
