@@ -6,15 +6,18 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.clients.models import Client, Treatment
 from apps.core import audit
+from apps.core.typed import not_taken
 from apps.dashboard.selectors.endings import ending_page, passed_on_page
 from apps.endings.forms import ClosingForm
 from apps.endings.models import Move
+from apps.endings.services import ClosedAlready
 from apps.endings.services import close_treatment as store_closing
 
 
@@ -28,13 +31,21 @@ def close_treatment(request: MemberRequest, client_id: UUID) -> HttpResponse:
         raise PermissionDenied
     form = ClosingForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        store_closing(treatment=treatment, by=request.membership, **form.cleaned_data)
-        said = _("%(code)s is closed. You find it under Ended treatments.")
-        messages.success(request, said % {"code": client.code})
-        return redirect("caseload")
+        return _close(request, treatment, form)
     audit.read("view ending", client_ids=[client.id], target=treatment, by=request.membership)
     context = {"page": ending_page(treatment, today=request.today), "form": form}
     return render(request, "dashboard/close_treatment.html", context)
+
+
+def _close(request: MemberRequest, treatment: Treatment, form: ClosingForm) -> HttpResponse:
+    try:
+        store_closing(treatment=treatment, by=request.membership, **form.cleaned_data)
+    except ClosedAlready:
+        why = _("It was closed in another window, so nothing was saved here.")
+        return not_taken(request, why, back=reverse("ended_treatments"))
+    said = _("%(code)s is closed. You find it under Ended treatments.")
+    messages.success(request, said % {"code": treatment.client.code})
+    return redirect("caseload")
 
 
 @require(Permission.VIEW_CASELOAD)

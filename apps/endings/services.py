@@ -28,6 +28,10 @@ class AlreadyArranged(Exception):
     """The move is arranged: nothing was changed."""
 
 
+class ClosedAlready(Exception):
+    """The treatment is closed, with another review: nothing was changed."""
+
+
 class ChangedMeanwhile(Exception):
     """Somebody saved since the form was opened: nothing is stored; `latest` is what they saved."""
 
@@ -241,13 +245,18 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
 
 @transaction.atomic
 def close_treatment(*, treatment: Treatment, how: str, review: str, by: Membership) -> Ending:
-    """Close a treatment today, with a review. Twice equals once: the first review stays.
+    """Close a treatment today, with a review. Twice equals once.
 
     An episode that is still open ended unrepaired; what was planned is called off, open forms end.
+
+    Raises:
+        ClosedAlready: another window closed it meanwhile, with another review, which stays.
     """
     hold_requests([treatment])
     treatment = Treatment.objects.select_for_update(of=("self",)).get(pk=treatment.pk)
     if ending := Ending.objects.filter(treatment=treatment).first():
+        if (ending.how, ending.review) != (how, review):
+            raise ClosedAlready
         return ending
     today = timezone.localdate()
     _close_episode(

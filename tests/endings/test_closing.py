@@ -189,11 +189,32 @@ def test_a_review_needs_a_word_about_how_it_ended_and_loses_nothing(
     assert not Ending.objects.exists()
 
 
-def test_closing_twice_keeps_the_first_review(treatment: Treatment, alice: Membership) -> None:
-    first = close_treatment(treatment=treatment, how="agreed", review="First", by=alice)
-    again = close_treatment(treatment=treatment, how="other", review="Second", by=alice)
+def test_closing_twice_is_closing_once(treatment: Treatment, alice: Membership) -> None:
+    first, again = (
+        close_treatment(treatment=treatment, how="agreed", review="First", by=alice)
+        for _ in range(2)
+    )
     assert again == first
-    assert Ending.objects.get().review == "First"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_reviews_at_once_one_is_kept_and_the_other_given_back(
+    treatment: Treatment, as_alice: Browser
+) -> None:
+    reviews = "First", "Second"
+    answers = at_once(
+        *(
+            partial(as_alice.post, address(treatment), {"how": "agreed", "review": review})
+            for review in reviews
+        )
+    )
+    kept = Ending.objects.get().review
+    for review, answer in zip(reviews, answers, strict=True):
+        if review == kept:
+            assert answer.status_code == 302
+        else:
+            assert answer.status_code in {404, 409}
+            assert review in shown(answer)
 
 
 def test_a_closed_treatment_is_a_code_that_can_begin_again(
