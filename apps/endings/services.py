@@ -157,8 +157,8 @@ def arrange_move(
         IntegrityError: the client has not agreed yet.
     """
     hold_requests([move.treatment])
-    move = _locked(move, version=version)
     treatment = Treatment.objects.select_for_update(of=("self",)).get(pk=move.treatment_id)
+    move = _locked(move, version=version)
     if treatment.ends_on:
         day = date_format(treatment.ends_on, "j M Y")
         raise CannotArrange(
@@ -192,8 +192,8 @@ def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> N
         CannotCallOff: the treatment has ended, or the new one has been handed on meanwhile.
     """
     hold_requests([move.treatment])
-    move = _locked(move, version=version, is_arranged=True)
     treatment = Treatment.objects.select_for_update(of=("self",)).get(pk=move.treatment_id)
+    move = _locked(move, version=version, is_arranged=True)
     new, move.new_treatment = move.new_treatment, None
     if new is None:
         raise ChangedMeanwhile(move)
@@ -307,7 +307,10 @@ def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
 
 
 def _locked(move: Move, *, version: str, is_arranged: bool = False) -> Move:
-    """The move as it is now, as long as it is the one of that `version`."""
+    """The move as it is now, as long as it is the one of that `version`.
+
+    Where its treatment is locked too, that one comes first: in two orders each would wait.
+    """
     move = Move.objects.select_for_update(of=("self",)).select_related("treatment").get(pk=move.pk)
     if move.called_off_at:
         raise ChangedMeanwhile(move)

@@ -1,0 +1,107 @@
+"""Of two at the same moment the second waits, finds what the first did, and neither fails."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import connection, connections, transaction
+from django.utils import timezone
+
+from apps.accounts.models import Membership
+from apps.clients.models import Treatment
+from apps.core import tenancy
+from apps.core.models import AuditEntry
+from apps.endings.models import Move
+from apps.endings.services import (
+    CannotReopen,
+    arrange_move,
+    call_off_move,
+    close_treatment,
+    record_consent,
+    reopen_treatment,
+    save_what_fits,
+)
+from tests.factories import TreatmentFactory
+
+
+def somebody_waits_for_us() -> bool:
+    """By the locks: what pg_stat_activity says stands still for the whole of a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT exists(SELECT FROM pg_locks"
+            " WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def elsewhere(act: Callable[[], Any], *, practice_id: UUID) -> None:
+    try:
+        with tenancy.practice(practice_id):
+            act()
+    finally:
+        connections.close_all()
+
+
+def wait_for(other: Future[None]) -> None:
+    """Until the other one waits for what this transaction holds."""
+    until = time.monotonic() + 30
+    while not (somebody_waits_for_us() or other.done() or time.monotonic() > until):
+        time.sleep(0.02)
+    assert somebody_waits_for_us(), "it did not wait"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_reopen_at_once_the_second_waits_and_finds_the_first(
+    alice: Membership, charlie: Membership
+) -> None:
+    hers = TreatmentFactory.create(therapist=alice)
+    his = TreatmentFactory.create(therapist=charlie, client=hers.client)
+    first, second = (
+        close_treatment(treatment=each, how="agreed", review="", by=each.therapist)
+        for each in (hers, his)
+    )
+    reopen = partial(reopen_treatment, ending=second, by=charlie)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            begun = reopen_treatment(ending=first, by=alice)
+            other = pool.submit(elsewhere, reopen, practice_id=alice.practice_id)
+            wait_for(other)
+        with pytest.raises(CannotReopen):
+            other.result(timeout=30)
+    current = Treatment.objects.not_ended(on=timezone.localdate())
+    assert list(current.filter(client=hers.client)) == [begun]
+    assert AuditEntry.objects.filter(action="reopen treatment").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_arranging_and_calling_off_a_move_and_saving_its_words_neither_stops_the_other(
+    alice: Membership, charlie: Membership
+) -> None:
+    """Each locks the treatment first: in two orders each would wait for the other."""
+    treatment = TreatmentFactory.create(therapist=alice)
+    words = {"needs": "Evenings.", "wishes": [], "language": "", "tried": "Pace."}
+    save = partial(save_what_fits, treatment=treatment, talked_over_on=None, by=alice, **words)
+    move = save(version="")
+    today = timezone.localdate()
+    record_consent(
+        move=move, passes_on=[], agreed_on=today, agreed_how="in_room",
+        version=move.version, by=alice,
+    )  # fmt: skip
+    move.refresh_from_db()
+    plan = {"to": charlie, "moves_on": today + timedelta(days=7), "meeting_on": None}
+    for act in (partial(arrange_move, **plan), partial(call_off_move, reason="She stays.")):
+        act = partial(act, move=move, version=move.version, by=alice)
+        with ThreadPoolExecutor(1) as pool:
+            with transaction.atomic():
+                Treatment.objects.select_for_update().get(id=treatment.id)
+                other = pool.submit(elsewhere, act, practice_id=alice.practice_id)
+                wait_for(other)
+                Move.objects.filter(id=move.id).update(talked_over_on=today)
+            other.result(timeout=30)
+        move.refresh_from_db()
+    assert move.called_off_at
