@@ -94,7 +94,7 @@ def expire_request(*, request_id: UUID) -> None:
     if has_ended(request.therapy_session.treatment):
         settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
     else:
-        was_asked = request.is_read and went_out(request)
+        was_asked = request.is_read and bool(request.channel_kind) and went_out(request)
         settle(request, FeedbackRequest.State.EXPIRED, rating=None, was_asked=was_asked)
 
 
@@ -137,7 +137,7 @@ def refit_requests(treatment: Treatment) -> None:
         session = request.therapy_session
         closes_at = accepted_until(session)
         rules, time_zone = timing_rules(), session.treatment.client.time_zone
-        if went_out(request) or not request.channel_kind:
+        if went_out(request) or request.ends_with_its_code:
             window = timing.Window.from_due(
                 request.due_at, closes_at=closes_at, time_zone=time_zone, rules=rules
             )
@@ -152,10 +152,10 @@ def refit_requests(treatment: Treatment) -> None:
         if window is None:
             settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
             continue
-        request.due_at = window.due_at
         request.expires_at = (
-            window.expires_at if request.channel_kind else min(request.expires_at, closes_at)
+            min(request.expires_at, closes_at) if request.ends_with_its_code else window.expires_at
         )
+        request.due_at = window.due_at
         request.save(update_fields=["due_at", "expires_at"])
         outbox.reschedule(kind=KIND, subject_id=request.id, not_before=window.due_at)
         outbox.reschedule(

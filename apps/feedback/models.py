@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from apps.accounts.models import PracticeModel
+from apps.accounts.models import PracticeModel, Role
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.clients.models import Client, ContactChannel
 from apps.therapy_sessions.models import TherapySession
@@ -43,7 +43,7 @@ class FeedbackRequest(PracticeModel):
         TherapySession, on_delete=models.PROTECT, related_name="feedback_requests"
     )
     questionnaire = models.ForeignKey(Questionnaire, on_delete=models.PROTECT, related_name="+")
-    # Empty: asked in the room only, no message goes out.
+    # Empty: asked in the room only. No message goes out; one of before was withdrawn.
     channel_kind = models.CharField(max_length=5, choices=ContactChannel.Kind, blank=True)
     room_until = models.DateTimeField(null=True, help_text="end of the code shown in the room")
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
@@ -95,5 +95,12 @@ class FeedbackRequest(PracticeModel):
 
     @property
     def is_read(self) -> bool:
-        """Whether somebody would read an answer: not where the therapist's place is closed."""
-        return self.therapy_session.treatment.therapist.is_active
+        """Whether somebody would read an answer: not where the therapist's place is closed, or
+        where they work here as none."""
+        therapist = self.therapy_session.treatment.therapist
+        return therapist.is_active and therapist.has_role(Role.THERAPIST)
+
+    @property
+    def ends_with_its_code(self) -> bool:
+        """Whether it is open for the room alone: no longer than the code shown there."""
+        return self.room_until is not None and self.expires_at <= self.room_until

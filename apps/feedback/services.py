@@ -16,6 +16,7 @@ from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.services import accepted_until, record_rating
 from apps.clients.models import Client
 from apps.core import audit
+from apps.core.models import OutboxMessage
 from apps.feedback import timing
 from apps.feedback.asking import timing_rules, why_not_agreed, why_not_ask
 from apps.feedback.lifecycle import (
@@ -104,8 +105,14 @@ def request_feedback(
     client = _lock(therapy_session)
     missing = why_not_ask(client, way=channel_kind)
     asked = FeedbackRequest.objects.filter(therapy_session=therapy_session)
-    if asked.exclude(channel_kind="").exists():
-        missing.append(_("The client was asked about this session already."))
+    # Also where it is offered in the room by now: the outbox takes each message once.
+    if OutboxMessage.objects.filter(kind=KIND, subject_id__in=asked.values("id")).exists():
+        missing.append(
+            _(
+                "The form about this session was sent, or withdrawn, before. Offer it in the room,"
+                " or enter it from paper."
+            )
+        )
     elif _is_answered(therapy_session, questionnaire):
         missing.append(str(ANSWERED))
     if missing:
@@ -173,8 +180,11 @@ def ask_in_room(
     if missing:
         raise CannotAsk(" ".join(missing))
     if request is None or request.state != FeedbackRequest.State.OPEN:
+        # Silence to a message stays silence; to one that was withdrawn it never was.
+        is_silent = request and request.state == FeedbackRequest.State.EXPIRED
+        kind = request.channel_kind if request and is_silent else ""
         request = _open_request(
-            therapy_session, questionnaire, channel_kind="", due_at=now, expires_at=until
+            therapy_session, questionnaire, channel_kind=kind, due_at=now, expires_at=until
         )
     request.room_until = until
     request.expires_at = max(request.expires_at, until)
@@ -212,8 +222,8 @@ def _open_request(
     )
     if not created:
         request.state = FeedbackRequest.State.OPEN
-        # What was sent for it before, if anything, opens no longer.
-        request.generation += 1
+        # Asked in another way, what was sent or shown before opens no longer.
+        request.generation += request.channel_kind != values["channel_kind"]
         for name, value in values.items():
             setattr(request, name, value)
         request.save()

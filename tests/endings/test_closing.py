@@ -146,11 +146,15 @@ def test_where_the_treatment_ends_later_its_forms_end_with_it(
     assert not request_to_client.therapy_session.asked, "no silence of the client's"
 
 
-def test_no_form_is_taken_or_sent_while_the_therapists_place_is_closed(
-    treatment: Treatment, request_to_client: FeedbackRequest, alice: Membership
+@pytest.mark.parametrize("changed", [{"is_active": False}, {"roles": ["supervisor"]}])
+def test_no_form_is_taken_or_sent_while_nobody_works_here_as_its_therapist(
+    treatment: Treatment,
+    request_to_client: FeedbackRequest,
+    alice: Membership,
+    changed: dict[str, Any],
 ) -> None:
     FeedbackRequest.objects.update(due_at=timezone.now())
-    Membership.objects.filter(id=alice.id).update(is_active=False)
+    Membership.objects.filter(id=alice.id).update(**changed)
     with pytest.raises(outbox.NothingToSend):
         render_feedback_request(request_to_client.id)
     page = Browser().post(link_of(request_to_client), answers(comment="Mine."))

@@ -1,6 +1,7 @@
 """A link that ran out can send a fresh one: to the recorded channel, while an answer counts."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -10,11 +11,14 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.clients.models import ContactChannel
 from apps.core.models import OutboxMessage
+from apps.exchange.rights import lift_restriction, restrict
+from apps.feedback.corrections import plan_sessions
 from apps.feedback.lifecycle import expire_requests
 from apps.feedback.messages import render_feedback_request
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.tokens import make_token
 from apps.ruptures.models import Screening
+from tests.conftest import signed_in
 from tests.factories import TherapySessionFactory
 from tests.feedback.conftest import answers, link_of
 from tests.feedback.test_client_form import shown
@@ -73,7 +77,7 @@ def test_it_is_sent_once_however_often_somebody_asks(
 
 
 @pytest.mark.parametrize(
-    "why", ["week over", "next session", "stopped", "paused", "left", "still open"]
+    "why", ["week over", "next session", "stopped", "paused", "left", "no role", "still open"]
 )
 def test_where_an_answer_would_not_count_or_nothing_may_be_sent_none_is_offered(
     phone: Browser, asked: FeedbackRequest, link: str, clock: time_machine.Traveller, why: str
@@ -94,15 +98,84 @@ def test_where_an_answer_would_not_count_or_nothing_may_be_sent_none_is_offered(
         client.save()
     elif why == "left":
         Membership.objects.update(is_active=False)
+    elif why == "no role":
+        Membership.objects.update(roles=["supervisor"])
     assert "Send a fresh link" not in shown(phone.get(link))
     phone.post(link + "fresh/")
     assert not OutboxMessage.objects.filter(kind="feedback_fresh_link").exists()
 
 
-def test_silence_while_the_therapists_place_is_closed_says_nothing(
-    asked: FeedbackRequest, clock: time_machine.Traveller
+@pytest.mark.parametrize("changed", [{"is_active": False}, {"roles": ["supervisor"]}])
+def test_silence_while_nobody_works_here_as_its_therapist_says_nothing(
+    asked: FeedbackRequest, clock: time_machine.Traveller, changed: dict[str, Any]
 ) -> None:
-    Membership.objects.update(is_active=False)
+    Membership.objects.update(**changed)
     run_out(clock)
     assert FeedbackRequest.objects.get().state == "expired"
     assert not Screening.objects.current().get().inputs["asked"]
+
+
+def offer_in_the_room(asked: FeedbackRequest, alice: Membership) -> Browser:
+    as_alice = signed_in(alice)
+    as_alice.post(f"/sessions/{asked.therapy_session_id}/room/")
+    asked.refresh_from_db()
+    assert asked.is_open(at=timezone.now(), in_room=True)
+    return as_alice
+
+
+def test_offering_what_ran_out_in_the_room_takes_nothing_from_the_client(
+    phone: Browser,
+    asked: FeedbackRequest,
+    link: str,
+    clock: time_machine.Traveller,
+    alice: Membership,
+) -> None:
+    """Neither their link nor the fresh one; and no message is promised that does not go out."""
+    run_out(clock)
+    as_alice = offer_in_the_room(asked, alice)
+    assert "How was this session" in shown(phone.get(link))
+    clock.shift(timedelta(minutes=16))
+    expire_requests()
+    assert Screening.objects.current().get().inputs["asked"], "silent as before"
+    assert "Send a fresh link by email" in shown(phone.get(link))
+    page = as_alice.post(f"/sessions/{asked.therapy_session_id}/send/", follow=True)
+    assert "was sent, or withdrawn, before" in shown(page)
+    asked.refresh_from_db()
+    assert (asked.state, asked.channel_kind) == ("expired", "email")
+
+
+@pytest.mark.parametrize("is_out", [True, False])
+def test_what_was_withdrawn_is_no_silence_where_the_room_is_not_taken_up_and_goes_out_no_more(
+    asked: FeedbackRequest, clock: time_machine.Traveller, alice: Membership, is_out: bool
+) -> None:
+    if is_out:
+        OutboxMessage.objects.filter(kind="feedback_request").update(
+            state="sent", sent_at=timezone.now()
+        )
+    client = asked.therapy_session.treatment.client
+    restrict(client=client, by=alice)
+    lift_restriction(client=client, by=alice)
+    as_alice = offer_in_the_room(asked, alice)
+    clock.shift(timedelta(minutes=16))
+    expire_requests()
+    page = as_alice.post(f"/sessions/{asked.therapy_session_id}/send/", follow=True)
+    assert "was sent, or withdrawn, before" in shown(page)
+    clock.shift(timedelta(days=8))
+    expire_requests()
+    assert FeedbackRequest.objects.get().state == "expired"
+    assert not Screening.objects.current().get().inputs["asked"]
+
+
+def test_a_form_that_is_offered_in_the_room_ends_with_its_code_also_where_a_session_is_planned(
+    asked: FeedbackRequest, clock: time_machine.Traveller, alice: Membership
+) -> None:
+    run_out(clock)
+    offer_in_the_room(asked, alice)
+    plan_sessions(
+        treatment=asked.therapy_session.treatment,
+        first_starts_at=timezone.now() + timedelta(days=1),
+        duration_min=50,
+        by=alice,
+    )
+    asked.refresh_from_db()
+    assert asked.expires_at == asked.room_until == OVER + timedelta(minutes=15)
