@@ -1,7 +1,7 @@
 """What becomes of a request once it is asked: it moves, ends, is withdrawn or opened once more."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -23,6 +23,8 @@ KIND = "feedback_request"
 REMINDER = "feedback_reminder"
 FRESH_LINK = "feedback_fresh_link"
 MESSAGES = (KIND, REMINDER, FRESH_LINK)
+LEAST_TIME = timedelta(hours=12)
+"""In less of it even a willing client may not have seen the form: no answer says nothing."""
 
 
 class RequestClosed(Exception):
@@ -81,7 +83,8 @@ def expire_requests() -> None:
 @transaction.atomic
 def expire_request(*, request_id: UUID) -> None:
     """Close a request whose time is over. Only silence to a form that went out is silence; to one
-    that nobody would have read, or that ended with its treatment, it is none."""
+    that nobody would have read, that ended with its treatment, or that the client had for less than
+    `LEAST_TIME`, as the next session was moved ahead, it is none."""
     request = (
         FeedbackRequest.objects.run_out(at=timezone.now())
         .select_for_update(of=("self",), skip_locked=True)
@@ -94,7 +97,8 @@ def expire_request(*, request_id: UUID) -> None:
     if has_ended(request.therapy_session.treatment):
         settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
     else:
-        was_asked = request.is_read and bool(request.channel_kind) and went_out(request)
+        by_message = request.is_read and bool(request.channel_kind)
+        was_asked = by_message and went_out(request, by=request.expires_at - LEAST_TIME)
         settle(request, FeedbackRequest.State.EXPIRED, rating=None, was_asked=was_asked)
 
 
@@ -164,11 +168,12 @@ def refit_requests(treatment: Treatment) -> None:
         expire_request(request_id=request.id)
 
 
-def went_out(request: FeedbackRequest) -> bool:
-    """Whether a message of the request was delivered, as far as anybody knows."""
-    return OutboxMessage.objects.filter(
+def went_out(request: FeedbackRequest, *, by: datetime | None = None) -> bool:
+    """Whether a message of the request was delivered (`by` a moment), as far as anybody knows."""
+    sent = OutboxMessage.objects.filter(
         kind__in=MESSAGES, subject_id=request.id, state=OutboxMessage.State.SENT
-    ).exists()
+    )
+    return (sent.filter(sent_at__lte=by) if by else sent).exists()
 
 
 @transaction.atomic

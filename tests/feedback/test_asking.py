@@ -13,6 +13,7 @@ from apps.core import outbox
 from apps.core.models import OutboxMessage
 from apps.core.outbox import NothingToSend, NotYet
 from apps.feedback.asking import why_not_ask
+from apps.feedback.corrections import move_session
 from apps.feedback.lifecycle import KIND, REMINDER, expire_request, refit_requests, withdraw_unsent
 from apps.feedback.messages import render_feedback_reminder, render_feedback_request
 from apps.feedback.models import FeedbackRequest
@@ -246,3 +247,21 @@ def test_a_message_that_could_not_be_answered_in_time_any_more_is_pulled_back(
     asked.refresh_from_db()
     assert asked.state == State.CANCELLED
     assert {each.state for each in OutboxMessage.objects.all()} == {"cancelled"}
+
+
+@pytest.mark.parametrize(("hours", "is_silence"), [(1.5, False), (11, False), (13, True)])
+def test_silence_to_a_form_cut_short_by_a_session_that_is_moved_ahead_says_nothing(
+    treatment: Treatment, noon: time_machine.Traveller, hours: float, is_silence: bool
+) -> None:
+    asked = ask(treatment)
+    mark_sent(asked)
+    planned = TherapySessionFactory.create(
+        treatment=treatment, starts_at=NOON + timedelta(days=2), attendance=""
+    )
+    starts_at = NOON + timedelta(hours=hours)
+    move_session(session=planned, starts_at=starts_at, duration_min=50, by=treatment.therapist)
+    noon.move_to(starts_at + timedelta(minutes=1))
+    expire_request(request_id=asked.id)
+    asked.refresh_from_db()
+    asked.therapy_session.refresh_from_db()
+    assert (asked.state, asked.therapy_session.asked) == (State.EXPIRED, is_silence)

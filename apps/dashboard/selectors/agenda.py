@@ -220,7 +220,7 @@ def _skip(session: Any, today: date) -> str:
     elif State.CANCELLED in ways:
         said = _("%(code)s, %(day)s: asked, then the form was withdrawn before an answer.")
     elif ways[State.EXPIRED]:
-        said = _("%(code)s, %(day)s: asked by message, but no form reached the client.")
+        said = _("%(code)s, %(day)s: asked by message, but no form reached the client in time.")
     else:
         said = _("%(code)s, %(day)s: offered in the room, not answered.")
     return said % {
