@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts import notices
-from apps.accounts.models import Membership, Practice, User
+from apps.accounts.models import Membership, Practice
 from apps.clients.addresses import clean_phone, mailbox
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.core import audit, outbox
@@ -293,18 +293,25 @@ def hand_over_caseload(
 
 
 def reaches_staff(channel: ContactChannel, practice: Practice) -> bool:
-    """Whether a channel leads to a member, or the contact, of its practice by now."""
-    check = is_staff_address if channel.kind == ContactChannel.Kind.EMAIL else is_staff_phone
-    return check(channel.address, practice=practice)
+    """Whether a channel leads to a member, or the contact, of its practice by now.
+
+    Not for an invitation alone: who invites a client's address silences nobody.
+    """
+    if channel.kind == ContactChannel.Kind.EMAIL:
+        return is_staff_address(channel.address, practice=practice, with_invited=False)
+    return is_staff_phone(channel.address, practice=practice)
 
 
-def is_staff_address(email: str, *, practice: Practice) -> bool:
+def is_staff_address(email: str, *, practice: Practice, with_invited: bool = True) -> bool:
     """Whether mail to `email` reaches a member or the contact of the practice.
 
     Its spelling makes no difference. Ratings that reach a therapist's own mailbox are not a
     client's.
     """
-    staff = User.objects.filter(memberships__practice=practice).values_list("email", flat=True)
+    members = Membership.objects.filter(practice=practice, user__isnull=False)
+    if not with_invited:
+        members = members.exclude(is_active=False, last_sign_in_on=None)
+    staff = members.values_list("user__email", flat=True)
     return mailbox(email) in {mailbox(address) for address in (*staff, practice.contact_email)}
 
 

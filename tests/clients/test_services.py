@@ -2,9 +2,10 @@
 
 import pytest
 
-from apps.accounts.models import Practice
-from apps.clients.services import is_staff_address, next_code
-from tests.factories import ClientFactory, MembershipFactory
+from apps.accounts.models import Membership, Practice, Role
+from apps.accounts.services import accept_invitation, invite_member
+from apps.clients.services import is_staff_address, next_code, reaches_staff
+from tests.factories import PASSWORD, ClientFactory, MembershipFactory
 
 
 def test_the_next_code_follows_the_highest_of_the_practice(practice: Practice) -> None:
@@ -39,3 +40,17 @@ def test_a_staff_mailbox_is_known_in_any_spelling(
     member.user.email = "mo@fernbank.example"  # type: ignore[union-attr]
     member.user.save()  # type: ignore[union-attr]
     assert is_staff_address(address, practice=practice) is is_staff
+
+
+def test_inviting_a_clients_address_silences_nobody_until_somebody_has_joined_with_it(
+    practice: Practice, mona: Membership
+) -> None:
+    client = ClientFactory.create(practice=practice)
+    channel = client.channels.get()
+    member = invite_member(
+        practice=practice, name="Nobody", email=channel.address, roles=[Role.THERAPIST], by=mona
+    )
+    assert not reaches_staff(channel, practice)
+    assert is_staff_address(channel.address, practice=practice), "nor is it taken for another"
+    accept_invitation(link_id=member.links.get().id, password=PASSWORD)
+    assert reaches_staff(channel, practice)
