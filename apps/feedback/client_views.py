@@ -91,8 +91,9 @@ def feedback_stop(request: HttpRequest, link: Link) -> HttpResponse:
         choices.not_for_me(client=link.client, way=link.way)
         return page_of(request, link, "not_for_me", stop_url="", kind=link.way)
     if sent and sent.get("List-Unsubscribe") == "One-Click":
+        # RFC 8058: whoever asks is a mail program, which follows no redirect.
         choices.stop_messages(client=link.client)
-        return redirect(address_of(request, "feedback_stop", link))
+        sent = None
     form = StopForm(sent, channels=choices.on_offer(link.client), way=link.way)
     if not form.is_valid():
         context = {"form": form, "kind": link.way, "practice": link.client.practice}

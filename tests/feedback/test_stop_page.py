@@ -151,7 +151,9 @@ def test_opening_the_page_changes_nothing(phone: Browser, asked: FeedbackRequest
 
 
 def test_a_mail_programs_one_click_stops_messages(phone: Browser, asked: FeedbackRequest) -> None:
-    phone.post(stop_url(asked), {"List-Unsubscribe": "One-Click"})
+    response = phone.post(stop_url(asked), {"List-Unsubscribe": "One-Click"})
+    assert response.status_code == 200, "mail programs follow no redirect"
+    assert "Messages are stopped" in shown(response)
     assert reasons(asked.therapy_session.treatment.client) == {"email": "stopped"}
 
 
