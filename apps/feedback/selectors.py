@@ -25,7 +25,7 @@ from apps.feedback.tokens import ROOM, read_request_id, way_of
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.reasons import RATINGS_BEFORE_RANGE
 from apps.ruptures.selectors import status
-from apps.therapy_sessions.models import TherapySession
+from apps.therapy_sessions.models import TherapySession, waits_to_be_logged
 
 # A session is mostly logged on its day; the one before a weekend or an illness is offered too.
 OFFERED_FOR = timedelta(days=14)
@@ -99,8 +99,8 @@ def choose_session(
     Args:
         session_id: a session of the member's own caseload.
         client_id: a client of theirs; the planned session nearest to `at` is offered, up to the
-            end of the day. With neither, the latest of all their clients that has begun and is
-            not logged: what is still to come cannot be saved as attended.
+            end of the day. With neither, the latest of all their clients that has ended and is
+            not logged, else the one under way: what is still to come cannot be saved as attended.
 
     Raises:
         Http404: the member may not know of it, or it does not exist.
@@ -136,7 +136,9 @@ def _nearest_planned(
     today = timezone.localtime(at).replace(hour=0, minute=0, second=0, microsecond=0)
     planned = TherapySession.objects.planned().filter(starts_at__gte=today - OFFERED_FOR)
     if treatment is None:
-        return planned.conducted_by(member).filter(starts_at__lte=at).order_by("starts_at").last()
+        return waits_to_be_logged(
+            planned.conducted_by(member).filter(starts_at__lte=at).order_by("id"), at=at
+        )
     planned = planned.filter(treatment=treatment, starts_at__lt=today + timedelta(days=1))
     # One that has begun comes before one that has not: sessions are logged afterwards.
     return min(

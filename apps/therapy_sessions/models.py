@@ -1,5 +1,6 @@
 """Therapy sessions: planned, then logged by the therapist."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -206,3 +207,11 @@ class ProcessNote(PracticeModel):
 
     def __str__(self) -> str:
         return f"process note {self.id}"
+
+
+def waits_to_be_logged(
+    sessions: Iterable[TherapySession], *, at: datetime
+) -> TherapySession | None:
+    """The one to log next at `at`: the latest that has ended, else the one under way, else None."""
+    begun = [each for each in sessions if not each.attendance and each.starts_at <= at]
+    return max(begun, key=lambda each: (each.ends_at <= at, each.starts_at), default=None)

@@ -345,24 +345,29 @@ def test_a_session_logged_already_leads_to_its_client_and_stays_as_it_is(
     assert planned.attendance == "no_show"
 
 
-def test_the_page_starts_with_the_latest_session_that_has_begun_and_is_not_logged(
+def test_the_page_starts_with_the_latest_session_that_has_ended_and_is_not_logged(
     as_alice: Browser, alice: Membership, planned: TherapySession
 ) -> None:
-    yesterdays, _later = (
+    yesterdays, under_way, _later = (
         TherapySessionFactory.create(
             treatment=TreatmentFactory.create(therapist=alice),
             starts_at=timezone.now() + timedelta(hours=hours),
             attendance="",
         )
-        for hours in (-24, 3)
+        for hours in (-24, -1 / 60, 3)
     )
     page = as_alice.get(URL)
+    strip = as_alice.get(reverse("caseload")).context["caseload"].today
+    assert [each.code for each in strip if each.now] == [planned.treatment.client.code]
     assert page.context["form"]["treatment"].value() == planned.treatment_id
     assert str(page.context["form"]["start"].value()) == "11:30:00"
-    assert "Next in your diary: K. M. at 15:30" in shown(page)
+    assert "Next in your diary: K. M. at 12:29" in shown(page)
     as_alice.post(URL, as_it_stands(page))
     page = as_alice.get(URL)
     assert page.context["form"]["treatment"].value() == yesterdays.treatment_id
+    as_alice.post(URL, as_it_stands(page))
+    page = as_alice.get(URL)
+    assert page.context["form"]["treatment"].value() == under_way.treatment_id
     as_alice.post(URL, as_it_stands(page))
     # What is still to come cannot be saved as attended: nobody is filled in, and the time is now.
     form = as_alice.get(URL).context["form"]

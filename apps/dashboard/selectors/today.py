@@ -17,7 +17,7 @@ from apps.dashboard.selectors import words
 from apps.dashboard.selectors.feedback_states import FeedbackState
 from apps.dashboard.selectors.standing import Standing
 from apps.ruptures.selectors import Status
-from apps.therapy_sessions.models import TherapySession
+from apps.therapy_sessions.models import TherapySession, waits_to_be_logged
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ def today_strip(
     *,
     at: datetime,
 ) -> tuple[TodaySession, ...]:
-    """The strip; the first session that has begun and is not logged stands out."""
+    """The strip; the session that 'Log session' begins with stands out."""
     by_treatment = {each.treatment.id: each for each in standings}
-    to_log = next((each for each in sessions if not each.attendance and each.starts_at <= at), None)
+    to_log = waits_to_be_logged(sessions, at=at)
     return tuple(
         _today_session(
             session,
