@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Practice, Role, User
+from apps.accounts.notices import unread
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.core.models import OutboxMessage
@@ -20,6 +21,7 @@ from apps.feedback.models import FeedbackRequest
 from apps.ruptures.detection import Level
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.services import screen_treatment
+from apps.supervision.models import Meeting
 from apps.therapy_sessions.models import TherapySession
 
 LONDON = ZoneInfo("Europe/London")
@@ -141,6 +143,7 @@ def test_the_supervisor_has_a_shared_a_marked_and_a_waiting_episode(demo):
     assert queue.filter(marked_at__isnull=False, shared_at=None).exists()
     waiting = timezone.now() - timedelta(hours=72)
     assert queue.filter(acknowledged_at=None, marked_at=None, opened_at__lte=waiting).exists()
+    assert Meeting.objects.get(supervisor=supervisor).starts_at > timezone.now()
 
 
 def test_outcomes_were_recorded_between_two_screenings(demo):
@@ -165,6 +168,7 @@ def test_screening_it_all_again_changes_nothing(demo):
         args = {"treatment": treatment, "questionnaire": questionnaire, "since": first}
         assert screen_treatment(**args, at=timezone.now()) == []
     assert figures() == before
+    assert not any(unread(member) for member in Membership.objects.all()), "told long ago"
 
 
 def test_every_client_has_believable_data(demo):

@@ -1,7 +1,7 @@
 """Fill the demo practice: the same people and courses each time, dated relative to today."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -9,7 +9,7 @@ from django.apps import apps
 from django.db import transaction
 from django.utils import timezone
 
-from apps.accounts.models import Membership, Practice, PracticeModel, User
+from apps.accounts.models import Membership, Notice, Practice, PracticeModel, User
 from apps.accounts.services import add_member, create_practice, start_supervision
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.services import install_shipped_questionnaires
@@ -33,14 +33,18 @@ from apps.feedback.services import practice_questionnaire
 from apps.ruptures.detection import SLIDER, Event, replay
 from apps.ruptures.detection.simulator import Attendance, SimulatedStep, steps
 from apps.ruptures.models import RepairStep, RuptureEpisode
+from apps.ruptures.notices import tell_about
 from apps.ruptures.repair import Sheet, StepEntry, save_worksheet
 from apps.ruptures.services import record_outcome, screen_treatment
+from apps.ruptures.transitions import note_waiting
+from apps.supervision.services import plan_meeting
 from apps.therapy_sessions.models import TherapySession
 
 PASSPHRASE = "quiet harbour lantern"  # noqa: S105 - printed at every start; opens invented data
 FIRST_CODE = 102
 ACKNOWLEDGED_AFTER = timedelta(hours=18)
 SUPERVISED_FOR = timedelta(days=200)
+MEETS_AT = time(10)
 DECIDES_AFTER = {
     RuptureEpisode.Outcome.REPAIRED: Event.REPAIRED,
     RuptureEpisode.Outcome.NOT_A_RUPTURE: Event.OPENED,
@@ -94,6 +98,8 @@ def seed_demo(*, now: datetime | None = None) -> bool:
             questionnaire=questionnaire,
             now=now,
         )
+    _plan_meeting(members, now=now)
+    _say_it_was_told(practice, now=now)
     return True
 
 
@@ -278,6 +284,24 @@ def _attend_to(person: Person, treatment: Treatment, *, acknowledged: bool = Fal
             at=episode.acknowledged_at,
             by=treatment.therapist,
         )
+
+
+def _plan_meeting(members: dict[str, Membership], *, now: datetime) -> None:
+    """The supervisor meets the first therapist tomorrow morning."""
+    plan_meeting(
+        supervisee=members[THERAPISTS[0].email],
+        starts_at=datetime.combine(now.date() + timedelta(days=1), MEETS_AT, tzinfo=now.tzinfo),
+        duration_min=50,
+        by=members[SUPERVISOR.email],
+    )
+
+
+def _say_it_was_told(practice: Practice, *, now: datetime) -> None:
+    """What there is was told as it happened, and read: what is tried here is told anew."""
+    note_waiting(practice, at=now)
+    for episode in RuptureEpisode.objects.open():
+        tell_about(episode)
+    Notice.objects.filter(practice=practice).update(read_at=now)
 
 
 def _sheet(person: Person, noticed_on: date) -> Sheet:
