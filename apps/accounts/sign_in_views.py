@@ -5,6 +5,7 @@ from typing import cast
 from allauth.account.internal.flows.login import record_authentication
 from allauth.account.utils import perform_login
 from allauth.core import ratelimit
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -82,9 +83,10 @@ def _use(request: HttpRequest, link: AccountLink, password: str) -> HttpResponse
 
 @require_safe
 def account(request: HttpRequest) -> HttpResponse:
-    """How the person signs in; without a second step, the way to one."""
+    """How the person signs in; where the second step that all need is missing, the way to one."""
     page = selectors.account_page(cast(User, request.user))
-    template = "account/index.html" if page.has_second_step else "account/choose_second_step.html"
+    is_missing = settings.MFA_REQUIRED and not page.has_second_step
+    template = "account/choose_second_step.html" if is_missing else "account/index.html"
     return render(request, template, {"page": page})
 
 

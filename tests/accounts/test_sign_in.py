@@ -203,6 +203,15 @@ def test_without_a_second_step_one_can_set_it_up_or_leave(
     assert not is_in(as_alice)
 
 
+def test_where_no_second_step_is_required_the_account_page_keeps_the_way_around(
+    as_alice: Browser,
+) -> None:
+    page = shown(as_alice.get("/account/"))
+    assert "Set up an app" in page
+    assert "Caseload" in page
+    assert "Recovery codes" not in page, "they replace a second step"
+
+
 def test_setting_up_an_app_opens_the_house_and_shows_the_recovery_codes(
     as_alice: Browser, alice: Membership, second_step_required: None
 ) -> None:
