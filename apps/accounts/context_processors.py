@@ -27,6 +27,7 @@ class Entry(NamedTuple):
     icon: str
     below: frozenset[str] = frozenset()
     query: str = ""
+    part: str = ""
     shortcut: str = ""
 
 
@@ -46,10 +47,20 @@ NAVIGATION = (
                 "client",
                 "own_delivery",
                 "add_client",
+                "change_client",
                 "plan_sessions",
+                "move_session",
                 "log_session",
+                "correct_session",
+                "in_room",
+                "paper",
+                "process_note",
                 "brief",
                 "day_sheet",
+                "who_looked",
+                "records",
+                "export_records",
+                "erase_texts",
                 "move_client",
                 "close_treatment",
                 "passed_on",
@@ -72,7 +83,8 @@ NAVIGATION = (
         _("Repairs"),
         "seam",
         frozenset({"repair", "record_outcome"}),
-        query="?status=flags#all-clients",
+        query="?status=flags",
+        part="#all-clients",
         shortcut="r",
     ),
     Entry(
@@ -121,17 +133,19 @@ class NavItem:
     shortcut: str
 
 
-def navigation(allowed: frozenset[Permission], *, here: str | None) -> tuple[NavItem, ...]:
-    """The entries of who has these permissions, on the page of the route `here`."""
+def navigation(
+    allowed: frozenset[Permission], *, here: str | None, query: str = ""
+) -> tuple[NavItem, ...]:
+    """The entries of who has these permissions, on the page of the route `here` with this query."""
     entries = [entry for entry in NAVIGATION if entry.permission in allowed][:MOST_ENTRIES]
     current = [
         entry
         for entry in entries
-        if here in entry.below or (here == entry.route and not entry.query)
+        if here in entry.below or (here == entry.route and entry.query in {"", f"?{query}"})
     ][-1:]
     return tuple(
         NavItem(
-            reverse(entry.route) + entry.query,
+            reverse(entry.route) + entry.query + entry.part,
             entry.label,
             entry.icon,
             entry in current,
@@ -154,7 +168,7 @@ def layout(request: HttpRequest) -> dict[str, Any]:
         "other_practices": [
             each for each in getattr(request, "memberships", ()) if each != membership
         ],
-        "nav": navigation(allowed, here=here),
+        "nav": navigation(allowed, here=here, query=request.META["QUERY_STRING"]),
         # A page that answers a POST has no address to come back to.
         "come_back_to": request.get_full_path() if request.method == "GET" else reverse("home"),
         "may_log_session": Permission.LOG_SESSION in allowed,

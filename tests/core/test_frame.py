@@ -7,10 +7,19 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from apps.accounts.context_processors import NAVIGATION, navigation
-from apps.accounts.models import Membership
-from apps.accounts.permissions import Permission
+from apps.accounts.models import Membership, Role
+from apps.accounts.permissions import ROLE_PERMISSIONS, Permission
 from apps.clients.models import Treatment
+from tests.architecture.matrix.routes import ROUTES
 from tests.factories import TreatmentFactory
+
+PLACES = {
+    permission: ROLE_PERMISSIONS[role]
+    for role in (Role.MANAGER, Role.SUPERVISOR, Role.THERAPIST)
+    for permission in ROLE_PERMISSIONS[role]
+}
+# Reached from the menu of the person, or files.
+ELSEWHERE = {"offer", "erasures", "holds", "left_notes", "take_export", "portable_copy"}
 
 
 def current(page: str) -> str:
@@ -44,6 +53,16 @@ def test_each_role_finds_its_places_in_the_navigation(
         page = as_mona.get(reverse(route)).content.decode()
         assert labels(page) == ["Practice", "People", "Delivery", "Rule changes"]
         assert current(page) == label
+
+
+def test_each_page_of_the_daily_work_has_a_place_in_the_navigation() -> None:
+    for name, row in ROUTES.items():
+        if "GET" not in row.methods or row.who not in PLACES:
+            continue
+        entries = navigation(PLACES[row.who], here=name)
+        assert any(each.current for each in entries) == (name not in ELSEWHERE), name
+    flags = navigation(PLACES[Permission.VIEW_CASELOAD], here="caseload", query="status=flags")
+    assert [str(item.label) for item in flags if item.current] == ["Repairs"]
 
 
 def test_who_does_everything_has_a_bar_that_fits_a_phone() -> None:
