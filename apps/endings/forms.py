@@ -40,9 +40,8 @@ class OfferForm(forms.Form):
     )
     languages = forms.MultipleChoiceField(
         label=gettext_lazy("Languages I work in"),
-        help_text=gettext_lazy("Hold Ctrl or ⌘ to choose several."),
         choices=LANGUAGES,
-        widget=forms.SelectMultiple({"size": 8}),
+        widget=forms.CheckboxSelectMultiple,
         required=False,
     )
     words = forms.CharField(
@@ -57,6 +56,11 @@ class OfferForm(forms.Form):
         names = ("has_room", "offers", "languages", "words")
         super().__init__(
             data, initial={name: getattr(offer, name) for name in names} if offer else None
+        )
+        chosen = set(self["languages"].value() or ())
+        # Those chosen before come first: the others are many.
+        cast(forms.MultipleChoiceField, self.fields["languages"]).choices = sorted(
+            LANGUAGES, key=lambda language: (language[0] not in chosen, str(language[1]))
         )
 
 
@@ -240,7 +244,7 @@ class ClosingForm(forms.Form):
         label=gettext_lazy("Looking back"),
         help_text=gettext_lazy(
             "What helped, where it was hard between you and how you came back from it, what to "
-            "keep in mind if you meet again. Only you can read this."
+            "keep in mind if you meet again."
         ),
         max_length=5000,
         widget=forms.Textarea({"rows": 6, "dir": "auto"}),

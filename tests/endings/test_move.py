@@ -400,6 +400,8 @@ def test_a_therapist_says_what_they_can_offer(
     assert as_charlie.post(reverse("offer"), typed).status_code == 302
     offer = Offer.objects.get()
     assert (offer.member, offer.has_room, offer.offers) == (charlie, True, ["evenings"])
-    assert "Also walks." in shown(as_charlie.get(reverse("offer")))
+    page = shown(as_charlie.get(reverse("offer")))
+    assert "Also walks." in page
+    assert page.index("Polish") < page.index("Afrikaans"), "chosen ones come first"
     assert as_charlie.post(reverse("offer"), {"offers": ["gossip"]}).status_code == 200
     assert as_sam.get(reverse("offer")).status_code == 403
