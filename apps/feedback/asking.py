@@ -121,7 +121,7 @@ def why_not_agreed(client: Client, *, on: date, by_message: bool = True) -> list
 
 def asked_of_most(client: Client, *, at: datetime) -> str:
     """How often the client was asked, beside how often they may be, such as '3 of at most 5'."""
-    return _("%(times)s of at most %(most)s times") % {
+    return _("%(times)s of at most %(most)s") % {
         "times": requests_in_30_days(client, at=at),
         "most": client.practice.most_requests_in_30_days,
     }

@@ -123,7 +123,7 @@ def test_the_facts_say_what_is_agreed(
     page = words(as_alice.get(address(falling)))
     assert "CBT, since 2 Jul" in page
     assert "Rapport alliance form (not validated)" in page
-    assert "Discussed and agreed 20 Oct · ask again by 18 Apr 2027" in page
+    assert "Agreed 20 Oct · ask again by 18 Apr 2027" in page
     assert "Safe to contact Email" in page
     assert "Supervisor Sam Okafor" in page
     assert "Next session Thu 26 Nov, 10:00" in page

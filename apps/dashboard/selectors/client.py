@@ -221,7 +221,7 @@ def _consent(client: Client, today: date) -> str:
     if not client.discussed_on:
         return _("Not discussed yet; nothing is sent")
     words_for = {
-        Client.Consent.AGREED: _("Discussed and agreed %(day)s · ask again by %(again)s"),
+        Client.Consent.AGREED: _("Agreed %(day)s · ask again by %(again)s"),
         Client.Consent.IN_ROOM: _("Discussed %(day)s: only in the room"),
         Client.Consent.DECLINED: _("Discussed %(day)s: would rather not"),
         "": _("Discussed %(day)s; no answer recorded"),
