@@ -110,7 +110,7 @@ def client_page(
     """Compose the page of a treatment that the reader conducts."""
     client = treatment.client
     course = load_courses([treatment.id])[treatment.id]
-    states = feedback_states([each.therapy_session for each in course.sessions], today)
+    states = feedback_states([each.id for each in course.sessions], today)
     supervisors = list(Membership.objects.supervising(treatment.therapist, on=today))
     planned = list(
         TherapySession.objects.planned().filter(treatment=treatment).order_by("starts_at")

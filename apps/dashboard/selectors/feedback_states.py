@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import F, FilteredRelation, OuterRef, Q, Subquery
 from django.utils.translation import gettext as _
 
 from apps.alliance.models import AllianceRating
@@ -41,58 +42,46 @@ class FeedbackState:
         return _("Expired %(day)s") % {"day": day}
 
 
-def feedback_states(
-    therapy_sessions: Collection[TherapySession], today: date
-) -> dict[UUID, FeedbackState]:
-    """The state by session id, in three queries however many sessions there are."""
-    ids = [session.id for session in therapy_sessions]
-    ratings = {
-        rating.therapy_session_id: rating
-        for rating in AllianceRating.objects.filter(
-            among("therapy_session", ids), rater=AllianceRating.Rater.CLIENT
-        ).values_list("therapy_session_id", "is_late", "answered_at", named=True)
-    }
-    requests = {
-        request.therapy_session_id: request
-        for request in FeedbackRequest.objects.filter(among("therapy_session", ids)).values_list(
-            "therapy_session_id", "id", "state", "due_at", "expires_at", named=True
+def feedback_states(session_ids: Collection[UUID], today: date) -> dict[UUID, FeedbackState]:
+    """The state by id of the therapy session, in one query however many there are."""
+    message = OutboxMessage.objects.filter(kind=KIND, subject_id=OuterRef("feedback_requests"))
+    by_client = Q(ratings__rater=AllianceRating.Rater.CLIENT)
+    sessions = (
+        TherapySession.objects.filter(among("id", session_ids))
+        .annotate(
+            rating=FilteredRelation("ratings", condition=by_client),
+            is_late=F("rating__is_late"),
+            answered_at=F("rating__answered_at"),
+            request_state=F("feedback_requests__state"),
+            due_at=F("feedback_requests__due_at"),
+            expires_at=F("feedback_requests__expires_at"),
+            message_state=Subquery(message.values("state")),
+            sent_at=Subquery(message.values("sent_at")),
         )
-    }
-    messages = {
-        message.subject_id: message
-        for message in OutboxMessage.objects.filter(
-            among("subject_id", [request.id for request in requests.values()]), kind=KIND
-        ).values_list("subject_id", "state", "sent_at", named=True)
-    }
-    states = {}
-    for session in therapy_sessions:
-        request = requests.get(session.id)
-        message = messages.get(request.id) if request else None
-        states[session.id] = _state(session, ratings.get(session.id), request, message, today)
-    return states
+        .only("practice", "asked", "not_asked_reason", "not_asked_note")
+    )
+    return {session.id: _state(session, today) for session in sessions}
 
 
-def _state(
-    session: TherapySession, rating: Any, request: Any, message: Any, today: date
-) -> FeedbackState:
-    """`rating`, `request` and `message`: the row of each, or None."""
-    if rating:
-        label = _("Answered late") if rating.is_late else _("Answered")
-        return FeedbackState("answered", label, at=rating.answered_at, today=today)
-    if request is None:
+def _state(session: Any, today: date) -> FeedbackState:
+    """`session`: with its rating, request and message, all None where there is none."""
+    if session.answered_at:
+        label = _("Answered late") if session.is_late else _("Answered")
+        return FeedbackState("answered", label, at=session.answered_at, today=today)
+    if session.request_state is None:
         if session.asked:
             return FeedbackState("no_answer", _("No answer"))
         why = session.not_asked_note or session.get_not_asked_reason_display()
         return FeedbackState("not_asked", _("Not asked"), why)
-    if request.state == FeedbackRequest.State.OPEN:
-        if message and message.sent_at:
-            return FeedbackState("sent", _("Sent"), at=message.sent_at, today=today)
-        if message and message.state == OutboxMessage.State.FAILED:
+    if session.request_state == FeedbackRequest.State.OPEN:
+        if session.sent_at:
+            return FeedbackState("sent", _("Sent"), at=session.sent_at, today=today)
+        if session.message_state == OutboxMessage.State.FAILED:
             return FeedbackState("undelivered", _("Undelivered"))
-        return FeedbackState("due", _("Due"), at=request.due_at, today=today)
-    if request.state == FeedbackRequest.State.EXPIRED:
+        return FeedbackState("due", _("Due"), at=session.due_at, today=today)
+    if session.request_state == FeedbackRequest.State.EXPIRED:
         state, label = (
             ("no_answer", _("No answer")) if session.asked else ("undelivered", _("Undelivered"))
         )
-        return FeedbackState(state, label, at=request.expires_at, today=today)
+        return FeedbackState(state, label, at=session.expires_at, today=today)
     return FeedbackState("not_asked", _("Withdrawn"))

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q
+from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -99,6 +99,9 @@ def load_standings(
     attended = Q(therapy_sessions__attendance=TherapySession.Attendance.ATTENDED)
     planned = Q(therapy_sessions__attendance="", therapy_sessions__starts_at__gte=at)
     was_asked = FeedbackRequest.objects.filter(therapy_session__treatment=OuterRef("pk"))
+    last_session = TherapySession.objects.filter(
+        treatment=OuterRef("pk"), attendance=TherapySession.Attendance.ATTENDED
+    ).order_by("-starts_at")
     caseload = Treatment.objects.conducted_by(membership)
     treatments = list(
         (caseload if only is None else caseload.filter(id__in=only))
@@ -108,25 +111,21 @@ def load_standings(
             last_attended=Max("therapy_sessions__starts_at", filter=attended),
             next_at=Min("therapy_sessions__starts_at", filter=planned),
             was_asked=Exists(was_asked),
+            last_session_id=Subquery(last_session.values("id")[:1]),
         )
     )
     ids = [treatment.id for treatment in treatments]
     newest, rated = _screenings(ids)
     episodes = load_episodes(ids)
-    last_sessions = {
-        session.treatment_id: session
-        for session in TherapySession.objects.attended()
-        .filter(among("treatment", ids))
-        .only("practice", "treatment", "asked", "not_asked_reason", "not_asked_note")
-        .order_by("treatment_id", "-starts_at", "-id")
-        .distinct("treatment_id")
-    }
-    states = feedback_states([*last_sessions.values(), *also], today)
+    last_sessions = [each.last_session_id for each in treatments if each.last_session_id]
+    states = feedback_states([*last_sessions, *(session.id for session in also)], today)
     standings = []
     for treatment in treatments:
-        last = last_sessions.get(treatment.id)
         screening = newest.get(treatment.id)
         course = Course((), tuple(episodes[treatment.id]))
+        feedback = states.get(treatment.last_session_id) or FeedbackState(
+            "not_asked", _("No session yet")
+        )
         standings.append(
             Standing(
                 treatment=treatment,
@@ -134,14 +133,12 @@ def load_standings(
                 episode=course.open_episode,
                 newest=screening,
                 rated=rated.get(treatment.id),
-                feedback=states[last.id]
-                if last
-                else FeedbackState("not_asked", _("No session yet")),
+                feedback=feedback,
                 status=status(
                     episode=course.open_episode,
                     newest=screening,
                     last_closed=course.last_closed,
-                    was_asked=treatment.was_asked or bool(last and last.asked),
+                    was_asked=treatment.was_asked or feedback.state != "not_asked",
                     at=at,
                 ),
             )
