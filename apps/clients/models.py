@@ -120,6 +120,10 @@ class Client(PracticeModel):
         agreed = self.consent in {self.Consent.AGREED, self.Consent.IN_ROOM}
         return bool(agreed and until and until < on)
 
+    def pause_is_due(self, *, on: date) -> bool:
+        """Whether asking rests, and it is time to review that."""
+        return bool(self.pause_review_on and self.pause_review_on <= on)
+
 
 class ContactChannelQuerySet(models.QuerySet["ContactChannel"]):
     def usable(self) -> Self:

@@ -21,7 +21,7 @@ from apps.core import audit
 from apps.dashboard.selectors import practice_overview as overview
 from apps.dashboard.selectors.caseload import FEEDBACK, FILTERS, CaseloadFilter, caseload_page
 from apps.dashboard.selectors.client import TimelineFilter, client_page
-from apps.dashboard.selectors.contact import client_news, contact_news
+from apps.dashboard.selectors.contact import client_news
 from apps.dashboard.selectors.practice import practice_page
 from apps.dashboard.selectors.supervision import (
     SupervisionFilter,
@@ -69,11 +69,10 @@ def caseload(request: MemberRequest) -> HttpResponse:
     )
     page = caseload_page(request.membership, today=request.today, chosen=chosen)
     told = notices.unread(request.membership)
-    news = contact_news(request.membership, today=request.today)
-    shown = page.client_ids | notices.clients_of(told) | {each.client_id for each in news}
+    shown = page.client_ids | notices.clients_of(told)
     audit.read("view caseload", client_ids=shown, by=request.membership)
     template = "dashboard/caseload.html" if page.clients else "dashboard/caseload_empty.html"
-    return render(request, template, {"caseload": page, "notices": told, "news": news})
+    return render(request, template, {"caseload": page, "notices": told})
 
 
 @require(Permission.VIEW_CASELOAD)

@@ -19,6 +19,7 @@ from apps.accounts.models import Membership
 from apps.dashboard.chart_parts import ChartSession, Sparkline
 from apps.dashboard.chart_text import labelled_sparkline
 from apps.dashboard.selectors import words
+from apps.dashboard.selectors.contact import ContactNews, contact_news
 from apps.dashboard.selectors.course import heading
 from apps.dashboard.selectors.delivery import Banner, banner
 from apps.dashboard.selectors.drawn import DrawnCourse, load_drawn
@@ -129,6 +130,7 @@ class CaseloadPage:
     clients: int
     subtitle: str
     banner: Banner | None
+    news: tuple[ContactNews, ...]
     attention: tuple[AttentionCard, ...]
     attention_count: int
     today: tuple[TodaySession, ...]
@@ -162,6 +164,7 @@ def caseload_page(
     page = Paginator(listed, ROWS_PER_PAGE).get_page(chosen.page)
     cards = flagged[:MOST_CARDS]
     courses = load_drawn({each.treatment.id: each.episodes for each in (*page.object_list, *cards)})
+    news = contact_news((each.treatment.client for each in standings), today=today)
     screened = [each.newest.screened_at for each in standings if each.newest]
     return CaseloadPage(
         first_name=membership.name.split()[0],
@@ -169,6 +172,7 @@ def caseload_page(
         clients=len(standings),
         subtitle=words.as_of(today, max(screened, default=None)),
         banner=banner(membership.practice_id, at=at, today=today),
+        news=news,
         attention=_cards(cards, courses, today),
         attention_count=len(flagged),
         today=today_strip(todays, standings, states, at=at),
@@ -178,7 +182,8 @@ def caseload_page(
         feedback_choices=tuple(FEEDBACK.items()),
         page=page,
         rows=_rows(list(page.object_list), courses, today),
-        client_ids=_shown(standings, [*page.object_list, *cards], todays),
+        client_ids=_shown(standings, [*page.object_list, *cards], todays)
+        | {each.client_id for each in news},
     )
 
 

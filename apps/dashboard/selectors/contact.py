@@ -1,17 +1,14 @@
 """What is due about asking a therapist's clients: consent that ran out, pauses to review."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from apps.accounts.models import Membership
-from apps.clients.models import CONSENT_HOLDS, Client
+from apps.clients.models import Client
 from apps.dashboard.selectors import words
-
-Consent = Client.Consent
 
 
 @dataclass(frozen=True)
@@ -28,13 +25,14 @@ class ContactNews:
     action: str
 
 
-def contact_news(member: Membership, *, today: date) -> list[ContactNews]:
-    """All that is due about asking clients of the member's own; one query."""
-    clients = Client.objects.treated_by(member, on=today)
-    lapsed = Q(consent__in=[Consent.AGREED, Consent.IN_ROOM])
-    lapsed &= Q(discussed_on__lt=today - CONSENT_HOLDS)
-    due = clients.filter(lapsed | Q(pause_review_on__lte=today)).order_by("code")
-    return [news for client in due for news in client_news(client, today=today)]
+def contact_news(clients: Iterable[Client], *, today: date) -> tuple[ContactNews, ...]:
+    """All that is due about asking these clients, by code."""
+    return tuple(
+        news
+        for client in sorted(set(clients), key=lambda each: each.code)
+        if client.consent_has_lapsed(on=today) or client.pause_is_due(on=today)
+        for news in client_news(client, today=today)
+    )
 
 
 def client_news(client: Client, *, today: date) -> list[ContactNews]:
@@ -47,7 +45,7 @@ def client_news(client: Client, *, today: date) -> list[ContactNews]:
     if client.pause_review_on:
         said = (
             _("Asking is paused. Review was due on %(day)s. %(reason)s")
-            if client.pause_review_on <= today
+            if client.pause_is_due(on=today)
             else _("Asking is paused, to be reviewed on %(day)s. %(reason)s")
         )
         day = words.short_day(client.pause_review_on, today)
