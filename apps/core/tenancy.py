@@ -29,31 +29,31 @@ def practice(practice_id: UUID) -> Iterator[None]:
     Tasks and callbacks that run after a commit open their own. Nested, the outer practice is back
     afterwards.
     """
-    with transaction.atomic(), crypto.keyring():
-        outer = _set("app.practice_id", str(practice_id))
-        with timezone.override(_zone(practice_id)):
-            yield
-        _set("app.practice_id", outer)
+    inside = _set("app.practice_id", practice_id)
+    with inside, crypto.keyring(), timezone.override(_zone(practice_id)):
+        yield
 
 
 @contextmanager
 def user(user_id: UUID) -> Iterator[None]:
     """Let a signed-in person see their own memberships, whatever the practice."""
-    with transaction.atomic():
-        outer = _set("app.user_id", str(user_id))
+    with _set("app.user_id", user_id):
         yield
-        _set("app.user_id", outer)
 
 
-def _set(name: str, value: str) -> str:
-    """Set a setting up to the end of the transaction; returns what it was."""
-    with connection.cursor() as cursor:
+@contextmanager
+def _set(name: str, value: UUID) -> Iterator[None]:
+    """Have a setting in a transaction; the end of the outermost one forgets it by itself."""
+    is_nested = connection.in_atomic_block
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT coalesce(current_setting(%s, true), ''), set_config(%s, %s, true)",
-            [name, name, value],
+            [name, name, str(value)],
         )
-        before: str = cursor.fetchone()[0]
-    return before
+        outer: str = cursor.fetchone()[0]
+        yield
+        if is_nested:
+            cursor.execute("SELECT set_config(%s, %s, true)", [name, outer])
 
 
 def _zone(practice_id: UUID) -> ZoneInfo | None:
