@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Count, F, Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -40,19 +40,12 @@ class TodaySession:
 def sessions_of_today(membership: Membership, today: date) -> list[Any]:
     """The day's sessions by time; `earlier` counts the logged ones before in the treatment."""
     midnight = timezone.make_aware(datetime.combine(today, time.min))
-    earlier = (
-        TherapySession.objects.filter(
-            treatment=OuterRef("treatment"), starts_at__lt=OuterRef("starts_at")
-        )
-        .exclude(attendance="")
-        .order_by()
-        .values("treatment")
-        .annotate(count=Count("pk"))
-    )
+    is_before = Q(treatment__therapy_sessions__starts_at__lt=F("starts_at"))
+    is_logged = ~Q(treatment__therapy_sessions__attendance="")
     return list(
         TherapySession.objects.conducted_by(membership)
         .filter(starts_at__gte=midnight, starts_at__lt=midnight + timedelta(days=1))
-        .annotate(earlier=Subquery(earlier.values("count")))
+        .annotate(earlier=Count("treatment__therapy_sessions", filter=is_before & is_logged))
         .order_by("starts_at", "id")
     )
 
@@ -86,7 +79,7 @@ def _today_session(
 ) -> TodaySession:
     client = standing.treatment.client
     logged = bool(session.attendance)
-    number = (session.earlier or 0) + 1
+    number = session.earlier + 1
     about = _("session %(number)d") % {"number": number}
     detail = _logged(session, state) if logged else _expected(standing)
     if is_now and session.ends_at <= at:
