@@ -5,7 +5,7 @@ Load with ``{% load rapport %}``. Every state these can show is on ``/styleguide
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,6 +75,7 @@ def _drawing(name: str) -> tuple[str, str, bool]:
 
 
 @register.simple_tag
+@lru_cache(maxsize=512)
 def icon(
     name: str, css_class: str = "", x: float | None = None, y: float | None = None, size: int = 14
 ) -> SafeString:
