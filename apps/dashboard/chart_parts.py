@@ -298,11 +298,14 @@ def band(frame: Frame, window: Sequence[ChartSession], ranged: Sequence[bool]) -
     return Band(points(upper + lower[::-1]), points(upper), points(lower))
 
 
-def segments(
+def runs(
     frame: Frame, window: Sequence[ChartSession], phase: Sequence[Phase]
-) -> list[tuple[str, XY, XY]]:
-    """Straight pieces between neighbouring rated sessions; none where either is missing."""
-    found = []
+) -> list[tuple[str, list[XY]]]:
+    """The line through neighbouring rated sessions, in runs of one kind; none over a missing one.
+
+    Only what is drawn without a break runs on ('line', 'seam'); each other piece stands alone.
+    """
+    found: list[tuple[str, list[XY]]] = []
     for (i, a), (j, b) in pairwise(enumerate(window)):
         if a.pomp is None or b.pomp is None:
             continue
@@ -311,5 +314,10 @@ def segments(
         ]
         if phase[j] == "break" and (phase[i] != "break" or b.event == "opened"):
             kind = "crossing"
-        found.append((kind, frame.at(i, a.pomp), frame.at(j, b.pomp)))
+        start, end = frame.at(i, a.pomp), frame.at(j, b.pomp)
+        last, run = found[-1] if found else ("", [])
+        if kind == last and kind in ("line", "seam") and run[-1] == start:
+            run.append(end)
+        else:
+            found.append((kind, [start, end]))
     return found

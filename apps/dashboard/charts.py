@@ -27,7 +27,7 @@ from apps.dashboard.chart_parts import (
     Zone,
     band,
     phases,
-    segments,
+    runs,
     sessions_of,
     with_range,
 )
@@ -138,20 +138,13 @@ def _lines(
 ) -> tuple[Line, ...]:
     """Client's ratings; the piece into a possible rupture stops at the crack and goes on aside."""
     lines: list[Line] = []
-    run: list[XY] = []
-    for kind, a, b in segments(frame, window, phase):
-        if run and (kind != "line" or run[-1] != a):
-            lines.append(Line("line", points(run)))
-            run = []
-        if kind == "line":
-            run = [*(run or [a]), b]
-        elif kind == "crossing":
+    for kind, run in runs(frame, window, phase):
+        if kind == "crossing":
+            a, b = run
             before, after = _across_the_crack(a, b)
             lines += [Line("line", points([a, before])), Line("broken", points([after, b]))]
         elif kind != "seam":
-            lines.append(Line(kind, points([a, b])))
-    if run:
-        lines.append(Line("line", points(run)))
+            lines.append(Line(kind, points(run)))
     return tuple(lines)
 
 
@@ -172,15 +165,8 @@ def _across_the_crack(a: XY, b: XY) -> tuple[XY, XY]:
 def _ribbons(
     frame: Frame, window: Sequence[ChartSession], phase: Sequence[Phase]
 ) -> tuple[Ribbon, ...]:
-    runs: list[list[XY]] = []
-    for kind, a, b in segments(frame, window, phase):
-        if kind != "seam":
-            continue
-        if runs and runs[-1][-1] == a:
-            runs[-1].append(b)
-        else:
-            runs.append([a, b])
-    return tuple(Ribbon(*ribbon(run)) for run in runs)
+    found = runs(frame, window, phase)
+    return tuple(Ribbon(*ribbon(run)) for kind, run in found if kind == "seam")
 
 
 def _marks(

@@ -13,7 +13,7 @@ from apps.dashboard.chart_parts import (
     Zone,
     band,
     phases,
-    segments,
+    runs,
     with_range,
 )
 from apps.dashboard.strokes import crack, diamond, path, points, rounded
@@ -60,8 +60,8 @@ def sparkline(
     phase = phases(sessions, episodes)[start:]
     large = height >= 60
     lines = [
-        Line("broken" if kind == "crossing" else kind, points([a, b]))
-        for kind, a, b in segments(frame, window, phase)
+        Line("broken" if kind == "crossing" else kind, points(run))
+        for kind, run in runs(frame, window, phase)
     ]
     return Sparkline(
         width=width,
