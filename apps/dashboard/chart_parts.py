@@ -6,6 +6,7 @@ Units are those of the SVG view box, y grows downwards, ratings are POMP scores 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
@@ -239,7 +240,7 @@ class Frame:
     count: int
     sides: tuple[float, float] | None = None
 
-    @property
+    @cached_property
     def slot(self) -> float:
         return (self.full_right - self.left) / self.slots
 
@@ -295,7 +296,8 @@ def band(frame: Frame, window: Sequence[ChartSession], ranged: Sequence[bool]) -
         edge.append((frame.edge(inside[0]), ys[inside[0]]))
         edge.extend((frame.x(i), ys[i]) for i in inside)
         edge.append((frame.edge(inside[-1] + 1), ys[inside[-1]]))
-    return Band(points(upper + lower[::-1]), points(upper), points(lower))
+    there, back = points(upper), points(lower[::-1])
+    return Band(f"{there} {back}", there, back)
 
 
 def runs(

@@ -1,14 +1,15 @@
 """Days and moments as people say them, by the practice's clock."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from django.utils import timezone
-from django.utils.formats import date_format, time_format
+from django.utils.formats import date_format
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 RECENT_DAYS = 13
+NEAR = {-1: gettext_lazy("yesterday"), 0: gettext_lazy("today"), 1: gettext_lazy("tomorrow")}
 
 
 def local(moment: datetime) -> datetime:
@@ -17,7 +18,7 @@ def local(moment: datetime) -> datetime:
 
 def clock(moment: datetime) -> str:
     """'10:58'."""
-    return time_format(local(moment).time(), "H:i")
+    return f"{local(moment):%H:%M}"
 
 
 def short_day(when: date, today: date) -> str:
@@ -28,12 +29,8 @@ def short_day(when: date, today: date) -> str:
 def day_inside(when: date, today: date) -> str:
     """Inside a sentence: 'today', 'tomorrow', 'yesterday' or 'Thu 26 Nov', with the year where it
     is another one."""
-    near = {
-        today: _("today"),
-        today + timedelta(days=1): _("tomorrow"),
-        today - timedelta(days=1): _("yesterday"),
-    }
-    return near.get(when) or date_format(when, "D j M" if when.year == today.year else "D j M Y")
+    near = NEAR.get((when - today).days)
+    return str(near or date_format(when, "D j M" if when.year == today.year else "D j M Y"))
 
 
 def day(when: date, today: date) -> str:
