@@ -60,8 +60,8 @@ def unread(member: Membership) -> tuple[ShownNotice, ...]:
 
     A kind that a later version of Rapport no longer knows is passed over.
     """
-    known = Notice.objects.unread_by(member).filter(kind__in=settings.NOTICE_RENDERERS)
-    notices = list(known.order_by("-created_at", "id"))
+    unread = Notice.objects.unread_by(member).order_by("-created_at", "id")
+    notices = [notice for notice in unread if notice.kind in settings.NOTICE_RENDERERS]
     subjects: dict[str, set[UUID]] = {}
     for notice in notices:
         subjects.setdefault(notice.kind, set()).add(notice.subject_id)

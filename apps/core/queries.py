@@ -3,20 +3,19 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from django.contrib.postgres.fields import ArrayField
-from django.db.models import BooleanField, F, Func, UUIDField, Value
+from django.db.models import BooleanField, F, Func, Value
 
 
 def among(field: str, ids: Collection[UUID]) -> Func:
     """Rows whose `field` is one of `ids`, for `filter`: as `__in`, and of one parameter.
 
-    `__in` writes a placeholder for each id and prepares each apart. For a list of sixty that takes
-    as long as all else about a query.
+    `__in` writes a placeholder for each id and prepares each apart, psycopg an array item by item.
+    For a list of sixty that takes as long as all else about a query.
     """
     return Func(
         F(field),
-        Value(list(ids), output_field=ArrayField(UUIDField())),
-        template="%(expressions)s)",
+        Value(f"{{{','.join(map(str, ids))}}}"),
+        template="%(expressions)s::uuid[])",
         arg_joiner=" = ANY(",
         output_field=BooleanField(),
     )
