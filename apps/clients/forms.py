@@ -5,10 +5,11 @@ import unicodedata
 import zoneinfo
 from datetime import date, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.conf import settings
+from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -16,7 +17,13 @@ from apps.accounts.models import Practice
 from apps.clients.addresses import clean_email, clean_phone
 from apps.clients.countries import COUNTRIES
 from apps.clients.models import CONSENT_HOLDS, Client, ContactChannel
-from apps.clients.services import Address, is_staff_address, is_staff_phone
+from apps.clients.services import (
+    DETAILS,
+    Address,
+    details_version,
+    is_staff_address,
+    is_staff_phone,
+)
 from apps.core.forms import DatedForm, date_field
 from apps.core.widgets import DetailedRadioSelect, OptionDetail
 
@@ -165,8 +172,7 @@ class ContactForm(DatedForm):
     def contact(self) -> dict[str, Any]:
         """The arguments that `add_client` and `change_client` share."""
         data = self.cleaned_data
-        names = ("initials", "country", "time_zone", "language", "discussed_on", "consent")
-        return {name: data[name] for name in names} | {
+        return {name: data[name] for name in DETAILS} | {
             "addresses": {
                 kind: Address(data[kind], bool(data[f"{kind}_safe"])) for kind in Kind.values
             }
@@ -174,15 +180,41 @@ class ContactForm(DatedForm):
 
 
 class ChangeClientForm(ContactForm):
-    """The details of a client who is on the caseload already."""
+    """The details of a client who is on the caseload already.
+
+    Where another window saved in the meantime, `show_theirs` says what stands there now, and
+    sending again saves the writer's.
+    """
+
+    version = forms.CharField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, client: Client, **kwargs: Any) -> None:
-        names = ("initials", "country", "time_zone", "language", "discussed_on", "consent")
-        initial = {name: getattr(client, name) for name in names}
-        for channel in client.channels.exclude(address=""):
-            initial[channel.kind] = channel.address
-            initial[f"{channel.kind}_safe"] = "yes" if channel.safe_to_contact else "no"
-        super().__init__(*args, initial=initial, practice=client.practice, **kwargs)
+        super().__init__(*args, initial=_details_of(client), practice=client.practice, **kwargs)
+
+    def contact(self) -> dict[str, Any]:
+        return super().contact() | {"version": self.cleaned_data["version"]}
+
+    def show_theirs(self, client: Client) -> None:
+        """Keep what was typed; name what `client` says differently."""
+        said, theirs = [], _details_of(client)
+        self.data = data = cast(QueryDict, self.data).copy()
+        data["version"] = theirs.pop("version")
+        for name, value in theirs.items():
+            field = self.fields[name]
+            if str(value or "") != data.get(name, ""):
+                words = dict(getattr(field, "choices", ())).get(value, value) or _("(blank)")
+                said.append(f"{field.label}: {words}.")
+        told = _("Not saved yet: the details were changed in another window. They now say: %s")
+        self.add_error(None, told % " ".join(said))
+
+
+def _details_of(client: Client) -> dict[str, Any]:
+    """What the form shows of a client, by field."""
+    details = {name: getattr(client, name) for name in DETAILS}
+    for channel in client.channels.exclude(address=""):
+        details[channel.kind] = channel.address
+        details[f"{channel.kind}_safe"] = "yes" if channel.safe_to_contact else "no"
+    return details | {"version": details_version(client)}
 
 
 class PauseForm(DatedForm):

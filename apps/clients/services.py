@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Practice
@@ -18,6 +19,11 @@ from apps.core import audit, outbox
 
 CHANNEL_STOPPED = "channel_stopped"
 Reason = ContactChannel.StopReason
+DETAILS = ("initials", "country", "time_zone", "language", "discussed_on", "consent")
+
+
+class ChangedMeanwhile(Exception):
+    """Another window saved the details since the form was opened."""
 
 
 class Address(NamedTuple):
@@ -89,10 +95,19 @@ def add_client(
     return treatment
 
 
+def details_version(client: Client) -> str:
+    """What a form that shows the client's details sends back, so that a later save is noticed."""
+    shown = [getattr(client, name) for name in DETAILS]
+    for channel in client.channels.order_by("kind"):
+        shown += [channel.kind, channel.address, channel.safe_to_contact]
+    return salted_hmac("apps.clients.services.details_version", repr(shown)).hexdigest()
+
+
 @transaction.atomic
 def change_client(
     *,
     client: Client,
+    version: str,
     addresses: Mapping[str, Address],
     discussed_on: date | None,
     consent: str,
@@ -105,8 +120,16 @@ def change_client(
     until it was discussed anew, on the day it was stopped or later. A channel that reached somebody
     else needs another mailbox besides; one whose messages came back needs that alone. Taking the
     address away is no way round.
+
+    Args:
+        version: `details_version` of what the writer had before them; '' compares nothing.
+
+    Raises:
+        ChangedMeanwhile: nothing is stored.
     """
     client = Client.objects.select_for_update().get(id=client.id)
+    if version and version != details_version(client):
+        raise ChangedMeanwhile
     stopped = client.channels.filter(stopped_at__isnull=False).values_list("stopped_at", flat=True)
     agreed_anew = bool(
         consent == Client.Consent.AGREED

@@ -327,3 +327,25 @@ def test_other_methods_are_refused(as_alice: Browser, client_of: Client, page: s
     assert as_alice.put(page_of(client_of, page)).status_code == 405
     if page != "details":
         assert as_alice.get(page_of(client_of, page)).status_code == 405
+
+
+def test_an_older_window_takes_nothing_back_without_a_word(
+    as_alice: Browser, client_of: Client
+) -> None:
+    def opened() -> dict[str, object]:
+        form = as_alice.get(page_of(client_of)).context["form"]
+        return details(client_of, version=form["version"].value())
+
+    older, today = opened(), timezone.localdate().isoformat()
+    as_alice.post(page_of(client_of), opened() | {"consent": "declined", "discussed_on": today})
+    page = as_alice.post(page_of(client_of), older | {"text": "+447400123456", "text_safe": "yes"})
+    client_of.refresh_from_db()
+    assert client_of.consent == Client.Consent.DECLINED
+    said = shown(page)
+    assert "Not saved yet: the details were changed in another window." in said
+    assert f"Discussed with client on: {today}. The client: Would rather not." in said
+    assert "+447400123456" in page.content.decode(), "what was typed stays"
+    again = older | {"version": page.context["form"]["version"].value()}
+    assert as_alice.post(page_of(client_of), again).status_code == 302
+    client_of.refresh_from_db()
+    assert client_of.consent == Client.Consent.AGREED, "decided with both before them"
