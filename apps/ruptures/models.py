@@ -214,10 +214,17 @@ class RuptureEpisode(PracticeModel):
         return min(self.wait_hours, self.practice.supervisor_wait_hours)
 
     @property
+    def has_waited_by_now(self) -> bool:
+        """Whether nobody acknowledged it for its waiting time, noted or not; see `has_waited`."""
+        if self.acknowledged_at:
+            return False
+        return timezone.now() >= self.opened_at + timedelta(hours=self.shown_after_hours)
+
+    @property
     def is_supervisors(self) -> bool:
-        """Whether supervisors see it by more than a waiting time that nobody has noted yet."""
+        """Whether supervisors may see it now, as `for_supervisor` has it."""
         seen_since = self.shared_at or self.marked_at or self.waited_at
-        return not self.outcome and seen_since is not None
+        return not self.outcome and (seen_since is not None or self.has_waited_by_now)
 
 
 class RepairStep(models.TextChoices):

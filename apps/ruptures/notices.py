@@ -1,8 +1,8 @@
 """What people are told of an episode in the app: its opening, that it is marked, that it waited,
-and, where supervisors could see it, that it ended or a correction took it away.
+and, where supervisors could see it, that it ended or was taken from their sight.
 
-Each once per person and episode, however often it is screened anew. One that a correction took
-back is not deleted: it then says so.
+Each once per person and episode, however often it is screened anew; that one has gone, each time.
+One that a correction took back is not deleted: it then says so.
 """
 
 from collections.abc import Collection
@@ -37,36 +37,37 @@ def tell_about(episode: RuptureEpisode) -> None:
 
 
 def tell_gone(episode: RuptureEpisode) -> None:
-    """Tell supervisors that what they could see ended, or was taken away by a correction: no flag
-    goes unnoticed."""
-    mark = episode.outcome if _ended(episode) else ""
+    """Tell supervisors that what they could see ended, was taken away by a correction, or is shared
+    no more: no flag goes unnoticed, however often it comes back."""
     for member in _supervisors_of(episode.treatment.therapist):
-        notices.tell(member=member, kind=GONE, subject=episode, mark=mark)
+        notices.tell(member=member, kind=GONE, subject=episode, mark=timezone.now().isoformat())
 
 
 def gone_from(supervisor: Membership, *, since: datetime) -> "QuerySet[RuptureEpisode]":
     """Episodes that the supervisor could see until they went since then, the first ones first."""
     told = Notice.objects.told_to(supervisor).filter(kind=GONE, created_at__gte=since)
-    return _supervised_by(supervisor).filter(id__in=told.values("subject_id")).order_by("opened_at")
+    return _unseen_by(supervisor).filter(id__in=told.values("subject_id")).order_by("opened_at")
 
 
 def why_gone(episode: RuptureEpisode) -> str:
     """'withdrawn after a correction', or 'recorded as “Not a rupture”'."""
-    if _ended(episode):
-        return _("recorded as “%(outcome)s”") % {"outcome": episode.get_outcome_display()}
-    return _("withdrawn after a correction")
+    if not episode.outcome:
+        return _("taken back: it is no longer marked, or no longer shared")
+    if episode.outcome == RuptureEpisode.Outcome.SUPERSEDED:
+        return _("withdrawn after a correction")
+    return _("recorded as “%(outcome)s”") % {"outcome": episode.get_outcome_display()}
 
 
-def _ended(episode: RuptureEpisode) -> bool:
-    return episode.outcome not in {"", RuptureEpisode.Outcome.SUPERSEDED}
-
-
-def _supervised_by(supervisor: Membership) -> "QuerySet[RuptureEpisode]":
-    """Episodes of current supervisees' clients, whatever became of episode and treatment."""
+def _unseen_by(supervisor: Membership) -> "QuerySet[RuptureEpisode]":
+    """Episodes of current supervisees' clients that the supervisor does not see now, whatever
+    became of episode and treatment."""
     links = Supervision.objects.current(on=timezone.localdate()).filter(supervisor=supervisor)
-    return RuptureEpisode.objects.filter(
-        treatment__therapist__in=links.values("supervisee")
-    ).select_related("treatment__client")
+    seen = RuptureEpisode.objects.for_supervisor(supervisor)
+    return (
+        RuptureEpisode.objects.filter(treatment__therapist__in=links.values("supervisee"))
+        .exclude(id__in=seen.values("id"))
+        .select_related("treatment__client")
+    )
 
 
 def _supervisors_of(therapist: Membership) -> "QuerySet[Membership]":
@@ -96,7 +97,7 @@ def say_gone(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
             text % {"code": episode.treatment.client.code, "why": why_gone(episode)},
             client_id=episode.treatment.client_id,
         )
-        for episode in _supervised_by(member).filter(id__in=ids)
+        for episode in _unseen_by(member).filter(id__in=ids)
     }
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.core import audit
 from apps.ruptures.models import RepairStep, RuptureEpisode, StepNote, Worksheet
+from apps.ruptures.notices import tell_gone
 
 
 class EpisodeClosed(Exception):
@@ -161,7 +162,8 @@ def set_sharing(*, episode: RuptureEpisode, share: bool, share_notes: bool, by: 
     """Say what the therapist's current supervisors may see of an open episode; twice equals once.
 
     Taking it back holds from the next request on. Notes are shown with the episode or not at all.
-    A marked episode, and one that waited too long, they see also when it is not shared.
+    A marked episode, and one that waited too long, they see also when it is not shared. Of one that
+    they see no more they are told.
 
     Raises:
         EpisodeClosed: an outcome is recorded.
@@ -169,10 +171,13 @@ def set_sharing(*, episode: RuptureEpisode, share: bool, share_notes: bool, by: 
     if episode.outcome:
         raise EpisodeClosed
     now = timezone.now()
+    was_supervisors = episode.is_supervisors
     before = (episode.shared_at, episode.notes_shared_at)
     episode.shared_at = (episode.shared_at or now) if share or share_notes else None
     episode.notes_shared_at = (episode.notes_shared_at or now) if share_notes else None
     if before == (episode.shared_at, episode.notes_shared_at):
         return
     episode.save(update_fields=["shared_at", "notes_shared_at"])
+    if was_supervisors and not episode.is_supervisors:
+        tell_gone(episode)
     audit.record("set sharing", episode, client_id=episode.treatment.client_id, by=by)

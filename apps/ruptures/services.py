@@ -1,7 +1,7 @@
 """What a fall means: screening treatments, and what people do with an episode."""
 
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
@@ -297,7 +297,7 @@ def acknowledge_episode(*, episode: RuptureEpisode, by: Membership) -> None:
     """
     if not episode.acknowledged_at:
         now = timezone.now()
-        if now >= episode.opened_at + timedelta(hours=episode.shown_after_hours):
+        if episode.has_waited_by_now:
             episode.waited_at = episode.waited_at or now
         episode.acknowledged_at = now
         episode.save(update_fields=["acknowledged_at", "waited_at"])

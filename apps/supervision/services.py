@@ -128,6 +128,8 @@ def send_agenda(*, meeting: Meeting, by: Membership) -> None:
 @transaction.atomic
 def decide(*, meeting: Meeting, episode: RuptureEpisode, text: str, by: Membership) -> Decision:
     """Record what was decided about an episode; while it is open, that is its next action."""
+    # One at a time: what somebody saves or records at this moment is seen first.
+    episode = RuptureEpisode.objects.select_for_update(of=("self",)).get(pk=episode.pk)
     decision = Decision.objects.create(
         practice_id=meeting.practice_id, meeting=meeting, episode=episode, text=text
     )

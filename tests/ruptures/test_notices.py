@@ -10,6 +10,7 @@ from apps.accounts import notices
 from apps.accounts.models import Membership, Notice
 from apps.clients.models import Treatment
 from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.repair import set_sharing
 from apps.ruptures.services import record_outcome
 from apps.ruptures.transitions import note_waiting
 from tests.factories import TherapySessionFactory, TreatmentFactory
@@ -79,13 +80,45 @@ def test_what_a_correction_took_back_is_said_to_be_withdrawn_not_deleted(treatme
 
 def test_a_mark_that_a_correction_took_away_is_told_to_who_saw_it(treatment, alice, sam):
     session = treatment.therapy_sessions.latest("starts_at")
-    session.ratings.update(pomp=80)
-    session.tension = 3
-    session.save()
-    screen_from(session)
+    for times in (1, 2):
+        session.ratings.update(pomp=80)
+        session.tension = 3
+        session.save()
+        screen_from(session)
+        episode = treatment.episodes.get()
+        assert (episode.outcome, episode.marked_at) == ("", None)
+        assert ["was taken back: it is no longer marked" in text for text, _ in told(sam)] == [
+            True
+        ] * times
+        session.ratings.update(pomp=70)
+        screen_from(session)
+        assert treatment.episodes.get().marked_at
+        assert "taken back" not in str(told(sam)), "it is there again"
+
+
+def test_what_is_shared_no_more_is_told_each_time_to_who_saw_it(treatment, alice, sam):
+    treatment.episodes.update(marked_at=None)
+    Notice.objects.all().delete()
     episode = treatment.episodes.get()
-    assert (episode.outcome, episode.marked_at) == ("", None)
-    assert ["withdrawn after a correction" in text for text, _ in told(sam)] == [True]
+    for times in (1, 2):
+        set_sharing(episode=episode, share=True, share_notes=True, by=alice)
+        set_sharing(episode=episode, share=True, share_notes=False, by=alice)
+        assert told(sam) == []
+        set_sharing(episode=episode, share=False, share_notes=False, by=alice)
+        assert ["no longer shared" in text for text, _ in told(sam)] == [True] * times
+    assert told(alice) == []
+
+
+def test_what_has_waited_is_told_also_where_nobody_has_noted_that_yet(treatment, alice, sam):
+    treatment.episodes.update(marked_at=None)
+    Notice.objects.all().delete()
+    episode = treatment.episodes.get()
+    with time_machine.travel(episode.opened_at + timedelta(hours=72), tick=False):
+        assert RuptureEpisode.objects.for_supervisor(sam).exists()
+        record_outcome(
+            episode=episode, outcome=episode.Outcome.NOT_A_RUPTURE, reason="A slip.", by=alice
+        )
+        assert ["recorded as “Not a rupture”" in text for text, _ in told(sam)] == [True]
 
 
 def test_of_what_was_the_therapists_alone_a_correction_tells_nobody_else(treatment, alice, sam):

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -30,6 +31,7 @@ from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.repair import latest_worksheet
 from apps.supervision.models import Decision, Meeting
 from apps.supervision.services import plan_meeting, write_meeting
+from tests.at_once import at_once
 from tests.factories import SupervisionFactory, TherapySessionFactory, TreatmentFactory
 
 pytestmark = pytest.mark.django_db
@@ -303,6 +305,25 @@ def test_a_decision_becomes_the_next_action_of_its_episode(
     as_alice.post(f"/decisions/{decision.id}/done/")
     decision.refresh_from_db()
     assert decision.done_at is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_decisions_and_a_cause_at_once_none_is_lost(
+    as_sam: Browser, as_alice: Browser, meeting: Meeting, episode: RuptureEpisode
+) -> None:
+    url = f"/meetings/{meeting.id}/decide/"
+    answers = at_once(
+        *(
+            partial(as_sam.post, url, {"episode": episode.id, "text": said})
+            for said in ("Go slower.", "Name your part.")
+        ),
+        partial(as_alice.post, f"/episodes/{episode.id}/causes/", {"causes": ["boundary"]}),
+    )
+    assert [answer.status_code for answer in answers] == [302] * 3
+    worksheet = latest_worksheet(episode)
+    assert worksheet is not None
+    assert (worksheet.version, worksheet.causes) == (3, ["boundary"])
+    assert Decision.objects.count() == 2
 
 
 def test_a_decision_about_nothing_is_refused_with_a_sentence(
