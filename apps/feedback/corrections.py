@@ -87,7 +87,7 @@ def correct_session(*, session: TherapySession, by: Membership, **values: Any) -
     if not attended and AllianceRating.objects.filter(therapy_session=session).exists():
         raise HasAnswers
     before = session.starts_at
-    session = change_therapy_session(session=session, by=by, **values)
+    session = change_therapy_session(session=session, corrected_at=timezone.now(), by=by, **values)
     if not attended:
         _withdraw(session)
     of_treatment = FeedbackRequest.objects.filter(therapy_session__treatment=session.treatment)
@@ -146,6 +146,7 @@ def undo_log(*, session: TherapySession, by: Membership) -> None:
         session=session,
         attendance="",
         logged_at=None,
+        corrected_at=None,
         asked=False,
         not_asked_reason="",
         not_asked_note="",

@@ -263,6 +263,8 @@ def record_from_paper(
         by=by,
         **also,
     )
+    therapy_session.corrected_at = timezone.now()
+    therapy_session.save(update_fields=["corrected_at"])
     if request := asked.first():
         settle(request, FeedbackRequest.State.ANSWERED, rating=rating, was_asked=True)
         return rating

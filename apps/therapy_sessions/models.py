@@ -83,6 +83,11 @@ class TherapySession(PracticeModel):
     )
     attendance = models.CharField(max_length=20, choices=Attendance, blank=True)
     logged_at = models.DateTimeField(null=True, blank=True)
+    corrected_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="when what was logged was last corrected, or answers were entered from paper",
+    )
     # The therapist's own view, 0–10, before they see the client's; None is unanswered.
     own_bond = models.PositiveSmallIntegerField(null=True, blank=True)
     own_goals = models.PositiveSmallIntegerField(null=True, blank=True)

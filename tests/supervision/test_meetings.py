@@ -23,6 +23,7 @@ from apps.feedback.corrections import cancel_session, correct_session, plan_sess
 from apps.feedback.lifecycle import expire_requests
 from apps.feedback.services import (
     ask_in_room,
+    log_session_and_ask,
     practice_questionnaire,
     record_from_paper,
     request_feedback,
@@ -246,6 +247,67 @@ def test_a_session_corrected_to_before_the_last_meeting_stays_on_the_agenda(
     )
     page = text(as_sam.get(f"/meetings/{coming.id}/"))
     assert re.search("FE-3, .*: asked, then the form was withdrawn before an answer", page)
+
+
+def test_what_is_said_after_the_last_meeting_of_a_session_before_it_stands_on_the_next_agenda(
+    as_sam: Browser, as_alice: Browser, alice: Membership, sam: Membership, meeting: Meeting
+) -> None:
+    """Logged late as not asked, corrected to attended and to cancelled, and answers from paper."""
+    Meeting.objects.filter(id=meeting.id).update(starts_at=timezone.now() - timedelta(days=2))
+    questionnaire = practice_questionnaire(alice.practice)
+    held = timezone.localtime() - timedelta(days=9)
+    with time_machine.travel(held + timedelta(hours=1), tick=False):
+        late, missed, cancelled, on_paper = [
+            TherapySessionFactory.create(
+                treatment__therapist=alice, treatment__client__code=code, starts_at=held, **logged
+            )
+            for code, logged in {
+                "FE-1": {"attendance": "", "logged_at": None},
+                "FE-2": {"attendance": "no_show"},
+                "FE-3": {},
+                "FE-4": {},
+            }.items()
+        ]
+        for session in (cancelled, on_paper):
+            request_feedback(
+                therapy_session=session, questionnaire=questionnaire, channel_kind="email", by=alice
+            )
+        outbox.deliver_due()
+    with time_machine.travel(held + timedelta(days=6), tick=False):
+        outbox.deliver_due()
+        expire_requests()
+    coming = plan_meeting(
+        supervisee=alice, starts_at=timezone.now() + timedelta(days=2), duration_min=50, by=sam
+    )
+    assert "FE-" not in text(as_sam.get(f"/meetings/{coming.id}/"))
+    log_session_and_ask(
+        treatment=late.treatment,
+        starts_at=late.starts_at,
+        duration_min=50,
+        attendance="attended",
+        own_view={},
+        not_asked_reason="crisis",
+        planned=late,
+        ask_by="",
+        by=alice,
+    )
+    correct_session(session=missed, attendance="attended", not_asked_reason="crisis", by=alice)
+    correct_session(session=cancelled, attendance="therapist_cancelled", by=alice)
+    record_from_paper(
+        therapy_session=on_paper,
+        questionnaire=questionnaire,
+        answers={item["id"]: 9 for item in questionnaire.items},
+        answered_at=timezone.now(),
+        by=alice,
+    )
+    page = text(as_sam.get(f"/meetings/{coming.id}/"))
+    for line in (
+        "FE-1, [^:]*: not asked. “Crisis",
+        "FE-2, [^:]*: not asked. “Crisis",
+        "FE-3, [^:]*: asked, then corrected to “You cancelled”",
+        "FE-4, [^:]*: asked by message; the therapist entered answers from paper",
+    ):
+        assert re.search(line, page), line
 
 
 def test_a_flag_that_a_correction_took_from_the_supervisor_stands_on_the_agenda(

@@ -189,10 +189,12 @@ def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
     on_paper = Q(ratings__mode=AllianceRating.Mode.PAPER)
     return list(
         TherapySession.objects.filter(treatment__in=meeting.treatments(since=since))
-        # Its day can be corrected to before the last meeting; when it was asked about cannot.
-        # What was open then has ended since.
+        # Whatever its day is: said, corrected or asked about after the last meeting, or a form
+        # that was open then and has ended since.
         .filter(
             Q(starts_at__gte=since)
+            | Q(logged_at__gte=since)
+            | Q(corrected_at__gte=since)
             | Q(feedback_requests__created_at__gte=since)
             | Q(feedback_requests__expires_at__gte=since)
         )
