@@ -13,12 +13,12 @@ from django.utils.translation import gettext as _
 from apps.accounts import notices
 from apps.accounts.models import Membership
 from apps.accounts.oneself import access_from
-from apps.clients.models import Client, Treatment
-from apps.clients.services import hand_over_caseload
+from apps.clients.models import Treatment
+from apps.clients.services import hand_over_caseload, wait_for_turn
 from apps.core import audit
 from apps.endings.models import Ending, Move, Offer
 from apps.endings.notices import CALLED_OFF, FORM_ENDED, HANDED_OVER, KIND
-from apps.feedback.lifecycle import end_requests, hold_requests, refit_requests
+from apps.feedback.lifecycle import end_requests, refit_requests
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.services import record_outcome
 from apps.therapy_sessions.services import call_off_planned
@@ -89,7 +89,7 @@ def save_what_fits(
         AlreadyArranged: the move is arranged.
         ChangedMeanwhile: what was saved after that version says something else.
     """
-    Treatment.objects.select_for_update(of=("self",)).get(pk=treatment.pk)
+    wait_for_turn(treatments=treatment)
     move = Move.objects.standing().filter(treatment=treatment).first() or Move(
         practice_id=treatment.practice_id, treatment=treatment
     )
@@ -128,7 +128,8 @@ def record_consent(
         AlreadyArranged: the move is arranged.
         ChangedMeanwhile: the words are others by now.
     """
-    move = _locked(move, version=version)
+    wait_for_turn(treatments=move.treatment_id)
+    move = _current(move, version=version)
     move.passes_on, move.agreed_on, move.agreed_how = passes_on, agreed_on, agreed_how
     move.saved_at = timezone.now()
     move.save(update_fields=["passes_on", "agreed_on", "agreed_how", "saved_at"])
@@ -156,9 +157,9 @@ def arrange_move(
         ChangedMeanwhile: it is not the move of that `version` any more.
         IntegrityError: the client has not agreed yet.
     """
-    hold_requests([move.treatment])
-    treatment = Treatment.objects.select_for_update(of=("self",)).get(pk=move.treatment_id)
-    move = _locked(move, version=version)
+    wait_for_turn(treatments=move.treatment_id)
+    move = _current(move, version=version)
+    treatment = move.treatment
     if treatment.ends_on:
         day = date_format(treatment.ends_on, "j M Y")
         raise CannotArrange(
@@ -191,9 +192,9 @@ def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> N
         ChangedMeanwhile: it is not the arranged move of that `version` any more.
         CannotCallOff: the treatment has ended, or the new one has been handed on meanwhile.
     """
-    hold_requests([move.treatment])
-    treatment = Treatment.objects.select_for_update(of=("self",)).get(pk=move.treatment_id)
-    move = _locked(move, version=version, is_arranged=True)
+    wait_for_turn(treatments=move.treatment_id)
+    move = _current(move, version=version, is_arranged=True)
+    treatment = move.treatment
     new, move.new_treatment = move.new_treatment, None
     if new is None:
         raise ChangedMeanwhile(move)
@@ -225,12 +226,14 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
         CannotHandOver: some go to somebody else by then; nothing is changed for any.
     """
     on = access_from(to=to, by=by)
-    hold_requests(treatments)
-    locked = Treatment.objects.select_for_update(of=("self",)).select_related("client")
+    wait_for_turn(treatments__in=treatments)
+    current = Treatment.objects.select_related("client").filter(
+        id__in=[each.id for each in treatments]
+    )
     gone = [
         _("%(code)s changes hands on %(day)s already.")
         % {"code": each.client.code, "day": date_format(each.ends_on, "j M Y")}
-        for each in locked.filter(id__in=[each.id for each in treatments]).order_by("id")
+        for each in current.order_by("id")
         if each.ends_on and each.ends_on <= on
     ]
     if gone:
@@ -252,8 +255,8 @@ def close_treatment(*, treatment: Treatment, how: str, review: str, by: Membersh
     Raises:
         ClosedAlready: another window closed it meanwhile, with another review, which stays.
     """
-    hold_requests([treatment])
-    treatment = Treatment.objects.select_for_update(of=("self",)).get(pk=treatment.pk)
+    wait_for_turn(treatments=treatment)
+    treatment = Treatment.objects.get(pk=treatment.pk)
     if ending := Ending.objects.filter(treatment=treatment).first():
         if (ending.how, ending.review) != (how, review):
             raise ClosedAlready
@@ -291,7 +294,7 @@ def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
     """
     closed = Treatment.objects.get(pk=ending.treatment_id)
     # Two therapists may each have closed a treatment of the client: the second finds the first's.
-    Client.objects.select_for_update().get(pk=closed.client_id)
+    wait_for_turn(id=closed.client_id)
     today = timezone.localdate()
     if Treatment.objects.not_ended(on=today).filter(client=closed.client_id).exists():
         raise CannotReopen(_("This client is in treatment already; nothing was changed."))
@@ -306,12 +309,9 @@ def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
     return treatment
 
 
-def _locked(move: Move, *, version: str, is_arranged: bool = False) -> Move:
-    """The move as it is now, as long as it is the one of that `version`.
-
-    Where its treatment is locked too, that one comes first: in two orders each would wait.
-    """
-    move = Move.objects.select_for_update(of=("self",)).select_related("treatment").get(pk=move.pk)
+def _current(move: Move, *, version: str, is_arranged: bool = False) -> Move:
+    """The move as it is now, as long as it is the one of that `version`."""
+    move = Move.objects.select_related("treatment").get(pk=move.pk)
     if move.called_off_at:
         raise ChangedMeanwhile(move)
     if move.arranged_at and not is_arranged:
@@ -345,7 +345,8 @@ def _withdraw(new: Treatment, *, back_to: Treatment) -> None:
 def _close_episode(
     treatment: Treatment, outcome: RuptureEpisode.Outcome, *, reason: str, by: Membership
 ) -> None:
-    episode = RuptureEpisode.objects.open().filter(treatment=treatment).first()
+    opened = RuptureEpisode.objects.open().select_for_update(of=("self",))
+    episode = opened.filter(treatment=treatment).first()
     if episode:
         record_outcome(episode=episode, outcome=outcome, reason=reason, by=by)
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.accounts.oneself import NotOneself, must_ask_another
 from apps.clients.models import Client, ContactChannel, Treatment
-from apps.clients.services import take_address_away
+from apps.clients.services import take_address_away, wait_for_turn
 from apps.core import audit
 from apps.core.models import ClientKey
 from apps.exchange.records import encrypted_columns_of
@@ -79,7 +79,8 @@ def clients_on_hold(member: Membership) -> "QuerySet[Client]":
 
 def refuse_on_hold(client: Client) -> None:
     """Raises OnHold while a legal hold stands; the client's row stays locked."""
-    if Client.objects.select_for_update().get(id=client.id).held_at:
+    wait_for_turn(id=client.id)
+    if Client.objects.get(id=client.id).held_at:
         raise OnHold
 
 

@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from apps.clients.models import Client, ContactChannel
-from apps.clients.services import resume_channel, stop_channel
+from apps.clients.services import resume_channel, stop_channel, wait_for_turn
 from apps.feedback.lifecycle import revoke_links, withdraw_unsent
 from apps.feedback.models import FeedbackRequest
 
@@ -24,6 +24,7 @@ def choose(*, client: Client, how: str) -> None:
     Args:
         how: STOP, or the kind of a channel that is `on_offer`.
     """
+    wait_for_turn(id=client.id)
     if how == STOP:
         stop_messages(client=client)
         return
@@ -40,6 +41,7 @@ def choose(*, client: Client, how: str) -> None:
 @transaction.atomic
 def stop_messages(*, client: Client) -> None:
     """Stop every channel, and pull back what is not out yet."""
+    wait_for_turn(id=client.id)
     for channel in client.channels.all():
         stop_channel(channel=channel, why=Reason.STOPPED, by=None)
     withdraw_unsent(client)
@@ -51,6 +53,7 @@ def not_for_me(*, client: Client, way: str) -> None:
 
     Whoever got the message learns nothing by it: their link is unknown from then on.
     """
+    wait_for_turn(id=client.id)
     for channel in client.channels.filter(kind=way):
         stop_channel(channel=channel, why=Reason.NOT_MINE, by=None)
     revoke_links(client=client, by=None)

@@ -1,6 +1,5 @@
 """What becomes of a request once it is asked: it moves, ends, is withdrawn or opened once more."""
 
-from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
 from apps.alliance.services import accepted_until
 from apps.clients.models import Client, ContactChannel, Treatment
-from apps.clients.services import stop_channel
+from apps.clients.services import stop_channel, wait_for_turn
 from apps.core import audit, outbox, tenancy
 from apps.core.models import OutboxMessage
 from apps.feedback import timing
@@ -85,9 +84,9 @@ def expire_request(*, request_id: UUID) -> None:
     """Close a request whose time is over. Only silence to a form that went out is silence; to one
     that nobody would have read, that ended with its treatment, or that the client had for less than
     `LEAST_TIME`, as the next session was moved ahead, it is none."""
+    wait_for_turn(treatments__therapy_sessions__feedback_requests=request_id)
     request = (
         FeedbackRequest.objects.run_out(at=timezone.now())
-        .select_for_update(of=("self",), skip_locked=True)
         .select_related("therapy_session__treatment__therapist", "questionnaire")
         .filter(id=request_id)
         .first()
@@ -112,10 +111,9 @@ def revoke_links(*, client: Client, by: Membership | None) -> int:
     Returns:
         How many links ended.
     """
-    ended = (
-        FeedbackRequest.objects.select_for_update(of=("self",))
-        .select_related("therapy_session__treatment", "questionnaire")
-        .filter(therapy_session__treatment__client=client)
+    wait_for_turn(id=client.id)
+    ended = FeedbackRequest.objects.of(client).select_related(
+        "therapy_session__treatment", "questionnaire"
     )
     for request in ended:
         request.generation += 1
@@ -134,7 +132,7 @@ def refit_requests(treatment: Treatment) -> None:
     time is withdrawn; a form whose time is over by now is closed.
     """
     now = timezone.now()
-    opened = FeedbackRequest.objects.select_for_update(of=("self",)).filter(
+    opened = FeedbackRequest.objects.filter(
         therapy_session__treatment=treatment, state=FeedbackRequest.State.OPEN
     )
     for request in opened.select_related("therapy_session__treatment__client", "questionnaire"):
@@ -183,6 +181,7 @@ def stop_unreachable(request_id: UUID, *, channel: str, sent_at: datetime) -> No
     The outbox calls it; whoever treats the client is told (`stop_channel`). What is said of a
     message that went out before the channel had the address it has now says nothing about that.
     """
+    wait_for_turn(treatments__therapy_sessions__feedback_requests=request_id)
     used = ContactChannel.objects.filter(
         kind=channel, client__treatments__therapy_sessions__feedback_requests=request_id
     ).first()
@@ -193,9 +192,9 @@ def stop_unreachable(request_id: UUID, *, channel: str, sent_at: datetime) -> No
 @transaction.atomic
 def withdraw_unsent(client: Client) -> None:
     """Pull back what is open and not out yet, when the client may no longer be asked."""
+    wait_for_turn(id=client.id)
     opened = (
         FeedbackRequest.objects.of(client)
-        .select_for_update(of=("self",))
         .select_related("therapy_session__treatment", "questionnaire")
         .filter(state=FeedbackRequest.State.OPEN)
     )
@@ -215,7 +214,9 @@ def end_requests(treatment: Treatment) -> bool:
     Returns:
         Whether the client has one of them, and so less time to answer it, or none.
     """
-    opened = hold_requests([treatment])
+    opened = FeedbackRequest.objects.select_related(
+        "therapy_session__treatment", "questionnaire"
+    ).filter(therapy_session__treatment=treatment, state=FeedbackRequest.State.OPEN)
     out = {each.id: each.expires_at for each in opened if went_out(each) or each.room_until}
     if has_ended(treatment):
         for request in opened:
@@ -224,17 +225,6 @@ def end_requests(treatment: Treatment) -> bool:
     refit_requests(treatment)
     kept = FeedbackRequest.objects.open(at=timezone.now()).filter(id__in=out)
     return any(out[each.id] > each.expires_at for each in kept) or len(kept) < len(out)
-
-
-def hold_requests(treatments: Collection[Treatment]) -> list[FeedbackRequest]:
-    """The open forms of treatments, locked. Before the treatments themselves are, as whoever
-    answers holds the form first: in the other order each would wait for the other."""
-    return list(
-        FeedbackRequest.objects.select_for_update(of=("self",))
-        .select_related("therapy_session__treatment", "questionnaire")
-        .filter(therapy_session__treatment__in=treatments, state=FeedbackRequest.State.OPEN)
-        .order_by("id")
-    )
 
 
 def has_ended(treatment: Treatment) -> bool:
@@ -254,11 +244,10 @@ def send_fresh_link(*, request_id: UUID) -> ContactChannel:
     Raises:
         RequestClosed: the time for answers is over, or nothing may be sent to this client.
     """
-    request = (
-        FeedbackRequest.objects.select_for_update(of=("self",))
-        .select_related("therapy_session__treatment__client__practice", "questionnaire")
-        .get(id=request_id)
-    )
+    wait_for_turn(treatments__therapy_sessions__feedback_requests=request_id)
+    request = FeedbackRequest.objects.select_related(
+        "therapy_session__treatment__client__practice", "questionnaire"
+    ).get(id=request_id)
     channel = fresh_link_channel(request)
     if channel is None:
         raise RequestClosed

@@ -15,6 +15,7 @@ from apps.accounts.models import Membership, Practice
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.services import accepted_until, record_rating
 from apps.clients.models import Client
+from apps.clients.services import wait_for_turn
 from apps.core import audit
 from apps.core.models import OutboxMessage
 from apps.feedback import timing
@@ -63,6 +64,7 @@ def log_session_and_ask(*, ask_by: str, by: Membership, **session: Any) -> Thera
         CannotAsk: nothing is stored; the message says what is missing.
         AlreadyLogged: nothing is stored; the session was logged before.
     """
+    wait_for_turn(treatments=session["treatment"])
     therapy_session = log_therapy_session(by=by, **session)
     refit_requests(therapy_session.treatment)
     questionnaire = practice_questionnaire(by.practice)
@@ -194,9 +196,9 @@ def ask_in_room(
 
 
 def _lock(therapy_session: TherapySession) -> Client:
-    """The session's client, held: of two requests at once, the second sees the first."""
+    """The session's client, held: of two requests or answers at once, the second sees the first."""
     return (
-        Client.objects.select_for_update(of=("self",))
+        Client.objects.select_for_update(of=("self",), no_key=True)
         .select_related("practice")
         .get(id=therapy_session.treatment.client_id)
     )
@@ -250,8 +252,6 @@ def record_from_paper(
     asked = FeedbackRequest.objects.filter(
         therapy_session=therapy_session, questionnaire=questionnaire
     )
-    # As an answer by the link does: of both at once the second finds the first's.
-    list(asked.select_for_update(of=("self",)))
     if _is_answered(therapy_session, questionnaire):
         raise AlreadyAnswered
     rating = record_rating(
@@ -300,7 +300,7 @@ def submit_response(
 ) -> AllianceRating:
     """Take a client's answers: record the rating, screen the treatment, move the episode.
 
-    All in one transaction, and one at a time per request: of two answers at once, one counts.
+    All in one transaction, and one at a time per client: of two answers at once, one counts.
 
     Args:
         answers: raw answer by item id; unanswered items are absent.
@@ -311,11 +311,10 @@ def submit_response(
         AlreadyAnswered: the request has its rating.
         RequestClosed: it has run out or was withdrawn.
     """
-    request = (
-        FeedbackRequest.objects.select_for_update(of=("self",))
-        .select_related("therapy_session__treatment__therapist", "questionnaire")
-        .get(id=request_id)
-    )
+    wait_for_turn(treatments__therapy_sessions__feedback_requests=request_id)
+    request = FeedbackRequest.objects.select_related(
+        "therapy_session__treatment__therapist", "questionnaire"
+    ).get(id=request_id)
     now = timezone.now()
     if request.state == FeedbackRequest.State.ANSWERED:
         raise AlreadyAnswered

@@ -1,4 +1,4 @@
-"""Two answers to one request at the same moment: one rating."""
+"""An answer, and another or a correction, at the same moment: none fails, and one counts."""
 
 from functools import partial
 
@@ -6,11 +6,16 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
+from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
+from apps.core import tenancy
+from apps.endings.services import hand_over
 from apps.feedback.models import FeedbackRequest
 from apps.ruptures.models import Screening
+from apps.therapy_sessions.models import TherapySession
 from tests.at_once import at_once
 from tests.feedback.conftest import answers
+from tests.feedback.test_corrections import logged
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -47,3 +52,40 @@ def test_of_a_paper_and_a_link_at_once_one_counts_and_the_other_hears_so(
         Screening.objects.all().delete()
         FeedbackRequest.objects.update(state=FeedbackRequest.State.OPEN, rating=None)
         AllianceRating.objects.all().delete()
+
+
+def test_of_an_answer_and_a_correction_at_once_neither_fails_and_no_answer_is_nobodys(
+    asked: FeedbackRequest, link: str, as_alice: Browser
+) -> None:
+    session = asked.therapy_session
+    cancelled = logged(session, attendance=TherapySession.Attendance.THERAPIST_CANCELLED)
+    for _ in range(3):
+        by_link, corrected = at_once(
+            partial(Browser().post, link, answers()),
+            partial(as_alice.post, f"/sessions/{session.id}/correct/", cancelled),
+        )
+        session.refresh_from_db()
+        is_answered = AllianceRating.objects.exists()
+        assert is_answered == (session.attendance == TherapySession.Attendance.ATTENDED)
+        assert is_answered == (by_link.status_code == 302), "thanked only where it was kept"
+        assert corrected.status_code == (200 if is_answered else 302)
+        Screening.objects.all().delete()
+        FeedbackRequest.objects.update(state=FeedbackRequest.State.OPEN, rating=None)
+        AllianceRating.objects.all().delete()
+        TherapySession.objects.update(attendance=TherapySession.Attendance.ATTENDED)
+
+
+def test_of_a_correction_and_a_hand_over_at_once_neither_fails(
+    asked: FeedbackRequest, as_alice: Browser, charlie: Membership, mona: Membership
+) -> None:
+    session, treatment = asked.therapy_session, asked.therapy_session.treatment
+
+    def handed_over() -> None:
+        with tenancy.practice(mona.practice_id):
+            hand_over([treatment], to=charlie, by=mona)
+
+    page, _ = at_once(
+        partial(as_alice.post, f"/sessions/{session.id}/correct/", logged(session)), handed_over
+    )
+    assert page.status_code in {302, 404}, "404 where the client was handed over first"
+    assert not FeedbackRequest.objects.open(at=timezone.now()).exists()
