@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Membership, PracticeModel, Supervision, validate_time_zone
+from apps.accounts.oneself import ALONE_WAITS
 from apps.clients.addresses import mailbox
 from apps.core import crypto
 from apps.core.fields import BlindIndexField, EncryptedTextField
@@ -30,12 +31,16 @@ class ClientQuerySet(models.QuerySet["Client"]):
     def kept_by(self, membership: Membership, *, on: date | None = None) -> Self:
         """Clients with a treatment that has ended: the practice's record holder answers for that.
 
-        None to whoever holds no records; none whom the holder treats, or who was erased.
+        None to whoever holds no records; none whom the holder treats, or who was erased. A holder
+        who treated a client besides somebody else waits for seven days: nobody closes a treatment
+        to read what others wrote, and begins it again.
         """
         on = on or timezone.localdate()
         ended = Treatment.objects.ended(on=on).filter(client=OuterRef("pk"))
         mine = Treatment.objects.current(on=on).filter(therapist=membership, client=OuterRef("pk"))
+        lately = ended.filter(therapist=membership, ends_on__gt=on - ALONE_WAITS)
         return self.filter(
+            ~Exists(lately) | ~Exists(ended.exclude(therapist=membership)),
             Exists(ended),
             ~Exists(mine),
             practice=membership.practice_id,

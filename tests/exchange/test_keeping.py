@@ -325,9 +325,18 @@ def test_a_holder_who_treats_the_client_now_opens_nothing_of_the_therapist_befor
     assert fresh(as_charlie).post(address, {"reason": "I treat him"}).status_code == 404
     assert address not in as_charlie.get("/erasures/").content.decode()
     assert not NoteReview.objects.exists()
-    now.ends_on = timezone.localdate()
-    now.save()
-    assert list(holder.clients_with_left_notes(charlie)) == [ended.client]
+    for days_ago, opens in ((0, []), (6, []), (7, [ended.client])):
+        now.starts_on = now.ends_on = timezone.localdate() - timedelta(days=days_ago)
+        now.save()
+        assert list(holder.clients_with_left_notes(charlie)) == opens, "closed to be read"
+
+
+def test_a_holder_who_closes_a_treatment_of_their_own_answers_for_it_at_once(
+    alice: Membership,
+) -> None:
+    hold(alice.practice, alice)
+    own = TreatmentFactory.create(therapist=alice, ends_on=timezone.localdate())
+    assert list(Client.objects.kept_by(alice)) == [own.client]
 
 
 def test_nobody_but_the_record_holder_opens_these_notes(
