@@ -24,9 +24,9 @@ AUTHORS = {
     "supervision.SupportMessage": "author_id",
     "endings.Move": "treatment.therapist_id",
     "endings.Ending": "closed_by_id",
-    "exchange.NoteReview": "reviewed_by_id",
 }
-"""Who wrote a row's texts. In other tables nobody did alone: the client's words, decisions."""
+"""Who wrote a row's texts. In other tables nobody did alone (the client's words, decisions), or who
+did owes it to others: why a record holder opened notes."""
 RATINGS = "alliance.AllianceRating"
 NOBODYS = "clients.ContactChannel"
 """Addresses are nobody's words: whoever treats the client may take them away."""

@@ -23,6 +23,7 @@ from apps.exchange import holder, rights, two_people
 from apps.exchange.models import NoteReview
 from apps.exchange.retention import years_before
 from apps.exchange.tasks import propose_erasures
+from apps.exchange.texts import texts_of
 from apps.therapy_sessions.models import ProcessNote
 from apps.therapy_sessions.services import save_process_note
 from tests.factories import PASSWORD, MembershipFactory, TreatmentFactory, comment_on, rate
@@ -183,6 +184,9 @@ def test_the_record_holder_reviews_notes_of_who_has_left_with_a_reason(
     assert NOTE in opened.content.decode()
     review = NoteReview.objects.get()
     assert review.reason == "She asked for a copy"
+    texts = texts_of(ended.client, treatments=None, reader=sam)
+    [reason] = [each for each in texts if each.key.startswith("exchange.NoteReview")]
+    assert reason.takes_two, "it is kept with the records"
     assert AuditEntry.objects.filter(action="read notes of who has left").count() == 1
     note = ProcessNote.objects.get()
     there = f"{address}?review={review.id}"
