@@ -361,6 +361,9 @@ def _end_forms(treatment: Treatment) -> None:
     """End what the client could still answer; supervisors are told, so that nobody is silenced."""
     treatment.refresh_from_db(fields=["ends_on"])
     if end_requests(treatment):
-        today = timezone.localdate()
-        for member in Membership.objects.supervising(treatment.therapist, on=today):
-            notices.tell(member=member, kind=FORM_ENDED, subject=treatment)
+        now = timezone.now()
+        for member in Membership.objects.supervising(
+            treatment.therapist, on=timezone.localdate(now)
+        ):
+            # Where a move was called off, a later form can end with the same treatment.
+            notices.tell(member=member, kind=FORM_ENDED, subject=treatment, mark=now.isoformat())

@@ -15,14 +15,21 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts import notices
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Notice
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Treatment
 from apps.clients.services import hand_over_caseload
 from apps.core import outbox
 from apps.core.models import OutboxMessage
 from apps.endings.models import Ending
-from apps.endings.services import close_treatment, hand_over
+from apps.endings.services import (
+    arrange_move,
+    call_off_move,
+    close_treatment,
+    hand_over,
+    record_consent,
+    save_what_fits,
+)
 from apps.exchange.rights import erase_client
 from apps.feedback.lifecycle import end_requests, expire_request, fresh_link_channel
 from apps.feedback.messages import render_feedback_request
@@ -35,6 +42,7 @@ from tests.factories import TherapySessionFactory, TreatmentFactory
 from tests.feedback.conftest import answers, link_of
 
 pytestmark = pytest.mark.django_db
+TODAY = timezone.localdate
 REVIEW = {"how": "agreed", "review": "We found our way back twice."}
 
 
@@ -105,6 +113,40 @@ def test_a_form_that_is_out_ends_with_the_treatment_and_supervisors_are_told(
     said = [each.said.text for each in notices.unread(sam)]
     code = treatment.client.code
     assert [text for text in said if text.startswith(f"{code}: a form waited for its answer")]
+
+
+def test_supervisors_are_told_of_each_form_that_ends_with_a_treatment(
+    treatment: Treatment,
+    request_to_client: FeedbackRequest,
+    sam: Membership,
+    charlie: Membership,
+    alice: Membership,
+) -> None:
+    """One that a move for tomorrow would have cut short, and, the move called off, by closing."""
+    OutboxMessage.objects.update(state=OutboxMessage.State.SENT, sent_at=timezone.now())
+    move = save_what_fits(
+        treatment=treatment, needs="x", wishes=[], language="", tried="x", talked_over_on=None,
+        version="", by=alice,
+    )  # fmt: skip
+    for act, values in (
+        (record_consent, {"passes_on": [], "agreed_on": TODAY(), "agreed_how": "in_room"}),
+        (
+            arrange_move,
+            {"to": charlie, "moves_on": TODAY() + timedelta(days=1), "meeting_on": None},
+        ),
+        (call_off_move, {"reason": "She stays."}),
+    ):
+        act(move=move, version=move.version, by=alice, **values)
+        move.refresh_from_db()
+        for told in told_of_forms(sam):
+            notices.mark_read(notice=Notice.objects.get(id=told.id))
+    assert Notice.objects.filter(kind="form_ended").exclude(read_at=None).count() == 1
+    close_treatment(treatment=treatment, how="agreed", review="", by=alice)
+    assert len(told_of_forms(sam)) == 1
+
+
+def told_of_forms(member: Membership) -> list[notices.ShownNotice]:
+    return [each for each in notices.unread(member) if "a form waited" in each.said.text]
 
 
 @pytest.mark.django_db(transaction=True)
