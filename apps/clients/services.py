@@ -229,13 +229,14 @@ def stop_channel(
 
     They find a notice on their caseload, and get a mail that names nobody. A channel that was
     stopped before stays as it is; one that the client had only switched from, or whose messages
-    came back, may stop for good.
+    came back, may stop for good. A message that comes back later undoes no wish of the client's.
     """
     wait_for_turn(channels=channel)
     channel = ContactChannel.objects.get(id=channel.id)
     if (
         channel.stop_reason not in {"", Reason.SWITCHED, Reason.BOUNCED}
         or channel.stop_reason == why
+        or (channel.stop_reason and why == Reason.BOUNCED)
     ):
         return
     channel.stopped_at, channel.stop_reason = timezone.now(), why

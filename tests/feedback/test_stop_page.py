@@ -17,6 +17,7 @@ from apps.core.models import AuditEntry, OutboxMessage
 from apps.core.outbox import NothingToSend
 from apps.feedback import choices
 from apps.feedback.asking import why_not_ask
+from apps.feedback.lifecycle import stop_unreachable
 from apps.feedback.messages import render_feedback_reminder, render_feedback_request
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.tokens import make_token
@@ -133,6 +134,14 @@ def test_switching_sends_what_is_due_the_other_way_and_can_be_taken_back(
     phone.post(stop_url(asked), {"how": "email"})
     assert reasons(client_of) == {"email": "", "text": "switched"}
     assert render_feedback_request(asked.id).recipient != address
+
+
+def test_a_mail_that_comes_back_later_undoes_no_switch(
+    phone: Browser, asked: FeedbackRequest, client_of: Client
+) -> None:
+    phone.post(stop_url(asked), {"how": "text"})
+    stop_unreachable(asked.id, channel="email", sent_at=timezone.now())
+    assert reasons(client_of) == {"email": "switched", "text": ""}
 
 
 def test_a_way_that_is_not_offered_is_refused_with_a_sentence(
