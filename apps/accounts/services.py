@@ -4,6 +4,7 @@ from datetime import date
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -94,8 +95,7 @@ def invite_member(
     """
     if Role.MANAGER in roles:
         oneself.refuse_newcomer(by)
-    email = email.strip().lower()
-    user = User.objects.filter(email=email).first() or User.objects.create_user(email)
+    user = _account(email, None)
     try:
         with transaction.atomic():
             member = Membership.objects.create(
@@ -295,8 +295,11 @@ def give_sign_in(
 
 
 def _account(email: str, password: str | None) -> User:
-    user = User.objects.filter(email=email.strip().lower()).first()
-    return user or User.objects.create_user(email, password)
+    """The person's account, made where there is none; of two at once the second finds it."""
+    user, _created = User.objects.get_or_create(
+        email=email.strip().lower(), defaults={"password": make_password(password)}
+    )
+    return user
 
 
 @transaction.atomic

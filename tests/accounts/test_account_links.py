@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import partial
 from unittest.mock import Mock
 
 import pytest
@@ -20,6 +21,7 @@ from apps.accounts.tasks import mail_password_reset
 from apps.core import outbox
 from apps.core.models import AuditEntry, OutboxMessage
 from tests.accounts.conftest import enter, is_in, shown
+from tests.at_once import at_once
 from tests.conftest import work_in
 from tests.factories import PASSWORD
 
@@ -199,6 +201,16 @@ def test_nobody_is_invited_twice(practice: Practice, nina: Membership, mona: Mem
             roles=[Role.THERAPIST],
             by=mona,
         )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_invitations_of_one_address_at_once_one_is_sent(
+    manager: Browser, mona: Membership
+) -> None:
+    nina = {"name": "Nina Berg", "email": "nina@fernbank.example", "roles": ["therapist"]}
+    send = partial(manager.post, reverse("invite_member"), nina)
+    assert sorted(each.status_code for each in at_once(send, send, send)) == [200, 200, 302]
+    assert AccountLink.objects.filter(membership__name="Nina Berg").count() == 1
 
 
 # ── New passwords ────────────────────────────────────────────────────────────────────────────

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.clients.models import Treatment
+from apps.clients.services import wait_for_turn
 from apps.core import tenancy
 from apps.core.models import AuditEntry
 from apps.endings.models import Move
@@ -82,7 +83,7 @@ def test_of_two_who_reopen_at_once_the_second_waits_and_finds_the_first(
 def test_of_arranging_and_calling_off_a_move_and_saving_its_words_neither_stops_the_other(
     alice: Membership, charlie: Membership
 ) -> None:
-    """Each locks the treatment first: in two orders each would wait for the other."""
+    """Each waits for its turn with the client first, whatever it goes on with."""
     treatment = TreatmentFactory.create(therapist=alice)
     words = {"needs": "Evenings.", "wishes": [], "language": "", "tried": "Pace."}
     save = partial(save_what_fits, treatment=treatment, talked_over_on=None, by=alice, **words)
@@ -98,7 +99,7 @@ def test_of_arranging_and_calling_off_a_move_and_saving_its_words_neither_stops_
         act = partial(act, move=move, version=move.version, by=alice)
         with ThreadPoolExecutor(1) as pool:
             with transaction.atomic():
-                Treatment.objects.select_for_update().get(id=treatment.id)
+                wait_for_turn(treatments=treatment)
                 other = pool.submit(elsewhere, act, practice_id=alice.practice_id)
                 wait_for(other)
                 Move.objects.filter(id=move.id).update(talked_over_on=today)
