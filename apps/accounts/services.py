@@ -259,6 +259,10 @@ def end_supervision(*, supervision: Supervision, ends_on: date, by: Membership) 
     """
     if by.id == supervision.supervisee_id and oneself.must_ask_another(by):
         raise oneself.NotOneself
+    _end_supervision(supervision, ends_on=ends_on, by=by)
+
+
+def _end_supervision(supervision: Supervision, *, ends_on: date, by: Membership) -> None:
     supervision.ends_on = ends_on
     supervision.save(update_fields=["ends_on"])
     notices.tell(
@@ -275,7 +279,7 @@ def _end_supervisions(supervisor: Membership, *, by: Membership) -> None:
     today = timezone.localdate()
     for supervision in supervisor.supervisions_given.exclude(ends_on__lte=today):
         if supervision.starts_on <= today:
-            end_supervision(supervision=supervision, ends_on=today, by=by)
+            _end_supervision(supervision, ends_on=today, by=by)
         else:
             audit.record("withdraw supervision", supervision, by=by)
             supervision.delete()
