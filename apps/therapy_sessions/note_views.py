@@ -12,7 +12,7 @@ from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.core import audit
 from apps.therapy_sessions.forms import READ_BY_YOU_ALONE, ProcessNoteForm
 from apps.therapy_sessions.models import ProcessNote, TherapySession
-from apps.therapy_sessions.services import NoteChanged, save_process_note
+from apps.therapy_sessions.services import NoteChanged, NoteHeld, save_process_note
 
 
 @require(Permission.LOG_SESSION)
@@ -37,6 +37,9 @@ def _is_saved(request: MemberRequest, session: TherapySession, form: ProcessNote
         save_process_note(therapy_session=session, by=request.membership, **form.cleaned_data)
     except NoteChanged as changed:
         form.show_saved(changed.latest)
+        return False
+    except NoteHeld:
+        form.add_error("text", _("Not saved: under a legal hold a note stays; add to it below."))
         return False
     messages.success(request, _("Your note is saved. Only you can read it."))
     return True

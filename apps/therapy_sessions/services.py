@@ -24,6 +24,10 @@ class NoteChanged(Exception):
         self.latest = latest
 
 
+class NoteHeld(Exception):
+    """The client is under a legal hold: what the note says stays; more can be added below."""
+
+
 class AlreadyLogged(Exception):
     """This session was logged before: what was kept then stays as it is."""
 
@@ -153,18 +157,25 @@ def save_process_note(
 
     Args:
         version: `ProcessNote.version` of what the writer had before them; '' where there was
-            nothing. None: they had no page of the note before them.
+            nothing. None: they had no page of the note before them; under a legal hold the text is
+            then added below.
 
     Raises:
         NoteChanged: what was saved after that version says something else.
+        NoteHeld: the client is under a legal hold, and the text does not begin as the note does.
     """
     # Of two saves at once the second finds the first's note.
-    TherapySession.objects.select_for_update(of=("self",)).get(pk=therapy_session.pk)
+    locked = TherapySession.objects.select_for_update(of=("self",))
+    session = locked.select_related("treatment__client").get(pk=therapy_session.pk)
     note = ProcessNote.objects.filter(therapy_session=therapy_session, author=by).first()
     if text == (note.text if note else ""):
         return
     if version is not None and version != (note.version if note else ""):
         raise NoteChanged(note)
+    if note and session.treatment.client.held_at and not _begins(text, as_in=note.text):
+        if version is not None:
+            raise NoteHeld
+        text = f"{note.text}\n\n{text}"
     if text:
         note = note or ProcessNote(
             practice_id=therapy_session.practice_id, therapy_session=therapy_session, author=by
@@ -175,6 +186,12 @@ def save_process_note(
         note.delete()
     client_id = therapy_session.treatment.client_id
     audit.record("save process note", therapy_session, client_id=client_id, by=by)
+
+
+def _begins(text: str, *, as_in: str) -> bool:
+    """Whether a text begins with the words of another, whatever its line ends."""
+    words = as_in.split()
+    return text.split()[: len(words)] == words
 
 
 @transaction.atomic

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.clients.services import hand_over_caseload
+from apps.exchange.rights import set_hold
 from apps.ruptures.services import share_episode
 from apps.therapy_sessions.models import ProcessNote, TherapySession
 from apps.therapy_sessions.services import save_process_note
@@ -126,3 +127,20 @@ def test_of_two_notes_saved_at_once_one_stands(as_alice: Browser, alice: Members
     saved = at_once(*(partial(as_alice.post, url(session), {"text": text}) for text in texts))
     assert sorted(each.status_code for each in saved) == [200, 200, 302], "two hear of the first"
     assert ProcessNote.objects.get().text in texts
+
+
+def test_under_a_legal_hold_a_note_keeps_its_words_and_takes_more(
+    session: TherapySession, alice: Membership, mona: Membership, as_alice: Browser
+) -> None:
+    save_process_note(therapy_session=session, text=f"{NOTE}\nTwice.", by=alice)
+    set_hold(client=session.treatment.client, held=True, by=mona)
+    for text in ("", "I said nothing."):
+        version = ProcessNote.objects.get().version
+        page = as_alice.post(url(session), {"text": text, "version": version})
+        assert "under a legal hold" in page.content.decode()
+        assert ProcessNote.objects.get().text == f"{NOTE}\nTwice."
+    longer = f"{NOTE}\r\nTwice. We spoke of it."
+    assert as_alice.post(url(session), {"text": longer, "version": version}).status_code == 302
+    assert ProcessNote.objects.get().text == longer
+    save_process_note(therapy_session=session, text="Logged again.", by=alice)
+    assert ProcessNote.objects.get().text == f"{longer}\n\nLogged again."
