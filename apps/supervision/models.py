@@ -148,6 +148,13 @@ class Decision(PracticeModel):
     episode = models.ForeignKey(RuptureEpisode, on_delete=models.PROTECT, related_name="decisions")
     text = EncryptedTextField(client="episode__treatment__client_id")
     decided_at = models.DateTimeField(default=timezone.now)
+    written_by = models.ForeignKey(
+        Membership,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="which of the two; nobody noted it before",
+    )
     done_at = models.DateTimeField(null=True)
 
     objects = DecisionQuerySet.as_manager()

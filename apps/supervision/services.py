@@ -131,7 +131,7 @@ def decide(*, meeting: Meeting, episode: RuptureEpisode, text: str, by: Membersh
     # One at a time: what somebody saves or records at this moment is seen first.
     episode = RuptureEpisode.objects.select_for_update(of=("self",)).get(pk=episode.pk)
     decision = Decision.objects.create(
-        practice_id=meeting.practice_id, meeting=meeting, episode=episode, text=text
+        practice_id=meeting.practice_id, meeting=meeting, episode=episode, text=text, written_by=by
     )
     if not episode.outcome:
         latest = latest_worksheet(episode)

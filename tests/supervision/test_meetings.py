@@ -362,7 +362,8 @@ def test_a_decision_becomes_the_next_action_of_its_episode(
     worksheet = latest_worksheet(episode)
     assert worksheet is not None
     assert worksheet.next_action == said
-    assert said in text(as_alice.get(f"/meetings/{meeting.id}/"))
+    page = re.sub(r"\s+", " ", text(as_alice.get(f"/meetings/{meeting.id}/")))
+    assert f'FE-0007: {said}</span> <span class="rp-sub">Sam Okafor' in page, "who wrote it"
     decision = Decision.objects.get()
     as_alice.post(f"/decisions/{decision.id}/done/")
     decision.refresh_from_db()

@@ -118,7 +118,7 @@ def agenda_page(meeting: Meeting, member: Membership, *, today: date) -> AgendaP
     decisions = list(
         Decision.objects.visible_to(member)
         .filter(meeting__in=[meeting, *([before] if before else [])])
-        .select_related("episode__treatment__client")
+        .select_related("episode__treatment__client", "written_by")
         .order_by("decided_at", "id")
     )
     return AgendaPage(
