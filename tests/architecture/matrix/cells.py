@@ -415,8 +415,11 @@ def sung(world: World, cell: Cell, response: Any) -> Iterator[str]:
             # Everybody who signs in sees their own account, whatever they may do here.
             own_account = cell.route.account and canary.number == "0"
             a_code = cell.route.codes and canary.kind == "c"
-            is_fine = world.may_see(cell.person, canary) or (
-                (own_account or a_code) and canary.practice == cell.person.practice
+            of_ended = cell.route.codes_of_ended and world.may_recall(cell.person, canary)
+            is_fine = (
+                world.may_see(cell.person, canary)
+                or of_ended
+                or ((own_account or a_code) and canary.practice == cell.person.practice)
             )
         if not is_fine:
             kind = {"c": "code", "s": "sender", "z": "data"}[canary.kind]

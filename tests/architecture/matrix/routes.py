@@ -60,6 +60,7 @@ class Route:
         queries: query strings that must not widen what is shown.
         reads: statuses of an allowed read.
         codes: shows the codes of the practice's clients, and nothing else of them.
+        codes_of_ended: shows the codes of ended treatments to their therapist and supervisors.
         wrote: statuses of an allowed write.
         once: a link that was answered takes nothing more.
         held_by: the one supervisor whose object it is; '' where any of the therapist's may open it.
@@ -90,6 +91,7 @@ class Route:
     before_second_step: bool = False
     answers: dict[str, tuple[int, int]] = field(default_factory=dict)
     codes: bool = False
+    codes_of_ended: bool = False
 
     def every_door(self) -> tuple[Door, ...]:
         """The address itself first, then the other ways in."""
@@ -381,7 +383,7 @@ ROUTES = {
     ),
     "meeting": Route(
         READ | WRITE, Permission.MEET, client_data=True,
-        body=lambda case: {"version": "1", "notes": "Pace"}, **ON_MEETING
+        body=lambda case: {"version": "1", "notes": "Pace"}, codes_of_ended=True, **ON_MEETING
     ),
     "send_agenda": Route(
         WRITE, Permission.SUPERVISE, body=nothing, **ON_MEETING | {"reach": SUPERVISED}

@@ -148,6 +148,16 @@ class World:
             (Relation.ANSWERED, self.cases[person.practice, "6"]),
         ]
 
+    def may_recall(self, person: Person, canary: Canary) -> bool:
+        """Whether this is the code of an ended treatment, the person's own or a supervisee's."""
+        case = self.cases.get((canary.practice, canary.number))
+        return (
+            canary.kind == "c"
+            and case is not None
+            and (case.practice, case.is_over) == (person.practice, True)
+            and case.therapist in {person.name, *person.supervises}
+        )
+
     def may_see(self, person: Person, canary: Canary) -> bool:
         """Whether a page may show this text to this person, whatever the page."""
         if not person.is_signed_in or not person.permissions:
