@@ -90,9 +90,10 @@ def _density(square: Floats, variance: Floats) -> tuple[Floats, Floats, Floats]:
     """A normal density (less √2π) at an error squared; the precision; the squared distance."""
     precision = np.divide(1.0, variance, out=variance)
     distance = square * precision
-    density = -0.5 * distance
+    density = np.log(precision)
+    density -= distance
+    density *= 0.5
     np.exp(density, out=density)
-    density *= np.sqrt(precision)
     return density, precision, distance
 
 

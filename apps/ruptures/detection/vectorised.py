@@ -171,7 +171,7 @@ def _screen(state: _State, index: int, step: Steps, out: Screenings, p: Paramete
     np.sqrt(out.spread, out=out.spread)
 
     # 4. Beside the rating.
-    pomp = np.where(is_rated, step.pomp, 0.0)
+    pomp = np.fmax(step.pomp, 0.0)
     error = pomp - regimes.mean
     error[1] += p.fall
     (l0, l1), squared_error = fit(regimes, error, is_rated, noise, p)
@@ -276,12 +276,12 @@ def _predict(
     settles = rupture[is_open].times(p.settle)
     settles.mean -= p.fall
     leaves, fallen = p.exit + p.settle, p.settle / (p.exit + p.settle)
-    closed = 1.0 - state.open
     into_steady = Regimes(
-        (p.exit + p.settle * closed) * rupture.weight,
-        rupture.mean - fallen * p.fall * closed,
-        rupture.variance + fallen * (1 - fallen) * p.fall**2 * closed,
+        leaves * rupture.weight,
+        rupture.mean - fallen * p.fall,
+        rupture.variance + fallen * (1 - fallen) * p.fall**2,
     )
+    into_steady[is_open] = rupture[is_open].times(p.exit)
     into_rupture = pool(steady.times(p.hazard), rupture.times(1 - leaves))
     regimes[0] = pool(steady.times(1 - p.hazard), into_steady)
     regimes[1] = into_rupture
