@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import Membership, Practice, Role
+from apps.core.spellings import is_same_name, mailbox
 
 
 class PracticeSettingsForm(forms.Form):
@@ -62,7 +63,8 @@ class PracticeSettingsForm(forms.Form):
             "supervisor_wait_hours": practice.supervisor_wait_hours,
         }
         super().__init__(*args, **{"initial": current, **kwargs})
-        self.therapists = Membership.objects.with_role(Role.THERAPIST).filter(practice=practice)
+        therapists = Membership.objects.with_role(Role.THERAPIST).filter(practice=practice)
+        self.therapists = therapists.select_related("user")
 
     def clean_most_requests_in_30_days(self) -> int:
         return self._or_as_it_is("most_requests_in_30_days")
@@ -77,7 +79,7 @@ class PracticeSettingsForm(forms.Form):
     def clean_name(self) -> str:
         """Refuse the name of somebody who treats clients here."""
         name: str = self.cleaned_data["name"]
-        if self.therapists.filter(name__iexact=name).exists():
+        if any(is_same_name(name, each.name) for each in self.therapists):
             raise forms.ValidationError(
                 _("%(name)s is a therapist here. Name somebody who treats none of the clients.")
                 % {"name": name}
@@ -87,7 +89,8 @@ class PracticeSettingsForm(forms.Form):
     def clean_email(self) -> str:
         """Refuse the address of somebody who treats clients here."""
         email: str = self.cleaned_data["email"].strip().lower()
-        if email and self.therapists.filter(user__email=email).exists():
+        addresses = {mailbox(each.user.email) for each in self.therapists if each.user}
+        if email and mailbox(email) in addresses:
             raise forms.ValidationError(
                 _("This is a therapist’s address. Name somebody who treats none of the clients.")
             )

@@ -16,6 +16,8 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
+from apps.core.spellings import is_same_name, mailbox
+
 
 def validate_time_zone(value: str) -> None:
     """Refuse a name that is no IANA time zone, such as 'CET+1' or 'London'."""
@@ -59,7 +61,16 @@ class Practice(models.Model):
 
     @property
     def has_independent_contact(self) -> bool:
-        return bool(self.contact_name and (self.contact_phone or self.contact_email))
+        """Whether clients can turn to somebody who treats none of them, also by now."""
+        is_named = bool(self.contact_name and (self.contact_phone or self.contact_email))
+        therapists = Membership.objects.with_role(Role.THERAPIST).filter(practice=self)
+        return is_named and not any(map(self.contact_is, therapists.select_related("user")))
+
+    def contact_is(self, member: "Membership") -> bool:
+        """Whether the independent contact is this member, by name or address in any spelling."""
+        email = member.user.email if member.user else ""
+        is_theirs = bool(self.contact_email) and mailbox(self.contact_email) == mailbox(email)
+        return is_theirs or is_same_name(self.contact_name, member.name)
 
 
 class PracticeModel(models.Model):

@@ -1,7 +1,6 @@
 """Addresses of clients as people type them: what is one, and what only looks like one. Pure."""
 
 import unicodedata
-from contextlib import suppress
 
 import phonenumbers
 from django.core.exceptions import ValidationError
@@ -38,20 +37,6 @@ def clean_email(typed: str) -> str:
     except ValidationError as error:
         raise ValidationError(_("This is no email address, such as kim@mail.example.")) from error
     return email
-
-
-def mailbox(address: str) -> str:
-    """What all spellings of an email address have in common; a number stays as it is.
-
-    >>> mailbox(" Kim+news@Mail.example "), mailbox("+447400123456")
-    ('kim@mail.example', '+447400123456')
-    """
-    name, at, host = address.strip().casefold().rpartition("@")
-    if not at:
-        return host
-    with suppress(UnicodeError):  # 'bücher' and 'xn--bcher-kva' are one host
-        host = host.encode("idna").decode()
-    return f"{name.partition('+')[0]}@{host}"
 
 
 def clean_phone(typed: str, *, country: str) -> str:

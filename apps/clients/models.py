@@ -13,9 +13,9 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Membership, PracticeModel, Supervision, validate_time_zone
 from apps.accounts.oneself import ALONE_WAITS
-from apps.clients.addresses import mailbox
 from apps.core import crypto
 from apps.core.fields import BlindIndexField, EncryptedTextField
+from apps.core.spellings import mailbox
 
 # A consent is asked about again after this time; until it is, nothing is sent.
 CONSENT_HOLDS = timedelta(days=180)

@@ -13,9 +13,10 @@ from django.utils.crypto import salted_hmac
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Practice
-from apps.clients.addresses import clean_phone, mailbox
+from apps.clients.addresses import clean_phone
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.core import audit, outbox
+from apps.core.spellings import mailbox
 
 CHANNEL_STOPPED = "channel_stopped"
 Reason = ContactChannel.StopReason

@@ -40,18 +40,22 @@ def timing_rules() -> timing.Rules:
 
 def why_not_ask(client: Client, *, way: str = "") -> list[str]:
     """What is missing before this client may be asked by one of WAYS; empty: nothing."""
-    return why_not_ask_by_way(client, safe=list(client.channels.usable()))[way]
+    times = requests_in_30_days(client, at=timezone.now())
+    return why_not_ask_by_way(client, safe=list(client.channels.usable()), times=times)[way]
 
 
-def why_not_ask_by_way(client: Client, *, safe: list[ContactChannel]) -> dict[str, list[str]]:
+def why_not_ask_by_way(
+    client: Client, *, safe: list[ContactChannel], times: int
+) -> dict[str, list[str]]:
     """What is missing for each of WAYS; "" stands for any message. Three queries.
 
     Args:
         safe: the client's usable channels. Those that lead to staff count as missing.
+        times: `requests_in_30_days`.
     """
     now = timezone.now()
     today = timezone.localdate(now)
-    rests = _why_it_rests(client, at=now)
+    rests = _why_it_rests(client, times=times)
     missing = {
         way: [*rests, *why_not_agreed(client, on=today, by_message=way != ROOM)] for way in WAYS
     }
@@ -74,7 +78,7 @@ def usable_channels(client: Client) -> list[ContactChannel]:
     return [channel for channel in channels if not reaches_staff(channel, client.practice)]
 
 
-def _why_it_rests(client: Client, *, at: datetime) -> list[str]:
+def _why_it_rests(client: Client, *, times: int) -> list[str]:
     """What stands against asking, whatever the client agreed to."""
     reasons = []
     if not client.practice.has_independent_contact:
@@ -88,7 +92,7 @@ def _why_it_rests(client: Client, *, at: datetime) -> list[str]:
             % {"day": date_format(client.pause_review_on, "j M Y")}
         )
     most = client.practice.most_requests_in_30_days
-    if requests_in_30_days(client, at=at) >= most:
+    if times >= most:
         reasons.append(
             ngettext(
                 "The client was asked once in the last 30 days, as often as the practice allows.",
@@ -119,10 +123,11 @@ def why_not_agreed(client: Client, *, on: date, by_message: bool = True) -> list
     return []
 
 
-def asked_of_most(client: Client, *, at: datetime) -> str:
-    """How often the client was asked, beside how often they may be, such as '3 of at most 5'."""
+def asked_of_most(client: Client, *, times: int) -> str:
+    """How often the client was asked (`requests_in_30_days`), beside how often they may be, such as
+    '3 of at most 5'."""
     return _("%(times)s of at most %(most)s") % {
-        "times": requests_in_30_days(client, at=at),
+        "times": times,
         "most": client.practice.most_requests_in_30_days,
     }
 

@@ -1,6 +1,6 @@
 """What stands around every page a client sees: the sender, crisis lines, an independent contact."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from django.core import signing
@@ -31,21 +31,24 @@ class ClientFrame:
 
     @classmethod
     def of(cls, request: FeedbackRequest) -> Self:
-        practice = request.practice
-        return cls(
+        practice, treatment = request.practice, request.therapy_session.treatment
+        frame = cls(
             sender_name=practice.sender_name,
-            client_country=request.therapy_session.treatment.client.country,
+            client_country=treatment.client.country,
             practice_country=practice.country,
-            contact_name=practice.contact_name,
-            contact_phone=practice.contact_phone,
-            contact_email=practice.contact_email,
-            language=request.therapy_session.treatment.client.language,
+            language=treatment.client.language,
         )
+        # Somebody who came to treat the client after they were named is no contact for them.
+        return frame if practice.contact_is(treatment.therapist) else frame.with_contact(practice)
 
     @classmethod
     def of_practice(cls, practice: Practice) -> Self:
         """The practice's part alone, for a page of its own people."""
-        return cls(
+        return cls().with_contact(practice)
+
+    def with_contact(self, practice: Practice) -> Self:
+        return replace(
+            self,
             contact_name=practice.contact_name,
             contact_phone=practice.contact_phone,
             contact_email=practice.contact_email,
@@ -68,11 +71,13 @@ class ClientFrame:
             "sender_name": self.sender_name,
             "leave_url": LEAVE_URL,
             "crisis_lines": crisis_lines(self.client_country, self.practice_country),
-            "contact": self.contact if self.contact_name else None,
+            "contact": self.contact,
         }
 
     @property
-    def contact(self) -> dict[str, str]:
+    def contact(self) -> dict[str, str] | None:
+        if not self.contact_name:
+            return None
         return {
             "name": self.contact_name,
             "phone": self.contact_phone,

@@ -7,7 +7,6 @@ from typing import Any, cast
 from django import forms
 from django.core.validators import MaxLengthValidator
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
@@ -87,7 +86,11 @@ class FeedbackForm(forms.Form):
     )
 
     def __init__(
-        self, *args: Any, questionnaire: Questionnaire, contact: dict[str, str], **kwargs: Any
+        self,
+        *args: Any,
+        questionnaire: Questionnaire,
+        contact: dict[str, str] | None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.wording = wording_of(questionnaire, get_language() or "")
@@ -122,8 +125,10 @@ class FeedbackForm(forms.Form):
         return {"answers": answers} | {name: self.cleaned_data[name] for name in also}
 
 
-def _tell(contact: dict[str, str]) -> SafeString:
-    """Whom to tell about a crossed line, beside that choice."""
+def _tell(contact: dict[str, str] | None) -> str:
+    """Who reads of a crossed line, and whom else to tell, beside that choice."""
+    if contact is None:
+        return _("Who reads this: your therapist.")
     if contact["phone"]:
         way = format_html(
             '<a href="{}"><bdi dir="ltr">{}</bdi></a>', contact["phone_href"], contact["phone"]

@@ -277,7 +277,7 @@ def fresh_link_channel(request: FeedbackRequest) -> ContactChannel | None:
     too_late = accepted_until(request.therapy_session) <= now
     if not has_run_out or fresh_before or too_late or not agreed or client.pause_review_on:
         return None
-    if not request.is_read:
+    if not (request.is_read and client.practice.has_independent_contact):
         return None
     channels = usable_channels(client)
     return next(

@@ -31,8 +31,8 @@ def render_feedback_request(subject_id: UUID) -> RenderedMessage:
 
     Raises:
         NothingToSend: the request is answered, withdrawn or over, the treatment has ended, the
-            client may no longer be asked, or the channel is no longer recorded as safe or has
-            become a colleague's.
+            client may no longer be asked, nobody independent is named, or the channel is no longer
+            recorded as safe or has become a colleague's.
         NotYet: it is night where the client is.
     """
     request = _open_request(subject_id)
@@ -69,7 +69,8 @@ def _open_request(request_id: UUID) -> FeedbackRequest:
     now = timezone.now()
     treatment, client = request.therapy_session.treatment, request.therapy_session.treatment.client
     agreed = not why_not_agreed(client, on=timezone.localdate(now)) and not client.pause_review_on
-    if not (request.is_open(at=now) and agreed) or has_ended(treatment):
+    may_ask = agreed and request.practice.has_independent_contact
+    if not (request.is_open(at=now) and may_ask) or has_ended(treatment):
         raise NothingToSend
     _wait_until(request, now)
     return request

@@ -19,7 +19,7 @@ from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.feedback import timing
-from apps.feedback.asking import asked_of_most, why_not_ask_by_way
+from apps.feedback.asking import asked_of_most, requests_in_30_days, why_not_ask_by_way
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.tokens import ROOM, read_request_id, way_of
 from apps.ruptures.models import RuptureEpisode, Screening
@@ -84,7 +84,7 @@ def find_link(token: str) -> Link | None:
         "practice",
         "questionnaire",
         "therapy_session__treatment__client__practice",
-        "therapy_session__treatment__therapist",
+        "therapy_session__treatment__therapist__user",
     )
     asked = requests.filter(id=request_id).first()
     way = way_of(token, generation=asked.generation) if asked else ""
@@ -180,6 +180,7 @@ def client_card(treatment: Treatment, *, starts_at: datetime, at: datetime) -> C
         ),
     )
     safe = list(client.channels.usable().order_by("kind"))
+    times = requests_in_30_days(client, at=at)
     return ClientCard(
         client=client,
         status=status(
@@ -190,8 +191,8 @@ def client_card(treatment: Treatment, *, starts_at: datetime, at: datetime) -> C
             at=at,
         ),
         facts=facts,
-        arranged=_arranged(client, safe, at=at),
-        missing=why_not_ask_by_way(client, safe=safe),
+        arranged=_arranged(client, safe, times=times),
+        missing=why_not_ask_by_way(client, safe=safe, times=times),
         ask_again=_ask_again(client, timezone.localdate(at)),
     )
 
@@ -214,7 +215,7 @@ def _latest_rating(treatment: Treatment) -> str:
     }
 
 
-def _arranged(client: Client, safe: list[ContactChannel], *, at: datetime) -> tuple[str, ...]:
+def _arranged(client: Client, safe: list[ContactChannel], *, times: int) -> tuple[str, ...]:
     arranged = []
     if client.discussed_on and client.consent == Client.Consent.AGREED:
         day = date_format(client.discussed_on, "j M Y")
@@ -222,7 +223,7 @@ def _arranged(client: Client, safe: list[ContactChannel], *, at: datetime) -> tu
     if safe:
         kinds = ", ".join(channel.get_kind_display() for channel in safe).lower()
         arranged.append(_("Safe to contact: %(channels)s") % {"channels": kinds})
-    arranged.append(_("Asked %(times)s in 30 days") % {"times": asked_of_most(client, at=at)})
+    arranged.append(_("Asked %(times)s in 30 days") % {"times": asked_of_most(client, times=times)})
     return tuple(arranged)
 
 

@@ -3,7 +3,8 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from apps.clients.addresses import clean_email, clean_phone, mailbox
+from apps.clients.addresses import clean_email, clean_phone
+from apps.core.spellings import mailbox
 
 NO_NUMBER = "This is no phone number"
 NOT_IN_USE = "No such number is in use in its country."

@@ -189,7 +189,22 @@ def test_a_therapist_is_no_independent_contact(
     alice: Membership, as_mona: Browser, words: Words
 ) -> None:
     assert alice.user is not None
-    response = as_mona.post(URL, {"name": "Alice", "email": alice.user.email.upper()})
-    assert "This is a therapist’s address." in words(response)
-    response = as_mona.post(URL, {"name": alice.name.lower(), "phone": "020 7946 0018"})
-    assert "is a therapist here. Name somebody who treats none" in words(response)
+    for email in (alice.user.email.upper(), alice.user.email.replace("@", "+talk@")):
+        response = as_mona.post(URL, {"name": "Alice", "email": email})
+        assert "This is a therapist’s address." in words(response)
+    for name in (alice.name.lower(), "Alice  Moreau", "Dr. Moreau, Alice"):
+        response = as_mona.post(URL, {"name": name, "phone": "020 7946 0018"})
+        assert "is a therapist here. Name somebody who treats none" in words(response)
+
+
+def test_a_contact_who_became_a_therapist_is_none_any_more(
+    mona: Membership, practice: Practice, as_mona: Browser, words: Words
+) -> None:
+    practice.contact_name = mona.name
+    practice.save()
+    assert practice.has_independent_contact
+    Membership.objects.filter(id=mona.id).update(roles=[Role.MANAGER, Role.THERAPIST])
+    assert not practice.has_independent_contact
+    assert "or a therapist here by now. Until somebody else is, no message goes out" in words(
+        as_mona.get(URL)
+    )

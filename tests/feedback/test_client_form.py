@@ -11,9 +11,14 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
+from apps.clients.models import Client
 from apps.core.models import AuditEntry, OutboxMessage
+from apps.core.outbox import NothingToSend
 from apps.feedback import client_pages, client_views
+from apps.feedback.asking import why_not_ask
+from apps.feedback.messages import render_feedback_request
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import submit_response
 from apps.feedback.tokens import make_token
@@ -148,6 +153,38 @@ def test_every_state_shows_crisis_lines_and_an_independent_contact(
         for href in ("tel:999", "tel:116123", "tel:111", "tel:02079460018"):
             assert f'href="{href}"' in text, (name, href)
         assert "Ruth Adeyemi does not treat you." in shown(page), name
+
+
+@pytest.mark.parametrize("contact", [{"name": "Dr Alice  Moreau"}, {"email": "alice"}])
+def test_who_treats_the_client_by_now_is_no_contact_and_nothing_more_goes_out(
+    phone: Browser,
+    asked: FeedbackRequest,
+    link: str,
+    alice: Membership,
+    contact: dict[str, str],
+) -> None:
+    """A manager or supervisor who was named, and became a therapist since."""
+    assert alice.user is not None
+    FeedbackRequest.objects.update(due_at=timezone.now())
+    assert render_feedback_request(asked.id)
+    practice = asked.practice
+    practice.contact_name = contact.get("name", "Reception")
+    if "email" in contact:
+        practice.contact_email = alice.user.email.replace("@", "+talk@")
+    practice.save()
+    with pytest.raises(NothingToSend):
+        render_feedback_request(asked.id)
+    client = Client.objects.get()
+    assert "whom clients can turn to" in why_not_ask(client)[0]
+    page = phone.get(link)
+    assert practice.contact_name not in shown(page)
+    assert "does not treat you" not in shown(page)
+    assert "tel:116123" in page.content.decode()
+    end(asked, State.EXPIRED)
+    assert "Send a fresh link" not in shown(phone.get(link))
+    practice.contact_name, practice.contact_email = "Ruth Adeyemi", ""
+    practice.save()
+    assert "Send a fresh link" in shown(phone.get(link)), "with somebody independent again"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 from django.db import migrations, models
 
-from apps.clients.addresses import mailbox
+from apps.core.spellings import mailbox
 from apps.core import crypto
 from apps.core.fields import BlindIndexField
 

@@ -19,7 +19,7 @@ from apps.dashboard.selectors.feedback_states import FeedbackState, feedback_sta
 from apps.dashboard.selectors.talking_points import talking_points
 from apps.dashboard.selectors.timeline import Entry, has_flag, timeline_entry
 from apps.endings.selectors import earlier_review, has_passed_on
-from apps.feedback.asking import asked_of_most
+from apps.feedback.asking import asked_of_most, requests_in_30_days
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.reasons import Reasons
 from apps.ruptures.selectors import Status, explain, status
@@ -211,7 +211,7 @@ def _facts(
         ),
         (_("Feedback"), _consent(client, today)),
         (_("Safe to contact"), ", ".join(safe) or _("No channel recorded as safe")),
-        (_("Asked in 30 days"), asked_of_most(client, at=at)),
+        (_("Asked in 30 days"), asked_of_most(client, times=requests_in_30_days(client, at=at))),
         (_("Supervisor"), ", ".join(each.name for each in supervisors) or _("None recorded")),
         (_("Next session"), words.moment(next_at, today) if next_at else _("None planned")),
     )

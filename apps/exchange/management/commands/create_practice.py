@@ -10,6 +10,7 @@ from django.db import transaction
 from apps.accounts.models import Role
 from apps.accounts.services import add_member, create_practice
 from apps.alliance.services import install_shipped_questionnaires
+from apps.core.spellings import is_same_name, mailbox
 from apps.exchange.management.arguments import (
     BAD_INPUT,
     add_person_arguments,
@@ -56,8 +57,8 @@ class Command(BaseCommand):
         name = read_name(options["member_name"], option="--member-name")
         email = read_email(options["member_email"])
         roles = [Role(role) for role in options["role"] or FIRST_ROLES]
-        themselves = (
-            contact.lower() == name.lower() or options["contact_email"].strip().lower() == email
+        themselves = is_same_name(contact, name) or (
+            mailbox(options["contact_email"]) == mailbox(email)
         )
         if themselves and Role.THERAPIST in roles:
             raise _bad("The contact treats none of the clients: name somebody else.")
