@@ -20,6 +20,8 @@ from apps.core.spellings import mailbox
 
 CHANNEL_STOPPED = "channel_stopped"
 Reason = ContactChannel.StopReason
+# A message that comes back undoes no wish of the client's; that somebody else reads it, every stop.
+BY_WEIGHT = ("", Reason.BOUNCED, Reason.SWITCHED, Reason.STOPPED, Reason.NOT_MINE)
 DETAILS = ("initials", "country", "time_zone", "language", "discussed_on", "consent")
 
 
@@ -228,17 +230,12 @@ def stop_channel(
 ) -> None:
     """Send nothing more by a channel, and tell whoever treats the client at once.
 
-    They find a notice on their caseload, and get a mail that names nobody. A channel that was
-    stopped before stays as it is; one that the client had only switched from, or whose messages
-    came back, may stop for good. A message that comes back later undoes no wish of the client's.
+    They find a notice on their caseload, and get a mail that names nobody. Of a channel that was
+    stopped before, the reason that weighs more is kept (`BY_WEIGHT`).
     """
     wait_for_turn(channels=channel)
     channel = ContactChannel.objects.get(id=channel.id)
-    if (
-        channel.stop_reason not in {"", Reason.SWITCHED, Reason.BOUNCED}
-        or channel.stop_reason == why
-        or (channel.stop_reason and why == Reason.BOUNCED)
-    ):
+    if BY_WEIGHT.index(why) <= BY_WEIGHT.index(channel.stop_reason):
         return
     channel.stopped_at, channel.stop_reason = timezone.now(), why
     channel.save(update_fields=["stopped_at", "stop_reason"])

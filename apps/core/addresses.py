@@ -9,8 +9,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 def is_own(url: str, request: HttpRequest) -> bool:
     """Whether an address that came with a request leads to this installation, and by HTTPS where
-    the request came by it."""
-    return url_has_allowed_host_and_scheme(
+    the request came by it. A bare word is none: it could be the name of a page."""
+    return "/" in url and url_has_allowed_host_and_scheme(
         url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
 

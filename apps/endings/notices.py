@@ -64,10 +64,15 @@ def render_called_off(subject_ids: Collection[UUID], member: Membership) -> dict
 def render_handover(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
     """That a manager handed clients of `member` over, to whom and from which day on."""
     takers = Membership.objects.colleagues_of(member).filter(id__in=subject_ids)
-    came = Treatment.objects.filter(
-        therapist__in=takers, follows__therapist=member, moves_here=None
+    # By the client: where the taker treated them already, no treatment follows the member's.
+    went = Treatment.objects.filter(
+        therapist=member,
+        ends_on__isnull=False,
+        ending=None,
+        client__treatments__therapist__in=takers,
+        client__treatments__moves_here=None,
     )
-    days = dict(came.values_list("therapist").annotate(Max("starts_on")))
+    days = dict(went.values_list("client__treatments__therapist").annotate(Max("ends_on")))
     return {
         taker.id: Said(
             _("Clients of yours go to %(name)s on %(day)s: so it was decided in the practice.")

@@ -239,10 +239,11 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
     if gone:
         raise CannotHandOver(" ".join(gone))
     hand_over_caseload(treatments=treatments, to=to, on=on, by=by)
+    moment = timezone.now().isoformat()
     for treatment in treatments:
         _call_off(treatment, on=on, by=by)
         _end_forms(treatment)
-        notices.tell(member=treatment.therapist, kind=HANDED_OVER, subject=to, mark=str(on))
+        notices.tell(member=treatment.therapist, kind=HANDED_OVER, subject=to, mark=moment)
     return on
 
 

@@ -109,6 +109,12 @@ def test_nobody_is_led_to_another_site(as_alice: Browser, there: str) -> None:
     assert all("evil" not in url for url, _ in signed_in.redirect_chain)
 
 
+@pytest.mark.parametrize("there", ["abc", "logout", "a.b", "?x"])
+def test_a_bare_word_leads_to_no_page_of_that_name(as_alice: Browser, there: str) -> None:
+    response = as_alice.post(reverse("theme"), {"theme": "dark", "next": there})
+    assert (response.status_code, response["Location"]) == (302, "/")
+
+
 def test_nobody_who_came_by_https_is_led_on_without(as_alice: Browser) -> None:
     there = "http://testserver/account/"
     sent = {"theme": "dark", "next": there}

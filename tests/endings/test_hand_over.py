@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from apps.accounts import notices
 from apps.accounts.models import Membership, Notice, Practice
 from apps.clients.models import Client, Treatment
 from apps.clients.services import hand_over_caseload
@@ -174,6 +175,18 @@ def test_who_moves_on_before_the_taker_may_have_access_is_named_and_nobody_chang
     assert not Notice.objects.filter(member=alice, kind="caseload_handed_over").exists()
     assert hand_over(manager, alice, staying, dana.id).status_code == 302
     assert dana.treatments.count() == 2
+
+
+def test_of_each_hand_over_the_therapist_is_told_also_to_who_treats_the_client_besides(
+    manager: Browser, alice: Membership, charlie: Membership, treatments: list[Treatment]
+) -> None:
+    TreatmentFactory.create(therapist=charlie, client=treatments[0].client)
+    for treatment in treatments:
+        assert hand_over(manager, alice, [treatment], charlie.id).status_code == 302
+        [notice] = notices.unread(alice)
+        assert notice.said.text.startswith("Clients of yours go to Charlie Nowak on")
+        notices.mark_read(notice=Notice.objects.get(id=notice.id))
+    assert charlie.treatments.count() == 3
 
 
 def test_somebody_who_left_can_be_relieved_and_takes_nobody_on(

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership, Notice, Practice
 from apps.clients.models import Client, ContactChannel
-from apps.clients.services import hand_over_caseload
+from apps.clients.services import Address, change_client, hand_over_caseload
 from apps.core import outbox
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.core.outbox import NothingToSend
@@ -134,6 +134,26 @@ def test_switching_sends_what_is_due_the_other_way_and_can_be_taken_back(
     phone.post(stop_url(asked), {"how": "email"})
     assert reasons(client_of) == {"email": "", "text": "switched"}
     assert render_feedback_request(asked.id).recipient != address
+
+
+def test_that_somebody_else_gets_the_messages_is_kept_also_after_they_were_stopped(
+    phone: Browser, asked: FeedbackRequest, client_of: Client
+) -> None:
+    """A mail program unsubscribes, then its reader says that it is not for them."""
+    address = client_of.channels.get(kind="email").address
+    phone.post(stop_url(asked), {"List-Unsubscribe": "One-Click"})
+    phone.post(stop_url(asked), {"not_me": "1"})
+    assert reasons(client_of) == {"email": "not_mine", "text": "stopped"}
+    with time_machine.travel(timezone.now() + timedelta(days=1), tick=False):
+        change_client(
+            client=client_of,
+            version="",
+            addresses={"email": Address(address, safe=True)},
+            discussed_on=timezone.localdate(),
+            consent="agreed",
+            by=asked.therapy_session.treatment.therapist,
+        )
+    assert reasons(client_of)["email"] == "not_mine", "another mailbox is needed"
 
 
 def test_a_mail_that_comes_back_later_undoes_no_switch(
