@@ -2,12 +2,15 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from typing import IO
 
 from django.http import FileResponse, HttpResponse
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Where a spreadsheet parts lists by semicolons, quotes inside a row part nothing: these do.
+CELL_BEGINS = re.compile(r"([;\t\r\n]\s*)(?=[=+\-@])")
 
 
 def download(content: bytes, *, name: str, content_type: str) -> HttpResponse:
@@ -40,6 +43,8 @@ def csv_text(rows: Iterable[Sequence[object]]) -> str:
 
 
 def guarded(cell: object) -> object:
-    """The cell, with an apostrophe before a text that could be a formula; numbers stay."""
-    is_formula = isinstance(cell, str) and cell.lstrip().startswith(FORMULA)
-    return f"'{cell}" if is_formula or (isinstance(cell, str) and cell[:1] in FORMULA) else cell
+    """The cell, with an apostrophe before what could be a formula; numbers stay."""
+    if not isinstance(cell, str):
+        return cell
+    is_formula = cell.startswith(FORMULA) or cell.lstrip().startswith(FORMULA)
+    return ("'" if is_formula else "") + CELL_BEGINS.sub(r"\1'", cell)

@@ -212,6 +212,14 @@ def test_no_cell_is_a_formula(cell: str) -> None:
     assert csv_text([[-1.5]]) == "-1.5\r\n"
 
 
+def test_no_cell_is_a_formula_where_semicolons_part_a_list() -> None:
+    """As in German, French, Dutch, Polish and Spanish; quotes inside a row part nothing there."""
+    written = csv_text([["x", "a;=1+1; b -1;\t@X\n\n =2+2\r\n+3"]])
+    cells = re.split("[;\t\r\n]", written)
+    assert not [cell for cell in cells if cell.strip().startswith(("=", "+", "-", "@"))]
+    assert "b -1" in written
+
+
 def test_an_erased_address_leaves_its_stop_behind(treatment: Treatment, alices: Browser) -> None:
     stop_messages(client=treatment.client)
     address = ContactChannel.objects.get()
