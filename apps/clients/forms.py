@@ -204,7 +204,11 @@ class ChangeClientForm(ContactForm):
             if str(value or "") != data.get(name, ""):
                 words = dict(getattr(field, "choices", ())).get(value, value) or _("(blank)")
                 said.append(f"{field.label}: {words}.")
-        told = _("Not saved yet: the details were changed in another window. They now say: %s")
+        said += [
+            f"{channel.get_kind_display()}: {channel.get_stop_reason_display()}."
+            for channel in client.channels.filter(stopped_at__isnull=False).order_by("kind")
+        ]
+        told = _("Not saved yet: the details were changed meanwhile. They now say: %s")
         self.add_error(None, told % " ".join(said))
 
 

@@ -26,7 +26,7 @@ DETAILS = ("initials", "country", "time_zone", "language", "discussed_on", "cons
 
 
 class ChangedMeanwhile(Exception):
-    """Another window saved the details since the form was opened."""
+    """Since the form was opened another window saved the details, or the client stopped."""
 
 
 class Address(NamedTuple):
@@ -102,7 +102,7 @@ def details_version(client: Client) -> str:
     """What a form that shows the client's details sends back, so that a later save is noticed."""
     shown = [getattr(client, name) for name in DETAILS]
     for channel in client.channels.order_by("kind"):
-        shown += [channel.kind, channel.address, channel.safe_to_contact]
+        shown += [channel.kind, channel.address, channel.safe_to_contact, channel.stop_reason]
     return salted_hmac("apps.clients.services.details_version", repr(shown)).hexdigest()
 
 

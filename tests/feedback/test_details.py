@@ -329,6 +329,19 @@ def test_other_methods_are_refused(as_alice: Browser, client_of: Client, page: s
         assert as_alice.get(page_of(client_of, page)).status_code == 405
 
 
+def test_a_stop_is_not_undone_by_a_window_that_was_opened_before_it(
+    as_alice: Browser, client_of: Client
+) -> None:
+    opened = as_alice.get(page_of(client_of)).context["form"]["version"].value()
+    stop_channel(channel=client_of.channels.get(), why=ContactChannel.StopReason.STOPPED, by=None)
+    sent = details(
+        client_of, version=opened, discussed_on=timezone.localdate().isoformat(), consent="agreed"
+    )
+    page = as_alice.post(page_of(client_of), sent)
+    assert "Email: The client stopped messages." in shown(page)
+    assert client_of.channels.get().stopped_at
+
+
 def test_an_older_window_takes_nothing_back_without_a_word(
     as_alice: Browser, client_of: Client
 ) -> None:
@@ -342,7 +355,7 @@ def test_an_older_window_takes_nothing_back_without_a_word(
     client_of.refresh_from_db()
     assert client_of.consent == Client.Consent.DECLINED
     said = shown(page)
-    assert "Not saved yet: the details were changed in another window." in said
+    assert "Not saved yet: the details were changed meanwhile." in said
     assert f"Discussed with client on: {today}. The client: Would rather not." in said
     assert "+447400123456" in page.content.decode(), "what was typed stays"
     again = older | {"version": page.context["form"]["version"].value()}
