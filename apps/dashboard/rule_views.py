@@ -6,12 +6,14 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.accounts.sign_in import require_recent_sign_in
+from apps.core.typed import not_taken
 from apps.dashboard.selectors.rules import rules_page
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.forms import RuleDecisionForm
@@ -54,8 +56,8 @@ def decide_rule(request: MemberRequest) -> HttpResponse:
         return _rules_page(request, form)
     change = undecided_change(request.membership.practice, form.cleaned_data["change"])
     if change is None or change.report is None:
-        messages.info(request, _("This change does not wait for a decision; nothing was changed."))
-        return redirect("rules")
+        why = _("This change does not wait for a decision any more; nothing was changed.")
+        return not_taken(request, why, back=reverse("rules"))
     decision, reason = form.cleaned_data["decision"], form.cleaned_data["reason"]
     decide_change(change=change, decision=decision, reason=reason, by=request.membership)
     messages.success(

@@ -98,10 +98,11 @@ def keeping(request: MemberRequest) -> HttpResponse:
     if form.is_valid():
         try:
             set_keeping(practice=ours, by=request.membership, **form.cleaned_data)
-            messages.success(request, _("Saved."))
         except TooNew as error:
-            messages.error(request, str(error))
-        return redirect("keeping")
+            form.add_error("record_holder", str(error))
+        else:
+            messages.success(request, _("Saved."))
+            return redirect("keeping")
     return render(request, "exchange/keeping.html", {"form": form, "holder": ours.record_holder})
 
 
@@ -116,10 +117,11 @@ def holds(request: MemberRequest) -> HttpResponse:
         try:
             sets = "lift" not in request.POST
             rights.set_hold(client=form.cleaned_data["code"], held=sets, by=me)
-            messages.success(request, _("Done, and noted in the audit trail."))
         except NotOneself:
-            messages.error(request, _("You treat this client: another manager decides it."))
-        return redirect("holds")
+            form.add_error("code", _("You treat this client: another manager decides it."))
+        else:
+            messages.success(request, _("Done, and noted in the audit trail."))
+            return redirect("holds")
     held = rights.clients_on_hold(me)
     audit.read("view legal holds", client_ids=[each.id for each in held], by=me)
     return render(request, "exchange/holds.html", {"form": form, "held": held})

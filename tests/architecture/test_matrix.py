@@ -39,13 +39,16 @@ def test_nobody_reaches_what_is_not_theirs(name: str, practices: World) -> None:
     assert not report.leaks, f"{len(report.leaks)} leaks:\n" + "\n".join(report.leaks[:20])
 
 
+WRITERS = {"therapist", "supervisor", "manager", "record holder"}
+
+
 @pytest.fixture(scope="module")
 def forms(practices: World) -> list[tuple[Person, Form]]:
-    """The forms that the therapist and the supervisor can send."""
+    """The forms that therapist, supervisor, manager and record holder can send."""
     writers = [
         each
         for each in practices.people
-        if each.practice == "a" and each.name in {"therapist", "supervisor"}
+        if each.practice == "a" and each.name in WRITERS
     ]
     return [(each, form) for each in writers for form in forms_of(practices, each)]
 

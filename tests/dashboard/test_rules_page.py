@@ -142,10 +142,12 @@ def test_to_keep_the_rule_takes_none(replayed: RuleChange, as_mona: Browser) -> 
 
 
 def test_what_is_decided_or_another_practices_is_not_decided_again(
-    replayed: RuleChange, as_mona: Browser, as_dora: Browser, dora: Membership
+    replayed: RuleChange, as_mona: Browser, as_dora: Browser, dora: Membership, words: Words
 ) -> None:
     decide(as_mona, replayed, "kept")
-    decide(as_mona, replayed, "confirmed", "After all.")
+    late = decide(as_mona, replayed, "confirmed", "After all.")
+    assert late.status_code == 409
+    assert "After all." in words(late), "what was typed is given back"
     replayed.refresh_from_db()
     assert replayed.decision == "kept"
 

@@ -132,6 +132,22 @@ def test_a_manager_names_how_long_and_who_but_not_themselves(
     assert AuditEntry.objects.filter(action="set keeping of records").count() == 1
 
 
+def test_a_manager_who_is_new_keeps_what_they_filled_in_when_it_is_refused(
+    practice: Practice, sam: Membership, mona: Membership, as_mona: Browser
+) -> None:
+    practice.created_at = timezone.now() - timedelta(days=30)
+    practice.save()
+    mona.joined_at = timezone.now() - timedelta(days=1)
+    mona.save()
+    body = {"retention_years": "27", "record_holder": str(sam.id)}
+    refused = fresh(as_mona).post("/practice/records/", body)
+    assert refused.status_code == 200
+    assert refused.context["form"].errors.keys() == {"record_holder"}
+    assert 'value="27"' in refused.content.decode()
+    practice.refresh_from_db()
+    assert practice.record_holder is None
+
+
 def test_everybody_is_told_of_a_new_record_holder_once(
     practice: Practice,
     alice: Membership,

@@ -384,6 +384,10 @@ def test_a_manager_or_the_record_holder_sets_and_lifts_a_hold_by_code(
     assert Client.objects.get(held_at__isnull=False) == client
     alike = as_mona.post(page, {"code": twin.code.upper()}).content.decode()
     assert "type it exactly" in alike
+    Membership.objects.filter(id=treatment.therapist_id).update(roles=["therapist", "manager"])
+    own = alices.post(page, {"code": client.code, "lift": ""}).content.decode()
+    assert "another manager decides it" in own
+    assert f'value="{client.code}"' in own, "what was typed stays"
     with tenancy.practice(dora.practice_id):
         Membership.objects.filter(id=dora.id).update(roles=["manager"])
     assert "No client has this code." in as_dora.post(page, {"code": client.code}).content.decode()
