@@ -127,9 +127,7 @@ class SupervisionForm(forms.Form):
 class EndSupervisionForm(forms.Form):
     ends_on = DayField(
         label=gettext_lazy("Last day"),
-        help_text=gettext_lazy(
-            "Access ends with that day. A day that has passed ends it at the next click."
-        ),
+        help_text=gettext_lazy("Access ends after that day; where the day has passed, at once."),
     )
 
     def __init__(self, *args: Any, supervision: Supervision, **kwargs: Any) -> None:

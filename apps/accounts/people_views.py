@@ -56,7 +56,7 @@ def member(request: MemberRequest, member_id: UUID) -> HttpResponse:
     person = _colleague(request, member_id)
     form = forms.RolesForm(_sent(request), initial={"roles": person.roles})
     if form.is_valid() and _roles_changed(request, person, form):
-        messages.success(request, _("Saved. %s signs in anew.") % person.name)
+        messages.success(request, _("Saved. %s signs in again.") % person.name)
         return redirect("people")
     return _member_page(request, person, form=form)
 

@@ -70,7 +70,7 @@ def close_erasure(request: MemberRequest, erasure_id: UUID) -> HttpResponse:
     except rights.OnHold:
         messages.error(request, ON_HOLD)
     except two_people.NotTheHolder:
-        messages.error(request, _("The record holder is somebody else now: ask for it anew."))
+        messages.error(request, _("The record holder is somebody else now: ask for it again."))
     except two_people.Closed:
         messages.error(request, _("Somebody closed this request meanwhile."))
     except two_people.NotYet as error:

@@ -198,7 +198,7 @@ def test_who_joined_less_than_seven_days_ago_is_given_access_from_the_day_they_a
     page = shown(manager.get(address))
     assert f">Olga Ruiz, from {date_format(day, 'j M Y')} on<" in page
     assert ">Charlie Nowak<" in page
-    assert "What cannot wait: hand it to a colleague who has been here longer" in page
+    assert "If it cannot wait, hand the clients to a colleague who has been here longer" in page
     refused = manager.post(reverse("add_supervision"), link(charlie, olga))
     assert f"Access begins on {date_format(day, 'j M Y')} at the earliest" in shown(refused)
     manager.post(address, {"treatments": [treatment.id], "to": olga.id})

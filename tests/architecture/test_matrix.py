@@ -45,11 +45,7 @@ WRITERS = {"therapist", "supervisor", "manager", "record holder"}
 @pytest.fixture(scope="module")
 def forms(practices: World) -> list[tuple[Person, Form]]:
     """The forms that therapist, supervisor, manager and record holder can send."""
-    writers = [
-        each
-        for each in practices.people
-        if each.practice == "a" and each.name in WRITERS
-    ]
+    writers = [each for each in practices.people if each.practice == "a" and each.name in WRITERS]
     return [(each, form) for each in writers for form in forms_of(practices, each)]
 
 
