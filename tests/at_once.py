@@ -1,11 +1,15 @@
 """Several people at the same moment: real threads, each with a connection of its own."""
 
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
+from uuid import UUID
 
-from django.db import connections
+from django.db import connection, connections
+
+from apps.core import tenancy
 
 
 def at_once(*ways: Callable[[], Any]) -> list[Any]:
@@ -22,3 +26,29 @@ def at_once(*ways: Callable[[], Any]) -> list[Any]:
 
     with ThreadPoolExecutor(len(ways)) as people:
         return list(people.map(run, ways))
+
+
+def somebody_waits_for_us() -> bool:
+    """By the locks: what pg_stat_activity says stands still for the whole of a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT exists(SELECT FROM pg_locks"
+            " WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def elsewhere(act: Callable[[], Any], *, practice_id: UUID) -> None:
+    try:
+        with tenancy.practice(practice_id):
+            act()
+    finally:
+        connections.close_all()
+
+
+def wait_for(other: Future[None]) -> None:
+    """Until the other one waits for what this transaction holds."""
+    until = time.monotonic() + 30
+    while not (somebody_waits_for_us() or other.done() or time.monotonic() > until):
+        time.sleep(0.02)
+    assert somebody_waits_for_us(), "it did not wait"

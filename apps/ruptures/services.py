@@ -231,9 +231,12 @@ def _move_episodes(
     screened = {screening.therapy_session_id for screening in (*screenings, *superseded)}
     openings = [screening for screening in screenings if screening.event == Event.OPENED]
     opened_here = Q(questionnaire=questionnaire, opened_by__in=screened)
-    episodes = RuptureEpisode.objects.filter(
-        opened_here | Q(outcome=""), treatment=treatment
-    ).exclude(outcome=RuptureEpisode.Outcome.SUPERSEDED)
+    # Locked, as the whole row is saved below: what a person does meanwhile must not be undone.
+    episodes = (
+        RuptureEpisode.objects.select_for_update(of=("self",))
+        .filter(opened_here | Q(outcome=""), treatment=treatment)
+        .exclude(outcome=RuptureEpisode.Outcome.SUPERSEDED)
+    )
     known = {
         episode.opened_by_id
         for episode in episodes

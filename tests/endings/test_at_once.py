@@ -1,21 +1,16 @@
 """Of two at the same moment the second waits, finds what the first did, and neither fails."""
 
-import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
-from typing import Any
-from uuid import UUID
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.clients.models import Treatment
 from apps.clients.services import wait_for_turn
-from apps.core import tenancy
 from apps.core.models import AuditEntry
 from apps.endings.models import Move
 from apps.endings.services import (
@@ -27,33 +22,8 @@ from apps.endings.services import (
     reopen_treatment,
     save_what_fits,
 )
+from tests.at_once import elsewhere, wait_for
 from tests.factories import TreatmentFactory
-
-
-def somebody_waits_for_us() -> bool:
-    """By the locks: what pg_stat_activity says stands still for the whole of a transaction."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT exists(SELECT FROM pg_locks"
-            " WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
-        )
-        return bool(cursor.fetchone()[0])
-
-
-def elsewhere(act: Callable[[], Any], *, practice_id: UUID) -> None:
-    try:
-        with tenancy.practice(practice_id):
-            act()
-    finally:
-        connections.close_all()
-
-
-def wait_for(other: Future[None]) -> None:
-    """Until the other one waits for what this transaction holds."""
-    until = time.monotonic() + 30
-    while not (somebody_waits_for_us() or other.done() or time.monotonic() > until):
-        time.sleep(0.02)
-    assert somebody_waits_for_us(), "it did not wait"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,7 +1,9 @@
 """From stored rows to screenings and episodes."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -13,8 +15,9 @@ from apps.alliance.services import build_rating
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures import detection
 from apps.ruptures.models import RuptureEpisode, Screening
-from apps.ruptures.services import record_outcome, screen_treatment
+from apps.ruptures.services import record_outcome, screen_treatment, share_episode
 from apps.therapy_sessions.models import TherapySession
+from tests.at_once import elsewhere, wait_for
 from tests.factories import TherapySessionFactory, TreatmentFactory, rate
 
 pytestmark = pytest.mark.django_db
@@ -235,3 +238,20 @@ def test_late_ratings_are_not_used(alice: Membership) -> None:
     add_rating(late, 30, is_late=True)
     assert screen_from(late)[0].pomp is None
     assert session.screenings.current().get().pomp == 90
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_therapist_does_with_an_episode_while_an_answer_is_screened_stays(
+    alice: Membership,
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, falling=True)
+    answer = partial(rate, treatment, [70])
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            share_episode(episode=treatment.episodes.get(), by=alice)
+            other = pool.submit(elsewhere, answer, practice_id=alice.practice_id)
+            wait_for(other)
+        other.result(timeout=30)
+    episode = treatment.episodes.get()
+    assert episode.shared_at
+    assert Screening.objects.filter(treatment=treatment, superseded_at=None).count() == 10
