@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib import messages
@@ -136,7 +137,8 @@ class PracticeMiddleware:
         if membership is None:
             request.today = timezone.localdate()  # type: ignore[attr-defined]
             return self.get_response(request)
-        with tenancy.practice(membership.practice_id):
+        ours = membership.practice
+        with tenancy.practice(ours.id, zone=ZoneInfo(ours.time_zone)):
             request.today = timezone.localdate()  # type: ignore[attr-defined]
             response = self.get_response(request)
         response.headers.setdefault("Cache-Control", "no-store")

@@ -22,15 +22,18 @@ USER = "nullif((SELECT current_setting('app.user_id', true)), '')::uuid"
 
 
 @contextmanager
-def practice(practice_id: UUID) -> Iterator[None]:
+def practice(practice_id: UUID, *, zone: ZoneInfo | None = None) -> Iterator[None]:
     """Work inside one practice: a transaction that sees and writes this practice's rows only, by
     the practice's clock: who treats and who supervises today goes by its day.
 
     Tasks and callbacks that run after a commit open their own. Nested, the outer practice is back
     afterwards.
+
+    Args:
+        zone: the practice's time zone, where it is at hand; None: it is asked for.
     """
     inside = _set("app.practice_id", practice_id)
-    with inside, crypto.keyring(), timezone.override(_zone(practice_id)):
+    with inside, crypto.keyring(), timezone.override(zone or _zone(practice_id)):
         yield
 
 
