@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from django.conf import settings
 
 from apps.core.embedded import ROOT
 from apps.core.embedded.binaries import OLDEST_POSTGRES
@@ -38,6 +39,13 @@ def locked_major(lock: str, package: str) -> int:
 def test_every_part_of_a_production_host_is_there() -> None:
     parts = {"proxy", *SERVING, "migrate", "postgres", "valkey", "backup"}
     assert set(SERVICES) == parts
+
+
+def test_the_image_holds_every_folder_that_the_settings_name() -> None:
+    """Without its catalogues a client's page would be English in every language."""
+    folders = [*settings.LOCALE_PATHS, *settings.STATICFILES_DIRS, *settings.TEMPLATES[0]["DIRS"]]
+    copied = re.findall(r"^COPY (\S+) \S+$", (ROOT / "deploy/Dockerfile").read_text(), re.MULTILINE)
+    assert {str(each.relative_to(settings.BASE_DIR)) for each in folders} <= set(copied)
 
 
 def test_exactly_one_scheduler_runs() -> None:
