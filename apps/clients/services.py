@@ -166,24 +166,24 @@ def _record_addresses(
     client: Client, addresses: Mapping[str, Address], *, agreed_anew: bool
 ) -> None:
     channels = {channel.kind: channel for channel in client.channels.all()}
-    stops = [
-        each.stopped_at
-        for each in channels.values()
-        if each.stopped_at and each.stop_reason == Reason.STOPPED
-    ]
+    stopped = [(each.stop_reason, each.stopped_at) for each in channels.values()]
+    stops = [moment for why, moment in stopped if moment and why == Reason.STOPPED]
+    # The client may have stopped messages before a wrong reader said so: a new way waits as well.
+    wrong = [moment for why, moment in stopped if moment and why == Reason.NOT_MINE]
     for kind, (address, safe) in addresses.items():
         channel = channels.get(kind)
         if not address:
             if channel:
                 take_address_away(channel, agreed_anew=agreed_anew)
             continue
+        holding = stops if channel else stops + wrong
         channel = channel or ContactChannel(
             practice_id=client.practice_id, client=client, kind=kind, address=""
         )
         if _may_be_used_again(channel, address, agreed_anew=agreed_anew):
             channel.stopped_at, channel.stop_reason = None, ""
-        if stops and not agreed_anew and not channel.stopped_at:
-            channel.stopped_at, channel.stop_reason = max(stops), Reason.STOPPED
+        if holding and not agreed_anew and not channel.stopped_at:
+            channel.stopped_at, channel.stop_reason = max(holding), Reason.STOPPED
         channel.lead_to(address, safe=safe)
 
 
