@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.http import Http404
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
@@ -119,6 +120,18 @@ def wait_for_turn(**which: Any) -> None:
     list(clients.order_by("id").values_list("id"))
 
 
+def take_turn(*, by: Membership, **which: Any) -> None:
+    """`wait_for_turn` for what a therapist writes about a client, who may be gone by then.
+
+    Raises:
+        Http404: `by` does not treat the client any more: handed over, closed or erased meanwhile.
+            Said here once, as it is what each of their pages answers from then on.
+    """
+    wait_for_turn(**which)
+    if not Client.objects.treated_by(by).filter(**which).exists():
+        raise Http404
+
+
 @transaction.atomic
 def change_client(
     *,
@@ -143,7 +156,7 @@ def change_client(
     Raises:
         ChangedMeanwhile: nothing is stored.
     """
-    wait_for_turn(id=client.id)
+    take_turn(by=by, id=client.id)
     client = Client.objects.get(id=client.id)
     if version and version != details_version(client):
         raise ChangedMeanwhile
@@ -212,6 +225,7 @@ def confirm_consent(*, client: Client, on: date, by: Membership) -> None:
 @transaction.atomic
 def pause_asking(*, client: Client, reason: str, review_on: date, by: Membership) -> None:
     """Let asking rest for a clinical reason, until `end_pause`; `review_on` only reminds."""
+    take_turn(by=by, id=client.id)
     client.pause_reason, client.pause_review_on = reason, review_on
     client.save(update_fields=["pause_reason", "pause_review_on"])
     audit.record("pause asking", client, client_id=client.id, by=by)

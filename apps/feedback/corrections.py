@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Treatment
-from apps.clients.services import wait_for_turn
+from apps.clients.services import take_turn
 from apps.core.models import OutboxMessage
 from apps.feedback.lifecycle import MESSAGES, refit_requests, settle, went_out
 from apps.feedback.models import FeedbackRequest
@@ -46,7 +46,7 @@ def plan_sessions(*, treatment: Treatment, by: Membership, **plan: Any) -> list[
     Args:
         plan: the arguments of `plan_therapy_sessions`.
     """
-    wait_for_turn(treatments=treatment)
+    take_turn(by=by, treatments=treatment)
     planned = plan_therapy_sessions(treatment=treatment, by=by, **plan)
     refit_requests(treatment)
     return planned
@@ -59,7 +59,7 @@ def move_session(*, session: TherapySession, by: Membership, **values: Any) -> N
     Raises:
         StartTaken: nothing is stored.
     """
-    wait_for_turn(treatments__therapy_sessions=session)
+    take_turn(by=by, treatments__therapy_sessions=session)
     session = change_therapy_session(session=session, by=by, **values)
     refit_requests(session.treatment)
 
@@ -67,7 +67,7 @@ def move_session(*, session: TherapySession, by: Membership, **values: Any) -> N
 @transaction.atomic
 def cancel_session(*, session: TherapySession, by: Membership) -> None:
     """Take a planned session out of the diary; the form before it stays open as without it."""
-    wait_for_turn(treatments__therapy_sessions=session)
+    take_turn(by=by, treatments__therapy_sessions=session)
     treatment = session.treatment
     cancel_planned_session(session=session, by=by)
     refit_requests(treatment)
@@ -87,7 +87,7 @@ def correct_session(*, session: TherapySession, by: Membership, **values: Any) -
         StartTaken: nothing is stored.
         DoesNotExist: the session was undone meanwhile; nothing is stored.
     """
-    wait_for_turn(treatments__therapy_sessions=session)
+    take_turn(by=by, treatments__therapy_sessions=session)
     session.refresh_from_db(fields=["starts_at"])
     attended = values["attendance"] == TherapySession.Attendance.ATTENDED
     if not attended and AllianceRating.objects.filter(therapy_session=session).exists():
@@ -130,7 +130,7 @@ def undo_log(*, session: TherapySession, by: Membership) -> None:
         CannotUndo: nothing changed; it was logged longer than `UNDO_WITHIN` ago, its form is with
             the client, or the episode that it opened has its outcome.
     """
-    wait_for_turn(treatments__therapy_sessions=session)
+    take_turn(by=by, treatments__therapy_sessions=session)
     session = TherapySession.objects.get(pk=session.pk)
     if not session.logged_at or timezone.now() - session.logged_at > UNDO_WITHIN:
         raise CannotUndo(_("This was logged a while ago. Correct the session instead."))

@@ -7,7 +7,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from apps.accounts.models import Membership
-from apps.clients.models import Treatment
+from apps.clients.models import Client, Treatment
+from apps.clients.services import take_turn
 from apps.core import audit
 from apps.therapy_sessions.models import ProcessNote, TherapySession
 
@@ -165,14 +166,14 @@ def save_process_note(
         NoteHeld: the client is under a legal hold, and the text does not begin as the note does.
     """
     # Of two saves at once the second finds the first's note.
-    locked = TherapySession.objects.select_for_update(of=("self",))
-    session = locked.select_related("treatment__client").get(pk=therapy_session.pk)
+    take_turn(by=by, treatments__therapy_sessions=therapy_session)
+    client = Client.objects.get(treatments__therapy_sessions=therapy_session)
     note = ProcessNote.objects.filter(therapy_session=therapy_session, author=by).first()
     if text == (note.text if note else ""):
         return
     if version is not None and version != (note.version if note else ""):
         raise NoteChanged(note)
-    if note and session.treatment.client.held_at and not _begins(text, as_in=note.text):
+    if note and client.held_at and not _begins(text, as_in=note.text):
         if version is not None:
             raise NoteHeld
         text = f"{note.text}\n\n{text}"
