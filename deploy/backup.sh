@@ -14,6 +14,7 @@ mkdir -p "$folder"
 dump() {
     local target
     target="$folder/rapport-$(date -u +%Y-%m-%dT%H%M%SZ).dump"
+    rm -f "$folder"/*.partial # of a dump that broke off: nobody would delete it after KEEP_DAYS
     pg_dump --format=custom --no-large-objects --exclude-table-data=django_session \
         --exclude-table-data=core_practicekey --exclude-table-data=core_clientkey \
         --file="$target.partial" \

@@ -52,10 +52,12 @@ def back_up(server: dict[str, Any], folder: Path) -> tuple[Path, Path]:
     """The dump of a day, and the file of keys that belongs beside it."""
     folder.mkdir()
     (folder / "password").write_text(server["PGPASSWORD"])
+    (folder / "rapport-2026-01-01T000000Z.dump.partial").write_text("of one that broke off")
     where = {"BACKUP_FOLDER": str(folder), "PASSWORD_FILE": str(folder / "password")}
     script = settings.BASE_DIR / "deploy" / "backup.sh"
     subprocess.run([script, "once"], env=server | where, check=True, capture_output=True)
     [dump] = folder.glob("rapport-*.dump")
+    assert not list(folder.glob("*.partial"))
     return dump, folder / "keys.dump"
 
 
