@@ -254,6 +254,8 @@ def reactivate_member(*, member: Membership, by: Membership) -> bool:
 def end_supervision(*, supervision: Supervision, ends_on: date, by: Membership) -> None:
     """Set the last day of a supervision; the supervisor's access ends with it, and they are told.
 
+    So are the other managers, where it is the supervisee's doing.
+
     Raises:
         NotOneself: nobody ends the supervision that they get where another manager could.
     """
@@ -265,12 +267,13 @@ def end_supervision(*, supervision: Supervision, ends_on: date, by: Membership) 
 def _end_supervision(supervision: Supervision, *, ends_on: date, by: Membership) -> None:
     supervision.ends_on = ends_on
     supervision.save(update_fields=["ends_on"])
-    notices.tell(
-        member=supervision.supervisor,
-        kind="supervision_ends",
-        subject=supervision,
-        mark=ends_on.isoformat(),
-    )
+    told = Membership.objects.filter(id=supervision.supervisor_id)
+    if by.id == supervision.supervisee_id:  # by closing the supervisor's place, or taking the role
+        told |= Membership.objects.colleagues_of(by).filter(roles__contains=[Role.MANAGER])
+    for member in told.exclude(id=by.id):
+        notices.tell(
+            member=member, kind="supervision_ends", subject=supervision, mark=ends_on.isoformat()
+        )
     audit.record("end supervision", supervision, by=by)
 
 

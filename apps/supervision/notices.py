@@ -71,12 +71,19 @@ def say_supervision_begins(ids: Collection[UUID], member: Membership) -> dict[UU
 
 
 def say_supervision_ends(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
-    links = Supervision.objects.filter(id__in=ids, supervisor=member).select_related("supervisee")
+    """To the supervisor, and to who manages the practice."""
+    yours = _("Your supervision of %(who)s ends on %(day)s.")
+    theirs = _("The supervision of %(who)s by %(by)s ends on %(day)s: so %(who)s decided.")
+    links = Supervision.objects.in_practice_of(member).filter(id__in=ids)
     return {
         link.id: Said(
-            _("Your supervision of %(who)s ends on %(day)s.")
-            % {"who": link.supervisee.name, "day": date_format(link.ends_on, "j M Y")}
+            (yours if link.supervisor_id == member.id else theirs)
+            % {
+                "who": link.supervisee.name,
+                "by": link.supervisor.name,
+                "day": date_format(link.ends_on, "j M Y"),
+            }
         )
-        for link in links
+        for link in links.select_related("supervisee", "supervisor")
         if link.ends_on
     }

@@ -163,3 +163,19 @@ def test_nobody_ends_the_supervision_that_they_get_and_the_supervisor_is_told_of
     end_supervision(supervision=supervision, ends_on=date(2040, 3, 5), by=olga)
     [told] = notices.unread(sam)
     assert told.said.text == "Your supervision of Mona Haddad ends on 5 Mar 2040."
+
+
+def test_other_managers_are_told_where_who_is_supervised_takes_the_supervisors_role_away(
+    manager: Browser, mona: Membership, sam: Membership, practice: Practice
+) -> None:
+    mona.roles = [Role.MANAGER, Role.THERAPIST]
+    mona.save()
+    supervision = SupervisionFactory.create(supervisor=sam, supervisee=mona)
+    olga = MembershipFactory.create(practice=practice, name="Olga", roles=[Role.MANAGER])
+    manager.post(reverse("member", args=[sam.id]), {"roles": [Role.THERAPIST]})
+    supervision.refresh_from_db()
+    assert supervision.ends_on == TODAY()
+    [told] = notices.unread(olga)
+    assert told.said.text.startswith("The supervision of Mona Haddad by Sam Okafor ends on")
+    assert any("of Mona Haddad ends on" in each.said.text for each in notices.unread(sam))
+    assert notices.unread(mona) == ()
