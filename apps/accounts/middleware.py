@@ -22,7 +22,8 @@ from apps.accounts import drafts, known_browsers, sign_in
 from apps.accounts.models import Membership, User
 from apps.accounts.selectors import memberships_of
 from apps.core import tenancy
-from apps.core.typed import may_hold_words
+from apps.core.crypto import KeyDestroyed
+from apps.core.typed import may_hold_words, not_taken
 
 # All that a signed-in person without a second step may reach, beside pages open to everybody.
 ENROLMENT = {
@@ -46,7 +47,8 @@ class SignInMiddleware:
     """End sessions whose time is over, and hold back people who have set up no second step.
 
     A form sent by a session that had ended is kept, and given back once its sender has signed in.
-    Where the counters against guessing cannot be reached, nobody signs in.
+    Where the counters against guessing cannot be reached, nobody signs in. Nothing is written about
+    a client who is erased at that moment.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -80,6 +82,9 @@ class SignInMiddleware:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if isinstance(error, RedisError | OperationalError):
             return render(request, "503.html", status=503)
+        if isinstance(error, KeyDestroyed):
+            why = _("This client was erased meanwhile; nothing was saved.")
+            return not_taken(request, why, back=reverse("home"))
         return None
 
 

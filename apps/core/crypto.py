@@ -31,6 +31,8 @@ from apps.core.models import ClientKey, PracticeKey
 VERSION = b"\x01"
 KEY_BYTES = 32
 NONCE_BYTES = 12
+DESTROYED = b""
+"""What stands in place of a wrapped key whose client was erased."""
 HEAD_BYTES = len(VERSION) + 16
 """A sealed value: version, id of its key, nonce, ciphertext with tag."""
 
@@ -40,7 +42,7 @@ class Unreadable(Exception):
 
 
 class KeyDestroyed(Unreadable):
-    """The key of a value is gone: its client was erased."""
+    """The key of a client is gone: the client was erased."""
 
 
 class DataKey(NamedTuple):
@@ -112,7 +114,8 @@ def secret_of(key_id: UUID) -> bytes:
     ring = _keyring.get() or Keyring()
     if key_id not in ring.opened:
         wanted = (ring.wanted | {key_id}) - ring.opened.keys()
-        for row in ClientKey.objects.filter(id__in=wanted).select_related("practice_key"):
+        kept = ClientKey.objects.exclude(wrapped=DESTROYED).select_related("practice_key")
+        for row in kept.filter(id__in=wanted):
             ring.opened[row.id] = open_client_key(row)
         ring.wanted.clear()
     if key_id not in ring.opened:
@@ -121,7 +124,11 @@ def secret_of(key_id: UUID) -> bytes:
 
 
 def key_for(*, practice_id: UUID, client_id: UUID) -> DataKey:
-    """The data key that seals new values of a client, made with the first value."""
+    """The data key that seals new values of a client, made with the first value.
+
+    Raises:
+        KeyDestroyed: the client was erased; nothing is sealed for them again.
+    """
     ring = _keyring.get() or Keyring()
     if client_id not in ring.current:
         row = _current_client_key(practice_id, client_id)
@@ -143,7 +150,16 @@ def wrap_client_key(row: ClientKey, secret: bytes, practice_key: PracticeKey) ->
     row.wrapped = encrypt(open_practice_key(practice_key)[:KEY_BYTES], secret, _client_place(row))
 
 
+def destroy_client_keys(*, practice_id: UUID, client_id: UUID) -> None:
+    """Empty a client's data keys for good: what they sealed is gone, and no new one is made."""
+    _current_client_key(practice_id, client_id)
+    ClientKey.objects.filter(practice_id=practice_id, client_id=client_id).update(wrapped=DESTROYED)
+
+
 def open_client_key(row: ClientKey) -> bytes:
+    """Unwrap a client's data key; KeyDestroyed where it was emptied."""
+    if bytes(row.wrapped) == DESTROYED:
+        raise KeyDestroyed("This client was erased.")
     wrapping = open_practice_key(row.practice_key)[:KEY_BYTES]
     return decrypt(wrapping, bytes(row.wrapped), _client_place(row))
 

@@ -244,7 +244,7 @@ class PracticeKey(models.Model):
 
 
 class ClientKey(models.Model):
-    """A client's data key, wrapped by a key of the practice. Deleting it erases what it sealed."""
+    """A client's data key, wrapped by a key of the practice. Emptying it erases what it sealed."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     practice_id = models.UUIDField()

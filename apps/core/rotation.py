@@ -55,7 +55,7 @@ def clients_due(practice_id: UUID) -> list[UUID]:
     since = crypto.current_practice_key(practice_id).created_at
     due = ClientKey.objects.filter(
         practice_id=practice_id, retired_at__isnull=True, created_at__lt=since
-    )
+    ).exclude(wrapped=crypto.DESTROYED)
     return list(due.order_by("created_at").values_list("client_id", flat=True))
 
 
@@ -68,7 +68,10 @@ def renew_client(*, practice_id: UUID, client_id: UUID) -> int:
     with tenancy.practice(practice_id):
         keys = ClientKey.objects.filter(practice_id=practice_id, client_id=client_id)
         practice_key = crypto.current_practice_key(practice_id)
-        for row in keys.select_for_update(of=("self",)).select_related("practice_key"):
+        rows = list(keys.select_for_update(of=("self",)).select_related("practice_key"))
+        if any(bytes(row.wrapped) == crypto.DESTROYED for row in rows):  # erased meanwhile
+            return 0
+        for row in rows:
             crypto.wrap_client_key(row, crypto.open_client_key(row), practice_key)
             row.retired_at = row.retired_at or timezone.now()
             row.save(update_fields=["practice_key", "wrapped", "retired_at"])
@@ -80,7 +83,9 @@ def renew_client(*, practice_id: UUID, client_id: UUID) -> int:
 
 
 def finish(practice_id: UUID) -> None:
-    """Delete the practice's old keys, which wrap nothing any more."""
+    """Delete the practice's old keys, which wrap nothing any more; emptied keys need none."""
+    emptied = ClientKey.objects.filter(practice_id=practice_id, wrapped=crypto.DESTROYED)
+    emptied.update(practice_key=crypto.current_practice_key(practice_id))
     used = ClientKey.objects.filter(practice_id=practice_id).values("practice_key")
     PracticeKey.objects.filter(practice_id=practice_id, retired_at__isnull=False).exclude(
         id__in=used

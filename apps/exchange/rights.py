@@ -11,8 +11,7 @@ from apps.accounts.models import Membership
 from apps.accounts.oneself import NotOneself, must_ask_another
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.clients.services import take_address_away, wait_for_turn
-from apps.core import audit
-from apps.core.models import ClientKey
+from apps.core import audit, crypto
 from apps.exchange.records import encrypted_columns_of
 from apps.exchange.texts import wanted_of
 from apps.feedback.lifecycle import revoke_links
@@ -132,7 +131,7 @@ def erase_client(*, client: Client, by: Membership) -> None:
             rows.delete()
         else:
             field.erase(rows)
-    ClientKey.objects.filter(practice_id=client.practice_id, client_id=client.id).delete()
+    crypto.destroy_client_keys(practice_id=client.practice_id, client_id=client.id)
     today = timezone.localdate()
     TherapySession.objects.planned().filter(
         treatment__client=client, feedback_requests=None, process_notes=None

@@ -113,9 +113,14 @@ def test_without_the_root_key_nothing_is_read_and_the_line_says_which_is_missing
 
 
 def test_a_destroyed_key_takes_its_values_with_it(rating: AllianceRating) -> None:
-    ClientKey.objects.filter(client_id=rating.therapy_session.treatment.client_id).delete()
+    client_id = rating.therapy_session.treatment.client_id
+    crypto.destroy_client_keys(practice_id=rating.practice_id, client_id=client_id)
     with pytest.raises(KeyDestroyed):
         AllianceRating.objects.get(id=rating.id).comment  # noqa: B018
+    with crypto.keyring(), pytest.raises(KeyDestroyed):
+        crypto.key_for(practice_id=rating.practice_id, client_id=client_id)
+    crypto.destroy_client_keys(practice_id=rating.practice_id, client_id=client_id)
+    assert not any(bytes(key.wrapped) for key in ClientKey.objects.filter(client_id=client_id))
 
 
 def test_ciphertext_is_never_handed_out_and_never_searched(rating: AllianceRating) -> None:

@@ -35,9 +35,17 @@ from apps.feedback.choices import stop_messages
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.repair import Sheet, StepEntry, latest_worksheet, save_worksheet, sheet_of
 from apps.ruptures.services import record_outcome, screen_treatment
+from apps.supervision import services as supervision
+from apps.supervision.models import SupportMessage
 from apps.supervision.services import decide, plan_meeting
 from apps.therapy_sessions.services import save_process_note
-from tests.factories import PASSWORD, ClientFactory, TreatmentFactory, comment_on, rate
+from tests.factories import (
+    PASSWORD,
+    ClientFactory,
+    TreatmentFactory,
+    comment_on,
+    rate,
+)
 
 CANARY = "canary-kx7"
 
@@ -318,6 +326,25 @@ def test_two_people_erase_a_client_and_no_canary_is_left(
     assert AllianceRating.objects.count() == 9
     assert alices.get(f"/clients/{erased.id}/").status_code == 404
     assert "view caseload" not in erased.code
+
+
+def test_what_is_written_while_the_client_is_erased_is_given_back_and_not_kept(
+    alice: Membership, sam: Membership, as_alice: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, falling=True)
+    write = supervision.write_support
+
+    def erased_first(**message: Any) -> None:
+        rights.erase_client(client=treatment.client, by=alice)
+        write(**message)
+
+    monkeypatch.setattr(supervision, "write_support", erased_first)
+    episode = RuptureEpisode.objects.get(treatment=treatment)
+    page = as_alice.post(f"/episodes/{episode.id}/support/", {"text": "Came late, and said why."})
+    assert page.status_code == 409
+    assert "This client was erased meanwhile; nothing was saved." in page.content.decode()
+    assert "Came late, and said why." in page.content.decode()
+    assert not SupportMessage.objects.filter(episode=episode).exists()
 
 
 def test_who_works_alone_waits_seven_days(treatment: Treatment, alice: Membership) -> None:
