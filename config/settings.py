@@ -327,6 +327,7 @@ ACCOUNT_RATE_LIMITS = {
     "login_failed": None,
     "reset_password": "20/h/ip,5/h/key",  # pragma: allowlist secret
     "reauthenticate": None,
+    "change_password": None,
 }
 ACCOUNT_FORMS = {
     "login": "apps.accounts.sign_in_forms.SignInForm",

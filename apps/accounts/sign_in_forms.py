@@ -65,6 +65,14 @@ class ChangePasswordForm(account.ChangePasswordForm):
         _plain(self.fields["password2"], _("New password, again"))
         self.fields["password1"].help_text = PASSWORD_HELP
 
+    def clean_oldpassword(self) -> str:
+        """Guessed at as slowly as at the sign-in, also from within somebody's session."""
+        whose = known_browsers.name_of(self.user.email, context.request)
+        with throttle.attempt(f"password:{whose}") as attempt:
+            password: str = super().clean_oldpassword()
+            attempt.succeeded = True
+        return password
+
 
 class _Code:
     """A code of the second step, guessed at ever more slowly."""

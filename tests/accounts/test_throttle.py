@@ -17,6 +17,7 @@ from tests.accounts.conftest import code_of, enrol, enter, is_in, shown, wrong_c
 from tests.factories import PASSWORD
 
 TOO_EARLY = "Too many attempts."
+CHANGE = "/account/password/"
 
 
 def fail(account: str, times: int = 1) -> None:
@@ -185,6 +186,21 @@ def test_a_password_shown_again_is_guessed_at_as_slowly(as_alice: Browser) -> No
     for _ in range(10):
         as_alice.post("/sign-in/again/", {"password": "wrong"})  # pragma: allowlist secret
     assert TOO_EARLY in shown(as_alice.post("/sign-in/again/", {"password": PASSWORD}))
+
+
+def test_the_present_password_is_guessed_at_as_slowly_where_it_is_changed(
+    as_alice: Browser, alice: Membership
+) -> None:
+    new = dict.fromkeys(("password1", "password2"), "another quiet lantern")
+    for _ in range(10):
+        sent = new | {"oldpassword": "wrong"}  # pragma: allowlist secret
+        assert TOO_EARLY not in shown(as_alice.post(CHANGE, sent))
+    assert TOO_EARLY in shown(as_alice.post(CHANGE, new | {"oldpassword": PASSWORD}))
+    with time_machine.travel(timezone.now() + timedelta(seconds=31), tick=False):
+        as_alice.post(CHANGE, new | {"oldpassword": PASSWORD})
+    assert alice.user is not None
+    alice.user.refresh_from_db()
+    assert alice.user.check_password("another quiet lantern")
 
 
 def test_an_address_has_a_hundred_attempts_an_hour(client: Browser, alice: Membership) -> None:
