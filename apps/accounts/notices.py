@@ -93,7 +93,7 @@ def say_record_holder(ids: Collection[UUID], member: Membership) -> dict[UUID, S
         holder.id: Said(
             _(
                 "%(who)s was named record holder of the practice: they see the records of clients "
-                "with a treatment that has ended, and process notes of who has left."
+                "with a treatment that has ended, and process notes of people who have left."
             )
             % {"who": holder.name}
         )

@@ -16,8 +16,8 @@ ALONE = gettext_lazy(
     "as soon as it is recorded."
 )
 NEW_HERE = gettext_lazy(
-    "Access begins on %s at the earliest: who gives it and who gets it have been here for seven "
-    "days then."
+    "Access begins on %s at the earliest, when whoever gives it and whoever gets it have been here "
+    "for seven days."
 )
 NAME_A_ROLE = gettext_lazy("Tick at least one role.")
 

@@ -21,8 +21,8 @@ LAST_MANAGER = gettext_lazy(
 )
 NOT_ONESELF = gettext_lazy("Nobody changes their own roles. Another manager does it for you.")
 SUPERVISES = gettext_lazy(
-    "You are down as a supervisor still. Set the last day of those links first; new ones that you "
-    "give yourself begin after seven days."
+    "You are still recorded as a supervisor. Set the last day of those links first; new ones that "
+    "you give yourself begin after seven days."
 )
 
 

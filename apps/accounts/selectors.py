@@ -182,7 +182,7 @@ def _link(supervision: Supervision, today: date) -> Link:
     elif not supervision.supervisor.is_active:
         state = _("Closed: the supervisor’s place is closed")
     elif not supervision.supervisor.has_role(Role.SUPERVISOR):
-        state = _("Closed: the supervisor has the role no more")
+        state = _("Closed: no longer a supervisor")
     else:
         state = _("Current") if supervision.starts_on <= today else _("Begins later")
     return Link(

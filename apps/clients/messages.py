@@ -26,8 +26,8 @@ SAID = {
         " the client for another address or number."
     ),
     Reason.BOUNCED: gettext_lazy(
-        "Messages to %(client)s by %(channel)s come back since %(day)s. Ask the client for another"
-        " address or number."
+        "Messages to %(client)s by %(channel)s have come back since %(day)s. Ask the client for "
+        "another address or number."
     ),
 }
 

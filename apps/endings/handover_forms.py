@@ -46,7 +46,7 @@ class HandoverForm(forms.Form):
     to = TakerField(
         Membership.objects.none(),
         label=gettext_lazy("New therapist"),
-        empty_label="",
+        empty_label=gettext_lazy("Choose somebody"),
         error_messages={"required": gettext_lazy("Choose who takes them on.")},
     )
 

@@ -51,8 +51,8 @@ def _handed_over(number: int, later: date | None) -> str:
         return said % {"number": number, "day": date_format(later, "j M")}
     return (
         ngettext(
-            "%d client handed over. Access of the therapist before has ended.",
-            "%d clients handed over. Access of the therapist before has ended.",
+            "%d client handed over. The former therapist’s access has ended.",
+            "%d clients handed over. The former therapist’s access has ended.",
             number,
         )
         % number

@@ -75,7 +75,7 @@ def render_handover(subject_ids: Collection[UUID], member: Membership) -> dict[U
     days = dict(went.values_list("client__treatments__therapist").annotate(Max("ends_on")))
     return {
         taker.id: Said(
-            _("Clients of yours go to %(name)s on %(day)s: so it was decided in the practice.")
+            _("Clients of yours go to %(name)s on %(day)s, as your practice decided.")
             % {"name": taker.name, "day": date_format(days[taker.id], "j M")}
         )
         for taker in takers
@@ -92,8 +92,8 @@ def render_form_ended(subject_ids: Collection[UUID], member: Membership) -> dict
     return {
         treatment.id: Said(
             _(
-                "%(code)s: a form waited for its answer when it was decided that the treatment"
-                " with %(name)s ends on %(day)s; from then on it can be answered no more."
+                "%(code)s: a form was waiting for an answer when it was decided that the treatment"
+                " with %(name)s ends on %(day)s; from then on it can no longer be answered."
             )
             % {
                 "code": treatment.client.code,

@@ -163,7 +163,7 @@ def arrange_move(
     if treatment.ends_on:
         day = date_format(treatment.ends_on, "j M Y")
         raise CannotArrange(
-            _("This client changes hands on %s already: so it was decided in the practice.") % day
+            _("This client changes hands on %s already, as the practice decided.") % day
         )
     if moves_on <= timezone.localdate():
         _close_episode(

@@ -52,7 +52,7 @@ def pause_asking(request: MemberRequest, client_id: UUID) -> HttpResponse:
         return _details(request, client, details, form)
     services.pause_asking(client=client, by=request.membership, **form.cleaned_data)
     withdraw_unsent(client)
-    messages.success(request, _("Asking is paused. What was not out yet is withdrawn."))
+    messages.success(request, _("Asking is paused. What had not been sent is withdrawn."))
     return redirect("client", client.id)
 
 

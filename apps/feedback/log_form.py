@@ -178,7 +178,7 @@ class LogSessionForm(NotAskedForm):
             for way, words in helps.items()
         } | {
             NOT_THIS_TIME: OptionDetail(
-                _("Needs a reason. Nothing is held against the silence."), css_class="rp-trigger"
+                _("Needs a reason. The silence does not count."), css_class="rp-trigger"
             ),
         }
         self.initial.update(_initial_asking(client, missing))

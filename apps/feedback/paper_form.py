@@ -30,7 +30,7 @@ class PaperForm(FeedbackForm):
     def clean_filled_in_on(self) -> date:
         filled_in_on: date = self.cleaned_data["filled_in_on"]
         if not self.held_on <= filled_in_on <= self.today:
-            raise forms.ValidationError(_("Enter a day from the session on, up to today."))
+            raise forms.ValidationError(_("Enter a day between the session and today."))
         return filled_in_on
 
     def clean(self) -> dict[str, Any]:

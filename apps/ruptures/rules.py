@@ -126,7 +126,7 @@ def propose_change(
     """
     ours = RuleChange.objects.select_for_update().filter(practice=practice)
     if any(not change.decision for change in ours):
-        raise ValidationError(_("Decide about the change that is proposed already first."))
+        raise ValidationError(_("Decide first about the change that is proposed already."))
     change = RuleChange.objects.create(
         practice=practice,
         detection_form=detection_form,

@@ -180,7 +180,7 @@ class TestLocalNorms:
     ) -> None:
         monkeypatch.setattr(rule_views, "is_enough", lambda counted: True)
         page = words(as_mona.post(NORMS, follow=True))
-        assert "Decide about the change that is proposed already first." in page
+        assert "Decide first about the change that is proposed already." in page
 
 
 def test_more_clients_cost_as_many_queries(

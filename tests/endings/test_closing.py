@@ -112,7 +112,7 @@ def test_a_form_that_is_out_ends_with_the_treatment_and_supervisors_are_told(
     assert fresh_link_channel(request_to_client) is None
     said = [each.said.text for each in notices.unread(sam)]
     code = treatment.client.code
-    assert [text for text in said if text.startswith(f"{code}: a form waited for its answer")]
+    assert [text for text in said if text.startswith(f"{code}: a form was waiting for an answer")]
 
 
 def test_supervisors_are_told_of_each_form_that_ends_with_a_treatment(
@@ -146,7 +146,7 @@ def test_supervisors_are_told_of_each_form_that_ends_with_a_treatment(
 
 
 def told_of_forms(member: Membership) -> list[notices.ShownNotice]:
-    return [each for each in notices.unread(member) if "a form waited" in each.said.text]
+    return [each for each in notices.unread(member) if "a form was waiting" in each.said.text]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -226,7 +226,7 @@ def test_a_pause_pulls_back_what_is_not_out_and_lasts_until_it_is_ended(
     as_alice: Browser, asked: FeedbackRequest, client_of: Client
 ) -> None:
     page = as_alice.post(page_of(client_of, "pause"), a_pause(), follow=True)
-    assert "Asking is paused. What was not out yet is withdrawn." in shown(page)
+    assert "Asking is paused. What had not been sent is withdrawn." in shown(page)
     client_of.refresh_from_db()
     assert client_of.pause_reason == "Taking part in a study."
     for room in ("room", "send"):

@@ -212,7 +212,7 @@ def test_the_day_alone_is_no_answer_from_paper(as_alice: Browser, held: TherapyS
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"filled_in_on": "2020-01-01"}, "Enter a day from the session on, up to today."),
+        ({"filled_in_on": "2020-01-01"}, "Enter a day between the session and today."),
         ({"item_heard": "11"}, "This answer did not arrive as one of the choices."),
     ],
 )

@@ -83,7 +83,7 @@ def test_nothing_is_confirmed_before_it_was_replayed(practice, mona):
 
 def test_one_change_at_a_time_waits_for_a_decision(practice, mona):
     propose_change(practice=practice, detection_form="slider", parameters=STRICTER, by=mona)
-    with pytest.raises(ValidationError, match="Decide about the change"):
+    with pytest.raises(ValidationError, match="Decide first about the change"):
         propose_change(practice=practice, detection_form="slider", parameters=KEENER, by=mona)
 
 
