@@ -71,6 +71,10 @@ def close_erasure(request: MemberRequest, erasure_id: UUID) -> HttpResponse:
         messages.error(request, ON_HOLD)
     except two_people.NotTheHolder:
         messages.error(request, _("The record holder is somebody else now: ask for it again."))
+    except two_people.InTreatment:
+        messages.error(
+            request, _("This client is in treatment: their therapist has to be one of the two.")
+        )
     except two_people.Closed:
         messages.error(request, _("Somebody closed this request meanwhile."))
     except two_people.NotYet as error:

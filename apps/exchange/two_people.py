@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Membership, Practice
 from apps.accounts.notices import Said, tell
 from apps.accounts.oneself import ALONE_WAITS, here_lately, works_alone
-from apps.clients.models import Client, TwoPersonRequest
+from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.core import audit
 from apps.exchange import rights
 
@@ -32,6 +32,10 @@ class NotYet(Exception):
 
 class NotTheHolder(Exception):
     """Nobody is the record holder, or not the one any more whom an export was asked for."""
+
+
+class InTreatment(Exception):
+    """Somebody treats the client now, and is neither of the two people."""
 
 
 class Closed(Exception):
@@ -161,6 +165,7 @@ def confirm(*, request: TwoPersonRequest, by: Membership) -> bool:
     Raises:
         NotYet: somebody else must confirm, or the seven days are not over.
         OnHold: a legal hold was set meanwhile.
+        InTreatment: the treatment went to somebody else, or began again, since it was asked for.
         NotTheHolder: an export was asked for somebody who is not the record holder any more.
         Closed: it was carried out or withdrawn meanwhile.
     """
@@ -178,6 +183,11 @@ def confirm(*, request: TwoPersonRequest, by: Membership) -> bool:
     ):
         raise NotTheHolder
     client = request.client
+    if client:
+        treating = Treatment.objects.current(on=timezone.localdate()).filter(client=client)
+        therapists = set(treating.values_list("therapist", flat=True))
+        if therapists and not therapists & {by.id, request.requested_by_id}:
+            raise InTreatment
     if client and request.kind == Kind.ERASE_CLIENT:
         rights.erase_client(client=client, by=by)
     elif client:

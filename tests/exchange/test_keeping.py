@@ -441,6 +441,18 @@ def test_whoever_asked_is_told_that_a_colleague_withdrew_it(
     assert "withdrew" not in "".join(each.said.text for each in notices.unread(mona))
 
 
+def test_a_client_in_treatment_is_erased_only_where_their_therapist_is_one_of_the_two(
+    ended: Treatment, alice: Membership, charlie: Membership, mona: Membership, as_mona: Browser
+) -> None:
+    asked = two_people.ask_to_erase(client=ended.client, by=alice)
+    TreatmentFactory.create(client=ended.client, therapist=charlie)
+    page = fresh(as_mona).post(f"/erasures/{asked.id}/", {"confirm": ""}, follow=True)
+    assert "their therapist has to be one of the two" in page.content.decode()
+    assert not Client.objects.get().erased_at
+    assert two_people.confirm(request=asked, by=charlie)
+    assert Client.objects.get().erased_at
+
+
 def test_who_works_alone_waits_seven_days_for_all_records(
     ended: Treatment, alice: Membership
 ) -> None:
