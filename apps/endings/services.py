@@ -241,8 +241,7 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
     hand_over_caseload(treatments=treatments, to=to, on=on, by=by)
     moment = timezone.now().isoformat()
     for treatment in treatments:
-        _call_off(treatment, on=on, by=by)
-        _end_forms(treatment)
+        end_what_is_open(treatment, on=on, by=by)
         notices.tell(member=treatment.therapist, kind=HANDED_OVER, subject=to, mark=moment)
     return on
 
@@ -272,8 +271,7 @@ def close_treatment(*, treatment: Treatment, how: str, review: str, by: Membersh
     treatment.starts_on = min(today, treatment.starts_on)
     treatment.ends_on = today
     treatment.save(update_fields=["starts_on", "ends_on"])
-    _call_off(treatment, on=today, by=by)
-    _end_forms(treatment)
+    end_what_is_open(treatment, on=today, by=by)
     ending = Ending.objects.create(
         practice_id=treatment.practice_id,
         treatment=treatment,
@@ -352,7 +350,14 @@ def _close_episode(
         record_outcome(episode=episode, outcome=outcome, reason=reason, by=by)
 
 
-def _call_off(treatment: Treatment, *, on: date, by: Membership) -> None:
+def end_what_is_open(treatment: Treatment, *, on: date, by: Membership | None) -> None:
+    """What becomes of the rest where a treatment ends on the day `on`: sessions planned from then
+    on are called off, forms end."""
+    _call_off(treatment, on=on, by=by)
+    _end_forms(treatment)
+
+
+def _call_off(treatment: Treatment, *, on: date, by: Membership | None) -> None:
     """Call off the sessions planned from the day `on`."""
     midnight = datetime.combine(on, time.min, tzinfo=ZoneInfo(treatment.practice.time_zone))
     call_off_planned(treatment=treatment, since=midnight, by=by)

@@ -20,7 +20,9 @@ from apps.accounts.services import add_member
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.services import build_rating
 from apps.clients.models import Client, Treatment
+from apps.clients.services import wait_for_turn
 from apps.core import audit
+from apps.endings.services import end_what_is_open
 from apps.exchange.known import Known, known_sessions, new_rows, told_tension
 from apps.exchange.models import ImportedSession
 from apps.exchange.placing import WEEK, Placed, Placer, monday_of, weekly_slot
@@ -210,9 +212,11 @@ class _Importer:
         self, client: Client, series: Series, first: Placed, *, ends: Treatment | None
     ) -> Treatment:
         if ends and not ends.ends_on:
+            wait_for_turn(treatments=ends)
             last = ends.therapy_sessions.exclude(attendance="").latest("starts_at")
             ends.ends_on = last.starts_at.astimezone(self._zone).date()
             ends.save(update_fields=["ends_on"])
+            end_what_is_open(ends, on=ends.ends_on, by=self._by)
         return Treatment.objects.create(
             practice=self._practice,
             client=client,

@@ -15,14 +15,15 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership, Practice, Role
 from apps.alliance.models import AllianceRating, Questionnaire
-from apps.clients.models import Client, Treatment
+from apps.clients.models import Client, ContactChannel, Treatment
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.exchange.models import ImportedSession
 from apps.feedback.asking import why_not_ask
-from apps.feedback.services import practice_questionnaire
+from apps.feedback.models import FeedbackRequest
+from apps.feedback.services import practice_questionnaire, request_feedback
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.therapy_sessions.models import TherapySession
-from tests.factories import ClientFactory
+from tests.factories import ClientFactory, TherapySessionFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_owner")]
 
@@ -253,6 +254,39 @@ class TestRows:
         assert first.ends_on == first.therapy_sessions.latest("starts_at").starts_at.date()
         assert first.starts_on < first.ends_on < second.starts_on
         assert second.ends_on is None
+
+    def test_what_is_open_ends_with_a_treatment_that_another_therapist_goes_on_with(
+        self, load, practice, alice, sam
+    ):
+        header = "client,session,pomp,therapist"
+        load(csv(header, "A,1,80,Alice Moreau"))
+        client = Client.objects.get()
+        client.consent, client.discussed_on = Client.Consent.AGREED, timezone.localdate()
+        client.save()
+        ContactChannel.objects.create(
+            practice=practice,
+            client=client,
+            kind="email",
+            address="kim@mail.example",
+            safe_to_contact=True,
+        )
+        treatment = Treatment.objects.get()
+        held, planned = (
+            TherapySessionFactory.create(
+                treatment=treatment, starts_at=timezone.now() + timedelta(hours=hours), **logged
+            )
+            for hours, logged in ((-2, {}), (48, {"attendance": ""}))
+        )
+        asked = request_feedback(
+            therapy_session=held,
+            questionnaire=practice_questionnaire(practice),
+            channel_kind="email",
+            by=alice,
+        )
+        load(csv(header, "A,1,80,Alice Moreau", "A,2,80,Charlie Nowak"))
+        asked.refresh_from_db()
+        assert asked.state == FeedbackRequest.State.CANCELLED
+        assert not TherapySession.objects.filter(pk=planned.pk).exists()
 
     def test_therapists_become_members_who_cannot_sign_in(self, load, practice):
         printed = load(RICH)
