@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from apps.core.logs import CONFIGURATION
+from apps.core.neutral import telling_word
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -488,6 +489,11 @@ DEFAULT_FROM_EMAIL = required(
     "forms@rapport.localhost",
     "Give a neutral sender that names neither therapy nor the practice, e.g. forms@example.org",
 )
+for name, value in {"BASE_URL": BASE_URL, "DEFAULT_FROM_EMAIL": DEFAULT_FROM_EMAIL}.items():
+    if PRODUCTION and (word := telling_word(value)):
+        raise ImproperlyConfigured(
+            f"{name}: {word!r} tells whoever sees a message of therapy. Take a neutral one."
+        )
 
 # How each kind of outbox message is written, by dotted path: core must not import what is above.
 OUTBOX_RENDERERS = {

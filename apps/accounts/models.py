@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
+from apps.core.neutral import telling_word
 from apps.core.spellings import is_same_name, mailbox
 
 
@@ -27,13 +28,24 @@ def validate_time_zone(value: str) -> None:
         )
 
 
+def validate_neutral(value: str) -> None:
+    """Refuse a name that tells what messages are about, such as 'Fernbank Therapy'."""
+    if word := telling_word(value):
+        raise ValidationError(
+            _("“%(word)s” tells what messages are about; Fernbank is a name that does not."),
+            params={"word": word},
+        )
+
+
 class Practice(models.Model):
     """The tenant: nothing crosses it."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=120)
     sender_name = models.CharField(
-        max_length=40, help_text="neutral name on messages and client pages, e.g. 'Fernbank'"
+        max_length=40,
+        validators=[validate_neutral],
+        help_text="neutral name on messages and client pages, e.g. 'Fernbank'",
     )
     country = models.CharField(max_length=2, help_text="ISO 3166-1, e.g. GB")
     time_zone = models.CharField(max_length=64, validators=[validate_time_zone])

@@ -116,13 +116,23 @@ def test_two_keys_with_the_same_id_both_sign(settings: Settings) -> None:
         assert way_of(token, generation=0)
 
 
-def test_production_refuses_a_key_that_could_be_guessed() -> None:
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"FEEDBACK_LINK_KEYS": "k" * 40 + ",short"}, "A key in FEEDBACK_LINK_KEYS is shorter"),
+        ({"BASE_URL": "https://fernbank-therapy.example"}, "BASE_URL: 'https://fernbank-therapy"),
+        ({"DEFAULT_FROM_EMAIL": "praxis@example.org"}, "DEFAULT_FROM_EMAIL: 'praxis@example.org'"),
+    ],
+)
+def test_production_refuses_a_key_that_could_be_guessed_and_what_tells_of_therapy(
+    given: dict[str, str], why: str
+) -> None:
     start = subprocess.run(
         [sys.executable, "-c", "import config.settings"],
-        env=os.environ | PRODUCTION | {"FEEDBACK_LINK_KEYS": "k" * 40 + ",short"},
+        env=os.environ | PRODUCTION | given,
         capture_output=True,
         text=True,
         check=False,
     )
     assert start.returncode != 0
-    assert "A key in FEEDBACK_LINK_KEYS is shorter" in start.stderr
+    assert why in start.stderr
