@@ -9,8 +9,8 @@ from typing import IO
 from django.http import FileResponse, HttpResponse
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-# Where a spreadsheet parts lists by semicolons, quotes inside a row part nothing: these do.
-CELL_BEGINS = re.compile(r"([;\t\r\n]\s*)(?=[=+\-@])")
+# Where a spreadsheet parts lists by semicolons, a row's quotes part nothing and can vanish.
+CELL_BEGINS = re.compile(r'([;\t\r\n][\s"]*)(?=[=+\-@])')
 
 
 def download(content: bytes, *, name: str, content_type: str) -> HttpResponse:

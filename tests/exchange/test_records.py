@@ -1,5 +1,6 @@
 """What a client may ask for: a full copy, erasure that holds, a stop to processing."""
 
+import csv
 import io
 import json
 import re
@@ -226,6 +227,9 @@ def test_no_cell_is_a_formula_where_semicolons_part_a_list() -> None:
     cells = re.split("[;\t\r\n]", written)
     assert not [cell for cell in cells if cell.strip().startswith(("=", "+", "-", "@"))]
     assert "b -1" in written
+    quoted = csv_text([["Form", 'x;"=1+1;', 'x\n"" -1', 5]])
+    read = [cell for row in csv.reader(io.StringIO(quoted), delimiter=";") for cell in row]
+    assert not [cell for cell in read if cell.strip().startswith(("=", "+", "-", "@"))]
 
 
 def test_an_erased_address_leaves_its_stop_behind(treatment: Treatment, alices: Browser) -> None:
