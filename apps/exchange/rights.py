@@ -16,7 +16,8 @@ from apps.exchange.records import encrypted_columns_of
 from apps.exchange.texts import wanted_of
 from apps.feedback.lifecycle import revoke_links
 from apps.feedback.services import practice_questionnaire
-from apps.ruptures.services import screen_treatment
+from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.services import record_outcome, screen_treatment
 from apps.therapy_sessions.models import ProcessNote, TherapySession
 
 
@@ -117,8 +118,8 @@ def erase_client(*, client: Client, by: Membership) -> None:
     """Destroy the key and take away what tells who it was; ratings stay, as nobody's.
 
     What the key sealed, here or in an older dump, is unreadable from then on. Code and initials
-    are replaced, channels deleted, treatments ended; figures (ratings, dates, screenings) stay, so
-    that a practice's counts do not change afterwards.
+    are replaced, channels deleted, treatments and open episodes ended; figures (ratings, dates,
+    screenings) stay, so that a practice's counts do not change afterwards.
 
     Raises:
         OnHold: nothing is erased.
@@ -126,6 +127,8 @@ def erase_client(*, client: Client, by: Membership) -> None:
     refuse_on_hold(client)
     client.refresh_from_db()
     revoke_links(client=client, by=by)
+    for episode in RuptureEpisode.objects.open().filter(treatment__client=client):
+        record_outcome(episode=episode, outcome=RuptureEpisode.Outcome.ENDED_UNREPAIRED, by=by)
     for field, rows in encrypted_columns_of(client.id):
         if issubclass(field.model, ContactChannel | ProcessNote):
             rows.delete()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.handlers.wsgi import WSGIRequest
 from django.test import Client as Browser
 from django.test import RequestFactory
@@ -179,3 +180,10 @@ def test_a_stale_form_hands_back_text_but_no_password(alice: Membership) -> None
     assert page.status_code == 403
     assert b"long words" in page.content
     assert b"hush" not in page.content
+
+
+def test_a_file_that_nobody_asked_for_is_stored_nowhere() -> None:
+    sent = {"email": "a@x.example", "file": SimpleUploadedFile("big", b"x" * 3_000_000)}
+    request = RequestFactory().post("/sign-in/", sent)
+    assert request.POST["email"] == "a@x.example"
+    assert not request.FILES

@@ -36,6 +36,7 @@ from apps.feedback.choices import stop_messages
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.repair import Sheet, StepEntry, latest_worksheet, save_worksheet, sheet_of
 from apps.ruptures.services import record_outcome, screen_treatment
+from apps.ruptures.transitions import move_episodes_on
 from apps.supervision import services as supervision
 from apps.supervision.models import SupportMessage
 from apps.supervision.services import decide, plan_meeting
@@ -330,6 +331,18 @@ def test_two_people_erase_a_client_and_no_canary_is_left(
     assert AllianceRating.objects.count() == 9
     assert alices.get(f"/clients/{erased.id}/").status_code == 404
     assert "view caseload" not in erased.code
+
+
+def test_an_open_flag_ends_with_the_erased_client_and_waits_for_no_words(
+    alice: Membership, sam: Membership
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, falling=True)
+    rights.erase_client(client=treatment.client, by=alice)
+    episode = RuptureEpisode.objects.get(treatment=treatment)
+    assert (episode.outcome, episode.outcome_reason) == ("ended_unrepaired", "")
+    move_episodes_on()
+    with time_machine.travel(timezone.now() + timedelta(days=200)):
+        move_episodes_on()
 
 
 def test_what_is_written_while_the_client_is_erased_is_given_back_and_not_kept(
