@@ -118,8 +118,9 @@ def erase_client(*, client: Client, by: Membership) -> None:
     """Destroy the key and take away what tells who it was; ratings stay, as nobody's.
 
     What the key sealed, here or in an older dump, is unreadable from then on. Code and initials
-    are replaced, channels deleted, treatments and open episodes ended; figures (ratings, dates,
-    screenings) stay, so that a practice's counts do not change afterwards.
+    are replaced (a keyed hash tells the code again), channels deleted, treatments and open episodes
+    ended; figures (ratings, dates, screenings) stay, so that a practice's counts do not change
+    afterwards.
 
     Raises:
         OnHold: nothing is erased.
@@ -142,6 +143,7 @@ def erase_client(*, client: Client, by: Membership) -> None:
     for treatment in Treatment.objects.not_ended(on=today).filter(client=client):
         treatment.starts_on, treatment.ends_on = min(today, treatment.starts_on), today
         treatment.save(update_fields=["starts_on", "ends_on"])
+    client.erased_code = crypto.blind_index(client.code, practice_id=client.practice_id)
     client.code, client.initials = f"erased-{_short(client.id)}", "–"
     client.consent, client.discussed_on = "", None
     client.pause_review_on = None
@@ -149,7 +151,7 @@ def erase_client(*, client: Client, by: Membership) -> None:
     client.save(
         update_fields=[
             "code", "initials", "consent", "discussed_on", "pause_review_on", "erased_at",
-            "restricted_at",
+            "restricted_at", "erased_code",
         ]
     )  # fmt: skip
     audit.record("erase client", client, client_id=client.id, by=by)

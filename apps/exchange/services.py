@@ -21,7 +21,7 @@ from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.services import build_rating
 from apps.clients.models import Client, Treatment
 from apps.clients.services import wait_for_turn
-from apps.core import audit
+from apps.core import audit, crypto
 from apps.endings.services import end_what_is_open
 from apps.exchange.known import Known, known_sessions, new_rows, told_tension
 from apps.exchange.models import ImportedSession
@@ -41,13 +41,17 @@ NOT_ATTENDED = Attendance.THERAPIST_CANCELLED
 
 @dataclass
 class Imported:
-    """What an import added, and how many sessions it found there already."""
+    """What an import added, and how many sessions it found there already.
+
+    `erased` has the first lines of clients who were erased: nothing of them is stored.
+    """
 
     clients: int = 0
     sessions: int = 0
     ratings: int = 0
     known: int = 0
     therapists: list[str] = field(default_factory=list)
+    erased: list[int | None] = field(default_factory=list)
 
 
 @transaction.atomic
@@ -66,7 +70,8 @@ def import_ratings(
     A therapist code becomes a member who cannot sign in, unless a member has this name. Clients
     get no consent and no address, so that nothing is ever sent to them. A change of therapist ends
     the treatment and starts another. A session that was not attended is stored as cancelled by the
-    therapist, which counts for nothing; `no_shows` become sessions of their own.
+    therapist, which counts for nothing; `no_shows` become sessions of their own. Clients who were
+    erased are left out.
 
     Args:
         therapist: who treated clients whose rows name no therapist.
@@ -80,6 +85,7 @@ def import_ratings(
     _check_items(ratings, questionnaire)
     clients = [list(each) for _, each in groupby(ratings.read_series(), lambda s: s.client)]
     importer = _Importer(practice, questionnaire, ratings, therapist, by)
+    clients = importer.not_erased(clients)
     importer.choose_first_week(clients, first_week)
     for series in progress(clients):
         importer.take(series)
@@ -125,6 +131,21 @@ class _Importer:
         )
         self._members: dict[str, Membership] = {}
         self._monday = monday_of(self._now.date())
+
+    def not_erased(self, clients: list[list[Series]]) -> list[list[Series]]:
+        """All but those whose code was an erased client's."""
+        erased = Client.objects.filter(practice=self._practice).exclude(erased_code=b"")
+        codes = set(map(bytes, erased.values_list("erased_code", flat=True)))
+        if not codes:
+            return clients
+        kept = []
+        for series in clients:
+            code = crypto.blind_index(series[0].client, practice_id=self._practice.id)
+            if code in codes:
+                self.done.erased.append(series[0].rows[0].line)
+            else:
+                kept.append(series)
+        return kept
 
     def choose_first_week(self, clients: list[list[Series]], first_week: date | None) -> None:
         """Let courses without dates begin in `first_week`, else early enough for the longest."""

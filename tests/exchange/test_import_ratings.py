@@ -18,6 +18,7 @@ from apps.alliance.models import AllianceRating, Questionnaire
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.exchange.models import ImportedSession
+from apps.exchange.rights import erase_client
 from apps.feedback.asking import why_not_ask
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
@@ -365,6 +366,19 @@ class TestAgain:
         with time_machine.travel(timezone.now() + timedelta(days=100)):
             load(RICH)
         assert stored_rows() == before
+
+    def test_a_client_who_was_erased_does_not_come_back(self, load, mona):
+        load(pomps(80, 75, client="Kim-7"))
+        erase_client(client=Client.objects.get(), by=mona)
+        before = stored_rows()
+        printed = load(csv("client,session,pomp", *(f"Kim-7,{n},80" for n in (1, 2, 3))))
+        assert "Left out, as they were erased: the clients who begin in line 2. Take" in printed
+        assert "Kim" not in printed
+        assert stored_rows() == before
+        longer = pomps(80, client="kim-7") + "B,1,80\nB,2,80\n"
+        assert "1 clients are new" in load(longer)
+        assert set(Client.objects.filter(erased_at=None).values_list("code", flat=True)) == {"B"}
+        assert b"Kim" not in bytes(Client.objects.get(code__startswith="erased").erased_code)
 
     def test_a_longer_file_adds_and_ends_as_if_it_had_come_at_once(self, load, folder):
         lines = RICH.splitlines(keepends=True)

@@ -22,7 +22,7 @@ class Command(BaseCommand):
         "Import the alliance ratings of a CSV file, the same as for 'screen' (docs/detection.md): "
         "all of it or nothing. Reading a file again changes nothing; a longer one adds its new "
         "sessions. Clients are stored under their codes, without consent, so that nothing is ever "
-        "sent to them."
+        "sent to them. Who was erased is left out."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -91,10 +91,17 @@ def _questionnaire(practice: Practice, key_or_file: str) -> Questionnaire:
 
 
 def _summary(done: Imported) -> list[str]:
-    if not done.sessions:
-        return [f"Nothing new: all {done.known} sessions were imported before."]
-    added = f"Imported {done.sessions} sessions with {done.ratings} ratings."
-    lines = [f"{added} {done.clients} clients are new; {done.known} sessions were known."]
+    if done.sessions:
+        added = f"Imported {done.sessions} sessions with {done.ratings} ratings."
+        lines = [f"{added} {done.clients} clients are new; {done.known} sessions were known."]
+    else:
+        lines = [f"Nothing new: all {done.known} sessions were imported before."]
     if done.therapists:
         lines.append(f"New members without sign-in: {', '.join(done.therapists)}.")
+    if done.erased:
+        found = ", ".join(map(str, done.erased))
+        lines.append(
+            f"Left out, as they were erased: the clients who begin in line {found}. "
+            "Take them out of the file."
+        )
     return lines
