@@ -98,7 +98,7 @@ def _told(sign_in: Callable[[Membership], Browser], monkeypatch: pytest.MonkeyPa
     phone = Browser(raise_request_exception=False)
     as_alice.raise_request_exception = False
     typed = {
-        "initials": "Q. Z.", "code": f"{MARK}-code", "language": "en-gb", "country": "GB",
+        "initials": "Q. Z.", "code": f"{MARK}-code-1", "language": "en-gb", "country": "GB",
         "time_zone": "Europe/London", "discussed_on": day(), "consent": "agreed",
         "approach": f"{MARK}approach", "email": f"{MARK}@mail.example", "email_safe": "yes",
         "first_on": day(), "start": "23:50", "minutes": "5", "every_weeks": "1", "count": "1",
