@@ -196,6 +196,7 @@ def test_a_corrected_time_moves_the_message_and_its_reminder(
     assert first.not_before == asked.due_at
     reminder = OutboxMessage.objects.get(kind=REMINDER)
     assert reminder.not_before >= asked.due_at + timedelta(hours=24)
+    session.refresh_from_db()
     assert asked.due_at >= session.starts_at + timedelta(minutes=110 + 120)
 
 

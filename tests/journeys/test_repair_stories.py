@@ -131,7 +131,7 @@ def test_a_lower_level_is_talked_over_in_supervision_and_becomes_the_usual_one(
     panel.get_by_role("link", name="Plan a meeting").click()
     tomorrow = datetime.now(LONDON) + timedelta(days=1)
     miriam.get_by_label("Day").fill(f"{tomorrow:%Y-%m-%d}")
-    miriam.get_by_label("Start").fill("10:00")
+    miriam.get_by_label("Start").fill("16:00")
     miriam.get_by_label("Minutes").fill("50")
     miriam.get_by_role("button", name="Plan the meeting").click()
     expect(miriam.get_by_role("heading", name=code)).to_be_visible()
