@@ -182,8 +182,13 @@ def _address(process: subprocess.Popen[str]) -> str:
 
 
 def sign_in(chromium: Browser, rapport: Rapport, name: str) -> Page:
-    """A page of one of the demo's people, on the page they start at."""
-    page = chromium.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    """A page of one of the demo's people, on the page they start at.
+
+    Without motion: while a page scrolls smoothly, a press and its release meet different things.
+    """
+    page = chromium.new_context(
+        viewport={"width": 1440, "height": 900}, reduced_motion="reduce"
+    ).new_page()
     page.add_init_script(COUNT_PRESSES)
     page.set_default_timeout(15_000)
     page.goto(f"{rapport.address}/sign-in/")

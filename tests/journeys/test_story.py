@@ -51,7 +51,7 @@ def test_a_fall_travels_from_the_clients_phone_to_the_supervisor(
 
     # The client answers on a phone, without scripts.
     phone = chromium.new_context(
-        viewport={"width": 375, "height": 800}, java_script_enabled=False
+        viewport={"width": 375, "height": 800}, java_script_enabled=False, reduced_motion="reduce"
     ).new_page()
     phone.goto(link[0])
     assert CLIENT not in phone.content()
