@@ -299,10 +299,9 @@ def hand_over_caseload(
     Returns:
         The treatment that each client has with `to` now, in the order of the ended ones.
     """
+    wait_for_turn(treatments__in=treatments)
     treatments = list(
-        Treatment.objects.not_ended(on=on)
-        .select_for_update(of=("self",))
-        .filter(id__in=[each.id for each in treatments])
+        Treatment.objects.not_ended(on=on).filter(id__in=[each.id for each in treatments])
     )
     theirs = {
         each.client_id: each

@@ -182,20 +182,24 @@ def confirm(*, request: TwoPersonRequest, by: Membership) -> bool:
         not request.holder_id or request.holder_id != request.practice.record_holder_id
     ):
         raise NotTheHolder
-    client = request.client
-    if client:
-        treating = Treatment.objects.current(on=timezone.localdate()).filter(client=client)
-        therapists = set(treating.values_list("therapist", flat=True))
-        if therapists and not therapists & {by.id, request.requested_by_id}:
-            raise InTreatment
-    if client and request.kind == Kind.ERASE_CLIENT:
-        rights.erase_client(client=client, by=by)
-    elif client:
-        rights.erase_texts(client=client, keys=request.texts, by=by)
+    if client := request.client:
+        _refuse_where_others_treat(client, {by.id, request.requested_by_id})
+        if request.kind == Kind.ERASE_CLIENT:
+            rights.erase_client(client=client, by=by)
+        else:
+            rights.erase_texts(client=client, keys=request.texts, by=by)
     request.is_carried_out = True
     _close(request, by)
     audit.record(f"confirm {_noun(request)}", request, client_id=request.client_id, by=by)
     return True
+
+
+def _refuse_where_others_treat(client: Client, people: set[UUID | None]) -> None:
+    """Raises InTreatment where somebody treats the client, and is none of these people."""
+    treating = Treatment.objects.current(on=timezone.localdate()).filter(client=client)
+    therapists = set(treating.values_list("therapist", flat=True))
+    if therapists and not therapists & people:
+        raise InTreatment
 
 
 def exports_of(holder: Membership, *, at: datetime) -> list[TwoPersonRequest]:

@@ -197,11 +197,9 @@ def ask_in_room(
 
 def _lock(therapy_session: TherapySession) -> Client:
     """The session's client, held: of two requests or answers at once, the second sees the first."""
-    return (
-        Client.objects.select_for_update(of=("self",), no_key=True)
-        .select_related("practice")
-        .get(id=therapy_session.treatment.client_id)
-    )
+    client_id = therapy_session.treatment.client_id
+    wait_for_turn(id=client_id)
+    return Client.objects.select_related("practice").get(id=client_id)
 
 
 def _is_answered(therapy_session: TherapySession, questionnaire: Questionnaire) -> bool:

@@ -95,7 +95,8 @@ def test_a_closed_place_ends_every_session_and_opening_it_revives_none(
 
 
 def test_a_reset_password_ends_every_session(alice: Membership, as_alice: Browser) -> None:
-    sign_in_services.mail_password_reset(user_id=alice.user_id)  # type: ignore[arg-type]
+    assert alice.user_id
+    sign_in_services.mail_password_reset(user_id=alice.user_id)
     link = alice.links.get()
     sign_in_services.reset_password(link_id=link.id, password="another long enough passphrase")
     assert not goes_on(as_alice)

@@ -232,7 +232,8 @@ def test_setting_up_an_app_opens_the_house_and_shows_the_recovery_codes(
 
 def test_a_password_reset_skips_no_second_step(client: Browser, alice: Membership) -> None:
     enrol(alice)
-    sign_in_services.mail_password_reset(user_id=alice.user_id)  # type: ignore[arg-type]
+    assert alice.user_id
+    sign_in_services.mail_password_reset(user_id=alice.user_id)
     link = AccountLink.objects.get(membership=alice)
     address = reverse("account_link", args=[make_token(link)])
     new = "another long enough passphrase"
