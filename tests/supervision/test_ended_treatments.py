@@ -26,13 +26,6 @@ SKIPPED = "not asked. “Crisis or emergency in the session”"
 
 
 @pytest.fixture
-def meeting(alice: Membership, sam: Membership) -> Meeting:
-    return plan_meeting(
-        supervisee=alice, starts_at=timezone.now() + timedelta(days=2), duration_min=50, by=sam
-    )
-
-
-@pytest.fixture
 def treatment(alice: Membership) -> Treatment:
     """With a marked episode, and a session after which the client was not asked."""
     treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0007", falling=True)
