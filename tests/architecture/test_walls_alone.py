@@ -9,10 +9,10 @@ from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
 from apps.clients.models import ClientQuerySet
-from tests.architecture.matrix.__main__ import MARKS, tell
 from tests.architecture.matrix.building import world
 from tests.architecture.matrix.canaries import TENANT, canaries, texts
 from tests.architecture.matrix.cells import Cell, Report, ask_all, cells, names, shown_to
+from tests.architecture.matrix.report import MARKS, tell
 from tests.architecture.matrix.routes import SAFE
 from tests.architecture.matrix.world import Relation, World
 from tests.architecture.rules import SCOPES
