@@ -25,6 +25,10 @@ SAID = {
         "Messages to %(client)s by %(channel)s reached somebody else, who said so on %(day)s. Ask"
         " the client for another address or number."
     ),
+    Reason.COMPLAINED: gettext_lazy(
+        "A message to %(client)s was marked as unwanted on %(day)s. Nothing more goes out by "
+        "%(channel)s until you have talked about it."
+    ),
     Reason.BOUNCED: gettext_lazy(
         "Messages to %(client)s by %(channel)s have come back since %(day)s. Ask the client for "
         "another address or number."

@@ -157,6 +157,7 @@ class ContactChannel(PracticeModel):
         STOPPED = "stopped", _("The client stopped messages")
         SWITCHED = "switched", _("The client switched to another way")
         NOT_MINE = "not_mine", _("Somebody else gets these messages")
+        COMPLAINED = "complained", _("Messages were marked as unwanted")
         BOUNCED = "bounced", _("Messages come back")
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="channels")

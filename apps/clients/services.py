@@ -22,7 +22,14 @@ from apps.core.spellings import mailbox
 CHANNEL_STOPPED = "channel_stopped"
 Reason = ContactChannel.StopReason
 # A message that comes back undoes no wish of the client's; that somebody else reads it, every stop.
-BY_WEIGHT = ("", Reason.BOUNCED, Reason.SWITCHED, Reason.STOPPED, Reason.NOT_MINE)
+BY_WEIGHT = (
+    "",
+    Reason.BOUNCED,
+    Reason.SWITCHED,
+    Reason.COMPLAINED,
+    Reason.STOPPED,
+    Reason.NOT_MINE,
+)
 DETAILS = ("initials", "country", "time_zone", "language", "discussed_on", "consent")
 
 
@@ -179,10 +186,12 @@ def _record_addresses(
     client: Client, addresses: Mapping[str, Address], *, agreed_anew: bool
 ) -> None:
     channels = {channel.kind: channel for channel in client.channels.all()}
-    stopped = [(each.stop_reason, each.stopped_at) for each in channels.values()]
-    stops = [moment for why, moment in stopped if moment and why == Reason.STOPPED]
+    stopped = [
+        (each.stopped_at, Reason(each.stop_reason)) for each in channels.values() if each.stopped_at
+    ]
+    stops = [stop for stop in stopped if stop[1] in {Reason.STOPPED, Reason.COMPLAINED}]
     # The client may have stopped messages before a wrong reader said so: a new way waits as well.
-    wrong = [moment for why, moment in stopped if moment and why == Reason.NOT_MINE]
+    wrong = [(moment, Reason.STOPPED) for moment, why in stopped if why == Reason.NOT_MINE]
     for kind, (address, safe) in addresses.items():
         channel = channels.get(kind)
         if not address:
@@ -196,7 +205,7 @@ def _record_addresses(
         if _may_be_used_again(channel, address, agreed_anew=agreed_anew):
             channel.stopped_at, channel.stop_reason = None, ""
         if holding and not agreed_anew and not channel.stopped_at:
-            channel.stopped_at, channel.stop_reason = max(holding), Reason.STOPPED
+            channel.stopped_at, channel.stop_reason = max(holding)
         channel.lead_to(address, safe=safe)
 
 

@@ -12,13 +12,16 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from apps.core import reports
-from apps.core.carriers.text import is_signed
+from apps.core.carriers.text import ANSWERED_STOP, is_signed
+from apps.core.models import OutboxMessage
 from apps.core.reports import Outcome
 
 FORBIDDEN = 403
 NO_CONTENT = 204
 # A mailbox that is full or a server that is away is no reason to stop writing.
 HARD = {RejectReason.INVALID, RejectReason.BOUNCED}
+# "This is spam", or the provider's own way out: both are a person's word.
+NO_MORE = {EventType.COMPLAINED, EventType.UNSUBSCRIBED}
 TEXT_OUTCOMES = {
     "delivered": Outcome.DELIVERED,
     "undelivered": Outcome.BOUNCED,
@@ -49,7 +52,7 @@ def _note_event(event: object) -> None:
     outcome = None
     if kind == EventType.DELIVERED:
         outcome = Outcome.DELIVERED
-    elif kind == EventType.COMPLAINED:
+    elif kind in NO_MORE:
         outcome = Outcome.COMPLAINED
     elif kind == EventType.BOUNCED and getattr(event, "reject_reason", None) in HARD:
         outcome = Outcome.BOUNCED
@@ -59,7 +62,7 @@ def _note_event(event: object) -> None:
     except (KeyError, ValueError, TypeError, AttributeError):
         return  # about something that Rapport did not send
     if outcome:
-        reports.note(outcome=outcome, **ids)
+        reports.note(outcome=outcome, channel=OutboxMessage.Channel.EMAIL, **ids)
 
 
 @csrf_exempt
@@ -72,6 +75,13 @@ def text_report(request: HttpRequest, practice_id: UUID, message_id: UUID) -> Ht
     if not is_signed(url, request.POST.dict(), given=given):
         return HttpResponse(status=FORBIDDEN)
     outcome = TEXT_OUTCOMES.get(request.POST.get("MessageStatus", ""))
+    if outcome == Outcome.BOUNCED and request.POST.get("ErrorCode") == str(ANSWERED_STOP):
+        outcome = Outcome.REFUSED
     if outcome:
-        reports.note(practice_id=practice_id, message_id=message_id, outcome=outcome)
+        reports.note(
+            practice_id=practice_id,
+            message_id=message_id,
+            outcome=outcome,
+            channel=OutboxMessage.Channel.TEXT,
+        )
     return HttpResponse(status=NO_CONTENT)

@@ -22,7 +22,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from apps.core import carriers, sending, tenancy
-from apps.core.carriers import MaybeSent, RenderedMessage, Unreachable
+from apps.core.carriers import MaybeSent, RenderedMessage, Unreachable, Unwanted
 from apps.core.models import OutboxMessage
 
 logger = logging.getLogger(__name__)
@@ -211,8 +211,8 @@ def _deliver(message: OutboxMessage) -> bool:
             not_before=timezone.now() + OutboxMessage.HOLD,
             error=MaybeSent.__name__,
         )
-    except Unreachable:
-        _give_up(message, rendered.channel)
+    except Unreachable as why:
+        _give_up(message, rendered.channel, why)
     except Exception as error:  # noqa: BLE001 - one bad message must not hold up the others
         _put_off(message, error)
     else:
@@ -263,19 +263,25 @@ def _put_off(message: OutboxMessage, error: Exception) -> None:
     logger.warning("Message %s: %s, attempt %s", message.id, type(error).__name__, attempts)
 
 
-def _give_up(message: OutboxMessage, channel: str) -> None:
+def _give_up(message: OutboxMessage, channel: str, why: Unreachable) -> None:
     with tenancy.practice(message.practice_id):
-        if _settle(message, state=State.FAILED, channel=channel, error=Unreachable.__name__):
-            tell_unreachable(message, channel=channel)
+        if _settle(message, state=State.FAILED, channel=channel, error=type(why).__name__):
+            tell_unreachable(message, channel=channel, unwanted=isinstance(why, Unwanted))
     logger.warning("Message %s: its address takes no messages", message.id)
 
 
-def tell_unreachable(message: OutboxMessage, *, channel: str) -> None:
-    """Tell whoever sent a message of this kind that the address takes none."""
+def tell_unreachable(message: OutboxMessage, *, channel: str, unwanted: bool) -> None:
+    """Tell whoever sent a message of this kind that the address takes none.
+
+    `unwanted`: by the word of a person, who reads what is sent there.
+    """
     told = settings.OUTBOX_UNREACHABLE.get(message.kind)
     if told:
         import_string(told)(
-            message.subject_id, channel=channel, sent_at=message.sent_at or timezone.now()
+            message.subject_id,
+            channel=channel,
+            sent_at=message.sent_at or timezone.now(),
+            unwanted=unwanted,
         )
 
 

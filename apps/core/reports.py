@@ -1,29 +1,32 @@
-"""What providers and gateways report later: a message came back, or its reader complained."""
+"""What providers and gateways report later: a message came back, or its reader wants none."""
 
 from enum import StrEnum
 from uuid import UUID
 
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from apps.core import outbox, tenancy
 from apps.core.models import OutboxMessage
 
 State = OutboxMessage.State
-COMPLAINED = "Complained"
+UNWANTED = "Unwanted"
 
 
 class Outcome(StrEnum):
     DELIVERED = "delivered"
     BOUNCED = "bounced"
-    COMPLAINED = "complained"
+    REFUSED = "refused"  # it came back, as its reader had said no before
+    COMPLAINED = "complained"  # it arrived, and its reader says no
 
 
-def note(*, practice_id: UUID, message_id: UUID, outcome: Outcome) -> bool:
+def note(*, practice_id: UUID, message_id: UUID, outcome: Outcome, channel: str) -> bool:
     """Take a report on one message; True where it changed something.
 
-    Reports come repeated, in any order, and before the sender has noted that the message is out:
-    of all that say a message must not be followed by others, the first one counts. `DELIVERED`
-    ends a doubt. The caller has checked who reports.
+    Reports come repeated, in any order, and before the sender has noted that the message is out,
+    and by which `channel`: who reports knows it. Of several bounces the first counts; a person's
+    no counts whatever was known before. `DELIVERED` ends a doubt. The caller has checked who
+    reports.
     """
     with tenancy.practice(practice_id):
         rows = OutboxMessage.objects.filter(id=message_id)
@@ -31,16 +34,20 @@ def note(*, practice_id: UUID, message_id: UUID, outcome: Outcome) -> bool:
             return bool(
                 rows.filter(state=State.UNCERTAIN).update(state=State.SENT, sent_at=timezone.now())
             )
-        known = rows.exclude(error=COMPLAINED).filter(
-            state__in=[State.SENT, State.CLAIMED, State.UNCERTAIN]
-        )
-        message = known.select_for_update().first()
+        unwanted = outcome in {Outcome.REFUSED, Outcome.COMPLAINED}
+        known = rows.exclude(error=UNWANTED)
+        if not unwanted:
+            known = known.filter(state__in=[State.SENT, State.CLAIMED, State.UNCERTAIN])
+        message = known.first()
         if message is None:
             return False
-        message.sent_at = message.sent_at or timezone.now()
-        message.lease_until = None
-        message.state = State.BOUNCED if outcome == Outcome.BOUNCED else State.SENT
-        message.error = "" if outcome == Outcome.BOUNCED else COMPLAINED
-        message.save(update_fields=["sent_at", "lease_until", "state", "error"])
-        outbox.tell_unreachable(message, channel=message.channel)
+        # First: it waits for the client's turn (ADR 19), and who has the turn may want this row.
+        outbox.tell_unreachable(message, channel=channel, unwanted=unwanted)
+        known.update(
+            state=State.SENT if outcome == Outcome.COMPLAINED else State.BOUNCED,
+            channel=channel,
+            sent_at=Coalesce("sent_at", timezone.now()),
+            lease_until=None,
+            error=UNWANTED if unwanted else "",
+        )
     return True

@@ -4,7 +4,7 @@ from django.db import transaction
 
 from apps.clients.models import Client, ContactChannel
 from apps.clients.services import resume_channel, stop_channel, wait_for_turn
-from apps.feedback.lifecycle import revoke_links, withdraw_unsent
+from apps.feedback.lifecycle import revoke_links, stop_messages
 from apps.feedback.models import FeedbackRequest
 
 Reason = ContactChannel.StopReason
@@ -36,15 +36,6 @@ def choose(*, client: Client, how: str) -> None:
     FeedbackRequest.objects.of(client).filter(state=FeedbackRequest.State.OPEN).exclude(
         channel_kind=""
     ).update(channel_kind=how)
-
-
-@transaction.atomic
-def stop_messages(*, client: Client) -> None:
-    """Stop every channel, and pull back what is not out yet."""
-    wait_for_turn(id=client.id)
-    for channel in client.channels.all():
-        stop_channel(channel=channel, why=Reason.STOPPED, by=None)
-    withdraw_unsent(client)
 
 
 @transaction.atomic

@@ -21,7 +21,12 @@ from apps.feedback.client_pages import (
     unknown,
 )
 from apps.feedback.forms import FeedbackForm, StopForm
-from apps.feedback.lifecycle import RequestClosed, fresh_link_channel, send_fresh_link
+from apps.feedback.lifecycle import (
+    RequestClosed,
+    fresh_link_channel,
+    send_fresh_link,
+    stop_messages,
+)
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.selectors import Link
 from apps.feedback.services import AlreadyAnswered, submit_response
@@ -92,7 +97,7 @@ def feedback_stop(request: HttpRequest, link: Link) -> HttpResponse:
         return page_of(request, link, "not_for_me", stop_url="", kind=link.way)
     if sent and sent.get("List-Unsubscribe") == "One-Click":
         # RFC 8058: whoever asks is a mail program, which follows no redirect.
-        choices.stop_messages(client=link.client)
+        stop_messages(client=link.client)
         sent = None
     form = StopForm(sent, channels=choices.on_offer(link.client), way=link.way)
     if not form.is_valid():

@@ -175,18 +175,34 @@ def went_out(request: FeedbackRequest, *, by: datetime | None = None) -> bool:
 
 
 @transaction.atomic
-def stop_unreachable(request_id: UUID, *, channel: str, sent_at: datetime) -> None:
-    """Write no more by a channel whose address takes nothing or whose reader complained.
+def stop_messages(
+    *, client: Client, why: ContactChannel.StopReason = ContactChannel.StopReason.STOPPED
+) -> None:
+    """Stop every channel, and pull back what is not out yet."""
+    wait_for_turn(id=client.id)
+    for channel in client.channels.all():
+        stop_channel(channel=channel, why=why, by=None)
+    withdraw_unsent(client)
 
-    The outbox calls it; whoever treats the client is told (`stop_channel`). What is said of a
-    message that went out before the channel had the address it has now says nothing about that.
+
+@transaction.atomic
+def stop_unreachable(request_id: UUID, *, channel: str, sent_at: datetime, unwanted: bool) -> None:
+    """Write no more by a channel whose address takes nothing, or at all where its reader said no.
+
+    The outbox calls it; whoever treats the client is told (`stop_channel`). That a message came
+    back which went out before the channel had the address it has now says nothing about that one.
+    A person's no is talked over first, whatever has become of the address.
     """
-    wait_for_turn(treatments__therapy_sessions__feedback_requests=request_id)
-    used = ContactChannel.objects.filter(
-        kind=channel, client__treatments__therapy_sessions__feedback_requests=request_id
-    ).first()
-    if used and not (used.address_since and sent_at < used.address_since):
-        stop_channel(channel=used, why=ContactChannel.StopReason.BOUNCED, by=None)
+    which = {"treatments__therapy_sessions__feedback_requests": request_id}
+    wait_for_turn(**which)
+    if unwanted:
+        for client in Client.objects.filter(**which):
+            stop_messages(client=client, why=ContactChannel.StopReason.COMPLAINED)
+        return
+    used = ContactChannel.objects.filter(kind=channel, client__in=Client.objects.filter(**which))
+    for each in used:
+        if not (each.address_since and sent_at < each.address_since):
+            stop_channel(channel=each, why=ContactChannel.StopReason.BOUNCED, by=None)
 
 
 @transaction.atomic

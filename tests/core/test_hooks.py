@@ -25,8 +25,8 @@ KEY = "key-of-the-provider"
 told: list[tuple[UUID, str]] = []
 
 
-def tell(subject_id: UUID, *, channel: str, sent_at: datetime) -> None:
-    told.append((subject_id, channel))
+def tell(subject_id: UUID, *, channel: str, sent_at: datetime, unwanted: bool) -> None:
+    told.append((subject_id, "unwanted" if unwanted else channel))
 
 
 PROVIDERS = {
@@ -50,7 +50,7 @@ def put(state: str = State.SENT, **also: Any) -> OutboxMessage:
     with tenancy.practice(practice_id):
         return OutboxMessage.objects.create(
             practice_id=practice_id, kind="note", subject_id=uuid4(), state=state, not_before=now,
-            due_at=now, sent_at=now if state == State.SENT else None, **also,
+            due_at=now, sent_at=now if state in {State.SENT, State.BOUNCED} else None, **also,
         )  # fmt: skip
 
 
@@ -80,10 +80,10 @@ def bounce(message: OutboxMessage, **also: Any) -> int:
     return by_mail(message, "failed", severity="permanent", reason="bounce", **also)
 
 
-def by_text(message: OutboxMessage, status: str, *, token: str = "token") -> int:
+def by_text(message: OutboxMessage, status: str, *, token: str = "token", **also: str) -> int:
     """A report as the text gateway posts it."""
     path = f"/hooks/text/{message.practice_id}/{message.id}/"
-    fields = {"MessageSid": "SM1", "MessageStatus": status, "To": "+447700900123"}
+    fields = {"MessageSid": "SM1", "MessageStatus": status, "To": "+447700900123"} | also
     given = signature(f"http://127.0.0.1:8000{path}", fields, token=token)
     return Browser().post(path, fields, headers={"X-Twilio-Signature": given}).status_code
 
@@ -99,12 +99,23 @@ def test_reports_repeated_and_shuffled_make_one_transition(seed: int) -> None:
     assert told == [(message.subject_id, "email")]
 
 
-def test_a_complaint_tells_once_and_leaves_the_message_sent() -> None:
-    message = put()
+@pytest.mark.parametrize("event", ["complained", "unsubscribed"])
+@pytest.mark.parametrize("state", [State.SENT, State.UNCERTAIN, State.BOUNCED, State.CANCELLED])
+def test_a_readers_no_tells_once_and_says_that_the_message_arrived(state: str, event: str) -> None:
+    """Whatever was known of the message before: who says so had it."""
+    message = put(state, doubts=1)
     for _ in range(3):
-        assert by_mail(message, "complained") == 204
+        assert by_mail(message, event) == 204
     assert reread(message).state == State.SENT
-    assert told == [(message.subject_id, "email")]
+    assert told == [(message.subject_id, "unwanted")]
+
+
+def test_a_text_whose_reader_answered_stop_before_comes_back_by_a_persons_word() -> None:
+    message = put(channel="text")
+    for _ in range(2):
+        assert by_text(message, "undelivered", ErrorCode="21610") == 204
+    assert reread(message).state == State.BOUNCED
+    assert told == [(message.subject_id, "unwanted")]
 
 
 def test_a_full_mailbox_is_no_reason_to_stop() -> None:
@@ -155,8 +166,9 @@ def test_a_text_that_cannot_be_delivered_comes_back() -> None:
 def test_a_report_may_come_before_the_sender_has_noted_that_the_message_is_out() -> None:
     lease = timezone.now() + OutboxMessage.LEASE
     message = put(State.CLAIMED, lease_until=lease)
-    assert bounce(message) == 204
-    assert reread(message).state == State.BOUNCED
+    assert by_text(message, "failed") == 204
+    assert (reread(message).state, message.channel) == (State.BOUNCED, "text")
+    assert told == [(message.subject_id, "text")], "the way it came back, not the one it began with"
 
 
 def test_a_report_of_delivery_ends_a_doubt() -> None:

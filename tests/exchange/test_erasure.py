@@ -20,7 +20,7 @@ from apps.clients.services import hand_over_caseload
 from apps.core import crypto, tenancy
 from apps.exchange import rights, two_people
 from apps.exchange.texts import texts_of
-from apps.feedback.choices import stop_messages
+from apps.feedback.lifecycle import stop_messages
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.repair import StepEntry, latest_worksheet, save_worksheet, sheet_of
 from apps.ruptures.transitions import move_episodes_on

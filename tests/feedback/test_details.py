@@ -11,8 +11,8 @@ from apps.accounts.models import Membership
 from apps.clients.models import CONSENT_HOLDS, Client, ContactChannel
 from apps.clients.services import stop_channel
 from apps.core.models import AuditEntry
-from apps.feedback import choices
 from apps.feedback.asking import why_not_ask
+from apps.feedback.lifecycle import stop_messages
 from apps.feedback.models import FeedbackRequest
 from tests.feedback.test_client_form import shown
 
@@ -183,7 +183,7 @@ def test_what_the_client_stopped_stays_so_at_whatever_address_until_it_was_discu
     text = client_of.channels.get(kind="text")
     stop_channel(channel=text, why=ContactChannel.StopReason.NOT_MINE, by=None)
     stop_channel(channel=email, why=ContactChannel.StopReason(why), by=None)
-    choices.stop_messages(client=client_of)
+    stop_messages(client=client_of)
     for changes in (
         {"email": email.address.upper()},
         {"email": email.address.replace("@", "+1@")},
@@ -209,7 +209,7 @@ def test_what_the_client_stopped_stays_so_at_whatever_address_until_it_was_discu
 def test_a_way_added_after_the_client_stopped_messages_waits_as_well(
     as_alice: Browser, client_of: Client, also_not_mine: bool
 ) -> None:
-    choices.stop_messages(client=client_of)
+    stop_messages(client=client_of)
     if also_not_mine:  # the stop stands behind what weighs more
         why = ContactChannel.StopReason.NOT_MINE
         stop_channel(channel=client_of.channels.get(), why=why, by=None)

@@ -1,6 +1,7 @@
 """An address that takes no messages: nothing more goes there, and alice is told."""
 
 import smtplib
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -12,13 +13,16 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership, Notice, Practice
 from apps.clients.models import ContactChannel
-from apps.clients.services import hand_over_caseload
-from apps.core import outbox, reports
+from apps.clients.services import hand_over_caseload, wait_for_turn
+from apps.core import outbox, reports, tenancy
 from apps.core.models import OutboxMessage
+from apps.feedback.lifecycle import withdraw_unsent
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
+from tests.at_once import elsewhere, wait_for
 from tests.factories import TherapySessionFactory, TreatmentFactory
-from tests.feedback.test_details import details
+from tests.feedback.test_client_form import shown
+from tests.feedback.test_details import details, page_of
 
 State = OutboxMessage.State
 
@@ -36,6 +40,12 @@ def asked(alice: Membership) -> FeedbackRequest:
     now = timezone.now()
     OutboxMessage.objects.filter(kind="feedback_request").update(not_before=now, due_at=now)
     return request
+
+
+def report(message: OutboxMessage, outcome: reports.Outcome, *, channel: str = "email") -> None:
+    reports.note(
+        practice_id=message.practice_id, message_id=message.id, outcome=outcome, channel=channel
+    )
 
 
 def first_message() -> OutboxMessage:
@@ -74,10 +84,93 @@ def test_a_mailbox_that_does_not_exist_stops_the_channel_and_tells_the_therapist
 def test_a_bounce_reported_later_does_the_same_however_often(asked: FeedbackRequest) -> None:
     message = first_message()
     assert outbox.deliver(practice_id=message.practice_id, message_id=message.id)
-    for outcome in (reports.Outcome.BOUNCED, reports.Outcome.COMPLAINED, reports.Outcome.BOUNCED):
-        reports.note(practice_id=message.practice_id, message_id=message.id, outcome=outcome)
+    for _ in range(3):
+        report(message, reports.Outcome.BOUNCED)
     assert first_message().state == State.BOUNCED
     assert is_told_once()
+
+
+@pytest.mark.parametrize("before", [[], [reports.Outcome.BOUNCED]])
+def test_a_complaint_is_a_persons_no_and_holds_at_whatever_address_until_it_was_discussed_anew(
+    as_alice: Browser, asked: FeedbackRequest, before: list[reports.Outcome]
+) -> None:
+    client, message = asked.therapy_session.treatment.client, first_message()
+    number: dict[str, object] = {"text": "07400 123456", "text_safe": "yes"}
+    as_alice.post(page_of(client), details(client, **number))
+    sent = {"state": State.SENT, "sent_at": timezone.now()}
+    OutboxMessage.objects.filter(id=message.id).update(**sent)
+    # Corrected meanwhile: whoever said no, it is talked about before anything else goes out.
+    as_alice.post(page_of(client), details(client, email="right@mail.example", **number))
+    for outcome in (*before, reports.Outcome.COMPLAINED, reports.Outcome.BOUNCED):
+        report(message, outcome)
+    assert {each.stop_reason for each in client.channels.all()} == {"complained"}
+    assert first_message().state == State.SENT, "its reader had it before them"
+    assert OutboxMessage.objects.get(kind="feedback_reminder").state == State.CANCELLED
+    assert "was marked as unwanted" in shown(as_alice.get("/caseload/"))
+    for changes in ({"email": "new@mail.example"}, {"email": "", "text": "07400 654321"}):
+        as_alice.post(page_of(client), details(client, **number | changes))
+        assert not client.channels.usable().exists(), changes
+    assert "not even to another address or number" in shown(as_alice.get(page_of(client)))
+    number["discussed_on"] = timezone.localdate().isoformat()
+    as_alice.post(page_of(client), details(client, email="new@mail.example", **number))
+    assert client.channels.usable().count() == 2
+
+
+def test_a_way_added_after_a_complaint_waits_as_well(
+    as_alice: Browser, asked: FeedbackRequest
+) -> None:
+    client, message = asked.therapy_session.treatment.client, first_message()
+    OutboxMessage.objects.filter(id=message.id).update(state=State.SENT, sent_at=timezone.now())
+    report(message, reports.Outcome.COMPLAINED)
+    number: dict[str, object] = {"email": "", "text": "07400 123456", "text_safe": "yes"}
+    as_alice.post(page_of(client), details(client, **number))
+    assert client.channels.get(kind="text").stop_reason == "complained"
+
+
+@pytest.mark.parametrize("state", [State.CLAIMED, State.SENT])
+def test_a_reminder_that_comes_back_stops_the_way_it_went(
+    asked: FeedbackRequest, state: OutboxMessage.State
+) -> None:
+    """The report may be here before the sender has noted by which way the reminder went."""
+    client = asked.therapy_session.treatment.client
+    ContactChannel.objects.create(
+        practice=client.practice, client=client, kind="text", address="+447400123456",
+        safe_to_contact=True,
+    )  # fmt: skip
+    now = timezone.now()
+    noted = {
+        State.CLAIMED: {"lease_until": now + OutboxMessage.LEASE},
+        State.SENT: {"sent_at": now, "channel": "text"},
+    }[state]
+    OutboxMessage.objects.filter(kind="feedback_reminder").update(state=state, **noted)
+    reminder = OutboxMessage.objects.get(kind="feedback_reminder")
+    report(reminder, reports.Outcome.BOUNCED, channel="text")
+    assert {each.kind: each.stop_reason for each in client.channels.all()} == {
+        "email": "", "text": "bounced",
+    }  # fmt: skip
+    reminder.refresh_from_db()
+    assert (reminder.state, reminder.channel) == (State.BOUNCED, "text")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_report_and_whoever_works_on_the_client_wait_for_each_other_at_one_door(
+    asked: FeedbackRequest,
+) -> None:
+    message, client = first_message(), asked.therapy_session.treatment.client
+    doubt = {"state": State.UNCERTAIN, "doubts": 1}
+    OutboxMessage.objects.filter(id=message.id).update(**doubt)
+    with ThreadPoolExecutor(1) as provider:
+        with tenancy.practice(asked.practice_id):
+            wait_for_turn(id=client.id)
+            other = provider.submit(
+                elsewhere,
+                lambda: report(message, reports.Outcome.BOUNCED),
+                practice_id=asked.practice_id,
+            )
+            wait_for(other)
+            withdraw_unsent(client)
+        other.result()
+    assert client.channels.get().stop_reason == "bounced"
 
 
 def test_of_a_bounce_hears_who_treats_the_client_on_the_practices_day(
@@ -93,9 +186,7 @@ def test_of_a_bounce_hears_who_treats_the_client_on_the_practices_day(
         treatments=[treatment], to=charlie, on=eight.date() + timedelta(days=1), by=alice
     )
     with time_machine.travel(eight, tick=False):
-        reports.note(
-            practice_id=message.practice_id, message_id=message.id, outcome=reports.Outcome.BOUNCED
-        )
+        report(message, reports.Outcome.BOUNCED)
     told = Notice.objects.filter(kind="channel_stopped")
     assert {each.member for each in told} == {charlie}
 
@@ -109,13 +200,11 @@ def test_a_late_bounce_of_an_earlier_address_stops_no_later_one(
     OutboxMessage.objects.filter(id=message.id).update(**first)
     as_alice.post(f"/clients/{client.id}/details/", details(client, email="right@mail.example"))
 
-    def report() -> str:
-        reports.note(
-            practice_id=asked.practice_id, message_id=message.id, outcome=reports.Outcome.BOUNCED
-        )
+    def reported() -> str:
+        report(message, reports.Outcome.BOUNCED)
         return client.channels.get().stop_reason
 
-    assert (report(), first_message().state) == ("", State.BOUNCED)
+    assert (reported(), first_message().state) == ("", State.BOUNCED)
     as_alice.post(f"/clients/{client.id}/details/", details(client, email="RIGHT@mail.example"))
     OutboxMessage.objects.filter(id=message.id).update(**first | {"sent_at": timezone.now()})
-    assert report() == "bounced"
+    assert reported() == "bounced"

@@ -14,6 +14,10 @@ class Unreachable(Exception):
     """The address does not exist, or its owner refused: another try is of no use."""
 
 
+class Unwanted(Unreachable):
+    """Who reads it has said no to such messages, as by answering STOP to a text."""
+
+
 class MaybeSent(Exception):
     """The connection was lost after the whole message was handed over: nobody knows."""
 

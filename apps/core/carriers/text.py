@@ -21,11 +21,12 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 
-from apps.core.carriers import MaybeSent, RenderedMessage, Unreachable
+from apps.core.carriers import MaybeSent, RenderedMessage, Unreachable, Unwanted
 from apps.core.models import OutboxMessage
 
-# Not a number, no mobile phone, cannot be reached, or its owner answered STOP.
-NO_USE = {21211, 21214, 21217, 21610, 21612, 21614}
+# Not a number, no mobile phone, or cannot be reached.
+NO_USE = {21211, 21214, 21217, 21612, 21614}
+ANSWERED_STOP = 21610
 TIMEOUT = urllib3.Timeout(connect=5, read=10)
 WHOLE_CALL_S = 20.0
 """A gateway whose answer drips is broken off then; `TIMEOUT` waits for each drop anew."""
@@ -116,7 +117,10 @@ class TextCarrier:
             raise MaybeSent from error
         if answer.status in (200, 201):
             return
-        if answer.status == 400 and _code(answer.data) in NO_USE:
+        code = _code(answer.data) if answer.status == 400 else 0
+        if code == ANSWERED_STOP:
+            raise Unwanted
+        if code in NO_USE:
             raise Unreachable
         raise GatewayRefused
 
