@@ -385,8 +385,7 @@ CSRF_FAILURE_VIEW = "apps.core.views.csrf_failure"
 # A comment that is far too long comes back on its page, to be shortened: 1 MiB of it, of which a
 # browser makes 3 in any script but Latin. What is larger still stays in the browser alone.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
-# No page takes a file: what comes as one is read past, and stored nowhere.
-FILE_UPLOAD_HANDLERS: list[str] = []
+FILE_UPLOAD_HANDLERS = ["apps.core.typed.NoFiles"]
 if PRODUCTION:
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", True)
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

@@ -5,9 +5,11 @@ had ended.
 """
 
 import re
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.core.files.uploadhandler import FileUploadHandler, SkipFile
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.shortcuts import render
 from django.utils.functional import Promise
@@ -21,6 +23,13 @@ IN_WORDS = re.compile(
 )
 
 Fields = list[tuple[str, list[str]]]
+
+
+class NoFiles(FileUploadHandler):
+    """No page takes a file: what comes as one is read past, 64 KB at a time, and kept nowhere."""
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        raise SkipFile
 
 
 def may_hold_words(request: HttpRequest) -> bool:

@@ -17,7 +17,7 @@ from apps.core.typed import not_taken
 from apps.dashboard.selectors.endings import ending_page, passed_on_page
 from apps.endings.forms import ClosingForm
 from apps.endings.models import Move
-from apps.endings.services import ClosedAlready
+from apps.endings.services import ChangesHands, ClosedAlready
 from apps.endings.services import close_treatment as store_closing
 
 
@@ -31,7 +31,10 @@ def close_treatment(request: MemberRequest, client_id: UUID) -> HttpResponse:
         raise PermissionDenied
     form = ClosingForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        return _close(request, treatment, form)
+        try:
+            return _close(request, treatment, form)
+        except ChangesHands as why:
+            form.add_error(None, str(why))
     audit.read("view ending", client_ids=[client.id], target=treatment, by=request.membership)
     context = {"page": ending_page(treatment, today=request.today), "form": form}
     return render(request, "dashboard/close_treatment.html", context)

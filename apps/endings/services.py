@@ -40,8 +40,8 @@ class ChangedMeanwhile(Exception):
         self.latest = latest
 
 
-class CannotArrange(Exception):
-    """The client goes to somebody else already; the message says when."""
+class ChangesHands(Exception):
+    """The client goes to somebody else on a day to come; the message says when, by whose word."""
 
 
 class CannotHandOver(Exception):
@@ -153,18 +153,14 @@ def arrange_move(
 
     Raises:
         AlreadyArranged: the move is arranged.
-        CannotArrange: a manager hands the client over, on a day that is still to come.
+        ChangesHands: a manager hands the client over, on a day that is still to come.
         ChangedMeanwhile: it is not the move of that `version` any more.
         IntegrityError: the client has not agreed yet.
     """
     wait_for_turn(treatments=move.treatment_id)
     move = _current(move, version=version)
     treatment = move.treatment
-    if treatment.ends_on:
-        day = date_format(treatment.ends_on, "j M Y")
-        raise CannotArrange(
-            _("This client changes hands on %s already, as the practice decided.") % day
-        )
+    _refuse_if_it_changes_hands(treatment)
     if moves_on <= timezone.localdate():
         _close_episode(
             treatment, RuptureEpisode.Outcome.MOVED, reason=_("Moved to %s.") % to.name, by=by
@@ -254,6 +250,7 @@ def close_treatment(*, treatment: Treatment, how: str, review: str, by: Membersh
 
     Raises:
         ClosedAlready: another window closed it meanwhile, with another review, which stays.
+        ChangesHands: somebody else treats the client from a day to come.
     """
     wait_for_turn(treatments=treatment)
     treatment = Treatment.objects.get(pk=treatment.pk)
@@ -261,6 +258,7 @@ def close_treatment(*, treatment: Treatment, how: str, review: str, by: Membersh
         if (ending.how, ending.review) != (how, review):
             raise ClosedAlready
         return ending
+    _refuse_if_it_changes_hands(treatment)
     today = timezone.localdate()
     _close_episode(
         treatment,
@@ -282,6 +280,15 @@ def close_treatment(*, treatment: Treatment, how: str, review: str, by: Membersh
     )
     audit.record("close treatment", treatment, client_id=treatment.client_id, by=by)
     return ending
+
+
+def _refuse_if_it_changes_hands(treatment: Treatment) -> None:
+    if treatment.ends_on is None:
+        return
+    day = date_format(treatment.ends_on, "j M Y")
+    if Move.objects.standing().filter(treatment=treatment, arranged_at__isnull=False).exists():
+        raise ChangesHands(_("This client moves on %s: call the move off first.") % day)
+    raise ChangesHands(_("This client changes hands on %s already, as the practice decided.") % day)
 
 
 @transaction.atomic

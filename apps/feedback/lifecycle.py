@@ -154,9 +154,10 @@ def refit_requests(treatment: Treatment) -> None:
         if window is None:
             settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
             continue
-        request.expires_at = (
-            min(request.expires_at, closes_at) if request.ends_with_its_code else window.expires_at
-        )
+        if request.ends_with_its_code:
+            request.expires_at = min(request.expires_at, closes_at)
+        else:
+            request.expires_at = closes_at if has_fresh_link(request) else window.expires_at
         request.due_at = window.due_at
         request.save(update_fields=["due_at", "expires_at"])
         outbox.reschedule(kind=KIND, subject_id=request.id, not_before=window.due_at)
@@ -164,6 +165,11 @@ def refit_requests(treatment: Treatment) -> None:
             kind=REMINDER, subject_id=request.id, not_before=window.remind_at or window.expires_at
         )
         expire_request(request_id=request.id)
+
+
+def has_fresh_link(request: FeedbackRequest) -> bool:
+    """Whether the client asked for the form once more: it is open as long as an answer counts."""
+    return OutboxMessage.objects.filter(kind=FRESH_LINK, subject_id=request.id).exists()
 
 
 def went_out(request: FeedbackRequest, *, by: datetime | None = None) -> bool:
@@ -207,18 +213,33 @@ def stop_unreachable(request_id: UUID, *, channel: str, sent_at: datetime, unwan
 
 @transaction.atomic
 def withdraw_unsent(client: Client) -> None:
-    """Pull back what is open and not out yet, when the client may no longer be asked."""
+    """Pull back what is open and not out yet, when the client may no longer be asked by message.
+
+    What is shown in the room is open until its code ends, if the client still agrees to that.
+    """
     wait_for_turn(id=client.id)
+    now = timezone.now()
     opened = (
         FeedbackRequest.objects.of(client)
-        .select_related("therapy_session__treatment", "questionnaire")
+        .select_related("therapy_session__treatment__client", "questionnaire")
         .filter(state=FeedbackRequest.State.OPEN)
     )
     for request in opened:
         if went_out(request):
             outbox.cancel(REMINDER, subject_id=request.id)
+        elif request.room_until and _may_be_answered_in_the_room(request, at=now):
+            outbox.cancel(*MESSAGES, subject_id=request.id)
+            request.channel_kind = ""
+            request.due_at, request.expires_at = min(request.due_at, now), request.room_until
+            request.save(update_fields=["channel_kind", "due_at", "expires_at"])
         else:
             settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
+
+
+def _may_be_answered_in_the_room(request: FeedbackRequest, *, at: datetime) -> bool:
+    client, today = request.therapy_session.treatment.client, timezone.localdate(at)
+    agreed = not why_not_agreed(client, on=today, by_message=False)
+    return agreed and request.is_open(at=at, in_room=True)
 
 
 @transaction.atomic
@@ -288,10 +309,15 @@ def fresh_link_channel(request: FeedbackRequest) -> ContactChannel | None:
     has_run_out = request.state == FeedbackRequest.State.EXPIRED or (
         request.state == FeedbackRequest.State.OPEN and request.expires_at <= now
     )
-    fresh_before = OutboxMessage.objects.filter(kind=FRESH_LINK, subject_id=request.id).exists()
     agreed = not why_not_agreed(client, on=timezone.localdate(now))
     too_late = accepted_until(request.therapy_session) <= now
-    if not has_run_out or fresh_before or too_late or not agreed or client.pause_review_on:
+    if (
+        not has_run_out
+        or has_fresh_link(request)
+        or too_late
+        or not agreed
+        or client.pause_review_on
+    ):
         return None
     if not (request.is_read and client.practice.has_independent_contact):
         return None

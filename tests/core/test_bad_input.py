@@ -182,8 +182,11 @@ def test_a_stale_form_hands_back_text_but_no_password(alice: Membership) -> None
     assert b"hush" not in page.content
 
 
-def test_a_file_that_nobody_asked_for_is_stored_nowhere() -> None:
+def test_a_file_that_nobody_asked_for_is_read_past_in_pieces_and_stored_nowhere() -> None:
     sent = {"email": "a@x.example", "file": SimpleUploadedFile("big", b"x" * 3_000_000)}
     request = RequestFactory().post("/sign-in/", sent)
+    read, pieces = request.read, []
+    request.read = lambda size=-1: (pieces.append(size), read(size))[1]
     assert request.POST["email"] == "a@x.example"
     assert not request.FILES
+    assert {0 < size <= 64 * 1024 for size in pieces} == {True}

@@ -243,6 +243,34 @@ def test_closing_twice_is_closing_once(treatment: Treatment, alice: Membership) 
     assert again == first
 
 
+@pytest.mark.parametrize("by_word_of", ["therapist", "practice"])
+def test_who_goes_to_somebody_else_later_is_not_closed_before(
+    treatment: Treatment, as_alice: Browser, alice: Membership, charlie: Membership, by_word_of: str
+) -> None:
+    day = TODAY() + timedelta(days=10)
+    if by_word_of == "therapist":
+        why = "call the move off first."
+        move = save_what_fits(
+            treatment=treatment, needs="x", wishes=[], language="", tried="x", talked_over_on=None,
+            version="", by=alice,
+        )  # fmt: skip
+        agreed = {"passes_on": [], "agreed_on": TODAY(), "agreed_how": "in_room"}
+        record_consent(move=move, version=move.version, by=alice, **agreed)
+        move.refresh_from_db()
+        arrange_move(
+            move=move, to=charlie, moves_on=day, meeting_on=None, version=move.version, by=alice
+        )
+    else:
+        why = "as the practice decided."
+        hand_over_caseload(treatments=[treatment], to=charlie, on=day, by=alice)
+    page = shown(as_alice.post(address(treatment), REVIEW))
+    assert why in page
+    assert REVIEW["review"] in page
+    assert not Ending.objects.exists()
+    treatment.refresh_from_db()
+    assert treatment.ends_on == day
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_two_reviews_at_once_one_is_kept_and_the_other_given_back(
     treatment: Treatment, as_alice: Browser

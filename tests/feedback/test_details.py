@@ -10,7 +10,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.clients.models import CONSENT_HOLDS, Client, ContactChannel
 from apps.clients.services import stop_channel
-from apps.core.models import AuditEntry
+from apps.core.models import AuditEntry, OutboxMessage
 from apps.feedback.asking import why_not_ask
 from apps.feedback.lifecycle import stop_messages
 from apps.feedback.models import FeedbackRequest
@@ -136,6 +136,21 @@ def test_who_agrees_to_messages_no_more_gets_none(
     as_alice.post(page_of(client_of), details(client_of, consent=consent))
     asked.refresh_from_db()
     assert asked.state == State.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("consent", "state"), [("in_room", State.OPEN), ("declined", State.CANCELLED)]
+)
+def test_what_the_client_answers_in_the_room_stays_open_as_long_as_they_agree_to_that(
+    as_alice: Browser, asked: FeedbackRequest, client_of: Client, consent: str, state: str
+) -> None:
+    as_alice.post(f"/sessions/{asked.therapy_session_id}/room/")
+    as_alice.post(page_of(client_of), details(client_of, consent=consent))
+    asked.refresh_from_db()
+    assert asked.state == state
+    assert not OutboxMessage.objects.exclude(state=OutboxMessage.State.CANCELLED).exists()
+    if state == State.OPEN:
+        assert (asked.channel_kind, asked.expires_at) == ("", asked.room_until)
 
 
 def test_a_channel_that_was_stopped_is_used_again_once_it_was_discussed_anew(

@@ -13,7 +13,7 @@ from apps.clients.models import ContactChannel
 from apps.core.models import OutboxMessage
 from apps.exchange.rights import lift_restriction, restrict
 from apps.feedback.corrections import plan_sessions
-from apps.feedback.lifecycle import expire_requests
+from apps.feedback.lifecycle import expire_requests, refit_requests
 from apps.feedback.messages import render_feedback_request
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.tokens import make_token
@@ -113,6 +113,26 @@ def test_silence_while_nobody_works_here_as_its_therapist_says_nothing(
     run_out(clock)
     assert FeedbackRequest.objects.get().state == "expired"
     assert not Screening.objects.current().get().inputs["asked"]
+
+
+def test_a_fresh_link_lives_on_when_another_session_is_planned_and_moved_back(
+    phone: Browser, asked: FeedbackRequest, link: str, clock: time_machine.Traveller
+) -> None:
+    run_out(clock)
+    phone.post(link + "fresh/")
+    asked.refresh_from_db()
+    until, treatment = asked.expires_at, asked.therapy_session.treatment
+    planned = TherapySessionFactory.create(
+        treatment=treatment, attendance="", starts_at=timezone.now() + timedelta(hours=20)
+    )
+    refit_requests(treatment)
+    asked.refresh_from_db()
+    assert (asked.state, asked.expires_at) == ("open", planned.starts_at)
+    planned.starts_at += timedelta(days=30)
+    planned.save()
+    refit_requests(treatment)
+    asked.refresh_from_db()
+    assert (asked.state, asked.expires_at) == ("open", until)
 
 
 def offer_in_the_room(asked: FeedbackRequest, alice: Membership) -> Browser:
