@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -22,6 +23,8 @@ from tests.core.test_embedded_engines import ENGINES, without_engines
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 SERVING = ("web", "worker", "beat")
+# Seconds; `keepalive` of the http transport in Caddy's documentation of reverse_proxy.
+CADDY_KEEPS_S = 120
 
 
 def words(name: str) -> list[str]:
@@ -46,6 +49,13 @@ def test_the_image_holds_every_folder_that_the_settings_name() -> None:
     folders = [*settings.LOCALE_PATHS, *settings.STATICFILES_DIRS, *settings.TEMPLATES[0]["DIRS"]]
     copied = re.findall(r"^COPY (\S+) \S+$", (ROOT / "deploy/Dockerfile").read_text(), re.MULTILINE)
     assert {str(each.relative_to(settings.BASE_DIR)) for each in folders} <= set(copied)
+
+
+def test_no_form_is_sent_into_a_connection_that_the_web_server_is_closing() -> None:
+    """Whoever keeps a connection longer finds it open: the web server, not the proxy before it."""
+    proxy = (ROOT / "deploy/Caddyfile").read_text()
+    assert "keepalive" not in proxy, "the proxy keeps an idle connection as long as Caddy does"
+    assert runpy.run_path(str(ROOT / "gunicorn.conf.py"))["keepalive"] > CADDY_KEEPS_S
 
 
 def test_exactly_one_scheduler_runs() -> None:
