@@ -160,6 +160,7 @@ MIDDLEWARE = [
     "apps.accounts.middleware.SignInMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "apps.accounts.middleware.PracticeMiddleware",
+    "apps.clients.turns.TurnMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from apps.accounts.models import Membership
@@ -58,7 +59,10 @@ def set_hold(*, client: Client, held: bool, by: Membership) -> None:
 
     Raises:
         NotOneself: `by` treats the client, or did, and another manager could decide.
+        Http404: the client was erased meanwhile.
     """
+    wait_for_turn(id=client.id)
+    client = get_object_or_404(Client, id=client.id, erased_at=None)
     treats = Treatment.objects.filter(client=client, therapist=by).exists()
     if treats and must_ask_another(by):
         raise NotOneself

@@ -83,9 +83,14 @@ def _inside_its_practice(view: View, request: HttpRequest, token: str) -> HttpRe
 
 
 def unknown(request: HttpRequest) -> HttpResponse:
-    """One page, byte for byte, whatever is wrong with a link: it tells nobody what exists."""
+    """One page, byte for byte, whatever is wrong with a link: it tells nobody what exists.
+
+    Words from a form of ours, whose link has ended since, are given back.
+    """
+    is_ours = ClientFrame.from_signed(request.POST.get("frame", "")) != ClientFrame()
+    comment = request.POST.get("comment", "") if is_ours else ""
     # Without a menu of languages, which an answer to a POST has not either.
-    return page(request, "unknown_link", ClientFrame(), status=404, languages=())
+    return page(request, "unknown_link", ClientFrame(), status=404, languages=(), comment=comment)
 
 
 def not_saved(request: HttpRequest, *, status: int) -> HttpResponse:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from apps.accounts import notices
 from apps.accounts.models import Membership
+from apps.clients.services import wait_for_turn
 from apps.core import audit
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.repair import EpisodeClosed, latest_worksheet, save_worksheet, sheet_of
@@ -23,6 +24,10 @@ class NobodySupervises(Exception):
 
 class MeetsSomebodyElse(Exception):
     """Another supervisee's meeting is planned then; the message says whose."""
+
+
+class NotOnTheAgenda(Exception):
+    """The supervisor may not see the episode any more: nothing is decided about it here."""
 
 
 class ChangedMeanwhile(Exception):
@@ -127,21 +132,27 @@ def send_agenda(*, meeting: Meeting, by: Membership) -> None:
 
 @transaction.atomic
 def decide(*, meeting: Meeting, episode: RuptureEpisode, text: str, by: Membership) -> Decision:
-    """Record what was decided about an episode; while it is open, that is its next action."""
-    # One at a time: what somebody saves or records at this moment is seen first.
-    episode = RuptureEpisode.objects.select_for_update(of=("self",)).get(pk=episode.pk)
+    """Record what was decided about an episode of the agenda, as its next action.
+
+    Raises:
+        NotOnTheAgenda: it is over by now, or its client with somebody else.
+    """
+    wait_for_turn(treatments__episodes=episode)
+    # One at a time: what somebody saves at this moment is seen first.
+    found = meeting.episodes().select_for_update(of=("self",)).filter(pk=episode.pk).first()
+    if found is None:
+        raise NotOnTheAgenda
     decision = Decision.objects.create(
-        practice_id=meeting.practice_id, meeting=meeting, episode=episode, text=text, written_by=by
+        practice_id=meeting.practice_id, meeting=meeting, episode=found, text=text, written_by=by
     )
-    if not episode.outcome:
-        latest = latest_worksheet(episode)
-        save_worksheet(
-            episode=episode,
-            sheet=replace(sheet_of(latest), next_action=text),
-            opened_version=latest.version if latest else 0,
-            by=by,
-        )
-    audit.record("decide", decision, client_id=episode.treatment.client_id, by=by)
+    latest = latest_worksheet(found)
+    save_worksheet(
+        episode=found,
+        sheet=replace(sheet_of(latest), next_action=text),
+        opened_version=latest.version if latest else 0,
+        by=by,
+    )
+    audit.record("decide", decision, client_id=found.treatment.client_id, by=by)
     return decision
 
 

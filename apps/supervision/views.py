@@ -87,11 +87,15 @@ def decide(request: MemberRequest, meeting_id: UUID) -> HttpResponse:
     """Record a decision of a meeting of one's own."""
     meeting = get_object_or_404(Meeting.objects.visible_to(request.membership), id=meeting_id)
     form = DecisionForm(request.POST, meeting=meeting)
-    if not form.is_valid():
-        return not_taken(request, _errors(form), back=reverse("meeting", args=[meeting.id]))
-    services.decide(meeting=meeting, by=request.membership, **form.cleaned_data)
-    messages.success(request, _("Decision recorded."))
-    return redirect("meeting", meeting.id)
+    if form.is_valid():
+        try:
+            services.decide(meeting=meeting, by=request.membership, **form.cleaned_data)
+        except services.NotOnTheAgenda:
+            form.add_error("episode", form.fields["episode"].error_messages["invalid_choice"])
+        else:
+            messages.success(request, _("Decision recorded."))
+            return redirect("meeting", meeting.id)
+    return not_taken(request, _errors(form), back=reverse("meeting", args=[meeting.id]))
 
 
 @require(Permission.MEET)

@@ -68,6 +68,8 @@ class Route:
         account: a page of signing in or of one's own account: it shows that account and changes it.
         made_up: ids in its address name nothing of ours.
         before_second_step: also for somebody who must first set up a second step.
+        still: why a form that was opened before an event of meanwhile.py may write after it, by
+            "person, event".
         answers: statuses of a read and of an empty POST, by how far the person is with signing in
             (`Person.stage`), where no permission decides; "" stands for every other stage.
     """
@@ -92,6 +94,7 @@ class Route:
     answers: dict[str, tuple[int, int]] = field(default_factory=dict)
     codes: bool = False
     codes_of_ended: bool = False
+    still: dict[str, str] = field(default_factory=dict)
 
     def every_door(self) -> tuple[Door, ...]:
         """The address itself first, then the other ways in."""
@@ -123,6 +126,13 @@ def a_session(case: Case) -> dict[str, Any]:
 
 def a_contact(case: Case) -> dict[str, Any]:
     return {"name": "Somebody Else", "phone": "020 7946 0000", "email": "else@fernbank.example"}
+
+
+def still(*who: str, after: tuple[str, ...], why: str) -> dict[str, str]:
+    return {f"{person}, {event}": why for person in who for event in after}
+
+
+GONE = ("erased", "handed over", "closed")
 
 
 def nothing(case: Case) -> dict[str, Any]:
@@ -273,7 +283,8 @@ ROUTES = {
         client_data=True,
     ),
     "add_client": Route(
-        READ | WRITE, Permission.ADD_CLIENT, body=a_client, client_data=True
+        READ | WRITE, Permission.ADD_CLIENT, body=a_client, client_data=True,
+        still=still("therapist", after=GONE, why="It is another client."),
     ),
     "records": Route(READ, **ON_RECORDS),
     "export_records": Route(READ | WRITE, **ON_RECORDS),
@@ -281,6 +292,7 @@ ROUTES = {
     # Everybody here is treated by somebody now: that therapist acts, not the record holder.
     "act_on_records": Route(
         WRITE, body=lambda case: {"action": "restrict"},
+        still=still("record holder", after=("closed",), why="They answer for what has ended."),
         **ON_RECORDS | {"reach": OWN, "known": SUPERVISED | HELD},
     ),
     "erase_texts": Route(READ | WRITE, **ON_RECORDS),
@@ -288,6 +300,9 @@ ROUTES = {
         READ | WRITE, Permission.CONFIRM_ERASURE, kwarg="client_id",
         reach=frozenset({Relation.LEFT}), client_data=True,
         body=lambda case: {"reason": "She asked for a copy"},
+        still=still(
+            "record holder", after=("handed over", "closed"), why="They answer for what has ended."
+        ),
     ),
     "take_export": Route(
         READ, Permission.CONFIRM_ERASURE, kwarg="export_id", reach=HELD, client_data=True
@@ -295,12 +310,18 @@ ROUTES = {
     "keeping": Route(
         READ | WRITE, Permission.MANAGE_PRACTICE, body=lambda case: {"retention_years": "10"}
     ),
-    "holds": Route(READ | WRITE, Permission.HOLD, codes=True),
+    "holds": Route(
+        READ | WRITE, Permission.HOLD, codes=True,
+        still=still(
+            "manager", after=("handed over", "closed"), why="A hold is by code, whoever treats."
+        ),
+    ),
     "ask_for_export": Route(WRITE, Permission.MANAGE_PRACTICE, body=nothing),
     "erasures": Route(READ, Permission.CONFIRM_ERASURE, codes=True),
     "close_erasure": Route(
         WRITE, Permission.CONFIRM_ERASURE, kwarg="erasure_id", reach=OF_THE_PRACTICE,
         body=lambda case: {"withdraw": ""},
+        still=still("supervisor", after=("closed",), why="Two people agreed, and nobody treats."),
     ),
     "plan_sessions": Route(
         READ | WRITE, Permission.LOG_SESSION, kwarg="client_id", reach=OWN, known=SUPERVISED,
@@ -328,7 +349,13 @@ ROUTES = {
         READ | WRITE, Permission.LOG_SESSION,
         body=a_correction, **ON_LOGGED
     ),
-    "undo_log": Route(WRITE, Permission.LOG_SESSION, reads=frozenset({302}), **ON_LOGGED),
+    "undo_log": Route(
+        WRITE, Permission.LOG_SESSION, reads=frozenset({302}),
+        still=still(
+            "therapist", after=("sessions cancelled",), why="What it takes back was corrected."
+        ),
+        **ON_LOGGED
+    ),
     "in_room": Route(READ | WRITE, Permission.LOG_SESSION, body=nothing, **ON_LOGGED),
     "hand_over_device": Route(WRITE, Permission.LOG_SESSION, body=nothing, **ON_LOGGED),
     "send_instead": Route(
@@ -383,7 +410,11 @@ ROUTES = {
     ),
     "meeting": Route(
         READ | WRITE, Permission.MEET, client_data=True,
-        body=lambda case: {"version": "1", "notes": "Pace"}, codes_of_ended=True, **ON_MEETING
+        body=lambda case: {"version": "1", "notes": "Pace"}, codes_of_ended=True,
+        still=still(
+            "therapist", "supervisor", after=GONE, why="What two write of it is no client's."
+        ),
+        **ON_MEETING
     ),
     "send_agenda": Route(
         WRITE, Permission.SUPERVISE, body=nothing, **ON_MEETING | {"reach": SUPERVISED}

@@ -1,0 +1,41 @@
+"""Whatever members send about a client waits for its turn before a view looks at it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from apps.clients.services import wait_for_turn
+
+WAYS = {
+    "client_id": "id",
+    "session_id": "treatments__therapy_sessions",
+    "logged_id": "treatments__therapy_sessions",
+    "episode_id": "treatments__episodes",
+    "decision_id": "treatments__episodes__decisions",
+    "ending_id": "treatments__ending",
+    "erasure_id": "two_person_requests",
+}
+"""From a client to what the id in an address names."""
+
+
+class TurnMiddleware:
+    """Hold the client whom a form is about, by the id in its address, until it is answered.
+
+    So a view asks whose the client is after everybody who came before is done, and what it finds
+    holds while it writes: nothing is written about a client who was erased, closed or handed over
+    since. Opening a page waits for nobody.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: object, kwargs: dict[str, Any]
+    ) -> None:
+        if request.method == "POST" and getattr(request, "membership", None):
+            for name in WAYS.keys() & kwargs.keys():
+                wait_for_turn(**{WAYS[name]: kwargs[name]})

@@ -1,0 +1,122 @@
+"""What holds in the database of a practice, whatever was done in it, and in whatever order.
+
+`broken()` is asked where several people, or people and the beat, came together.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from django.db.models import Count, F, Q
+from django.utils import timezone
+
+from apps.alliance.models import AllianceRating
+from apps.clients.models import Client, Treatment
+from apps.core.crypto import DESTROYED
+from apps.core.models import ClientKey, OutboxMessage
+from apps.endings.models import Ending, Move
+from apps.exchange.records import encrypted_columns_of
+from apps.feedback.lifecycle import MESSAGES
+from apps.feedback.models import FeedbackRequest
+from apps.ruptures.models import RuptureEpisode, Screening
+from apps.therapy_sessions.models import TherapySession
+
+OPEN = FeedbackRequest.State.OPEN
+
+
+def forms_open_where_the_treatment_has_ended() -> Iterable[Any]:
+    ended = Q(therapy_session__treatment__ends_on__lte=timezone.localdate())
+    return FeedbackRequest.objects.filter(ended, state=OPEN)
+
+
+def forms_open_about_a_session_that_nobody_attended() -> Iterable[Any]:
+    attended = TherapySession.objects.attended()
+    return FeedbackRequest.objects.filter(state=OPEN).exclude(therapy_session__in=attended)
+
+
+def messages_due_about_a_form_that_is_not_open() -> Iterable[Any]:
+    due = OutboxMessage.objects.filter(kind__in=MESSAGES, state=OutboxMessage.State.PENDING)
+    return due.exclude(subject_id__in=FeedbackRequest.objects.filter(state=OPEN).values("id"))
+
+
+def sessions_planned_after_the_end_of_their_treatment() -> Iterable[Any]:
+    """But for those that somebody wrote or asked about: what was typed is not lost."""
+    planned = TherapySession.objects.planned().filter(
+        treatment__ends_on__isnull=False, process_notes=None, feedback_requests=None
+    )
+    return [
+        each
+        for each in planned.select_related("treatment")
+        if timezone.localdate(each.starts_at) >= each.treatment.ends_on
+    ]
+
+
+def possible_ruptures_open_where_the_treatment_has_ended() -> Iterable[Any]:
+    """As soon as the beat has been there."""
+    return RuptureEpisode.objects.open().filter(treatment__ends_on__lte=timezone.localdate())
+
+
+def second_treatments_of_a_client_with_one_therapist() -> Iterable[Any]:
+    running = Treatment.objects.not_ended(on=timezone.localdate())
+    return running.values("client", "therapist").annotate(n=Count("id")).filter(n__gt=1)
+
+
+def closed_treatments_that_go_on() -> Iterable[Any]:
+    return Ending.objects.filter(
+        Q(treatment__ends_on__isnull=True) | Q(treatment__ends_on__gt=timezone.localdate())
+    )
+
+
+def arranged_moves_whose_treatment_outlasts_their_day() -> Iterable[Any]:
+    arranged = Move.objects.standing().filter(arranged_at__isnull=False)
+    return arranged.filter(
+        Q(treatment__ends_on__isnull=True) | Q(treatment__ends_on__gt=F("moves_on"))
+    )
+
+
+def ratings_of_a_session_that_nobody_attended() -> Iterable[Any]:
+    return AllianceRating.objects.exclude(therapy_session__in=TherapySession.objects.attended())
+
+
+def ratings_by_a_client_that_were_not_screened() -> Iterable[Any]:
+    """But for clients whose data may not be processed."""
+    ratings = AllianceRating.objects.filter(
+        rater=AllianceRating.Rater.CLIENT,
+        therapy_session__treatment__client__restricted_at=None,
+    )
+    what = ("therapy_session_id", "questionnaire_id", "pomp")
+    return set(ratings.values_list(*what)) - set(Screening.objects.current().values_list(*what))
+
+
+def anything_left_of_an_erased_client() -> Iterator[Any]:
+    """A text that is not empty, a key, an address, a running treatment."""
+    today = timezone.localdate()
+    for client in Client.objects.filter(erased_at__isnull=False):
+        for column, rows in encrypted_columns_of(client.id):
+            yield from (row for row in rows if row.__dict__[column.attname])
+        yield from ClientKey.objects.filter(client_id=client.id).exclude(wrapped=DESTROYED)
+        yield from client.channels.all()
+        yield from client.treatments.not_ended(on=today)
+        if client.consent or client.discussed_on or client.pause_review_on:
+            yield client
+
+
+RULES: tuple[Callable[[], Iterable[Any]], ...] = (
+    forms_open_where_the_treatment_has_ended,
+    forms_open_about_a_session_that_nobody_attended,
+    messages_due_about_a_form_that_is_not_open,
+    sessions_planned_after_the_end_of_their_treatment,
+    possible_ruptures_open_where_the_treatment_has_ended,
+    second_treatments_of_a_client_with_one_therapist,
+    closed_treatments_that_go_on,
+    arranged_moves_whose_treatment_outlasts_their_day,
+    ratings_of_a_session_that_nobody_attended,
+    ratings_by_a_client_that_were_not_screened,
+    anything_left_of_an_erased_client,
+)
+
+
+def broken() -> Iterator[str]:
+    """What does not hold in the practice that is worked in, in words."""
+    for rule in RULES:
+        for each in rule():
+            yield f"{rule.__name__.replace('_', ' ')}: {each!r}"
