@@ -19,8 +19,9 @@ KEPT_FOR_S = 60 * 60
 
 @dataclass(frozen=True)
 class Draft:
-    """A form as it was sent: where to, and every field with its values."""
+    """A form as it was sent: in which practice, where to, and every field with its values."""
 
+    practice_id: str
     path: str
     fields: tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -32,10 +33,13 @@ class Draft:
         )
 
 
-def keep(request: HttpRequest, *, user_id: str) -> None:
-    """Keep what the request sends, for the person with `user_id`."""
-    fields = typed_fields(request)
-    text = json.dumps({"user": user_id, "path": request.get_full_path(), "fields": fields})
+def keep(request: HttpRequest, *, user_id: str, practice_id: str) -> None:
+    """Keep what the request sends, for the person with `user_id`, in the practice they worked in.
+
+    `practice_id` is '' where the session named none.
+    """
+    about = {"user": user_id, "practice": practice_id, "path": request.get_full_path()}
+    text = json.dumps(about | {"fields": typed_fields(request)})
     request.session[KEY] = {"path": request.path, "sealed": sealing.seal(text, purpose=PURPOSE)}
 
 
@@ -54,6 +58,7 @@ def kept_for(request: HttpRequest) -> Draft | None:
         drop(request)
         return None
     return Draft(
+        practice_id=draft.get("practice", ""),
         path=draft["path"],
         fields=tuple((name, tuple(values)) for name, values in draft["fields"]),
     )

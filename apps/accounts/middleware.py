@@ -37,9 +37,10 @@ ENROLMENT = {
 
 @dataclass(frozen=True)
 class Ended:
-    """A session that was ended with this request: whose it was, and why."""
+    """A session that was ended with this request: whose it was, in which practice, and why."""
 
     user_id: str
+    practice_id: str
     why: str
 
 
@@ -97,13 +98,14 @@ def end_if_over(request: HttpRequest) -> Ended | None:
     user_id = request.session.get(SESSION_KEY)
     if user_id is None:
         return None
+    practice_id = request.session.get(sign_in.PRACTICE, "")
     if not request.user.is_authenticated:
-        return Ended(user_id, "changed")
+        return Ended(user_id, practice_id, "changed")
     why = sign_in.time_is_over(request)
     if not why:
         return None
     logout(request)
-    return Ended(user_id, why)
+    return Ended(user_id, practice_id, why)
 
 
 def sign_in_again(request: HttpRequest, ended: Ended) -> HttpResponse:
@@ -114,7 +116,7 @@ def sign_in_again(request: HttpRequest, ended: Ended) -> HttpResponse:
         "changed": _("You were signed out because your sign-in or your roles have changed."),
     }[ended.why]
     if may_hold_words(request):
-        drafts.keep(request, user_id=ended.user_id)
+        drafts.keep(request, user_id=ended.user_id, practice_id=ended.practice_id)
         messages.info(request, f"{why} {_('What you were writing is kept.')}")
         return redirect_to_login(reverse("kept_draft"))
     messages.info(request, why)

@@ -16,13 +16,15 @@ from django.conf import settings
 from django.contrib.auth import update_session_auth_hash
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.middleware.csrf import rotate_token
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods
 
 from apps.accounts import drafts, sign_in_services
-from apps.accounts.models import User
+from apps.accounts.models import Membership, User
+from apps.accounts.selectors import memberships_of
 
 P = ParamSpec("P")
 Request = TypeVar("Request", bound=HttpRequest)
@@ -35,9 +37,21 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 def begin_session(request: HttpRequest, user: User) -> None:
-    """Start the clocks of a session, and note the day for the practice the person works in."""
+    """Start the clocks of a session in the first, by name, of the person's practices."""
     request.session[BEGAN] = request.session[SEEN] = int(time.time())
-    sign_in_services.note_sign_in(user=user)
+    for member in memberships_of(user.id)[:1]:
+        work_in(request, member)
+
+
+def work_in(request: HttpRequest, member: Membership) -> None:
+    """Let the session be one in the member's practice from now on, and note the day there.
+
+    It stays so when the person joins another. A form that was opened before is refused, and what
+    was typed given back: it was meant for the practice of before.
+    """
+    request.session[PRACTICE] = str(member.practice_id)
+    rotate_token(request)
+    sign_in_services.note_day(member=member)
 
 
 def time_is_over(request: HttpRequest) -> str:
@@ -78,7 +92,8 @@ def require_recent_sign_in(view: View[Request, P]) -> View[Request, P]:
         except ReauthenticationRequired:
             if request.method in SAFE_METHODS:
                 raise
-            drafts.keep(request, user_id=str(request.user.pk))
+            practice_id = request.session.get(PRACTICE, "")
+            drafts.keep(request, user_id=str(request.user.pk), practice_id=practice_id)
             [method, *_] = get_adapter().get_reauthentication_methods(request.user)
             return redirect(f"{method['url']}?{urlencode({'next': reverse('kept_draft')})}")
         return response

@@ -107,13 +107,6 @@ def reset_second_step(*, member: Membership, by: Membership | None) -> None:
 
 
 @transaction.atomic
-def note_sign_in(*, user: User) -> None:
-    """Note the day for the practice that a person who has just signed in works in first."""
-    for member in memberships_of(user.id)[:1]:
-        note_day(member=member)
-
-
-@transaction.atomic
 def note_day(*, member: Membership) -> None:
     """Note that the member began to work in this practice today."""
     with tenancy.practice(member.practice_id):

@@ -16,8 +16,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from apps.accounts import drafts, selectors, services, sign_in_services
 from apps.accounts.links import LinkClosed, read_token
-from apps.accounts.models import AccountLink, User
-from apps.accounts.sign_in import PRACTICE, require_recent_sign_in
+from apps.accounts.models import AccountLink, Membership, User
+from apps.accounts.sign_in import require_recent_sign_in, work_in
 from apps.accounts.sign_in_forms import AddressForm, JoinForm, NewPasswordForm
 from apps.core import tenancy
 
@@ -100,22 +100,37 @@ def recovery_codes(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def kept_draft(request: HttpRequest) -> HttpResponse:
-    """Give back what was sent when the session had ended: to send again, or to drop (POST)."""
+    """Give back what was sent when the session had ended: to send again, or to drop (POST).
+
+    It was written for one practice, and is given back in that one.
+    """
     draft = drafts.kept_for(request)
-    if request.method == "POST":
-        drafts.drop(request)
     if request.method == "POST" or draft is None:
+        drafts.drop(request)
         return redirect("home")
-    return render(request, "account/kept_draft.html", {"draft": draft})
+    membership: Membership | None = request.membership  # type: ignore[attr-defined]
+    if draft.practice_id in {"", str(membership and membership.practice_id)}:
+        return render(request, "account/kept_draft.html", {"draft": draft})
+    member = _place_in(request, draft.practice_id)
+    if member is None:
+        drafts.drop(request)
+        return redirect("home")
+    work_in(request, member)
+    messages.info(request, _("You work in %s again: what is kept is for there.") % member.practice)
+    return redirect("kept_draft")
 
 
 @require_POST
 def switch_practice(request: HttpRequest) -> HttpResponse:
     """Work in another practice that the person belongs to."""
-    wanted = request.POST.get("practice", "")
-    for member in request.memberships:  # type: ignore[attr-defined]
-        if str(member.practice_id) == wanted:
-            request.session[PRACTICE] = wanted
-            sign_in_services.note_day(member=member)
-            return redirect("home")
-    raise Http404
+    member = _place_in(request, request.POST.get("practice", ""))
+    if member is None:
+        raise Http404
+    work_in(request, member)
+    return redirect("home")
+
+
+def _place_in(request: HttpRequest, practice_id: str) -> Membership | None:
+    """The person's own place in a practice."""
+    places: list[Membership] = request.memberships  # type: ignore[attr-defined]
+    return next((each for each in places if str(each.practice_id) == practice_id), None)

@@ -20,7 +20,10 @@ from django.db.models.query_utils import DeferredAttribute
 from apps.core import crypto
 
 ERASED = b"\x00"
-"""Stands where a text was erased: reads as empty, and says in the database that there was one."""
+"""Stands where a text was erased: reads as empty, and says in the database that there was one.
+
+A row that is saved as a whole keeps it; only another text of its own takes its place.
+"""
 
 
 class Sealed:
@@ -43,9 +46,12 @@ class SealedAttribute(DeferredAttribute):
 
     def __get__(self, instance: Any, cls: Any = None) -> Any:
         value = super().__get__(instance, cls)
-        if isinstance(value, Sealed):
-            value = instance.__dict__[self.field.attname] = self.field.open(instance, value.raw)
-        return value
+        if not isinstance(value, Sealed):
+            return value
+        text = self.field.open(instance, value.raw)
+        if value.raw != ERASED:
+            instance.__dict__[self.field.attname] = text
+        return text
 
     def __set__(self, instance: Any, value: Any) -> None:
         # What makes Python ask `__get__` although the row holds a value.
@@ -76,6 +82,8 @@ class EncryptedTextField(models.TextField):
     def open(self, row: models.Model, sealed: bytes) -> str:
         """The text of a row's value. A value that got a new key while it was on its way is read
         again."""
+        if sealed == ERASED:
+            return ""
         try:
             secret = crypto.secret_of(crypto.key_id_of(sealed))
         except crypto.KeyDestroyed:
@@ -123,7 +131,7 @@ class EncryptedTextField(models.TextField):
         return self.seal(model_instance, getattr(model_instance, self.attname))
 
     def from_db_value(self, value: bytes | None, expression: Any, connection: Any) -> Any:
-        if not value or bytes(value) == ERASED:
+        if not value:
             return ""
         crypto.expect(bytes(value))
         return Sealed(bytes(value))

@@ -158,8 +158,7 @@ def save_process_note(
 
     Args:
         version: `ProcessNote.version` of what the writer had before them; '' where there was
-            nothing. None: they had no page of the note before them; under a legal hold the text is
-            then added below.
+            nothing. None: they had no page of the note before them, and the text is added below.
 
     Raises:
         NoteChanged: what was saved after that version says something else.
@@ -169,14 +168,15 @@ def save_process_note(
     take_turn(by=by, treatments__therapy_sessions=therapy_session)
     client = Client.objects.get(treatments__therapy_sessions=therapy_session)
     note = ProcessNote.objects.filter(therapy_session=therapy_session, author=by).first()
-    if text == (note.text if note else ""):
+    before = note.text if note else ""
+    if text == before:
         return
-    if version is not None and version != (note.version if note else ""):
+    if version is None and before:
+        text = f"{before}\n\n{text}".strip()
+    elif version is not None and version != (note.version if note else ""):
         raise NoteChanged(note)
-    if note and client.held_at and not _begins(text, as_in=note.text):
-        if version is not None:
-            raise NoteHeld
-        text = f"{note.text}\n\n{text}"
+    if client.held_at and not _begins(text, as_in=before):
+        raise NoteHeld
     if text:
         note = note or ProcessNote(
             practice_id=therapy_session.practice_id, therapy_session=therapy_session, author=by

@@ -13,9 +13,10 @@ from django.utils import timezone
 from apps.accounts import services, sign_in_services
 from apps.accounts.models import Membership, Role
 from apps.accounts.sign_in import SEEN
+from apps.core import tenancy
 from tests.accounts.conftest import enrol, enter, is_in, shown
 from tests.conftest import work_in
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, MembershipFactory
 
 ROLES = {"roles": [Role.THERAPIST]}
 
@@ -238,9 +239,6 @@ def test_what_was_sent_before_the_proof_is_given_back(mona: Membership, as_mona:
 @pytest.fixture
 def elsewhere(alice: Membership, dora: Membership) -> Membership:
     """alice's place in dora's practice, which comes second by name."""
-    from apps.core import tenancy
-    from tests.factories import MembershipFactory
-
     with tenancy.practice(dora.practice_id):
         dora.practice.name = "Zephyr"
         dora.practice.save()
@@ -297,6 +295,55 @@ def test_a_place_that_is_closed_can_be_worked_in_no_more(
     work_in(alice.practice_id)
     assert as_alice.get(reverse("people")).status_code == 403, "back in the first practice"
     assert switch(as_alice, elsewhere) == 404
+
+
+def test_what_was_typed_for_one_practice_is_given_back_in_that_one(
+    as_alice: Browser, alice: Membership, elsewhere: Membership
+) -> None:
+    switch(as_alice, elsewhere)
+    send_too_late(as_alice, reverse("practice"))
+    assert enter(as_alice, alice, next="/kept/")["Location"] == "/kept/"
+    page = shown(as_alice.get("/kept/", follow=True))
+    assert TEXT in page
+    assert "You work in Zephyr again" in page
+    assert f"Switch to {alice.practice.name}" in page, "so does the form that sends it again"
+    switch(as_alice, elsewhere)
+    send_too_late(as_alice, reverse("practice"))
+    work_in(elsewhere.practice_id)
+    Membership.objects.filter(id=elsewhere.id).update(is_active=False)
+    work_in(alice.practice_id)
+    enter(as_alice, alice)
+    assert TEXT not in shown(as_alice.get("/kept/", follow=True)), "no place of theirs by now"
+
+
+def test_a_form_of_before_a_switch_is_refused_with_what_was_typed(
+    alice: Membership, elsewhere: Membership
+) -> None:
+    """Two tabs: in the second they switch, the first is sent."""
+    browser = Browser(enforce_csrf_checks=True)
+    browser.force_login(alice.user)
+
+    def token() -> str:
+        return str(browser.get("/account/").context["csrf_token"])
+
+    first_tab = token()
+    sent = {"practice": str(elsewhere.practice_id), "csrfmiddlewaretoken": first_tab}
+    assert browser.post("/switch-practice/", sent).status_code == 302
+    path, fields = reverse("practice"), {"name": TEXT, "phone": "020 7946 0000"}
+    refused = browser.post(path, fields | {"csrfmiddlewaretoken": first_tab})
+    assert refused.status_code == 403
+    assert TEXT in shown(refused)
+    assert browser.post(path, fields | {"csrfmiddlewaretoken": token()}).status_code == 302
+
+
+def test_a_practice_that_is_joined_meanwhile_does_not_become_the_one_at_work(
+    client: Browser, dora: Membership, alice: Membership
+) -> None:
+    enter(client, dora)
+    home = client.session["practice_id"]
+    assert home == str(dora.practice_id)
+    MembershipFactory.create(practice=alice.practice, user=dora.user, roles=[Role.THERAPIST])
+    assert f"Switch to {alice.practice.name}" in shown(client.get("/account/"))
 
 
 def test_the_day_is_noted_where_one_works_and_nowhere_else(

@@ -8,6 +8,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from pytest_django import Settings
 
 from apps.accounts.models import Membership, Practice
@@ -138,6 +139,23 @@ def test_a_row_saved_without_reading_keeps_its_value(rating: AllianceRating) -> 
     before = raw(rating)
     AllianceRating.objects.get(id=rating.id).save()
     assert raw(rating) == before
+
+
+def test_a_row_saved_as_a_whole_goes_on_saying_that_a_text_was_erased(alice: Membership) -> None:
+    """Its pause stands, and needs a reason: what is saved of its client is no server error."""
+    client = TreatmentFactory.create(therapist=alice).client
+    client.pause_reason, client.pause_review_on = "In hospital.", timezone.localdate()
+    client.save()
+    [field] = [each for each in encrypted_fields() if each.name == "pause_reason"]
+    field.erase(Client.objects.filter(id=client.id))
+    client = Client.objects.get(id=client.id)
+    assert client.pause_reason == ""
+    client.initials = "K. M."
+    client.save()
+    assert Client.objects.exclude(pause_reason="").exists(), "it says that there was one"
+    client.pause_reason = "At home again."
+    client.save()
+    assert Client.objects.get(id=client.id).pause_reason == "At home again."
 
 
 def test_keys_come_in_one_query_however_many_clients(alice: Membership) -> None:

@@ -12,7 +12,7 @@ from apps.clients.services import hand_over_caseload
 from apps.exchange.rights import set_hold
 from apps.ruptures.services import share_episode
 from apps.therapy_sessions.models import ProcessNote, TherapySession
-from apps.therapy_sessions.services import save_process_note
+from apps.therapy_sessions.services import log_therapy_session, save_process_note
 from tests.at_once import at_once
 from tests.factories import TherapySessionFactory, TreatmentFactory
 
@@ -53,7 +53,8 @@ def test_an_older_window_overwrites_no_newer_note_unless_it_is_sent_again(
     session: TherapySession, as_alice: Browser, alice: Membership
 ) -> None:
     opened = as_alice.get(url(session)).context["form"]["version"].value()
-    save_process_note(therapy_session=session, text="Long and careful.", by=alice)
+    careful = {"text": "Long and careful.", "version": opened}
+    save_process_note(therapy_session=session, by=alice, **careful)
     refused = as_alice.post(url(session), {"text": "From before.", "version": opened})
     page = refused.content.decode()
     assert ProcessNote.objects.get().text == "Long and careful."
@@ -62,7 +63,8 @@ def test_an_older_window_overwrites_no_newer_note_unless_it_is_sent_again(
     again = refused.context["form"]["version"].value()
     as_alice.post(url(session), {"text": "Both of it.", "version": again})
     assert ProcessNote.objects.get().text == "Both of it."
-    save_process_note(therapy_session=session, text="", by=alice)
+    version = ProcessNote.objects.get().version
+    save_process_note(therapy_session=session, text="", version=version, by=alice)
     page = as_alice.post(url(session), {"text": "Both, longer.", "version": again})
     assert page.status_code == 200, "taken away meanwhile: said too"
 
@@ -111,7 +113,18 @@ def test_it_is_written_with_the_session(alice: Membership, as_alice: Browser) ->
             "not_asked_reason": "client_asked", "process_note": NOTE,
         },
     )  # fmt: skip
-    assert ProcessNote.objects.get(therapy_session__treatment=treatment).text == NOTE
+    note = ProcessNote.objects.get(therapy_session__treatment=treatment)
+    assert note.text == NOTE
+    as_alice.post(f"/sessions/{note.therapy_session_id}/undo/")
+    session = note.therapy_session
+    session.refresh_from_db()
+    assert not session.attendance
+    log_therapy_session(
+        treatment=treatment, planned=session, starts_at=held, duration_min=50,
+        attendance="attended", own_view=dict.fromkeys(TherapySession.OWN_VIEW),
+        process_note="Logged again.", by=alice,
+    )  # fmt: skip
+    assert ProcessNote.objects.get().text == f"{NOTE}\n\nLogged again.", "nobody had it before them"
 
 
 def test_it_stays_out_of_print(session: TherapySession, as_alice: Browser) -> None:
@@ -132,14 +145,14 @@ def test_of_two_notes_saved_at_once_one_stands(as_alice: Browser, alice: Members
 def test_under_a_legal_hold_a_note_keeps_its_words_and_takes_more(
     session: TherapySession, alice: Membership, mona: Membership, as_alice: Browser
 ) -> None:
-    save_process_note(therapy_session=session, text=f"{NOTE}\nTwice.", by=alice)
+    save_process_note(therapy_session=session, text="Twice.", by=alice)
     set_hold(client=session.treatment.client, held=True, by=mona)
     for text in ("", "I said nothing."):
         version = ProcessNote.objects.get().version
         page = as_alice.post(url(session), {"text": text, "version": version})
         assert "under a legal hold" in page.content.decode()
-        assert ProcessNote.objects.get().text == f"{NOTE}\nTwice."
-    longer = f"{NOTE}\r\nTwice. We spoke of it."
+        assert ProcessNote.objects.get().text == f"{NOTE}\n\nTwice."
+    longer = f"{NOTE}\r\n\r\nTwice. We spoke of it."
     assert as_alice.post(url(session), {"text": longer, "version": version}).status_code == 302
     assert ProcessNote.objects.get().text == longer
     save_process_note(therapy_session=session, text="Logged again.", by=alice)
