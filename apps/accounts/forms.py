@@ -25,6 +25,7 @@ class PracticeSettingsForm(forms.Form):
     phone = forms.CharField(label=gettext_lazy("Phone"), max_length=40, required=False)
     email = forms.EmailField(
         label=gettext_lazy("Email"),
+        max_length=254,
         required=False,
         error_messages={
             "invalid": gettext_lazy("This is no email address; ruth@example.org would be one.")

@@ -44,6 +44,7 @@ class PlaceForm(forms.Form):
 
     email = forms.EmailField(
         label=gettext_lazy("Work email"),
+        max_length=254,
         error_messages={
             "required": gettext_lazy("The invitation is sent by email: give an address."),
             "invalid": gettext_lazy("This is no email address; sam@example.org would be one."),

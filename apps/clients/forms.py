@@ -10,6 +10,8 @@ from typing import Any, cast
 from django import forms
 from django.conf import settings
 from django.http import QueryDict
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -187,16 +189,43 @@ class ChangeClientForm(ContactForm):
     """
 
     version = forms.CharField(widget=forms.HiddenInput, required=False)
+    talked_again = forms.BooleanField(
+        label=gettext_lazy("On that day we talked about the stopped messages again"),
+        required=False,
+    )
 
     def __init__(self, *args: Any, client: Client, **kwargs: Any) -> None:
         super().__init__(*args, initial=_details_of(client), practice=client.practice, **kwargs)
+        self.stopped = _stopped(client)
+        if not self._stops():
+            del self.fields["talked_again"]
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        day = data.get("discussed_on")
+        if data.get("talked_again") and day and day < (stop := max(self._stops())):
+            said = _("Messages were stopped on %(day)s: say on which day since then you talked.")
+            self.add_error("discussed_on", said % {"day": date_format(stop, "j M Y")})
+        return data
+
+    def _stops(self) -> list[date]:
+        """Days of stops that end by a talk; a mailbox that takes nothing needs another one."""
+        return [
+            timezone.localdate(each.stopped_at)
+            for each in self.stopped
+            if each.stop_reason != ContactChannel.StopReason.BOUNCED
+        ]
 
     def contact(self) -> dict[str, Any]:
-        return super().contact() | {"version": self.cleaned_data["version"]}
+        data = self.cleaned_data
+        return super().contact() | {
+            "version": data["version"],
+            "talked_again": data.get("talked_again", False),
+        }
 
     def show_theirs(self, client: Client) -> None:
         """Keep what was typed; name what `client` says differently."""
-        said, theirs = [], _details_of(client)
+        said, theirs, self.stopped = [], _details_of(client), _stopped(client)
         self.data = data = cast(QueryDict, self.data).copy()
         data["version"] = theirs.pop("version")
         for name, value in theirs.items():
@@ -206,15 +235,19 @@ class ChangeClientForm(ContactForm):
                 said.append(f"{field.label}: {words}.")
         said += [
             f"{channel.get_kind_display()}: {channel.get_stop_reason_display()}."
-            for channel in client.channels.filter(stopped_at__isnull=False).order_by("kind")
+            for channel in self.stopped
         ]
         told = _("Not saved yet: the details were changed meanwhile. They now say: %s")
         self.add_error(None, told % " ".join(said))
 
 
+def _stopped(client: Client) -> list[ContactChannel]:
+    return list(client.channels.filter(stopped_at__isnull=False).order_by("kind"))
+
+
 def _details_of(client: Client) -> dict[str, Any]:
     """What the form shows of a client, by field."""
-    details = {name: getattr(client, name) for name in DETAILS}
+    details = {name: getattr(client, name) for name in DETAILS} | dict.fromkeys(Kind.values, "")
     for channel in client.channels.exclude(address=""):
         details[channel.kind] = channel.address
         details[f"{channel.kind}_safe"] = "yes" if channel.safe_to_contact else "no"
@@ -226,6 +259,7 @@ class PauseForm(DatedForm):
 
     reason = forms.CharField(
         label=gettext_lazy("Clinical reason"),
+        help_text=gettext_lazy("Whoever treats the client while the pause lasts reads it."),
         max_length=200,
         error_messages={"required": gettext_lazy("Say in a few words why asking rests.")},
     )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
+from itertools import count
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -16,7 +17,7 @@ from apps.accounts import notices
 from apps.accounts.models import Membership, Practice
 from apps.clients.addresses import clean_phone
 from apps.clients.models import Client, ContactChannel, Treatment
-from apps.core import audit, outbox
+from apps.core import audit, crypto, outbox
 from apps.core.spellings import mailbox
 
 CHANNEL_STOPPED = "channel_stopped"
@@ -47,8 +48,8 @@ class Address(NamedTuple):
 def next_code(practice: Practice) -> str:
     """The next free client code of a practice: two letters of its name and a running number.
 
-    Codes of other shapes (from an import) are passed over. Only a proposal: the unique constraint
-    decides.
+    Codes of other shapes (from an import) are passed over, and those of erased clients: what is
+    kept about the work may speak of them. Only a proposal: the unique constraint decides.
     """
     prefix = "".join(re.findall(r"[A-Z]", practice.sender_name.upper()))[:2].ljust(2, "X")
     numbers = [
@@ -58,7 +59,14 @@ def next_code(practice: Practice) -> str:
         ).values_list("code", flat=True)
         if code[3:].isdigit()
     ]
-    return f"{prefix}-{max(numbers, default=100) + 1:04}"
+    free = (f"{prefix}-{number:04}" for number in count(max(numbers, default=100) + 1))
+    return next(code for code in free if not was_erased(code, practice=practice))
+
+
+def was_erased(code: str, *, practice: Practice) -> bool:
+    """Whether a client of the practice who is erased had this code, in whatever spelling."""
+    erased = crypto.blind_index(code, practice_id=practice.id)
+    return Client.objects.filter(practice=practice, erased_code=erased).exists()
 
 
 @transaction.atomic
@@ -147,6 +155,7 @@ def change_client(
     addresses: Mapping[str, Address],
     discussed_on: date | None,
     consent: str,
+    talked_again: bool,
     by: Membership,
     **details: str,
 ) -> None:
@@ -159,6 +168,7 @@ def change_client(
 
     Args:
         version: `details_version` of what the writer had before them; '' compares nothing.
+        talked_again: whether that day's talk was about what was stopped as well.
 
     Raises:
         ChangedMeanwhile: nothing is stored.
@@ -169,9 +179,9 @@ def change_client(
         raise ChangedMeanwhile
     stopped = client.channels.filter(stopped_at__isnull=False).values_list("stopped_at", flat=True)
     agreed_anew = bool(
-        consent == Client.Consent.AGREED
+        talked_again
+        and consent == Client.Consent.AGREED
         and discussed_on
-        and discussed_on != client.discussed_on
         and all(timezone.localdate(moment) <= discussed_on for moment in stopped)
     )
     client.discussed_on, client.consent = discussed_on, consent

@@ -141,9 +141,7 @@ def erase_client(*, client: Client, by: Membership) -> None:
             field.erase(rows)
     crypto.destroy_client_keys(practice_id=client.practice_id, client_id=client.id)
     today = timezone.localdate()
-    TherapySession.objects.planned().filter(
-        treatment__client=client, feedback_requests=None, process_notes=None
-    ).delete()
+    TherapySession.objects.unwritten().filter(treatment__client=client).delete()
     for treatment in Treatment.objects.not_ended(on=today).filter(client=client):
         treatment.starts_on, treatment.ends_on = min(today, treatment.starts_on), today
         treatment.save(update_fields=["starts_on", "ends_on"])

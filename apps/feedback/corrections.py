@@ -15,7 +15,7 @@ from apps.core.models import OutboxMessage
 from apps.feedback.lifecycle import MESSAGES, refit_requests, settle, went_out
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire
-from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.services import screen_treatment
 from apps.therapy_sessions.models import TherapySession
 from apps.therapy_sessions.services import (
@@ -167,6 +167,7 @@ def undo_log(*, session: TherapySession, by: Membership) -> None:
         since=session,
         at=timezone.now(),
     )
+    Screening.objects.filter(therapy_session=session).delete()
 
 
 def _is_with_the_client(session: TherapySession) -> bool:

@@ -97,6 +97,5 @@ def _details(
         "form": form,
         "pause_form": pause_form,
         "client": client,
-        "stopped": client.channels.filter(stopped_at__isnull=False),
     }
     return render(request, "clients/change_client.html", context)

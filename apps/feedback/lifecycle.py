@@ -310,7 +310,13 @@ def fresh_link_channel(request: FeedbackRequest) -> ContactChannel | None:
         request.state == FeedbackRequest.State.OPEN and request.expires_at <= now
     )
     agreed = not why_not_agreed(client, on=timezone.localdate(now))
-    too_late = accepted_until(request.therapy_session) <= now
+    morning = timing.due_at(
+        now,
+        time_zone=client.time_zone,
+        delay=timedelta(0),
+        quiet_hours=timing_rules().quiet_hours,
+    )
+    too_late = accepted_until(request.therapy_session) <= morning
     if (
         not has_run_out
         or has_fresh_link(request)

@@ -13,7 +13,7 @@ from apps.accounts.models import Membership
 from apps.clients.countries import COUNTRIES, ELSEWHERE
 from apps.clients.forms import ContactForm
 from apps.clients.models import Client
-from apps.clients.services import next_code
+from apps.clients.services import next_code, was_erased
 from apps.core.forms import DatedForm, always, date_field, time_field
 from apps.therapy_sessions.models import ProcessNote
 
@@ -109,12 +109,13 @@ class AddClientForm(ContactForm, PlanSessionsForm):
 
     def clean_code(self) -> str:
         code: str = self.cleaned_data["code"].upper()
-        if Client.objects.filter(practice=self.practice, code__iexact=code).exists():
+        taken = Client.objects.filter(practice=self.practice, code__iexact=code).exists()
+        if taken or was_erased(code, practice=self.practice):
             raise forms.ValidationError(self.code_taken(code))
         return code
 
     def code_taken(self, code: str) -> str:
-        return _("%(code)s is taken by another client. %(free)s is free.") % {
+        return _("%(code)s is, or was, another client’s. %(free)s is free.") % {
             "code": code,
             "free": next_code(self.practice),
         }

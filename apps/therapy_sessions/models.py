@@ -54,6 +54,11 @@ class TherapySessionQuerySet(models.QuerySet["TherapySession"]):
     def planned(self) -> Self:
         return self.filter(attendance="")
 
+    def unwritten(self) -> Self:
+        """Planned, and no row of any table is about them: deleting them loses nothing."""
+        about = {relation.name: None for relation in self.model._meta.related_objects}
+        return self.planned().filter(**about)
+
 
 class TherapySession(PracticeModel):
     """One appointment of a treatment. Until it is logged, `attendance` is empty: it is planned."""

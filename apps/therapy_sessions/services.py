@@ -73,12 +73,10 @@ def plan_therapy_sessions(
 def call_off_planned(*, treatment: Treatment, since: datetime, by: Membership | None) -> int:
     """Take the sessions planned from `since` on out of the diary; returns how many there were.
 
-    They were plans: nothing happened, so nothing about them is kept but the audit row. One with a
-    note stays: what somebody typed is not lost.
+    They were plans: nothing happened, so nothing about them is kept but the audit row. One about
+    which something is written stays.
     """
-    planned = TherapySession.objects.planned().filter(
-        treatment=treatment, starts_at__gte=since, process_notes=None
-    )
+    planned = TherapySession.objects.unwritten().filter(treatment=treatment, starts_at__gte=since)
     count = planned.count()
     if count:
         planned.delete()

@@ -36,6 +36,11 @@ def details(client: Client, **changes: object) -> dict[str, object]:
     } | changes  # fmt: skip
 
 
+def anew(**changes: object) -> dict[str, object]:
+    """Talked about what was stopped again, today."""
+    return {"discussed_on": timezone.localdate(), "talked_again": "on"} | changes
+
+
 def a_pause(**changes: object) -> dict[str, object]:
     review_on = timezone.localdate() + timedelta(days=14)
     return {"reason": "Taking part in a study.", "review_on": review_on.isoformat()} | changes
@@ -162,8 +167,13 @@ def test_a_channel_that_was_stopped_is_used_again_once_it_was_discussed_anew(
     as_alice.post(page_of(client_of), details(client_of))
     channel.refresh_from_db()
     assert channel.stopped_at
-    today = timezone.localdate().isoformat()
-    as_alice.post(page_of(client_of), details(client_of, discussed_on=today))
+    earlier = timezone.localdate() - timedelta(days=1)
+    page = as_alice.post(page_of(client_of), details(client_of, **anew(discussed_on=earlier)))
+    assert "Messages were stopped on" in shown(page)
+    as_alice.post(page_of(client_of), details(client_of, discussed_on=timezone.localdate()))
+    channel.refresh_from_db()
+    assert channel.stopped_at, "talked today, of something else"
+    as_alice.post(page_of(client_of), details(client_of, **anew()))
     channel.refresh_from_db()
     assert (channel.stopped_at, channel.stop_reason) == (None, "")
 
@@ -175,16 +185,14 @@ def test_a_wrong_address_comes_back_in_no_other_spelling_and_by_no_detour(
     channel = client_of.channels.get()
     wrong = channel.address
     stop_channel(channel=channel, why=ContactChannel.StopReason(why), by=None)
-    today = timezone.localdate().isoformat()
     for typed in (wrong.upper(), wrong.replace("@", "+1@"), "", wrong):
-        as_alice.post(page_of(client_of), details(client_of, email=typed, discussed_on=today))
+        as_alice.post(page_of(client_of), details(client_of, email=typed, **anew()))
         assert not client_of.channels.usable().exists(), typed
-        client_of.save()  # whose talk was earlier
     assert "another address or number" in shown(as_alice.get(page_of(client_of)))
     as_alice.post(page_of(client_of), details(client_of, email=""))
     as_alice.post(page_of(client_of), details(client_of, email="new@mail.example"))
     assert client_of.channels.usable().exists() is not takes_a_talk
-    as_alice.post(page_of(client_of), details(client_of, discussed_on=today))
+    as_alice.post(page_of(client_of), details(client_of, **anew()))
     assert client_of.channels.usable().get().address == "new@mail.example"
 
 
@@ -213,8 +221,7 @@ def test_what_the_client_stopped_stays_so_at_whatever_address_until_it_was_discu
     number["text"] = "07400 654321"
     as_alice.post(page_of(client_of), details(client_of, email="new@mail.example", **number))
     assert not client_of.channels.usable().exists()
-    number["discussed_on"] = timezone.localdate().isoformat()
-    as_alice.post(page_of(client_of), details(client_of, **number))
+    as_alice.post(page_of(client_of), details(client_of, **number, **anew()))
     assert {each.address for each in client_of.channels.usable()} == {
         "new@mail.example", "+447400654321",
     }  # fmt: skip
@@ -231,8 +238,7 @@ def test_a_way_added_after_the_client_stopped_messages_waits_as_well(
     changes: dict[str, object] = {"email": "", "text": "07400 123456", "text_safe": "yes"}
     as_alice.post(page_of(client_of), details(client_of, **changes))
     assert not client_of.channels.usable().exists()
-    changes["discussed_on"] = timezone.localdate().isoformat()
-    as_alice.post(page_of(client_of), details(client_of, **changes))
+    as_alice.post(page_of(client_of), details(client_of, **changes, **anew()))
     assert [each.address for each in client_of.channels.exclude(address="")] == ["+447400123456"]
     assert client_of.channels.usable().exists()
 
@@ -353,9 +359,7 @@ def test_a_stop_is_not_undone_by_a_window_that_was_opened_before_it(
 ) -> None:
     opened = as_alice.get(page_of(client_of)).context["form"]["version"].value()
     stop_channel(channel=client_of.channels.get(), why=ContactChannel.StopReason.STOPPED, by=None)
-    sent = details(
-        client_of, version=opened, discussed_on=timezone.localdate().isoformat(), consent="agreed"
-    )
+    sent = details(client_of, version=opened, consent="agreed", **anew())
     page = as_alice.post(page_of(client_of), sent)
     assert "Email: The client stopped messages." in shown(page)
     assert client_of.channels.get().stopped_at
@@ -381,3 +385,14 @@ def test_an_older_window_takes_nothing_back_without_a_word(
     assert as_alice.post(page_of(client_of), again).status_code == 302
     client_of.refresh_from_db()
     assert client_of.consent == Client.Consent.AGREED, "decided with both before them"
+
+
+def test_an_address_that_was_taken_away_meanwhile_is_said_before_it_comes_back(
+    as_alice: Browser, client_of: Client
+) -> None:
+    opened = as_alice.get(page_of(client_of)).context["form"]["version"].value()
+    older = details(client_of, version=opened)
+    as_alice.post(page_of(client_of), details(client_of, email=""))
+    page = as_alice.post(page_of(client_of), older)
+    assert "Email: (blank)." in shown(page)
+    assert not client_of.channels.exists()

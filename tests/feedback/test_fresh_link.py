@@ -115,6 +115,25 @@ def test_silence_while_nobody_works_here_as_its_therapist_says_nothing(
     assert not Screening.objects.current().get().inputs["asked"]
 
 
+@pytest.mark.usefixtures("quiet_hours")
+@pytest.mark.parametrize(("at_night", "is_offered"), [(7, False), (9, True)])
+def test_no_fresh_link_is_offered_at_night_that_would_come_when_the_time_is_over(
+    phone: Browser,
+    asked: FeedbackRequest,
+    link: str,
+    clock: time_machine.Traveller,
+    at_night: int,
+    is_offered: bool,
+) -> None:
+    run_out(clock)
+    clock.move_to(OVER.replace(hour=22, minute=30))
+    morning = (OVER + timedelta(days=1)).replace(hour=at_night, minute=0)
+    TherapySessionFactory.create(
+        treatment=asked.therapy_session.treatment, attendance="", starts_at=morning
+    )
+    assert ("Send a fresh link" in shown(phone.get(link))) is is_offered
+
+
 def test_a_fresh_link_lives_on_when_another_session_is_planned_and_moved_back(
     phone: Browser, asked: FeedbackRequest, link: str, clock: time_machine.Traveller
 ) -> None:

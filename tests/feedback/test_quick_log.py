@@ -12,6 +12,8 @@ from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Treatment
 from apps.core.models import OutboxMessage
+from apps.endings.services import close_treatment, hand_over
+from apps.exchange.rights import erase_client
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import ask_in_room, practice_questionnaire, request_feedback
 from apps.ruptures.models import Screening
@@ -161,6 +163,30 @@ def test_a_click_is_taken_back_with_its_form_and_its_screening_and_can_be_made_a
     assert not Screening.objects.current().filter(therapy_session=session).exists()
     log(as_alice, session, "as_last_time")
     assert FeedbackRequest.objects.get(therapy_session=session).state == "open"
+
+
+@pytest.mark.parametrize("then", ["cancel", "close", "hand over", "erase"])
+def test_a_session_whose_click_was_taken_back_is_in_nobodys_way(
+    as_alice: Browser,
+    treatment: Treatment,
+    asked_last_week: FeedbackRequest,
+    alice: Membership,
+    charlie: Membership,
+    then: str,
+) -> None:
+    """As if nobody had clicked: nothing is left that the plan would have to be kept for."""
+    session = plan(treatment, hours_from_now=-1)
+    log(as_alice, session, "as_last_time")
+    undo(as_alice, session)
+    if then == "cancel":
+        as_alice.post(f"/sessions/{session.id}/cancel/")
+    elif then == "close":
+        close_treatment(treatment=treatment, how="agreed", review="", by=alice)
+    elif then == "hand over":
+        hand_over([treatment], to=charlie, by=alice)
+    else:
+        erase_client(client=treatment.client, by=alice)
+    assert not TherapySession.objects.filter(id=session.id).exists()
 
 
 def test_what_has_gone_out_is_not_taken_back_and_that_is_said(

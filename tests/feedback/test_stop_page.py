@@ -151,6 +151,7 @@ def test_that_somebody_else_gets_the_messages_is_kept_also_after_they_were_stopp
             addresses={"email": Address(address, safe=True)},
             discussed_on=timezone.localdate(),
             consent="agreed",
+            talked_again=True,
             by=asked.therapy_session.treatment.therapist,
         )
     assert reasons(client_of)["email"] == "not_mine", "another mailbox is needed"

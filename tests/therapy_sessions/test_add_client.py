@@ -9,12 +9,14 @@ from django.db import IntegrityError, transaction
 from django.test import Client as Browser
 from django.urls import reverse
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Practice
 from apps.clients.models import Client, ContactChannel, Treatment
+from apps.clients.services import next_code
 from apps.core.models import AuditEntry
+from apps.exchange.rights import erase_client
 from apps.therapy_sessions import forms
 from apps.therapy_sessions.models import TherapySession
-from tests.factories import ClientFactory
+from tests.factories import ClientFactory, TreatmentFactory
 
 URL = "/clients/add/"
 
@@ -180,13 +182,13 @@ def test_an_address_that_is_not_safe_is_kept_as_not_safe(as_alice: Browser) -> N
 def test_a_taken_code_is_refused_and_a_free_one_named(as_alice: Browser, alice: Membership) -> None:
     ClientFactory.create(practice=alice.practice, code="FE-0191")
     page = as_alice.post(URL, form_data(code="fe-0191"))
-    assert "FE-0191 is taken by another client. FE-0192 is free." in shown(page)
+    assert "FE-0191 is, or was, another client’s. FE-0192 is free." in shown(page)
 
 
 def test_a_code_is_what_it_looks_like(as_alice: Browser, alice: Membership) -> None:
     as_alice.post(URL, form_data(code=" FE-0191\n"))
     assert Client.objects.get().code == "FE-0191"
-    assert "FE-0191 is taken" in shown(as_alice.post(URL, form_data(code="FE-0191\n")))
+    assert "FE-0191 is, or was," in shown(as_alice.post(URL, form_data(code="FE-0191\n")))
     for code in ("FE-1\n", " FE-1", "FE\r\n1"):
         with pytest.raises(IntegrityError, match="looks_like"), transaction.atomic():
             ClientFactory.create(practice=alice.practice, code=code)
@@ -198,7 +200,7 @@ def test_a_code_taken_while_the_form_was_open_is_refused_the_same_way(
     ClientFactory.create(practice=alice.practice, code="FE-0191")
     monkeypatch.setattr(forms.AddClientForm, "clean_code", lambda form: form.cleaned_data["code"])
     page = as_alice.post(URL, form_data())
-    assert "FE-0191 is taken by another client. FE-0192 is free." in shown(page)
+    assert "FE-0191 is, or was, another client’s. FE-0192 is free." in shown(page)
     assert Client.objects.count() == 1
 
 
@@ -219,3 +221,13 @@ def test_other_methods_are_refused_and_strangers_led_to_sign_in(
 ) -> None:
     assert as_alice.delete(URL).status_code == 405
     assert client.get(URL)["Location"].startswith("/sign-in/")
+
+
+def test_the_code_of_an_erased_client_is_nobodys_again(
+    practice: Practice, as_alice: Browser, alice: Membership
+) -> None:
+    erased = TreatmentFactory.create(therapist=alice, client__code="FE-0101").client
+    erase_client(client=erased, by=alice)
+    assert next_code(practice) == "FE-0102"
+    page = as_alice.post(URL, form_data(code="fe-0101"))
+    assert "FE-0101 is, or was, another client’s. FE-0102 is free." in shown(page)
