@@ -22,6 +22,7 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from apps.accounts.models import Membership, Practice, Role
 from apps.accounts.sign_in import BEGAN, SEEN
+from apps.core import tenancy
 from tests.factories import MembershipFactory, PracticeFactory, SupervisionFactory
 
 
@@ -143,6 +144,12 @@ def own_counters(settings: Settings) -> None:
 def one_slot(settings: Settings) -> None:
     """Messages go out in the test's own thread, which sees what its transaction wrote."""
     settings.OUTBOX_SLOTS = 1
+
+
+@pytest.fixture(autouse=True)
+def no_fault_is_only_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails in one of many practices fails the test."""
+    monkeypatch.setattr(tenancy, "one_of_many", tenancy.practice)
 
 
 @pytest.fixture(autouse=True)

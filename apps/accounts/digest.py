@@ -59,7 +59,7 @@ def send_digests(*, at: datetime) -> None:
         cursor.execute("SELECT practices_with_digests()")
         practice_ids = [row[0] for row in cursor.fetchall()]
     for practice_id in practice_ids:
-        with tenancy.practice(practice_id):
+        with tenancy.one_of_many(practice_id):
             send_digests_of(Practice.objects.get(id=practice_id), at=at)
 
 

@@ -5,6 +5,7 @@ Every tenant table has a row-level security policy that compares `practice_id` w
 is `Client.objects.visible_to`; each holds alone.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,8 @@ from django.db import connection, migrations, transaction
 from django.utils import timezone
 
 from apps.core import crypto
+
+logger = logging.getLogger(__name__)
 
 PRACTICE = "nullif((SELECT current_setting('app.practice_id', true)), '')::uuid"
 USER = "nullif((SELECT current_setting('app.user_id', true)), '')::uuid"
@@ -35,6 +38,17 @@ def practice(practice_id: UUID, *, zone: ZoneInfo | None = None) -> Iterator[Non
     inside = _set("app.practice_id", practice_id)
     with inside, crypto.keyring(), timezone.override(zone or _zone(practice_id)):
         yield
+
+
+@contextmanager
+def one_of_many(practice_id: UUID) -> Iterator[None]:
+    """`practice`, for what is done in all of them: what fails in one is undone there and logged,
+    and stops no other."""
+    try:
+        with practice(practice_id):
+            yield
+    except Exception:
+        logger.exception("Work in practice %s failed; the others went on", practice_id)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ def propose_in_every_practice(*, at: datetime) -> int:
         practice_ids = [row[0] for row in cursor.fetchall()]
     proposed = 0
     for practice_id in practice_ids:
-        with tenancy.practice(practice_id):
+        with tenancy.one_of_many(practice_id):
             for client in due(Practice.objects.get(id=practice_id), at=at):
                 ask_to_erase(client=client, by=None)
                 proposed += 1

@@ -75,7 +75,7 @@ def expire_requests() -> None:
         cursor.execute("SELECT practice_id, id FROM run_out_requests(%s)", [timezone.now()])
         run_out = cursor.fetchall()
     for practice_id, request_id in run_out:
-        with tenancy.practice(practice_id):
+        with tenancy.one_of_many(practice_id):
             expire_request(request_id=request_id)
 
 

@@ -32,10 +32,9 @@ def move_episodes_on() -> None:
         cursor.execute("SELECT practice_id FROM practices_with_open_episodes()")
         practice_ids = [row[0] for row in cursor.fetchall()]
     for practice_id in practice_ids:
-        with tenancy.practice(practice_id):
-            practice = Practice.objects.get(id=practice_id)
-            note_waiting(practice, at=timezone.now())
-            end_unrepaired(practice, at=timezone.now())
+        for step in (note_waiting, end_unrepaired):
+            with tenancy.one_of_many(practice_id):
+                step(Practice.objects.get(id=practice_id), at=timezone.now())
 
 
 @transaction.atomic

@@ -12,7 +12,10 @@ from apps.accounts import notices
 from apps.accounts.models import Membership
 from apps.accounts.services import change_practice
 from apps.clients.models import Treatment
+from apps.core import tenancy
 from apps.core.models import AuditEntry
+from apps.core.tenancy import one_of_many
+from apps.ruptures import transitions
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.services import acknowledge_episode, share_episode
 from apps.ruptures.tasks import move_episodes_on
@@ -122,6 +125,32 @@ class TestWaiting:
         episode_at(OPENED + timedelta(days=4), treatment)
         work_in(dora.practice_id)
         assert other.episodes.get().waited_at
+
+    @pytest.mark.parametrize("first", [True, False])
+    def test_what_fails_in_one_practice_stops_no_other_and_nothing_else_there(
+        self, treatment, dora, monkeypatch, first
+    ):
+        """Whichever comes first: where ends cannot be noted, waiting times are."""
+        monkeypatch.setattr(tenancy, "one_of_many", one_of_many)
+        work_in(dora.practice_id)
+        with at(OPENED):
+            TreatmentFactory.create(
+                therapist=MembershipFactory.create(practice=dora.practice), falling=True
+            )
+        done = []
+
+        def end(practice, **_: object) -> None:
+            done.append(practice.id)
+            if (len(done) == 1) is first:
+                raise ZeroDivisionError
+
+        monkeypatch.setattr(transitions, "end_unrepaired", end)
+        with at(OPENED + timedelta(days=4)):
+            move_episodes_on()
+        assert set(done) == {treatment.practice_id, dora.practice_id}
+        for practice_id in done:
+            work_in(practice_id)
+            assert RuptureEpisode.objects.get(practice=practice_id).waited_at
 
 
 class TestEnds:
