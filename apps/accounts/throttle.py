@@ -12,7 +12,7 @@ nothing is let through: `redis.RedisError` ends the request (see `SignInMiddlewa
 import hashlib
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from django.core.cache import cache
@@ -43,6 +43,16 @@ class Attempt:
     succeeded: bool = False
 
 
+def _one_more(count: str) -> int:
+    """How many there are with this one; forgotten at this very moment, they are counted anew."""
+    while True:
+        cache.add(count, 0, timeout=REMEMBERED_S)
+        with suppress(ValueError):
+            failures: int = cache.incr(count)
+            cache.touch(count, REMEMBERED_S)
+            return failures
+
+
 @contextmanager
 def attempt(account: str) -> Iterator[Attempt]:
     """One attempt at `account`: the step, the email address, and the browser where it is known.
@@ -54,12 +64,11 @@ def attempt(account: str) -> Iterator[Attempt]:
     """
     name = hashlib.sha256(account.encode()).hexdigest()
     count, gate = f"sign-in:failures:{name}", f"sign-in:pause:{name}"
-    cache.add(count, 0, timeout=REMEMBERED_S)
-    failures: int = cache.incr(count)
-    cache.touch(count, REMEMBERED_S)
+    failures = _one_more(count)
     pause = pause_after(failures)
     if pause and not cache.add(gate, 1, timeout=pause):
-        cache.decr(count)
+        with suppress(ValueError):  # forgotten meanwhile
+            cache.decr(count)
         minutes = math.ceil(pause_after(failures - 1) / 60)
         raise ValidationError(
             ngettext(

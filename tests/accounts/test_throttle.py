@@ -1,11 +1,13 @@
 """Guessing grows slower, nobody is locked out, and without counters nobody signs in."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 import time_machine
 from django.conf import settings
-from django.core.cache import cache
+from django.core.cache import cache, caches
+from django.core.cache.backends.base import BaseCache
 from django.core.exceptions import ValidationError
 from django.test import Client as Browser
 from django.utils import timezone
@@ -72,6 +74,29 @@ def test_a_right_answer_and_a_quarter_of_an_hour_forget_the_wrong_ones() -> None
         fail("alice", 10)
         with pytest.raises(ValidationError):
             fail("alice")
+
+
+@pytest.mark.parametrize(("counts", "earlier"), [("incr", 3), ("decr", 10)])
+def test_a_right_answer_at_the_very_moment_of_another_attempt_is_no_server_error(
+    monkeypatch: pytest.MonkeyPatch, counts: str, earlier: int
+) -> None:
+    """It takes the counters away while the other attempt is about to count."""
+    fail("alice", earlier)
+    backend = type(caches["default"])
+    as_it_is = getattr(backend, counts)
+
+    def forgotten_first(self: BaseCache, *args: object) -> int:
+        monkeypatch.setattr(backend, counts, as_it_is)
+        self.clear()
+        counted: int = as_it_is(self, *args)
+        return counted
+
+    monkeypatch.setattr(backend, counts, forgotten_first)
+    with suppress(ValidationError):
+        fail("alice")
+    fail("alice", 8)
+    with throttle.attempt("alice") as attempt:
+        attempt.succeeded = True
 
 
 def test_one_account_does_not_slow_another(
