@@ -347,8 +347,9 @@ def hand_over_caseload(
                 follows=treatment,
             )
         fresh = theirs[treatment.client_id]
-        if treatment.follows_id == fresh.id:  # given back before it was theirs to keep
-            fresh.ends_on = None
+        # Theirs ended as, or before, what comes to them began: they treat the client all along.
+        if fresh.ends_on and (fresh.ends_on <= day or treatment.follows_id == fresh.id):
+            fresh.ends_on = until
             fresh.save(update_fields=["ends_on"])
         midnight = datetime.combine(day, time.min, ZoneInfo(to.practice.time_zone))
         to_come = treatment.therapy_sessions.filter(

@@ -99,6 +99,20 @@ def test_a_client_whom_the_new_therapist_treats_already_gets_no_second_treatment
     assert not Client.objects.treated_by(alice).filter(id=both.client_id).exists()
 
 
+def test_who_gets_a_client_until_a_move_and_then_for_good_treats_them_all_along(
+    manager: Browser, alice: Membership, charlie: Membership, practice: Practice
+) -> None:
+    zoe = MembershipFactory.create(practice=practice, name="Zoe Brandt")
+    later = timezone.localdate() + timedelta(days=10)
+    treatment = TreatmentFactory.create(therapist=alice)
+    [moved] = hand_over_caseload(treatments=[treatment], to=zoe, on=later, by=alice)
+    hand_over(manager, alice, [treatment], charlie.id)
+    hand_over(manager, zoe, [moved], charlie.id)
+    for day in (timezone.localdate(), later, later + timedelta(days=1)):
+        [current] = Treatment.objects.current(on=day).filter(client=treatment.client)
+        assert current.therapist == charlie, day
+
+
 def test_sessions_to_come_go_to_the_new_therapist(
     mona: Membership, alice: Membership, charlie: Membership, treatments: list[Treatment]
 ) -> None:
