@@ -177,7 +177,10 @@ def change_client(
     client = Client.objects.get(id=client.id)
     if version and version != details_version(client):
         raise ChangedMeanwhile
-    stopped = client.channels.filter(stopped_at__isnull=False).values_list("stopped_at", flat=True)
+    ended_by_talk = client.channels.filter(stopped_at__isnull=False).exclude(
+        stop_reason=Reason.BOUNCED
+    )
+    stopped = ended_by_talk.values_list("stopped_at", flat=True)
     agreed_anew = bool(
         talked_again
         and consent == Client.Consent.AGREED

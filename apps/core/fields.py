@@ -32,6 +32,9 @@ class Sealed:
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
 
+    def __bool__(self) -> bool:
+        return self.raw != ERASED
+
     def __repr__(self) -> str:
         return "‹sealed›"
 

@@ -68,7 +68,7 @@ def texts_of(client: Client, *, treatments: Treatments | None, reader: Membershi
         filled = set(mine.exclude(**{field.attname: ""}).values_list("id", flat=True))
         of_these = rows(label, client, treatments=treatments)
         for row in of_these.select_related(*_joined(label)) if filled else ():
-            if row.id not in filled or row.__dict__[field.attname] == "":
+            if row.id not in filled or not row.__dict__[field.attname]:
                 continue
             takes_two = label != NOBODYS and _author(label, row) != reader.id
             is_read = not takes_two or _is_answer_to(reader, row)

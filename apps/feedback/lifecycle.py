@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.accounts.models import Membership
@@ -97,7 +98,7 @@ def expire_request(*, request_id: UUID) -> None:
         settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
     else:
         by_message = request.is_read and bool(request.channel_kind)
-        was_asked = by_message and went_out(request, by=request.expires_at - LEAST_TIME)
+        was_asked = by_message and link_is_out(request, by=request.expires_at - LEAST_TIME)
         settle(request, FeedbackRequest.State.EXPIRED, rating=None, was_asked=was_asked)
 
 
@@ -172,12 +173,21 @@ def has_fresh_link(request: FeedbackRequest) -> bool:
     return OutboxMessage.objects.filter(kind=FRESH_LINK, subject_id=request.id).exists()
 
 
-def went_out(request: FeedbackRequest, *, by: datetime | None = None) -> bool:
-    """Whether a message of the request was delivered (`by` a moment), as far as anybody knows."""
-    sent = OutboxMessage.objects.filter(
-        kind__in=MESSAGES, subject_id=request.id, state=OutboxMessage.State.SENT
-    )
+def went_out(request: FeedbackRequest) -> bool:
+    """Whether a message of the request was delivered, as far as anybody knows."""
+    return _sent(request, MESSAGES).exists()
+
+
+def link_is_out(request: FeedbackRequest, *, by: datetime | None = None) -> bool:
+    """Whether the client got (`by` a moment) a link that still opens the form."""
+    sent = _sent(request, (FRESH_LINK,) if has_fresh_link(request) else MESSAGES)
     return (sent.filter(sent_at__lte=by) if by else sent).exists()
+
+
+def _sent(request: FeedbackRequest, kinds: tuple[str, ...]) -> QuerySet[OutboxMessage]:
+    return OutboxMessage.objects.filter(
+        kind__in=kinds, subject_id=request.id, state=OutboxMessage.State.SENT
+    )
 
 
 @transaction.atomic
@@ -225,7 +235,7 @@ def withdraw_unsent(client: Client) -> None:
         .filter(state=FeedbackRequest.State.OPEN)
     )
     for request in opened:
-        if went_out(request):
+        if link_is_out(request):
             outbox.cancel(REMINDER, subject_id=request.id)
         elif request.room_until and _may_be_answered_in_the_room(request, at=now):
             outbox.cancel(*MESSAGES, subject_id=request.id)

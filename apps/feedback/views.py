@@ -37,7 +37,7 @@ def log_session(request: MemberRequest) -> HttpResponse:
         client_id=request.GET.get("client", ""),
         at=timezone.now(),
     )
-    if chosen.session and chosen.session.attendance:
+    if request.method != "POST" and chosen.session and chosen.session.attendance:
         messages.info(request, logged_already(chosen.session))
         return redirect("client", chosen.session.treatment.client_id)
     if "show" in request.POST:

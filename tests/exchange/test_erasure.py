@@ -57,7 +57,7 @@ def test_some_texts_are_erased_and_the_rest_stays(treatment: Treatment, alices: 
 
 
 def test_the_clients_own_words_are_erased_by_two_people_only(
-    treatment: Treatment, alices: Browser, as_mona: Browser, mona: Membership
+    treatment: Treatment, alices: Browser, as_mona: Browser, alice: Membership
 ) -> None:
     rating = AllianceRating.objects.exclude(comment="").get()
     other = treatment.therapy_sessions.order_by("starts_at")[0]
@@ -75,6 +75,8 @@ def test_the_clients_own_words_are_erased_by_two_people_only(
     as_mona.post(f"/erasures/{asked.id}/", {"confirm": ""})
     assert AllianceRating.objects.get(id=rating.id).comment == ""
     assert {each.comment for each in AllianceRating.objects.all()} == {"", f"{CANARY} stays"}
+    listed = {each.key for each in texts_of(treatment.client, treatments=None, reader=alice)}
+    assert f"alliance.AllianceRating.comment:{rating.id}" not in listed
     assert AllianceRating.objects.count() == 9
 
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.contrib.sessions.models import Session
 from django.test import Client as Browser
 from django.utils import timezone
@@ -385,6 +386,18 @@ def test_an_older_window_takes_nothing_back_without_a_word(
     assert as_alice.post(page_of(client_of), again).status_code == 302
     client_of.refresh_from_db()
     assert client_of.consent == Client.Consent.AGREED, "decided with both before them"
+
+
+def test_a_talk_counts_whatever_came_back_since(as_alice: Browser, client_of: Client) -> None:
+    as_alice.post(page_of(client_of), details(client_of, text="07400 123456", text_safe="yes"))
+    text, email = (client_of.channels.get(kind=kind) for kind in ("text", "email"))
+    with time_machine.travel(timezone.now() - timedelta(days=3)):
+        stop_channel(channel=text, why=ContactChannel.StopReason.STOPPED, by=None)
+    stop_channel(channel=email, why=ContactChannel.StopReason.BOUNCED, by=None)
+    talked = anew(discussed_on=timezone.localdate() - timedelta(days=1))
+    number = {"text": text.address, "text_safe": "yes"}
+    as_alice.post(page_of(client_of), details(client_of, **number, **talked))
+    assert [each.kind for each in client_of.channels.usable()] == ["text"]
 
 
 def test_an_address_that_was_taken_away_meanwhile_is_said_before_it_comes_back(

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.core import mail
 from django.test import Client as Browser
 from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.clients.models import ContactChannel
+from apps.core import outbox
 from apps.core.models import OutboxMessage
 from apps.exchange.rights import lift_restriction, restrict
 from apps.feedback.corrections import plan_sessions
@@ -132,6 +134,40 @@ def test_no_fresh_link_is_offered_at_night_that_would_come_when_the_time_is_over
         treatment=asked.therapy_session.treatment, attendance="", starts_at=morning
     )
     assert ("Send a fresh link" in shown(phone.get(link))) is is_offered
+
+
+@pytest.mark.usefixtures("quiet_hours")
+@pytest.mark.parametrize(("why", "state"), [("paused", "cancelled"), ("lapsed", "expired")])
+def test_no_answer_to_a_fresh_link_that_never_went_out_is_no_silence(
+    phone: Browser,
+    asked: FeedbackRequest,
+    link: str,
+    clock: time_machine.Traveller,
+    alice: Membership,
+    why: str,
+    state: str,
+) -> None:
+    run_out(clock)
+    assert Screening.objects.current().get().inputs["asked"]
+    clock.move_to(OVER.replace(hour=22, minute=30))
+    phone.post(link + "fresh/")
+    client = asked.therapy_session.treatment.client
+    if why == "paused":
+        signed_in(alice).post(
+            f"/clients/{client.id}/pause/",
+            {"reason": "Away", "review_on": timezone.localdate() + timedelta(days=9)},
+        )
+    else:
+        client.discussed_on = timezone.localdate() - timedelta(days=181)
+        client.save()
+    clock.shift(timedelta(hours=11))
+    sent = len(mail.outbox)
+    outbox.deliver_due()
+    clock.shift(timedelta(days=7))
+    expire_requests()
+    asked.refresh_from_db()
+    assert (asked.state, len(mail.outbox)) == (state, sent)
+    assert not Screening.objects.current().get().inputs["asked"]
 
 
 def test_a_fresh_link_lives_on_when_another_session_is_planned_and_moved_back(

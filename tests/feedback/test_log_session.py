@@ -331,16 +331,18 @@ def test_without_its_id_a_planned_session_is_taken_on_its_own_day_only(
     assert TherapySession.objects.count() == 2
 
 
-def test_a_session_logged_already_leads_to_its_client_and_stays_as_it_is(
+def test_a_session_logged_already_stays_as_it_is_and_loses_nothing_that_is_typed(
     as_alice: Browser, treatment: Treatment, planned: TherapySession
 ) -> None:
     address = f"{URL}?session={planned.id}"
     as_alice.post(address, form_data(treatment, attendance="no_show"))
-    for response in (as_alice.get(address), as_alice.post(address, form_data(treatment))):
-        assert response["Location"] == reverse("client", args=[treatment.client_id])
-    assert "is logged already: No-show. It stays as it is." in shown(
-        as_alice.get(response["Location"])
-    )
+    opened = as_alice.get(address)
+    assert opened["Location"] == reverse("client", args=[treatment.client_id])
+    said = "is logged already: No-show. It stays as it is."
+    assert said in shown(as_alice.get(opened["Location"]))
+    sent = as_alice.post(address, form_data(treatment, process_note="Half an hour's work."))
+    assert said in shown(sent)
+    assert "Half an hour’s work." in shown(sent).replace("&#x27;", "’")
     planned.refresh_from_db()
     assert planned.attendance == "no_show"
 

@@ -111,7 +111,7 @@ def test_a_complaint_is_a_persons_no_and_holds_at_whatever_address_until_it_was_
         as_alice.post(page_of(client), details(client, **number | changes))
         assert not client.channels.usable().exists(), changes
     assert "not even to another address or number" in shown(as_alice.get(page_of(client)))
-    number["discussed_on"] = timezone.localdate().isoformat()
+    number |= {"discussed_on": timezone.localdate(), "talked_again": "on"}
     as_alice.post(page_of(client), details(client, email="new@mail.example", **number))
     assert client.channels.usable().count() == 2
 
