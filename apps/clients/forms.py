@@ -118,7 +118,7 @@ class ContactForm(DatedForm):
         parts = [part for part in re.split(r"[\s.\-–]+", text) if part]
         letters = list(parts[0]) if len(parts) == 1 and len(parts[0]) <= 3 else parts
         if not 1 <= len(letters) <= 3 or not all(
-            len(letter) == 1 and letter.isalpha() for letter in letters
+            len(letter.upper()) == 1 and letter.isalpha() for letter in letters
         ):
             raise forms.ValidationError(
                 _("Initials only, three at most, such as R. B. A name is not stored here.")

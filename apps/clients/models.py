@@ -87,7 +87,7 @@ class Client(PracticeModel):
     # A legal hold: nothing of this client is erased while it stands.
     held_at = models.DateTimeField(null=True, blank=True)
     erased_at = models.DateTimeField(null=True, blank=True)
-    # `crypto.blind_index` of the code they had: a file that still names them brings nobody back.
+    # Keyed hashes of the code they had: a file that still names them brings nobody back.
     erased_code = models.BinaryField(default=bytes)
 
     objects = ClientQuerySet.as_manager()

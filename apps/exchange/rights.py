@@ -21,6 +21,9 @@ from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.services import record_outcome, screen_treatment
 from apps.therapy_sessions.models import ProcessNote, TherapySession
 
+HALF = 32
+"""Bytes of each half of what `code_marks` makes."""
+
 
 class OnHold(Exception):
     """A legal hold stands: nothing of this client may be erased."""
@@ -145,7 +148,7 @@ def erase_client(*, client: Client, by: Membership) -> None:
     for treatment in Treatment.objects.not_ended(on=today).filter(client=client):
         treatment.starts_on, treatment.ends_on = min(today, treatment.starts_on), today
         treatment.save(update_fields=["starts_on", "ends_on"])
-    client.erased_code = crypto.blind_index(client.code, practice_id=client.practice_id)
+    client.erased_code = code_marks(client.code, practice_id=client.practice_id)
     client.code, client.initials = f"erased-{_short(client.id)}", "–"
     client.consent, client.discussed_on = "", None
     client.pause_review_on = None
@@ -157,6 +160,12 @@ def erase_client(*, client: Client, by: Membership) -> None:
         ]
     )  # fmt: skip
     audit.record("erase client", client, client_id=client.id, by=by)
+
+
+def code_marks(code: str, *, practice_id: UUID) -> bytes:
+    """By which an import knows the code of somebody erased: half in any spelling, half exactly."""
+    exactly = code.encode().hex()
+    return b"".join(crypto.blind_index(each, practice_id=practice_id) for each in (code, exactly))
 
 
 def _short(client_id: UUID) -> str:

@@ -21,12 +21,13 @@ from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.services import build_rating
 from apps.clients.models import Client, Treatment
 from apps.clients.services import wait_for_turn
-from apps.core import audit, crypto
+from apps.core import audit
 from apps.endings.services import end_what_is_open
 from apps.exchange.known import Known, known_sessions, new_rows, told_tension
 from apps.exchange.models import ImportedSession
 from apps.exchange.placing import WEEK, Placed, Placer, monday_of, weekly_slot
 from apps.exchange.ratings_csv import BadInputError, RatingsCsv, Row, Series
+from apps.exchange.rights import HALF, code_marks
 from apps.ruptures.detection import PARAMETERS
 from apps.ruptures.services import screen_treatment
 from apps.therapy_sessions.models import TherapySession
@@ -133,15 +134,21 @@ class _Importer:
         self._monday = monday_of(self._now.date())
 
     def not_erased(self, clients: list[list[Series]]) -> list[list[Series]]:
-        """All but those whose code was an erased client's."""
-        erased = Client.objects.filter(practice=self._practice).exclude(erased_code=b"")
-        codes = set(map(bytes, erased.values_list("erased_code", flat=True)))
-        if not codes:
+        """All but those whose code was an erased client's, in whatever spelling; a client who is
+        here by a code that differs in it stays."""
+        ours = Client.objects.filter(practice=self._practice)
+        marks = list(
+            map(bytes, ours.exclude(erased_code=b"").values_list("erased_code", flat=True))
+        )
+        if not marks:
             return clients
+        spelled, exact = {mark[:HALF] for mark in marks}, {mark[HALF:] for mark in marks}
         kept = []
         for series in clients:
-            code = crypto.blind_index(series[0].client, practice_id=self._practice.id)
-            if code in codes:
+            code = series[0].client
+            mark = code_marks(code, practice_id=self._practice.id)
+            is_here = mark[HALF:] not in exact and ours.filter(code=code).exists()
+            if mark[:HALF] in spelled and not is_here:
                 self.done.erased.append(series[0].rows[0].line)
             else:
                 kept.append(series)

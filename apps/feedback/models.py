@@ -5,6 +5,7 @@ from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import PracticeModel, Role
@@ -95,10 +96,12 @@ class FeedbackRequest(PracticeModel):
 
     @property
     def is_read(self) -> bool:
-        """Whether somebody would read an answer: not where the therapist's place is closed, or
-        where they work here as none."""
-        therapist = self.therapy_session.treatment.therapist
-        return therapist.is_active and therapist.has_role(Role.THERAPIST)
+        """Whether somebody would read an answer: not where the treatment is over, where the
+        therapist's place is closed, or where they work here as none."""
+        treatment = self.therapy_session.treatment
+        is_over = treatment.ends_at is not None and treatment.ends_at <= timezone.now()
+        therapist = treatment.therapist
+        return not is_over and therapist.is_active and therapist.has_role(Role.THERAPIST)
 
     @property
     def ends_with_its_code(self) -> bool:

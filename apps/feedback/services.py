@@ -161,7 +161,7 @@ def ask_in_room(
     """
     client = _lock(therapy_session)
     now = timezone.now()
-    until = now + settings.FEEDBACK_ROOM_FOR
+    until = min(now + settings.FEEDBACK_ROOM_FOR, accepted_until(therapy_session))
     request = FeedbackRequest.objects.filter(
         therapy_session=therapy_session, questionnaire=questionnaire
     ).first()
@@ -172,7 +172,7 @@ def ask_in_room(
         missing = why_not_ask(client, way=ROOM)
     else:  # the client may have thought again since the form went out
         missing = why_not_agreed(client, on=timezone.localdate(now), by_message=False)
-    if accepted_until(therapy_session) <= now:
+    if until <= now:
         missing.append(
             _(
                 "It is too late to ask about this session: answers count until the next session"

@@ -380,6 +380,18 @@ class TestAgain:
         assert set(Client.objects.filter(erased_at=None).values_list("code", flat=True)) == {"B"}
         assert b"Kim" not in bytes(Client.objects.get(code__startswith="erased").erased_code)
 
+    def test_a_client_whose_code_differs_in_capitals_from_an_erased_one_stays(self, load, mona):
+        both = "client,session,pomp\nk1,1,80\nk1,2,75\nK1,1,80\n"
+        load(both)
+        erase_client(client=Client.objects.get(code="k1"), by=mona)
+        assert "begin in line 2. Take" in load(both + "K1,2,70\n")
+        here = TherapySession.objects.filter(treatment__client__code="K1")
+        assert (here.count(), Client.objects.filter(code="k1").count()) == (2, 0)
+        Client.objects.filter(code="K1").update(code="k1")  # somebody new by the erased one's code
+        before = stored_rows()
+        load(both)
+        assert stored_rows() == before
+
     def test_a_longer_file_adds_and_ends_as_if_it_had_come_at_once(self, load, folder):
         lines = RICH.splitlines(keepends=True)
         for end in (5, 8, 13, len(lines)):

@@ -96,6 +96,7 @@ def test_an_address_that_is_emptied_is_gone(as_alice: Browser, client_of: Client
     ("changes", "sentence"),
     [
         ({"initials": "Anna"}, "Initials only, three at most"),
+        ({"initials": "ß ß ß"}, "Initials only, three at most"),
         ({"text": "07400", "text_safe": "yes"}, "No such number is in use in its country."),
         ({"text": "020 7946 0018", "text_safe": "yes"}, "This is no mobile number"),
         ({"text": "07400 123456"}, "Choose Safe or Not safe"),

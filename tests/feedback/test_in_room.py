@@ -13,6 +13,7 @@ from apps.clients.models import Client, Treatment
 from apps.core.models import OutboxMessage
 from apps.feedback.lifecycle import expire_requests
 from apps.feedback.models import FeedbackRequest
+from apps.feedback.services import ask_in_room, practice_questionnaire
 from apps.feedback.tokens import ROOM, make_token
 from apps.ruptures.models import Screening
 from apps.therapy_sessions.models import TherapySession
@@ -223,3 +224,29 @@ def test_what_cannot_be_is_said_and_nothing_is_stored(
     assert sentence in shown(page)
     assert "Keep me." in shown(page)
     assert not AllianceRating.objects.exists()
+
+
+def test_a_code_of_the_room_ends_with_the_treatment(
+    treatment: Treatment, alice: Membership
+) -> None:
+    """Ten minutes before midnight, on the eve of a hand-over: nobody would read it afterwards."""
+    evening = timezone.localtime().replace(hour=23, minute=50, second=0, microsecond=0)
+    with time_machine.travel(evening, tick=False) as clock:
+        Client.objects.update(discussed_on=evening.date())
+        held = TherapySessionFactory.create(
+            treatment=treatment, starts_at=evening - timedelta(hours=2)
+        )
+        treatment.ends_on = evening.date() + timedelta(days=1)
+        treatment.save()
+        ask_in_room(
+            therapy_session=held, questionnaire=practice_questionnaire(alice.practice), by=alice
+        )
+        assert held.feedback_requests.get().room_until == evening + timedelta(minutes=10)
+        code, phone = code_of(held), Browser()
+        assert "Send" in shown(phone.get(code))
+        clock.shift(timedelta(minutes=13))
+        phone.post(code, answers())
+        asked = held.feedback_requests.get()
+        FeedbackRequest.objects.update(room_until=evening + timedelta(hours=1))
+        assert not asked.is_open(at=timezone.now(), in_room=True), "also one of before"
+        assert not AllianceRating.objects.filter(therapy_session=held).exists()
