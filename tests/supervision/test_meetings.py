@@ -12,7 +12,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from apps.accounts.models import Membership
-from apps.core.rotation import rotate
+from apps.clients.rotation import rotate
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.repair import latest_worksheet
 from apps.supervision.models import Decision, Meeting

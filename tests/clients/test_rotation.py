@@ -19,11 +19,15 @@ from pytest_django import Settings
 
 from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
-from apps.clients.models import ContactChannel
-from apps.core import crypto, rotation, tenancy
+from apps.clients import rotation
+from apps.clients.models import Client, ContactChannel
+from apps.clients.services import wait_for_turn
+from apps.core import crypto, tenancy
 from apps.core.models import ClientKey, PracticeKey
+from apps.exchange.rights import erase_client
 from apps.feedback.services import practice_questionnaire
 from apps.therapy_sessions.models import TherapySession
+from tests.at_once import elsewhere, wait_for
 from tests.factories import TreatmentFactory
 
 VALUES = int(os.environ.get("ROTATED_VALUES", "120"))
@@ -113,6 +117,24 @@ def test_a_rotation_that_was_stopped_goes_on_where_it_was(alice: Membership) -> 
     assert len(rotation.clients_due(alice.practice_id)) == 2
     assert len(list(rotation.rotate(alice.practice_id))) == 2
     assert rotation.clients_due(alice.practice_id) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rotation_waits_for_whoever_erases_and_brings_nothing_back(alice: Membership) -> None:
+    comments(alice, 1)
+    client = Client.objects.get()
+    with ThreadPoolExecutor(1) as operator:
+        with tenancy.practice(alice.practice_id):
+            wait_for_turn(id=client.id)
+            rotating = operator.submit(
+                elsewhere,
+                lambda: list(rotation.rotate(alice.practice_id)),
+                practice_id=alice.practice_id,
+            )
+            wait_for(rotating)
+            erase_client(client=client, by=alice)
+        rotating.result()
+    assert {bytes(key.wrapped) for key in ClientKey.objects.all()} == {crypto.DESTROYED}
 
 
 @pytest.mark.django_db

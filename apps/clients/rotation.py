@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from apps.clients.services import wait_for_turn
 from apps.core import audit, crypto, tenancy
 from apps.core.fields import encrypted_fields
 from apps.core.models import ClientKey, PracticeKey
@@ -66,6 +67,7 @@ def renew_client(*, practice_id: UUID, client_id: UUID) -> int:
     rotation, before the old key is deleted.
     """
     with tenancy.practice(practice_id):
+        wait_for_turn(id=client_id)  # of a client's; notes of meetings are no one's
         keys = ClientKey.objects.filter(practice_id=practice_id, client_id=client_id)
         practice_key = crypto.current_practice_key(practice_id)
         rows = list(keys.select_for_update(of=("self",)).select_related("practice_key"))

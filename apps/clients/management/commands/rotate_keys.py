@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from tqdm import tqdm
 
-from apps.core import rotation
+from apps.clients import rotation
 from apps.core.models import ClientKey, PracticeKey
 
 
