@@ -7,10 +7,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import Membership, Practice, Role
+from apps.core.forms import ComparedForm
 from apps.core.spellings import is_same_name, mailbox
 
 
-class PracticeSettingsForm(forms.Form):
+class PracticeSettingsForm(ComparedForm):
     """What a manager decides for everybody here.
 
     The independent contact, somebody clients can turn to who treats none of them, has a name and
@@ -98,7 +99,7 @@ class PracticeSettingsForm(forms.Form):
         return email
 
     def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or {}
+        cleaned = super().clean()
         if not (cleaned.get("phone") or cleaned.get("email") or self.errors):
             self.add_error("phone", _("Give a phone number or an email address, or both."))
         return cleaned

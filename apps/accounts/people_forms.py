@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from apps.accounts import oneself
 from apps.accounts.models import Membership, Role, Supervision
+from apps.core.forms import ComparedForm
 
 ALONE = gettext_lazy(
     "As nobody else manages this practice, you can supervise from %s on. The supervisee is told "
@@ -37,6 +38,10 @@ class RolesForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": NAME_A_ROLE},
     )
+
+
+class ChangeRolesForm(ComparedForm, RolesForm):
+    """The roles of somebody who has a place here."""
 
 
 class PlaceForm(forms.Form):

@@ -53,8 +53,10 @@ def invite(request: MemberRequest) -> HttpResponse:
 @require_recent_sign_in
 def member(request: MemberRequest, member_id: UUID) -> HttpResponse:
     """One person: their roles, and what else can be done."""
+    if request.method == "POST":
+        services.hold_practice(request.membership)
     person = _colleague(request, member_id)
-    form = forms.RolesForm(_sent(request), initial={"roles": person.roles})
+    form = forms.ChangeRolesForm(_sent(request), initial={"roles": person.roles})
     if form.is_valid() and _roles_changed(request, person, form):
         messages.success(request, _("Saved. %s signs in again.") % person.name)
         return redirect("people")
@@ -163,14 +165,14 @@ def _member_page(
     request: MemberRequest,
     person: Membership,
     *,
-    form: forms.RolesForm | None = None,
+    form: forms.ChangeRolesForm | None = None,
     invitation: forms.PlaceForm | None = None,
 ) -> HttpResponse:
     if invitation is None and services.may_be_invited(person):
         email = person.user.email if person.user else ""
         invitation = forms.PlaceForm(initial={"email": email})
     context = {
-        "form": form or forms.RolesForm(initial={"roles": person.roles}),
+        "form": form or forms.ChangeRolesForm(initial={"roles": person.roles}),
         "person": person,
         "invitation": invitation,
         "is_waiting": services.is_waiting(person),
@@ -206,7 +208,7 @@ def _offered(request: MemberRequest, person: Membership, form: forms.PlaceForm) 
     return True
 
 
-def _roles_changed(request: MemberRequest, person: Membership, form: forms.RolesForm) -> bool:
+def _roles_changed(request: MemberRequest, person: Membership, form: forms.ChangeRolesForm) -> bool:
     try:
         services.change_roles(member=person, **form.cleaned_data, by=request.membership)
     except services.LastManager:

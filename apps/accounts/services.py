@@ -346,6 +346,12 @@ def start_supervision(
     return supervision
 
 
+def hold_practice(member: Membership) -> None:
+    """Read the member's practice as it is now; whoever else decides for it waits for the end of
+    the transaction."""
+    member.practice.refresh_from_db(from_queryset=Practice.objects.select_for_update(no_key=True))
+
+
 @transaction.atomic
 def change_practice(
     *,

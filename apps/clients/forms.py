@@ -5,11 +5,10 @@ import unicodedata
 import zoneinfo
 from datetime import date, timedelta
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.http import QueryDict
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -22,11 +21,10 @@ from apps.clients.models import CONSENT_HOLDS, Client, ContactChannel
 from apps.clients.services import (
     DETAILS,
     Address,
-    details_version,
     is_staff_address,
     is_staff_phone,
 )
-from apps.core.forms import DatedForm, date_field
+from apps.core.forms import ComparedForm, DatedForm, date_field
 from apps.core.widgets import DetailedRadioSelect, OptionDetail
 
 LONG_AGO = timedelta(days=80 * 366)
@@ -181,22 +179,18 @@ class ContactForm(DatedForm):
         }
 
 
-class ChangeClientForm(ContactForm):
-    """The details of a client who is on the caseload already.
+class ChangeClientForm(ComparedForm, ContactForm):
+    """The details of a client who is on the caseload already."""
 
-    Where another window saved in the meantime, `show_theirs` says what stands there now, and
-    sending again saves the writer's.
-    """
-
-    version = forms.CharField(widget=forms.HiddenInput, required=False)
+    changed = gettext_lazy("Not saved yet: the details were changed meanwhile. They now say: %s")
     talked_again = forms.BooleanField(
         label=gettext_lazy("On that day we talked about the stopped messages again"),
         required=False,
     )
 
     def __init__(self, *args: Any, client: Client, **kwargs: Any) -> None:
-        super().__init__(*args, initial=_details_of(client), practice=client.practice, **kwargs)
         self.stopped = _stopped(client)
+        super().__init__(*args, initial=_details_of(client), practice=client.practice, **kwargs)
         if not self._stops():
             del self.fields["talked_again"]
 
@@ -217,28 +211,13 @@ class ChangeClientForm(ContactForm):
         ]
 
     def contact(self) -> dict[str, Any]:
-        data = self.cleaned_data
-        return super().contact() | {
-            "version": data["version"],
-            "talked_again": data.get("talked_again", False),
-        }
+        return super().contact() | {"talked_again": self.cleaned_data.get("talked_again", False)}
 
-    def show_theirs(self, client: Client) -> None:
-        """Keep what was typed; name what `client` says differently."""
-        said, theirs, self.stopped = [], _details_of(client), _stopped(client)
-        self.data = data = cast(QueryDict, self.data).copy()
-        data["version"] = theirs.pop("version")
-        for name, value in theirs.items():
-            field = self.fields[name]
-            if str(value or "") != data.get(name, ""):
-                words = dict(getattr(field, "choices", ())).get(value, value) or _("(blank)")
-                said.append(f"{field.label}: {words}.")
-        said += [
+    def also_stands(self) -> list[str]:
+        return [
             f"{channel.get_kind_display()}: {channel.get_stop_reason_display()}."
             for channel in self.stopped
         ]
-        told = _("Not saved yet: the details were changed meanwhile. They now say: %s")
-        self.add_error(None, told % " ".join(said))
 
 
 def _stopped(client: Client) -> list[ContactChannel]:
@@ -251,7 +230,7 @@ def _details_of(client: Client) -> dict[str, Any]:
     for channel in client.channels.exclude(address=""):
         details[channel.kind] = channel.address
         details[f"{channel.kind}_safe"] = "yes" if channel.safe_to_contact else "no"
-    return details | {"version": details_version(client)}
+    return details
 
 
 class PauseForm(DatedForm):

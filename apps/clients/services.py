@@ -11,7 +11,6 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import Http404
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Practice
@@ -32,10 +31,6 @@ BY_WEIGHT = (
     Reason.NOT_MINE,
 )
 DETAILS = ("initials", "country", "time_zone", "language", "discussed_on", "consent")
-
-
-class ChangedMeanwhile(Exception):
-    """Since the form was opened another window saved the details, or the client stopped."""
 
 
 class Address(NamedTuple):
@@ -114,14 +109,6 @@ def add_client(
     return treatment
 
 
-def details_version(client: Client) -> str:
-    """What a form that shows the client's details sends back, so that a later save is noticed."""
-    shown = [getattr(client, name) for name in DETAILS]
-    for channel in client.channels.order_by("kind"):
-        shown += [channel.kind, channel.address, channel.safe_to_contact, channel.stop_reason]
-    return salted_hmac("apps.clients.services.details_version", repr(shown)).hexdigest()
-
-
 def wait_for_turn(**which: Any) -> None:
     """Let whoever else changes what belongs to these clients wait until the transaction ends.
 
@@ -151,7 +138,6 @@ def take_turn(*, by: Membership, **which: Any) -> None:
 def change_client(
     *,
     client: Client,
-    version: str,
     addresses: Mapping[str, Address],
     discussed_on: date | None,
     consent: str,
@@ -167,16 +153,10 @@ def change_client(
     address away is no way round.
 
     Args:
-        version: `details_version` of what the writer had before them; '' compares nothing.
         talked_again: whether that day's talk was about what was stopped as well.
-
-    Raises:
-        ChangedMeanwhile: nothing is stored.
     """
     take_turn(by=by, id=client.id)
     client = Client.objects.get(id=client.id)
-    if version and version != details_version(client):
-        raise ChangedMeanwhile
     ended_by_talk = client.channels.filter(stopped_at__isnull=False).exclude(
         stop_reason=Reason.BOUNCED
     )

@@ -1,9 +1,13 @@
 """Form fields that pages of several apps share."""
 
+from collections.abc import Iterable
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
 from django import forms
+from django.http import QueryDict
+from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 
@@ -13,6 +17,50 @@ class DatedForm(forms.Form):
     def __init__(self, *args: Any, today: date, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.today = today
+
+
+class ComparedForm(forms.Form):
+    """A form about what somebody else, or another window, may change meanwhile.
+
+    `initial` is how it stands; whoever builds the form for a POST holds that first. It sends back
+    which state its writer had before them (`version`; '' compares nothing). Where another one
+    stands by then, nothing is taken: the form keeps what was typed and says what now stands there,
+    and sending it again decides.
+    """
+
+    version = forms.CharField(widget=forms.HiddenInput, required=False)
+    changed = gettext_lazy("Not saved yet: this was changed meanwhile. It now says: %s")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        state = repr((sorted(self.initial.items()), list(self.also_stands())))
+        self.initial["version"] = salted_hmac("apps.core.forms.ComparedForm", state).hexdigest()
+
+    def also_stands(self) -> Iterable[str]:
+        """What is compared and said besides the fields."""
+        return ()
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        sent = data.pop("version", "")
+        if sent and sent != self.initial["version"]:
+            self._show_theirs()
+        return data
+
+    def _show_theirs(self) -> None:
+        differ = self.initial.keys() & set(self.changed_data) - {"version"}
+        said = [self._in_words(name) for name in self.fields if name in differ]
+        if said := [*said, *self.also_stands()]:
+            self.data = data = cast(QueryDict, self.data).copy()
+            data[self.add_prefix("version")] = self.initial["version"]
+            self.add_error(None, self.changed % " ".join(said))
+
+    def _in_words(self, name: str) -> str:
+        field, value = self.fields[name], self.initial[name]
+        choices = dict(getattr(field, "choices", ()))
+        values = value if isinstance(value, list) else [value]
+        words = ", ".join(str(choices.get(each, each)) for each in values if each)
+        return f"{field.label}: {words or _('(blank)')}."
 
 
 def always(names: tuple[str, ...], sentence: Any) -> dict[str, Any]:

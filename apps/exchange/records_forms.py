@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 from apps.accounts.models import Membership
 from apps.accounts.oneself import settled, works_alone
 from apps.clients.models import Client
+from apps.core.forms import ComparedForm
 from apps.exchange.records import StaffText
 from apps.exchange.texts import Text
 
@@ -27,7 +28,7 @@ class EraseTextsForm(forms.Form):
         self.fields["what"].choices = [(each.key, each.title) for each in texts]  # type: ignore[attr-defined]
 
 
-class KeepingForm(forms.Form):
+class KeepingForm(ComparedForm):
     """How long records are kept, and who holds them."""
 
     retention_years = forms.IntegerField(

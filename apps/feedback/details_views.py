@@ -24,21 +24,13 @@ def change_client(request: MemberRequest, client_id: UUID) -> HttpResponse:
     client = _own_client(request, client_id)
     sent = request.POST if request.method == "POST" else None
     form = ChangeClientForm(sent, client=client, today=request.today)
-    if not (form.is_valid() and _saved(request, client, form)):
+    if not form.is_valid():
         return _details(request, client, form, PauseForm(today=request.today))
+    services.change_client(client=client, by=request.membership, **form.contact())
     if form.cleaned_data["consent"] != Client.Consent.AGREED:
         withdraw_unsent(client)
     messages.success(request, _("Details saved."))
     return redirect("client", client.id)
-
-
-def _saved(request: MemberRequest, client: Client, form: ChangeClientForm) -> bool:
-    try:
-        services.change_client(client=client, by=request.membership, **form.contact())
-    except services.ChangedMeanwhile:
-        form.show_theirs(_own_client(request, client.id))
-        return False
-    return True
 
 
 @require(Permission.ADD_CLIENT)

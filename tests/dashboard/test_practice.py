@@ -208,3 +208,46 @@ def test_a_contact_who_became_a_therapist_is_none_any_more(
     assert "or a therapist here by now. Until somebody else is, no message goes out" in words(
         as_mona.get(URL)
     )
+
+
+CONTACT = {
+    "name": "Ruth", "phone": "", "email": "ruth@x.example", "most_requests_in_30_days": "5",
+    "supervisor_wait_hours": "72",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("address", "older", "newer", "said"),
+    [
+        (URL, CONTACT, {**CONTACT, "name": "Olu", "supervisor_wait_hours": "24"},
+         "Name: Olu. Show a possible rupture to the supervisor after, in hours: 24."),
+        ("/practice/records/", {"retention_years": "8"}, {"record_holder": "sam"},
+         "Propose erasure after, in years: (blank). Record holder: Sam Okafor."),
+        ("member", {"roles": ["therapist"]}, {"roles": ["therapist", "supervisor"]},
+         "Roles here: Therapist, Supervisor."),
+    ],
+)  # fmt: skip
+def test_an_older_window_of_what_holds_for_everybody_takes_nothing_back_without_a_word(
+    as_mona: Browser, sam: Membership, words: Words, address: str, older: dict[str, object],
+    newer: dict[str, object], said: str,
+) -> None:  # fmt: skip
+    url = f"/practice/people/{sam.id}/" if address == "member" else address
+    if newer.get("record_holder"):
+        newer = {"record_holder": sam.id}
+
+    def opened() -> dict[str, object]:
+        return {"version": as_mona.get(url).context["form"]["version"].value()}
+
+    def standing() -> list[object]:
+        fields = ("contact_name", "supervisor_wait_hours", "retention_years", "record_holder")
+        return [*Practice.objects.values_list(*fields), Membership.objects.get(id=sam.id).roles]
+
+    before = older | opened()
+    assert as_mona.post(url, newer | opened()).status_code == 302
+    kept = standing()
+    refused = as_mona.post(url, before)
+    assert standing() == kept
+    assert f"Not saved yet: this was changed meanwhile. It now says: {said}" in words(refused)
+    again = older | {"version": refused.context["form"]["version"].value()}
+    assert as_mona.post(url, again).status_code == 302
+    assert standing() != kept, "decided with both before them"

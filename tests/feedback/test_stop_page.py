@@ -147,7 +147,6 @@ def test_that_somebody_else_gets_the_messages_is_kept_also_after_they_were_stopp
     with time_machine.travel(timezone.now() + timedelta(days=1), tick=False):
         change_client(
             client=client_of,
-            version="",
             addresses={"email": Address(address, safe=True)},
             discussed_on=timezone.localdate(),
             consent="agreed",
