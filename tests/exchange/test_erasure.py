@@ -253,7 +253,21 @@ def test_nothing_is_erased_under_a_legal_hold(
         two_people.confirm(request=request, by=mona)
     with pytest.raises(rights.OnHold):
         two_people.ask_to_erase(client=treatment.client, by=alice)
+    with pytest.raises(rights.OnHold):
+        two_people.ask_to_erase_texts(client=treatment.client, keys=["a.b:c"], by=alice)
     assert sings(dump()) > 0
+
+
+def test_of_two_requests_the_one_that_is_confirmed_is_carried_out(
+    alice: Membership, mona: Membership
+) -> None:
+    clients = [TreatmentFactory.create(therapist=alice).client for _ in range(2)]
+    asked = [two_people.ask_to_erase(client=each, by=alice) for each in clients]
+    first, last = sorted(asked, key=lambda request: request.id)
+    assert two_people.confirm(request=last, by=mona)
+    assert [each.id for each in Client.objects.filter(erased_at=None)] == [first.client_id]
+    two_people.withdraw(request=first, by=mona)
+    assert Client.objects.filter(erased_at=None).count() == 1
 
 
 def test_everybody_may_be_the_second_person_and_nobody_elsewhere(

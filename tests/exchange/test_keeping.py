@@ -378,6 +378,7 @@ def test_two_people_let_the_record_holder_take_all_records(
     session.not_asked_note = "nobody reviewed this"
     session.save()
     hold(ended.practice, sam)
+    assert list(Client.objects.kept_by(sam)) == [ended.client], "not who is treated still"
     fresh(as_mona).post("/practice/records/export/")
     asked = TwoPersonRequest.objects.get()
     address = f"/erasures/{asked.id}/export/"
@@ -404,7 +405,12 @@ def test_two_people_let_the_record_holder_take_all_records(
 
 
 def test_what_two_people_agreed_for_one_record_holder_is_no_others(
-    ended: Treatment, alice: Membership, sam: Membership, charlie: Membership, as_charlie: Browser
+    ended: Treatment,
+    alice: Membership,
+    sam: Membership,
+    charlie: Membership,
+    as_charlie: Browser,
+    as_sam: Browser,
 ) -> None:
     hold(ended.practice, sam)
     agreed = two_people.ask_for_export(by=alice)
@@ -412,7 +418,9 @@ def test_what_two_people_agreed_for_one_record_holder_is_no_others(
     waiting = two_people.ask_for_export(by=alice)
     assert "to Sam Okafor" in two_people.say_requested([waiting.id], charlie)[waiting.id].text
     hold(ended.practice, charlie)
-    assert fresh(as_charlie).get(f"/erasures/{agreed.id}/export/").status_code == 404
+    for browser, whose in ((as_charlie, "the next"), (as_sam, "the one before")):
+        taken = fresh(browser).get(f"/erasures/{agreed.id}/export/")
+        assert taken.status_code == 404, whose
     sent = as_charlie.post(f"/erasures/{waiting.id}/", {"confirm": ""}, follow=True)
     assert "The record holder is somebody else now" in sent.content.decode()
     alice.practice.refresh_from_db()
@@ -421,6 +429,9 @@ def test_what_two_people_agreed_for_one_record_holder_is_no_others(
     assert "For Charlie Nowak" in as_charlie.get("/erasures/").content.decode()
     as_charlie.post(f"/erasures/{anew.id}/", {"confirm": ""})
     assert "index.csv" in _files(as_charlie.get(f"/erasures/{anew.id}/export/"))
+    withdrawn = two_people.ask_for_export(by=alice)
+    two_people.withdraw(request=withdrawn, by=alice)
+    assert as_charlie.get(f"/erasures/{withdrawn.id}/export/").status_code == 404
 
 
 def test_nothing_is_asked_for_while_nobody_is_the_record_holder(as_mona: Browser) -> None:
@@ -446,11 +457,12 @@ def test_a_client_in_treatment_is_erased_only_where_their_therapist_is_one_of_th
 ) -> None:
     asked = two_people.ask_to_erase(client=ended.client, by=alice)
     TreatmentFactory.create(client=ended.client, therapist=charlie)
+    TreatmentFactory.create(therapist=alice)
     page = fresh(as_mona).post(f"/erasures/{asked.id}/", {"confirm": ""}, follow=True)
     assert "their therapist has to be one of the two" in page.content.decode()
-    assert not Client.objects.get().erased_at
+    assert not Client.objects.get(id=ended.client_id).erased_at
     assert two_people.confirm(request=asked, by=charlie)
-    assert Client.objects.get().erased_at
+    assert Client.objects.get(id=ended.client_id).erased_at
 
 
 def test_who_works_alone_waits_seven_days_for_all_records(

@@ -12,7 +12,7 @@ from apps.core.models import AuditEntry
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.services import record_outcome
 from apps.supervision.models import SupportMessage
-from tests.factories import MembershipFactory, TreatmentFactory
+from tests.factories import MembershipFactory, SupervisionFactory, TreatmentFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -23,6 +23,19 @@ def episode(alice: Membership) -> RuptureEpisode:
     treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0007", falling=True)
     treatment.episodes.update(marked_at=None, shared_at=None)
     return treatment.episodes.get()
+
+
+def test_who_treats_the_client_too_supervises_neither_themselves_nor_who_has_another_supervisor(
+    alice: Membership, sam: Membership, charlie: Membership, episode: RuptureEpisode
+) -> None:
+    SupervisionFactory.create(supervisor=sam, supervisee=charlie)
+    Membership.objects.filter(id=alice.id).update(roles=[Role.THERAPIST, Role.SUPERVISOR])
+    alice.refresh_from_db()
+    theirs = TreatmentFactory.create(therapist=charlie, falling=True)
+    TreatmentFactory.create(therapist=alice, client=theirs.client)
+    RuptureEpisode.objects.update(shared_at=episode.opened_at)
+    assert not RuptureEpisode.objects.for_supervisor(alice).exists()
+    assert RuptureEpisode.objects.for_supervisor(sam).count() == 2
 
 
 def write(browser: Browser, episode: RuptureEpisode, text: str = "How would you open it?") -> Any:
