@@ -243,7 +243,9 @@ class _Importer:
             wait_for_turn(treatments=ends)
             last = ends.therapy_sessions.exclude(attendance="").latest("starts_at")
             ends.ends_on = last.starts_at.astimezone(self._zone).date()
-            ends.save(update_fields=["ends_on"])
+            # A correction may have moved what was imported to before the treatment began.
+            ends.starts_on = min(ends.starts_on, ends.ends_on)
+            ends.save(update_fields=["starts_on", "ends_on"])
             end_what_is_open(ends, on=ends.ends_on, by=self._by)
         return Treatment.objects.create(
             practice=self._practice,

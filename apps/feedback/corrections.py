@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Notice
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Treatment
 from apps.clients.services import take_turn
@@ -167,7 +167,17 @@ def undo_log(*, session: TherapySession, by: Membership) -> None:
         since=session,
         at=timezone.now(),
     )
+    _forget_what_nobody_heard(session)
+
+
+def _forget_what_nobody_heard(session: TherapySession) -> None:
+    """Take away how the undone session was screened, and a possible rupture that it had opened, if
+    nobody was told of it and nothing is written about it."""
     Screening.objects.filter(therapy_session=session).delete()
+    nothing = {relation.name: None for relation in RuptureEpisode._meta.related_objects}
+    told = Notice.objects.filter(subject_id__in=session.episodes_opened.values("id"))
+    untold = session.episodes_opened.filter(shared_at=None, waited_at=None, **nothing)
+    untold.exclude(id__in=told.values("subject_id")).delete()
 
 
 def _is_with_the_client(session: TherapySession) -> bool:

@@ -72,6 +72,8 @@ class OutcomeForm(forms.Form):
             cleaned.get("reason") or "reason" in self.errors
         ):
             self.add_error("reason", _("Say in a few words why this was not a rupture."))
+        if cleaned.get("outcome") == Outcome.MOVED and cleaned.get("reason"):
+            self.add_error("reason", _("A move has a page of its own: write it there, not here."))
         return cleaned
 
 

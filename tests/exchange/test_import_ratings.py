@@ -256,6 +256,16 @@ class TestRows:
         assert first.starts_on < first.ends_on < second.starts_on
         assert second.ends_on is None
 
+    def test_a_treatment_whose_session_was_corrected_to_before_its_first_day_ends_as_well(
+        self, load
+    ):
+        header = "client,therapist,session,pomp"
+        load(csv(header, "A,T1,1,80"))
+        TherapySession.objects.update(starts_at=datetime(2026, 1, 1, 12, tzinfo=UTC))
+        load(csv(header, "A,T1,1,80", "A,T2,2,80"))
+        first = Treatment.objects.get(therapist__name="T1")
+        assert (first.starts_on, first.ends_on) == (date(2026, 1, 1), date(2026, 1, 1))
+
     def test_what_is_open_ends_with_a_treatment_that_another_therapist_goes_on_with(
         self, load, practice, alice, sam
     ):

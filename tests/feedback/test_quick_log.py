@@ -8,6 +8,7 @@ import time_machine
 from django.test import Client as Browser
 from django.utils import timezone
 
+from apps.accounts import notices
 from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Treatment
@@ -17,6 +18,7 @@ from apps.exchange.rights import erase_client
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import ask_in_room, practice_questionnaire, request_feedback
 from apps.ruptures.models import Screening
+from apps.ruptures.notices import MARKED
 from apps.ruptures.services import record_outcome
 from apps.therapy_sessions.models import TherapySession
 from tests.factories import TherapySessionFactory, TreatmentFactory
@@ -226,10 +228,23 @@ def test_a_session_whose_possible_rupture_has_its_outcome_is_not_taken_back(
     assert as_alice.get(f"/clients/{treatment.client_id}/").status_code == 200
     treatment.episodes.update(outcome="", outcome_at=None)
     assert "Undone" in undo(as_alice, session)[1]
-    assert treatment.episodes.get().outcome == episode.Outcome.SUPERSEDED
+    assert not treatment.episodes.exists(), "nobody was told of it"
     assert as_alice.get(f"/episodes/{episode.id}/repair/").status_code == 404
     for page in ("/caseload/", f"/clients/{treatment.client_id}/"):
         assert as_alice.get(page).status_code == 200
+
+
+def test_a_possible_rupture_that_somebody_was_told_of_stays_as_withdrawn(
+    as_alice: Browser, alice: Membership, sam: Membership
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, falling=True)
+    episode = treatment.episodes.get()
+    notices.tell(member=sam, kind=MARKED, subject=episode)
+    AllianceRating.objects.filter(therapy_session=episode.opened_by).delete()
+    TherapySession.objects.update(logged_at=timezone.now())
+    undo(as_alice, episode.opened_by)
+    assert treatment.episodes.get().outcome == episode.Outcome.SUPERSEDED
+    assert ["withdrawn" in each.said.text for each in notices.unread(sam)] == [True]
 
 
 def test_after_ten_minutes_a_click_is_corrected_instead(

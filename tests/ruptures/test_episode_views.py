@@ -159,6 +159,10 @@ def test_not_a_rupture_keeps_its_reason(episode: RuptureEpisode, as_alice: Brows
         ({"outcome": "", "reason": "We talked."}, "Choose how it ended."),
         ({"outcome": "not_a_rupture", "reason": "  "}, "Say in a few words why"),
         ({"outcome": "superseded", "reason": "We talked."}, "superseded is not one"),
+        (
+            {"outcome": "moved", "reason": "She asked for a woman."},
+            "A move has a page of its own",
+        ),
         ({"outcome": "repaired", "reason": "x" * 501}, "at most 500 characters"),
     ],
 )
