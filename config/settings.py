@@ -509,6 +509,10 @@ OUTBOX_RENDERERS = {
     "digest": "apps.accounts.messages.render_digest",
 }
 
+# Who is told, by kind, that a message is not sent after all: (subject_id).
+OUTBOX_NOT_SENT = dict.fromkeys(
+    ("feedback_request", "feedback_fresh_link"), "apps.feedback.lifecycle.end_unsent"
+)
 # Who is told, by kind, that an address takes no messages: (subject_id, channel=…).
 OUTBOX_UNREACHABLE = dict.fromkeys(
     ("feedback_request", "feedback_reminder", "feedback_fresh_link"),

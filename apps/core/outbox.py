@@ -199,7 +199,7 @@ def _deliver(message: OutboxMessage) -> bool:
         rendered = _render(message)
         carriers.send(message, rendered)
     except NothingToSend:
-        _settle(message, state=State.CANCELLED)
+        _let_go(message)
     except NotYet as later:
         _settle(message, state=State.PENDING, not_before=later.until, due_at=later.until)
     except MaybeSent:
@@ -245,6 +245,15 @@ def may_reach(recipient: str) -> bool:
     allowed = settings.ALLOWED_RECIPIENTS
     host = f"@{recipient.rpartition('@')[2]}"
     return allowed is None or bool({recipient.lower(), host.lower()} & set(allowed))
+
+
+def _let_go(message: OutboxMessage) -> None:
+    if not _settle(message, state=State.CANCELLED):
+        return
+    told = settings.OUTBOX_NOT_SENT.get(message.kind)
+    if told:
+        with tenancy.practice(message.practice_id):
+            import_string(told)(message.subject_id)
 
 
 def _put_off(message: OutboxMessage, error: Exception) -> None:

@@ -103,6 +103,19 @@ def expire_request(*, request_id: UUID) -> None:
 
 
 @transaction.atomic
+def end_unsent(request_id: UUID) -> None:
+    """Let a request whose message is not sent run out now: nobody waits for an answer to it.
+
+    The outbox calls it. One that can be answered in the room meanwhile stays open.
+    """
+    wait_for_turn(treatments__therapy_sessions__feedback_requests=request_id)
+    now = timezone.now()
+    unsent = FeedbackRequest.objects.awaited(at=now).filter(id=request_id, due_at__lt=now)
+    if unsent.exclude(room_until__gt=now).update(expires_at=now):
+        expire_request(request_id=request_id)
+
+
+@transaction.atomic
 def revoke_links(*, client: Client, by: Membership | None) -> int:
     """End every link this client was ever sent: whoever holds one sees what a stranger sees.
 

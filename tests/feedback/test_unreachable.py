@@ -208,3 +208,32 @@ def test_a_late_bounce_of_an_earlier_address_stops_no_later_one(
     as_alice.post(f"/clients/{client.id}/details/", details(client, email="RIGHT@mail.example"))
     OutboxMessage.objects.filter(id=message.id).update(**first | {"sent_at": timezone.now()})
     assert reported() == "bounced"
+
+
+def test_a_form_that_is_not_sent_when_it_is_due_ends_and_is_said_to_be_due_no_more(
+    as_alice: Browser, asked: FeedbackRequest
+) -> None:
+    """Its way is not safe at that moment, and safe again afterwards."""
+    client = asked.therapy_session.treatment.client
+    asked.due_at = timezone.now() - timedelta(minutes=1)
+    asked.save()
+    client.channels.update(safe_to_contact=False)
+    outbox.deliver_due()
+    client.channels.update(safe_to_contact=True)
+    asked.refresh_from_db()
+    assert (asked.state, asked.therapy_session.asked) == (FeedbackRequest.State.EXPIRED, False)
+    assert not mail.outbox
+    page = as_alice.get(f"/clients/{client.id}/").content.decode()
+    assert "Due" not in page
+
+
+def test_one_that_waits_in_the_room_stays_open_where_its_message_is_not_sent(
+    asked: FeedbackRequest,
+) -> None:
+    now = timezone.now()
+    asked.due_at, asked.room_until = now - timedelta(minutes=1), now + timedelta(minutes=5)
+    asked.save()
+    asked.therapy_session.treatment.client.channels.update(safe_to_contact=False)
+    outbox.deliver_due()
+    asked.refresh_from_db()
+    assert asked.is_open(at=now, in_room=True)

@@ -206,7 +206,7 @@ def _people(letter: str, members: dict[str, Membership], token: str) -> list[Per
         supervises = ("therapist",) if name in {"supervisor", "supervising therapist"} else ()
         is_user = name != "disabled user"
         pending = name.removesuffix(" pending") if name.endswith(" pending") else ""
-        key = _gave_password(member) if pending == "code" else _signed_in(member)
+        key = _gave_password(member) if pending == "code" else signed_in(member)
         people.append(Person(name, letter, member, key, supervises, "", is_user, pending))
     return people
 
@@ -218,7 +218,7 @@ def _gave_password(member: Membership) -> str:
     return browser.cookies[settings.SESSION_COOKIE_NAME].value
 
 
-def _signed_in(member: Membership) -> str:
+def signed_in(member: Membership) -> str:
     """The session cookie of somebody at work, who need not prove again who they are."""
     browser = Browser()
     browser.force_login(_user_of(member))
@@ -350,6 +350,17 @@ def _meeting(case: Case, therapist: Membership, supervisor: Membership) -> None:
         "decision_id": str(decision.id),
         "shown_episode": str(episode.id),
     }
+
+
+def another_case(world: World) -> None:
+    """A new client of the therapist of practice a takes the place of the first."""
+    members = {each.name: each.member for each in world.people if each.practice == "a"}
+    therapist, supervisor = members["therapist"], members["supervisor"]
+    assert therapist
+    assert supervisor
+    case = _case("a", "1", therapist, "therapist")
+    _meeting(case, therapist, supervisor)
+    world.cases["a", "1"] = case
 
 
 def _ids(

@@ -6,12 +6,13 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from django.db.models import Count, F, Q
+from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Client, Treatment
 from apps.core.crypto import DESTROYED
+from apps.core.fields import ERASED
 from apps.core.models import ClientKey, OutboxMessage
 from apps.endings.models import Ending, Move
 from apps.exchange.records import encrypted_columns_of
@@ -39,10 +40,17 @@ def messages_due_about_a_form_that_is_not_open() -> Iterable[Any]:
 
 
 def sessions_planned_after_the_end_of_their_treatment() -> Iterable[Any]:
-    """But for those that somebody wrote or asked about: what was typed is not lost."""
+    """But for those that somebody wrote or asked about: what was typed is not lost. Where the
+    treatment was begun again, the same therapist may have taken their note back since."""
     planned = TherapySession.objects.planned().filter(
         treatment__ends_on__isnull=False, process_notes=None, feedback_requests=None
     )
+    begun_again = Treatment.objects.filter(
+        client=OuterRef("treatment__client"),
+        therapist=OuterRef("treatment__therapist"),
+        starts_on__gte=OuterRef("treatment__ends_on"),
+    )
+    planned = planned.exclude(Exists(begun_again))
     return [
         each
         for each in planned.select_related("treatment")
@@ -92,7 +100,8 @@ def anything_left_of_an_erased_client() -> Iterator[Any]:
     today = timezone.localdate()
     for client in Client.objects.filter(erased_at__isnull=False):
         for column, rows in encrypted_columns_of(client.id):
-            yield from (row for row in rows if row.__dict__[column.attname])
+            texts = ((row, row.__dict__[column.attname]) for row in rows)
+            yield from (row for row, text in texts if text and text.raw != ERASED)
         yield from ClientKey.objects.filter(client_id=client.id).exclude(wrapped=DESTROYED)
         yield from client.channels.all()
         yield from client.treatments.not_ended(on=today)

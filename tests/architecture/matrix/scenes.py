@@ -70,7 +70,7 @@ class Scene:
         return self.person.member.practice_id
 
     def member(self, name: str) -> Membership:
-        member = _person(self.world, name).member
+        member = person(self.world, name).member
         assert member
         return Membership.objects.get(id=member.id)
 
@@ -307,7 +307,7 @@ def pages(world: World) -> Iterator[Page]:
     """Every form about a client that therapist, supervisor, manager and record holder can send:
     those on the pages of the world as it is built, and the further ones."""
     ids = world.cases["a", "1"].ids.values()
-    scenes = {name: Scene(world, _person(world, name)) for name in WRITERS}
+    scenes = {name: Scene(world, person(world, name)) for name in WRITERS}
     for scene in scenes.values():
         found = [
             form
@@ -331,5 +331,5 @@ def never(who: str) -> frozenset[str]:
     return frozenset({"place closed", "role taken away"} if who == "manager" else ())
 
 
-def _person(world: World, name: str) -> Person:
+def person(world: World, name: str) -> Person:
     return next(each for each in world.people if str(each) == f"{name} of practice a")
