@@ -45,7 +45,7 @@ def render_second_step_reset(subject_id: UUID) -> RenderedMessage:
         recipient=member.user.email,
         subject=render_to_string("messages/second_step_reset_subject.txt", context).strip(),
         body=render_to_string("messages/second_step_reset.txt", context),
-        sender_name=member.practice.sender_name,
+        sender_name=member.practice.sender,
     )
 
 
@@ -69,7 +69,7 @@ def render_digest(digest_id: UUID) -> RenderedMessage:
         recipient=member.user.email,
         subject=render_to_string("messages/digest_subject.txt", context).strip(),
         body=render_to_string("messages/digest.txt", context),
-        sender_name=digest.practice.sender_name,
+        sender_name=digest.practice.sender,
         stop_url=stop_url,
     )
 
@@ -92,5 +92,5 @@ def _render(subject_id: UUID, kind: str) -> RenderedMessage:
         recipient=link.membership.user.email,
         subject=render_to_string(f"messages/{kind}_subject.txt", context).strip(),
         body=render_to_string(f"messages/{kind}.txt", context),
-        sender_name=link.practice.sender_name,
+        sender_name=link.practice.sender,
     )

@@ -19,6 +19,8 @@ from django.utils.translation import gettext_lazy as _
 from apps.core.neutral import telling_word
 from apps.core.spellings import is_same_name, mailbox
 
+NEUTRAL_SENDER = "Rapport"
+
 
 def validate_time_zone(value: str) -> None:
     """Refuse a name that is no IANA time zone, such as 'CET+1' or 'London'."""
@@ -70,6 +72,12 @@ class Practice(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def sender(self) -> str:
+        """The name on messages and client pages: never one that tells, also where it is on record
+        since before that was asked."""
+        return NEUTRAL_SENDER if telling_word(self.sender_name) else self.sender_name
 
     @property
     def has_independent_contact(self) -> bool:

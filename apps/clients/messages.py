@@ -73,5 +73,5 @@ def render_channel_stopped(notice_id: UUID) -> RenderedMessage:
         recipient=member.user.email,
         subject=render_to_string("messages/channel_stopped_subject.txt", context).strip(),
         body=render_to_string("messages/channel_stopped.txt", context),
-        sender_name=notice.practice.sender_name,
+        sender_name=notice.practice.sender,
     )

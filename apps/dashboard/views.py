@@ -141,7 +141,8 @@ def practice(request: MemberRequest) -> HttpResponseBase:
     page = practice_page(request.membership, today=request.today, at=timezone.now())
     told = notices.unread(request.membership)
     audit.read("view practice", client_ids=notices.clients_of(told), by=request.membership)
-    context = {"page": page, "form": form, "notices": told}
+    ours = request.membership.practice
+    context = {"page": page, "form": form, "notices": told, "practice": ours}
     return render(request, "dashboard/practice.html", context)
 
 

@@ -33,7 +33,7 @@ class ClientFrame:
     def of(cls, request: FeedbackRequest) -> Self:
         practice, treatment = request.practice, request.therapy_session.treatment
         frame = cls(
-            sender_name=practice.sender_name,
+            sender_name=practice.sender,
             client_country=treatment.client.country,
             practice_country=practice.country,
             language=treatment.client.language,

@@ -95,7 +95,7 @@ def _render(request: FeedbackRequest, channel: ContactChannel) -> RenderedMessag
             recipient=channel.address,
             subject=render_to_string("messages/feedback_request_subject.txt", context).strip(),
             body=render_to_string("messages/feedback_request.txt", context),
-            sender_name=request.practice.sender_name,
+            sender_name=request.practice.sender,
             channel=channel.kind,
             language=client.language,
             stop_url=link_to(request, way=channel.kind, page="feedback_stop"),

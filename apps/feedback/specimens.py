@@ -107,7 +107,7 @@ PAGES: dict[str, Callable[[], tuple[str, dict[str, Any]]]] = {
 
 
 def _messages() -> dict[str, str]:
-    context = {"practice": SimpleNamespace(sender_name=FRAME.sender_name), "link": LINK}
+    context = {"practice": SimpleNamespace(sender=FRAME.sender_name), "link": LINK}
     return {
         name: render_to_string(f"messages/{template}.txt", context).strip()
         for name, template in (

@@ -4,16 +4,18 @@ import re
 
 import pytest
 from django.core import mail
+from django.test import Client as Browser
 from django.utils import timezone
 from pytest_django import Settings
 
+from apps.accounts.models import Practice
 from apps.clients.models import Client
 from apps.core import outbox
 from apps.core.models import OutboxMessage
 from apps.core.neutral import NEVER_SENT
 from apps.core.outbox import NothingToSend
 from apps.feedback.lifecycle import KIND
-from apps.feedback.messages import render_feedback_request
+from apps.feedback.messages import link_to, render_feedback_request
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import submit_response
 
@@ -98,3 +100,18 @@ def test_a_due_request_goes_out_once_to_the_safe_address(asked: FeedbackRequest)
     assert sent.to == [asked.therapy_session.treatment.client.channels.get().address]
     assert sent.from_email.startswith("Fernbank <")
     assert len(mail.outbox) == 1
+
+
+def test_a_telling_sender_of_before_goes_out_as_a_neutral_one_and_managers_are_told(
+    asked: FeedbackRequest, as_mona: Browser
+) -> None:
+    Practice.objects.update(sender_name="Praxis Fernbank")
+    OutboxMessage.objects.update(not_before=timezone.now())
+    rendered = render_feedback_request(asked.id)
+    assert rendered.sender_name == "Rapport"
+    assert "Praxis" not in rendered.body
+    assert "Praxis" not in Browser().get(link_to(asked)).content.decode()
+    told = "“Praxis Fernbank”, the sender on record, tells"
+    assert told in as_mona.get("/practice/").content.decode()
+    Practice.objects.update(sender_name="Fernbank")
+    assert "the sender on record" not in as_mona.get("/practice/").content.decode()
