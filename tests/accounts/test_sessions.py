@@ -331,6 +331,7 @@ def test_a_form_of_before_a_switch_is_refused_with_what_was_typed(
     assert browser.post("/switch-practice/", sent).status_code == 302
     path, fields = reverse("practice"), {"name": TEXT, "phone": "020 7946 0000"}
     refused = browser.post(path, fields | {"csrfmiddlewaretoken": first_tab})
+    assert f"You work in {elsewhere.practice} now." in refused.content.decode()
     assert refused.status_code == 403
     assert TEXT in shown(refused)
     assert browser.post(path, fields | {"csrfmiddlewaretoken": token()}).status_code == 302
