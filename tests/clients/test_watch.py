@@ -34,13 +34,14 @@ def test_more_than_fifty_strangers_in_an_hour_are_told_to_the_manager_once(
 
 
 def test_ones_own_clients_do_not_count_and_neither_does_what_is_long_ago(
-    charlie: Membership, mona: Membership
+    alice: Membership, charlie: Membership, mona: Membership
 ) -> None:
     own = [TreatmentFactory.create(therapist=charlie).client_id for _ in range(2)]
     audit.read("view caseload", client_ids=own, by=charlie)
     read(charlie, MOST_CLIENTS)
     now = timezone.now()
     assert watch_reads(charlie.practice_id, at=now) == 0
-    read(charlie, 1)
+    theirs = TreatmentFactory.create(therapist=alice).client_id
+    audit.read("view client", client_ids=[theirs], by=charlie)
     assert watch_reads(charlie.practice_id, at=now + timedelta(hours=2)) == 0
     assert watch_reads(charlie.practice_id, at=timezone.now()) == 1
