@@ -228,8 +228,14 @@ def confirm_consent(*, client: Client, on: date, by: Membership) -> None:
 
 @transaction.atomic
 def pause_asking(*, client: Client, reason: str, review_on: date, by: Membership) -> None:
-    """Let asking rest for a clinical reason, until `end_pause`; `review_on` only reminds."""
+    """Let asking rest for a clinical reason, until `end_pause`; `review_on` only reminds.
+
+    Under a legal hold the reason is added below an earlier one.
+    """
     take_turn(by=by, id=client.id)
+    client = Client.objects.get(id=client.id)
+    if client.held_at and client.pause_reason:
+        reason = f"{client.pause_reason}\n\n{reason}"
     client.pause_reason, client.pause_review_on = reason, review_on
     client.save(update_fields=["pause_reason", "pause_review_on"])
     audit.record("pause asking", client, client_id=client.id, by=by)
@@ -237,7 +243,11 @@ def pause_asking(*, client: Client, reason: str, review_on: date, by: Membership
 
 @transaction.atomic
 def end_pause(*, client: Client, by: Membership) -> None:
-    client.pause_reason, client.pause_review_on = "", None
+    """Ask again; the reason goes with the pause, but not under a legal hold."""
+    wait_for_turn(id=client.id)
+    client = Client.objects.get(id=client.id)
+    client.pause_reason = client.pause_reason if client.held_at else ""
+    client.pause_review_on = None
     client.save(update_fields=["pause_reason", "pause_review_on"])
     audit.record("end pause", client, client_id=client.id, by=by)
 

@@ -410,3 +410,17 @@ def test_an_address_that_was_taken_away_meanwhile_is_said_before_it_comes_back(
     page = as_alice.post(page_of(client_of), older)
     assert "Email: (blank)." in shown(page)
     assert not client_of.channels.exists()
+
+
+def test_under_a_legal_hold_the_reason_of_a_pause_outlives_it(
+    as_alice: Browser, client_of: Client
+) -> None:
+    as_alice.post(page_of(client_of, "pause"), a_pause(reason="In hospital."))
+    Client.objects.update(held_at=timezone.now())
+    as_alice.post(page_of(client_of, "resume"))
+    client_of.refresh_from_db()
+    assert (client_of.pause_reason, client_of.pause_review_on) == ("In hospital.", None)
+    assert "Pause asking" in shown(as_alice.get(page_of(client_of)))
+    as_alice.post(page_of(client_of, "pause"), a_pause(reason="Away."))
+    client_of.refresh_from_db()
+    assert client_of.pause_reason == "In hospital.\n\nAway."
