@@ -172,10 +172,12 @@ def undo_log(*, session: TherapySession, by: Membership) -> None:
 
 def _forget_what_nobody_heard(session: TherapySession) -> None:
     """Take away how the undone session was screened, and a possible rupture that it had opened, if
-    nobody was told of it and nothing is written about it."""
+    nobody but its therapist was told of it and nothing is written about it."""
     Screening.objects.filter(therapy_session=session).delete()
     nothing = {relation.name: None for relation in RuptureEpisode._meta.related_objects}
-    told = Notice.objects.filter(subject_id__in=session.episodes_opened.values("id"))
+    told = Notice.objects.filter(subject_id__in=session.episodes_opened.values("id")).exclude(
+        member=session.treatment.therapist_id
+    )
     untold = session.episodes_opened.filter(shared_at=None, waited_at=None, **nothing)
     untold.exclude(id__in=told.values("subject_id")).delete()
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from apps.accounts.models import Membership
@@ -106,12 +106,15 @@ def expire_request(*, request_id: UUID) -> None:
 def end_unsent(request_id: UUID) -> None:
     """Let a request whose message is not sent run out now: nobody waits for an answer to it.
 
-    The outbox calls it. One that can be answered in the room meanwhile stays open.
+    The outbox calls it. One that can be answered in the room meanwhile ends with its code.
     """
     wait_for_turn(treatments__therapy_sessions__feedback_requests=request_id)
     now = timezone.now()
     unsent = FeedbackRequest.objects.awaited(at=now).filter(id=request_id, due_at__lt=now)
-    if unsent.exclude(room_until__gt=now).update(expires_at=now):
+    in_room = unsent.filter(room_until__gt=now)
+    if in_room.update(channel_kind="", expires_at=F("room_until")):
+        return
+    if unsent.update(expires_at=now):
         expire_request(request_id=request_id)
 
 

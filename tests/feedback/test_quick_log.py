@@ -220,6 +220,7 @@ def test_a_session_whose_possible_rupture_has_its_outcome_is_not_taken_back(
     treatment = TreatmentFactory.create(therapist=alice, falling=True)
     session = treatment.therapy_sessions.latest("starts_at")
     episode = treatment.episodes.get()
+    notices.tell(member=alice, kind=MARKED, subject=episode)
     AllianceRating.objects.filter(therapy_session=session).delete()
     TherapySession.objects.filter(id=session.id).update(logged_at=timezone.now())
     record_outcome(episode=episode, outcome=episode.Outcome.REPAIRED, by=alice)
@@ -228,7 +229,7 @@ def test_a_session_whose_possible_rupture_has_its_outcome_is_not_taken_back(
     assert as_alice.get(f"/clients/{treatment.client_id}/").status_code == 200
     treatment.episodes.update(outcome="", outcome_at=None)
     assert "Undone" in undo(as_alice, session)[1]
-    assert not treatment.episodes.exists(), "nobody was told of it"
+    assert not treatment.episodes.exists(), "nobody else was told of it"
     assert as_alice.get(f"/episodes/{episode.id}/repair/").status_code == 404
     for page in ("/caseload/", f"/clients/{treatment.client_id}/"):
         assert as_alice.get(page).status_code == 200

@@ -237,3 +237,16 @@ def test_one_that_waits_in_the_room_stays_open_where_its_message_is_not_sent(
     outbox.deliver_due()
     asked.refresh_from_db()
     assert asked.is_open(at=now, in_room=True)
+    assert (asked.channel_kind, asked.expires_at) == ("", asked.room_until), "and no longer"
+
+
+def test_one_whose_message_may_be_out_stays_open_where_it_is_not_sent_again(
+    asked: FeedbackRequest,
+) -> None:
+    asked.due_at = timezone.now() - timedelta(minutes=1)
+    asked.save()
+    OutboxMessage.objects.filter(kind="feedback_request").update(doubts=1)
+    asked.therapy_session.treatment.client.channels.update(safe_to_contact=False)
+    outbox.deliver_due()
+    asked.refresh_from_db()
+    assert asked.is_open(at=timezone.now())
