@@ -127,6 +127,7 @@ def test_a_pause_stops_asking_and_says_until_when(treatment: Treatment, alice: M
     pause_asking(client=treatment.client, reason="In hospital", review_on=review, by=alice)
     with pytest.raises(NothingToSend):
         render_feedback_request(asked.id)
+    treatment.client.refresh_from_db()
     assert "reviewed on 3 Dec 2026;" in why_not_ask(treatment.client, way="room")[0]
 
 
