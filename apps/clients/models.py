@@ -308,6 +308,11 @@ class Treatment(PracticeModel):
             return None
         return datetime.combine(self.ends_on, time.min, tzinfo=ZoneInfo(self.practice.time_zone))
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether access is over by now: nobody reads what is answered."""
+        return self.ends_at is not None and self.ends_at <= timezone.now()
+
 
 class TwoPersonRequestQuerySet(models.QuerySet["TwoPersonRequest"]):
     def in_practice_of(self, member: Membership) -> Self:

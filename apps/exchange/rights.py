@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.accounts.oneself import NotOneself, must_ask_another
 from apps.clients.models import Client, ContactChannel, Treatment
-from apps.clients.services import take_address_away, wait_for_turn
+from apps.clients.services import code_marks, take_address_away, wait_for_turn
 from apps.core import audit, crypto
 from apps.exchange.records import encrypted_columns_of
 from apps.exchange.texts import wanted_of
@@ -20,9 +20,6 @@ from apps.feedback.services import practice_questionnaire
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.services import record_outcome, screen_treatment
 from apps.therapy_sessions.models import ProcessNote, TherapySession
-
-HALF = 32
-"""Bytes of each half of what `code_marks` makes."""
 
 
 class OnHold(Exception):
@@ -160,12 +157,6 @@ def erase_client(*, client: Client, by: Membership) -> None:
         ]
     )  # fmt: skip
     audit.record("erase client", client, client_id=client.id, by=by)
-
-
-def code_marks(code: str, *, practice_id: UUID) -> bytes:
-    """By which an import knows the code of somebody erased: half in any spelling, half exactly."""
-    exactly = code.encode().hex()
-    return b"".join(crypto.blind_index(each, practice_id=practice_id) for each in (code, exactly))
 
 
 def _short(client_id: UUID) -> str:

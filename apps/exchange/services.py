@@ -20,14 +20,13 @@ from apps.accounts.services import add_member
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.services import build_rating
 from apps.clients.models import Client, Treatment
-from apps.clients.services import wait_for_turn
+from apps.clients.services import HALF, code_marks, wait_for_turn
 from apps.core import audit
 from apps.endings.services import end_what_is_open
 from apps.exchange.known import Known, known_sessions, new_rows, told_tension
 from apps.exchange.models import ImportedSession
 from apps.exchange.placing import WEEK, Placed, Placer, monday_of, weekly_slot
 from apps.exchange.ratings_csv import BadInputError, RatingsCsv, Row, Series
-from apps.exchange.rights import HALF, code_marks
 from apps.ruptures.detection import PARAMETERS
 from apps.ruptures.services import screen_treatment
 from apps.therapy_sessions.models import TherapySession

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
+from django.db.models.functions import Least
 from django.utils import timezone
 
 from apps.accounts.models import Membership
@@ -94,7 +95,7 @@ def expire_request(*, request_id: UUID) -> None:
     )
     if request is None:
         return
-    if has_ended(request.therapy_session.treatment):
+    if request.therapy_session.treatment.has_ended:
         settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
     else:
         by_message = request.is_read and bool(request.channel_kind)
@@ -111,10 +112,9 @@ def end_unsent(request_id: UUID) -> None:
     wait_for_turn(treatments__therapy_sessions__feedback_requests=request_id)
     now = timezone.now()
     unsent = FeedbackRequest.objects.awaited(at=now).filter(id=request_id, due_at__lt=now)
-    in_room = unsent.filter(room_until__gt=now)
-    if in_room.update(channel_kind="", expires_at=F("room_until")):
-        return
-    if unsent.update(expires_at=now):
+    if unsent.filter(room_until__gt=now).exists():
+        _leave_to_the_room(request_id)
+    elif unsent.update(expires_at=now):
         expire_request(request_id=request_id)
 
 
@@ -253,13 +253,18 @@ def withdraw_unsent(client: Client) -> None:
     for request in opened:
         if link_is_out(request):
             outbox.cancel(REMINDER, subject_id=request.id)
-        elif request.room_until and _may_be_answered_in_the_room(request, at=now):
+        elif _may_be_answered_in_the_room(request, at=now):
             outbox.cancel(*MESSAGES, subject_id=request.id)
-            request.channel_kind = ""
-            request.due_at, request.expires_at = min(request.due_at, now), request.room_until
-            request.save(update_fields=["channel_kind", "due_at", "expires_at"])
+            _leave_to_the_room(request.id)
         else:
             settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
+
+
+def _leave_to_the_room(request_id: UUID) -> None:
+    """Let a form be open as long as its code, and for nobody else."""
+    FeedbackRequest.objects.filter(id=request_id).update(
+        channel_kind="", due_at=Least("due_at", timezone.now()), expires_at=F("room_until")
+    )
 
 
 def _may_be_answered_in_the_room(request: FeedbackRequest, *, at: datetime) -> bool:
@@ -281,18 +286,13 @@ def end_requests(treatment: Treatment) -> bool:
         "therapy_session__treatment", "questionnaire"
     ).filter(therapy_session__treatment=treatment, state=FeedbackRequest.State.OPEN)
     out = {each.id: each.expires_at for each in opened if went_out(each) or each.room_until}
-    if has_ended(treatment):
+    if treatment.has_ended:
         for request in opened:
             settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
         return bool(out)
     refit_requests(treatment)
     kept = FeedbackRequest.objects.open(at=timezone.now()).filter(id__in=out)
     return any(out[each.id] > each.expires_at for each in kept) or len(kept) < len(out)
-
-
-def has_ended(treatment: Treatment) -> bool:
-    """Whether access has ended: nobody reads what is answered now."""
-    return treatment.ends_at is not None and treatment.ends_at <= timezone.now()
 
 
 @transaction.atomic

@@ -13,7 +13,7 @@ from apps.core.models import OutboxMessage
 from apps.core.outbox import NothingToSend, NotYet, RenderedMessage
 from apps.feedback import timing
 from apps.feedback.asking import usable_channels, why_not_agreed
-from apps.feedback.lifecycle import KIND, has_ended
+from apps.feedback.lifecycle import KIND
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.tokens import make_token
 
@@ -70,7 +70,7 @@ def _open_request(request_id: UUID) -> FeedbackRequest:
     treatment, client = request.therapy_session.treatment, request.therapy_session.treatment.client
     agreed = not why_not_agreed(client, on=timezone.localdate(now)) and not client.pause_review_on
     may_ask = agreed and request.practice.has_independent_contact
-    if not (request.is_open(at=now) and may_ask) or has_ended(treatment):
+    if not (request.is_open(at=now) and may_ask) or treatment.has_ended:
         raise NothingToSend
     _wait_until(request, now)
     return request

@@ -5,7 +5,6 @@ from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import PracticeModel, Role
@@ -99,9 +98,8 @@ class FeedbackRequest(PracticeModel):
         """Whether somebody would read an answer: not where the treatment is over, where the
         therapist's place is closed, or where they work here as none."""
         treatment = self.therapy_session.treatment
-        is_over = treatment.ends_at is not None and treatment.ends_at <= timezone.now()
-        therapist = treatment.therapist
-        return not is_over and therapist.is_active and therapist.has_role(Role.THERAPIST)
+        works_here = treatment.therapist.is_active and treatment.therapist.has_role(Role.THERAPIST)
+        return works_here and not treatment.has_ended
 
     @property
     def ends_with_its_code(self) -> bool:

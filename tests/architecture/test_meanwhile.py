@@ -7,7 +7,6 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from apps.alliance.models import AllianceRating
 from apps.core import tenancy
-from apps.feedback.lifecycle import has_ended
 from tests.architecture.matrix import scenes
 from tests.architecture.matrix.building import taken_back, world
 from tests.architecture.matrix.cells import Report
@@ -77,7 +76,7 @@ def test_a_client_is_thanked_for_what_is_read_and_gets_anything_else_back(
     with taken_back():
         answer = answer_by_link(at, lambda: event(at), midway=midway)
         added = list(AllianceRating.objects.exclude(id__in=before).exclude(mode="paper"))
-        read = [each.comment for each in added if not has_ended(each.therapy_session.treatment)]
+        read = [each.comment for each in added if not each.therapy_session.treatment.has_ended]
     assert answer.status_code < 500
     if "thanks" in answer.headers.get("Location", ""):
         assert read == [COMMENT]
