@@ -108,12 +108,16 @@ def kept_draft(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" or draft is None:
         drafts.drop(request)
         return redirect("home")
-    membership: Membership | None = request.membership  # type: ignore[attr-defined]
+    membership: Membership | None = getattr(request, "membership", None)
     if draft.practice_id in {"", str(membership and membership.practice_id)}:
         return render(request, "account/kept_draft.html", {"draft": draft})
     member = _place_in(request, draft.practice_id)
     if member is None:
         drafts.drop(request)
+        messages.info(
+            request,
+            _("What you were writing is not kept: you have no place in that practice any more."),
+        )
         return redirect("home")
     work_in(request, member)
     messages.info(request, _("You work in %s again: what is kept is for there.") % member.practice)
@@ -132,5 +136,5 @@ def switch_practice(request: HttpRequest) -> HttpResponse:
 
 def _place_in(request: HttpRequest, practice_id: str) -> Membership | None:
     """The person's own place in a practice."""
-    places: list[Membership] = request.memberships  # type: ignore[attr-defined]
+    places: list[Membership] = getattr(request, "memberships", [])
     return next((each for each in places if str(each.practice_id) == practice_id), None)

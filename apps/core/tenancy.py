@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, migrations, transaction
 from django.utils import timezone
@@ -43,10 +44,12 @@ def practice(practice_id: UUID, *, zone: ZoneInfo | None = None) -> Iterator[Non
 @contextmanager
 def one_of_many(practice_id: UUID) -> Iterator[None]:
     """`practice`, for what is done in all of them: what fails in one is undone there and logged,
-    and stops no other."""
+    and stops no other. Only the end of the task's time ends all."""
     try:
         with practice(practice_id):
             yield
+    except SoftTimeLimitExceeded:
+        raise
     except Exception:
         logger.exception("Work in practice %s failed; the others went on", practice_id)
 

@@ -58,11 +58,9 @@ class KeepingForm(ComparedForm):
     def __init__(self, *args: Any, by: Membership, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         people = Membership.objects.colleagues_of(by).filter(is_active=True)
-        settled_or_holder = settled() | Q(id=by.practice.record_holder_id)
+        named = settled() & ~Q(id=by.id) | Q(id=by.practice.record_holder_id)
         self.fields["record_holder"].queryset = (  # type: ignore[attr-defined]
-            people.with_account()
-            if works_alone(by)
-            else people.exclude(id=by.id).filter(settled_or_holder)
+            people.with_account() if works_alone(by) else people.filter(named)
         )
 
 

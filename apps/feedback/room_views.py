@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.contrib.auth import logout
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
@@ -15,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.core import audit
+from apps.core.typed import not_taken
 from apps.feedback.asking import usable_channels
 from apps.feedback.client_frame import ClientFrame
 from apps.feedback.messages import link_to
@@ -117,7 +119,8 @@ def paper(request: MemberRequest, logged_id: UUID) -> HttpResponse:
         )
         messages.success(request, _("The answers are stored, marked “entered from paper”."))
     except AlreadyAnswered:
-        messages.error(request, _("This session has its answers already. Nothing was added."))
+        why = _("This session has its answers already. Nothing was added.")
+        return not_taken(request, why, back=reverse("client", args=[client.id]))
     return redirect("client", client.id)
 
 

@@ -313,7 +313,9 @@ def test_what_was_typed_for_one_practice_is_given_back_in_that_one(
     Membership.objects.filter(id=elsewhere.id).update(is_active=False)
     work_in(alice.practice_id)
     enter(as_alice, alice)
-    assert TEXT not in shown(as_alice.get("/kept/", follow=True)), "no place of theirs by now"
+    page = shown(as_alice.get("/kept/", follow=True))
+    assert TEXT not in page, "no place of theirs by now"
+    assert "you have no place in that practice any more" in page
 
 
 def test_a_form_of_before_a_switch_is_refused_with_what_was_typed(

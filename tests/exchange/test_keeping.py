@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import zipfile
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -167,6 +168,20 @@ def test_everybody_is_told_of_a_new_record_holder_once(
     as_mona.post("/practice/records/", {"retention_years": "9", "record_holder": ""})
     as_mona.post("/practice/records/", body)
     assert len(notices.unread(alice)) == 2, "named again, told again"
+
+
+def test_a_manager_who_is_the_record_holder_stays_it_when_the_years_change(
+    practice: Practice, alice: Membership, mona: Membership, as_mona: Browser
+) -> None:
+    practice.record_holder = mona
+    practice.save()
+    fresh(as_mona)
+    page = as_mona.get("/practice/records/").content.decode()
+    assert re.search(rf'value="{mona.id}"\s+selected', page)
+    body = {"retention_years": "9", "record_holder": str(mona.id)}
+    assert as_mona.post("/practice/records/", body).status_code == 302
+    practice.refresh_from_db()
+    assert (practice.retention_years, practice.record_holder) == (9, mona)
 
 
 def test_nobody_becomes_record_holder_by_an_invitation(

@@ -199,8 +199,10 @@ def test_paper_does_not_overwrite_answers(
 ) -> None:
     phone.post(link, answers())
     held = asked.therapy_session
-    page = as_alice.post(url(held, "paper"), paper(held, item_heard="0"), follow=True)
+    typed = paper(held, item_heard="0", comment="As she said it on paper.")
+    page = as_alice.post(url(held, "paper"), typed)
     assert "has its answers already" in shown(page)
+    assert "As she said it on paper." in shown(page), "given back"
     assert AllianceRating.objects.get().mode == Mode.LINK
 
 

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
+from celery.exceptions import SoftTimeLimitExceeded
 from django.test import Client as Browser
 
 from apps.accounts import notices
@@ -151,6 +152,16 @@ class TestWaiting:
         for practice_id in done:
             work_in(practice_id)
             assert RuptureEpisode.objects.get(practice=practice_id).waited_at
+
+    def test_the_end_of_a_tasks_time_ends_it_for_all(self, treatment, monkeypatch):
+        monkeypatch.setattr(tenancy, "one_of_many", one_of_many)
+
+        def late(*_: object, **__: object) -> None:
+            raise SoftTimeLimitExceeded
+
+        monkeypatch.setattr(transitions, "note_waiting", late)
+        with pytest.raises(SoftTimeLimitExceeded):
+            move_episodes_on()
 
 
 class TestEnds:
