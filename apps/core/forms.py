@@ -60,7 +60,7 @@ class ComparedForm(forms.Form):
         choices = dict(getattr(field, "choices", ()))
         values = value if isinstance(value, list) else [value]
         words = ", ".join(str(choices.get(each, each)) for each in values if each)
-        return f"{field.label}: {words or _('(blank)')}."
+        return f"{field.label}: {words.removesuffix('.') or _('(blank)')}."
 
 
 def always(names: tuple[str, ...], sentence: Any) -> dict[str, Any]:

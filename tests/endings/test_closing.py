@@ -206,6 +206,18 @@ def test_no_form_is_taken_or_sent_while_nobody_works_here_as_its_therapist(
     ).exists()
 
 
+def test_no_form_is_taken_whose_treatment_is_over_whatever_left_it_open(
+    treatment: Treatment, request_to_client: FeedbackRequest
+) -> None:
+    FeedbackRequest.objects.update(due_at=timezone.now())
+    Treatment.objects.filter(id=treatment.id).update(ends_on=TODAY())
+    page = Browser().post(link_of(request_to_client), answers(comment="Mine."))
+    assert "This link has ended" in shown(page)
+    assert not AllianceRating.objects.filter(
+        therapy_session=request_to_client.therapy_session
+    ).exists()
+
+
 def test_no_message_about_an_ended_treatment_is_written(
     treatment: Treatment, request_to_client: FeedbackRequest
 ) -> None:

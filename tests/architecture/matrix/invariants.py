@@ -86,9 +86,10 @@ def ratings_of_a_session_that_nobody_attended() -> Iterable[Any]:
 
 
 def ratings_by_a_client_that_were_not_screened() -> Iterable[Any]:
-    """But for clients whose data may not be processed."""
+    """But for those that came too late, and for clients whose data may not be processed."""
     ratings = AllianceRating.objects.filter(
         rater=AllianceRating.Rater.CLIENT,
+        is_late=False,
         therapy_session__treatment__client__restricted_at=None,
     )
     what = ("therapy_session_id", "questionnaire_id", "pomp")
