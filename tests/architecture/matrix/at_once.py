@@ -10,4 +10,5 @@ django.setup()
 
 from tests.architecture.matrix.pairs import main  # noqa: E402 - needs the application set up
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
