@@ -11,7 +11,15 @@ from pytest_django.plugin import DjangoDbBlocker
 from apps.clients.models import ClientQuerySet
 from tests.architecture.matrix.building import world
 from tests.architecture.matrix.canaries import TENANT, canaries, texts
-from tests.architecture.matrix.cells import Cell, Report, ask_all, cells, names, shown_to
+from tests.architecture.matrix.cells import (
+    NOT_COUNTED,
+    Cell,
+    Report,
+    ask_all,
+    cells,
+    names,
+    shown_to,
+)
 from tests.architecture.matrix.report import MARKS, tell
 from tests.architecture.matrix.routes import SAFE
 from tests.architecture.matrix.world import Relation, World
@@ -51,24 +59,25 @@ def without_scopes(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 
 def other_practice(world: World, cell: Cell, response: Any, delta: dict[str, int]) -> Iterator[str]:
-    """Texts of the other practice, whatever else is wrong. Links are keys wherever one works."""
+    """Texts and rows of the other practice, whatever else is wrong. Links are keys anywhere."""
     text = f"{shown_to(cell.person, response)} {response.headers}"
     if cell.route.kwarg != "token":
         for canary in sorted(canaries(text)):
             if canary.practice != cell.person.practice:
                 yield f"shows {canary.kind} of client {canary.number} of practice {canary.practice}"
-    is_theirs = cell.relation is Relation.FOREIGN and cell.door.refused == 404
+    works_there = cell.door.name == "practice" and cell.case.practice in cell.person.works_in
+    is_theirs = cell.relation is Relation.FOREIGN and cell.door.refused == 404 and not works_there
     if is_theirs and response.status_code < 300:
         yield f"answered {response.status_code}"
+    changed = sorted(table for table, n in delta.items() if n and table not in NOT_COUNTED)
+    if is_theirs and changed:
+        yield f"changed {changed}"
 
 
 def foreign(world: World, name: str) -> Iterator[Cell]:
-    """Lists, and the other practice's objects with the missing ones to compare.
-
-    Asked from one of the two practices, which are made alike.
-    """
+    """Lists and the other practice's objects, asked from one of the two, which are made alike."""
     for cell in cells(world, name):
-        is_far = cell.relation in {None, Relation.FOREIGN, Relation.MISSING}
+        is_far = cell.relation in {None, Relation.FOREIGN}
         is_asked = cell.method in {"GET", "POST"} and cell.person.is_signed_in
         if is_far and is_asked and cell.person.practice == "a":
             yield cell

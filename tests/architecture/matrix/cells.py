@@ -240,11 +240,7 @@ def _ask_one(
     wrong = list(judges(world, cell, response, delta))
     if judges is judge:
         wrong += audited(world, cell, response, trail, report)
-    same = (cell.name, cell.door, str(cell.person), cell.method)
-    if cell.relation is Relation.MISSING:
-        absent[same] = told(cell, response)
-    elif cell.hides and told(cell, response) != absent[same]:
-        wrong.append("differs from the answer about a missing object")
+        wrong += told_apart(cell, response, absent)
     report.leaks += [f"{cell}: {each}" for each in wrong]
     _note(report, cell, response)
 
@@ -385,6 +381,17 @@ def audited(
             yield "changed a client's data and left no audit row of it"
     elif changes and not cell.may_write and not cell.changes_own_account:
         yield f"left audit rows of changes: {[each.action for each in changes]}"
+
+
+def told_apart(
+    cell: Cell, response: Any, absent: dict[tuple[object, ...], tuple[object, ...]]
+) -> Iterator[str]:
+    """Whether an object that is not theirs is answered otherwise than one that is not there."""
+    same = (cell.name, cell.door, str(cell.person), cell.method)
+    if cell.relation is Relation.MISSING:
+        absent[same] = told(cell, response)
+    elif cell.hides and told(cell, response) != absent[same]:
+        yield "differs from the answer about a missing object"
 
 
 def shown_to(person: Person, response: Any) -> str:
