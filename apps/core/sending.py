@@ -2,7 +2,7 @@
 
 After a restore, messages that went out long ago may be waiting again. So sending is released for
 one database, and pauses by itself where it finds another: restored into a new cluster, replayed
-to a point in time (a new timeline), or read back as a new database.
+to a point in time (a new timeline), or read back as a new database or into the old one, emptied.
 """
 
 from dataclasses import dataclass
@@ -69,12 +69,13 @@ def release(*, drop: bool = False) -> int:
 
 
 def _database() -> str:
-    """Cluster, timeline and number of the database: a restore changes one of them at least."""
+    """Cluster, timeline and the numbers of database and table: a restore changes one at least."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT format('%s/%s/%s', (pg_control_system()).system_identifier,"
+            "SELECT format('%s/%s/%s/%s', (pg_control_system()).system_identifier,"
             " (pg_control_checkpoint()).timeline_id,"
-            " (SELECT oid FROM pg_database WHERE datname = current_database()))"
+            " (SELECT oid FROM pg_database WHERE datname = current_database()),"
+            " 'core_sending'::regclass::oid)"
         )
         name: str = cursor.fetchone()[0]
     return name

@@ -21,6 +21,12 @@ from apps.core import crypto
 
 logger = logging.getLogger(__name__)
 
+ABOVE_THE_TRAIL = """
+SELECT has_table_privilege('core_auditentry', 'UPDATE, DELETE')
+    OR has_table_privilege('core_auditseal', 'UPDATE, DELETE')
+    OR has_table_privilege('core_audithead', 'DELETE')
+    OR has_column_privilege('core_auditentry', 'id', 'INSERT')
+"""
 PRACTICE = "nullif((SELECT current_setting('app.practice_id', true)), '')::uuid"
 USER = "nullif((SELECT current_setting('app.user_id', true)), '')::uuid"
 
@@ -85,10 +91,11 @@ def _zone(practice_id: UUID) -> ZoneInfo | None:
 
 
 def refuse_powerful_role() -> None:
-    """Stop a server that would serve as a role above row-level security.
+    """Stop a server that would serve as a role above row-level security, or above the trail.
 
     Raises:
-        ImproperlyConfigured: the database role is a superuser or bypasses row-level security.
+        ImproperlyConfigured: the database role is a superuser or bypasses row-level security; or
+            it may change the audit trail, as after a dump that was read back by other means.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -101,6 +108,14 @@ def refuse_powerful_role() -> None:
             f"The database role {row[0]!r} stands above row-level security. Serve as the role "
             "'app' (DATABASE_URL); only migrations and commands run as 'migrator'."
         )
+    with connection.cursor() as cursor:
+        cursor.execute(ABOVE_THE_TRAIL)
+        if cursor.fetchone()[0]:
+            raise ImproperlyConfigured(
+                "The database role may change the audit trail, as after a dump that was read back "
+                "by hand. Empty the database and read the dump, which is as good as it was, back "
+                "by 'deploy/backup.sh restore' (docs/operations.md)."
+            )
 
 
 class RowSecurity(migrations.RunSQL):

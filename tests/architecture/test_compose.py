@@ -58,6 +58,15 @@ def test_no_form_is_sent_into_a_connection_that_the_web_server_is_closing() -> N
     assert runpy.run_path(str(ROOT / "gunicorn.conf.py"))["keepalive"] > CADDY_KEEPS_S
 
 
+def test_a_form_that_comes_slowly_keeps_none_of_the_web_servers_threads() -> None:
+    """Eight of them that each wait for the rest of a body answer nobody, clients' pages included."""
+    proxy = (ROOT / "deploy/Caddyfile").read_text()
+    longest = re.search(r"max_size (\S+)", proxy)
+    assert longest
+    assert f"request_buffers {longest[1]}\n" in proxy, "a body is passed on when all of it is there"
+    assert re.search(r"read_body \d+s\n", proxy), "and somebody who never ends is not waited for"
+
+
 def test_exactly_one_scheduler_runs() -> None:
     schedulers = [n for n in SERVICES if {"beat", "--beat", "-B"} & set(words(n))]
     assert schedulers == ["beat"]

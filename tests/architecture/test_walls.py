@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.db import ProgrammingError, connection, models, transaction
 
 from apps.accounts.models import Membership, User
 from apps.clients.models import Client
 from apps.core import tenancy
 from apps.core.models import Sending
-from tests.conftest import work_in
+from tests.conftest import the_owner, work_in
 from tests.factories import TreatmentFactory
 
 pytestmark = pytest.mark.django_db
@@ -67,6 +68,29 @@ def test_no_server_starts_above_the_wall() -> None:
     )
     assert start.returncode != 0
     assert "'migrator' stands above row-level security" in start.stderr
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "too_much",
+    [
+        "UPDATE ON core_auditentry",
+        "DELETE ON core_auditseal",
+        "DELETE ON core_audithead",
+        "INSERT (id) ON core_auditentry",
+    ],
+)
+def test_no_server_starts_above_the_trail(too_much: str) -> None:
+    """As with a dump that was read back under the default privileges."""
+    with the_owner(), connection.cursor() as cursor:
+        cursor.execute(f"GRANT {too_much} TO app")
+    try:
+        with pytest.raises(ImproperlyConfigured, match="may change the audit trail"):
+            tenancy.refuse_powerful_role()
+    finally:
+        with the_owner(), connection.cursor() as cursor:
+            cursor.execute(f"REVOKE {too_much} FROM app")
+    tenancy.refuse_powerful_role()
 
 
 @pytest.mark.parametrize("model", TENANT, ids=lambda model: model._meta.label)

@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.clients.models import Client
-from apps.core import tenancy
+from apps.core import sending, tenancy
 from apps.core.embedded.binaries import postgres_bin
 from apps.core.fields import encrypted_fields
 from apps.core.management.commands.check_encryption import counted
@@ -32,6 +32,26 @@ from tests.core.test_canaries import MARK, tell_the_story
 from tests.factories import TreatmentFactory, rate
 
 RESTORED = f"test_restored_{MARK}"
+# What belongs to whom, and who may do what: tables, columns, look-ups, the schema, what comes new.
+MAY = """
+SELECT relname, x.grantee, x.privilege_type, relowner FROM pg_class,
+    aclexplode(coalesce(relacl, acldefault('r', relowner))) x
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'S')
+UNION ALL SELECT attrelid::regclass || '.' || attname, x.grantee, x.privilege_type, 0
+    FROM pg_attribute, aclexplode(attacl) x WHERE attrelid::regclass::text ~ '^[a-z]+_'
+UNION ALL SELECT proname, x.grantee, x.privilege_type, proowner FROM pg_proc,
+    aclexplode(coalesce(proacl, acldefault('f', proowner))) x
+    WHERE pronamespace = 'public'::regnamespace
+UNION ALL SELECT nspname, x.grantee, x.privilege_type, nspowner FROM pg_namespace,
+    aclexplode(nspacl) x WHERE nspname = 'public'
+UNION ALL SELECT format('new %s', defaclobjtype), x.grantee, x.privilege_type, defaclrole
+    FROM pg_default_acl, aclexplode(defaclacl) x
+"""
+EMPTIED = """
+DROP SCHEMA public CASCADE;
+CREATE SCHEMA public AUTHORIZATION pg_database_owner;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+"""
 
 
 @pytest.fixture
@@ -61,9 +81,10 @@ def back_up(server: dict[str, Any], folder: Path) -> tuple[Path, Path]:
     return dump, folder / "keys.dump"
 
 
-def restore(server: dict[str, Any], dump: Path) -> None:
-    options = ["--no-owner", "--single-transaction", "--exit-on-error", f"--dbname={RESTORED}"]
-    subprocess.run(["pg_restore", *options, dump], env=server, check=True)
+def restore(server: dict[str, Any], *dumps: Path) -> None:
+    """Read dumps back as docs/operations.md says."""
+    script = settings.BASE_DIR / "deploy" / "backup.sh"
+    subprocess.run([script, "restore", *dumps], env=server | {"PGDATABASE": RESTORED}, check=True)
 
 
 def let_each_column_sing() -> dict[str, UUID]:
@@ -123,12 +144,45 @@ def test_a_stolen_dump_tells_nothing_and_an_older_one_nothing_of_who_was_erased(
     with a_fresh_database(RESTORED):
         restore(server, dump)
         assert in_all_columns() == {"unreadable": len(texts)}
-        restore(server, keys)
+        subprocess.run(["pg_restore", f"--dbname={RESTORED}", keys], env=server, check=True)
         assert in_all_columns() == {"sealed": len(texts)}
         with connection.cursor() as cursor:
             cursor.execute("TRUNCATE core_clientkey, core_practicekey")
-        restore(server, newest_keys)
+        subprocess.run(["pg_restore", f"--dbname={RESTORED}", newest_keys], env=server, check=True)
         of = Counter(texts.values())
         assert of.keys() == {stays.client_id, erased.pk, erased.practice_id}
         gone = of.pop(erased.pk)
         assert in_all_columns() == {"sealed": of.total(), "unreadable": gone}
+
+
+def may() -> set[tuple[str, int, str, int]]:
+    with connection.cursor() as cursor:
+        cursor.execute(MAY)
+        return set(cursor.fetchall())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_read_back_lets_nobody_do_more_and_sends_nothing(
+    tmp_path: Path, server: dict[str, Any]
+) -> None:
+    """Also read back into the same database, emptied, whose cluster and number stay the same."""
+    before = may()
+    dumps = back_up(server, tmp_path / "before")
+    with a_fresh_database(RESTORED):
+        restore(server, *dumps)
+        assert may() == before
+        sending.note_database()
+        assert sending.paused() is None
+        dumps = back_up(server | {"PGDATABASE": RESTORED}, tmp_path / "after")
+        with connection.cursor() as cursor:
+            cursor.execute(EMPTIED)
+        broken = tmp_path / "broken.dump"
+        broken.write_bytes(dumps[0].read_bytes()[:-2000])
+        with pytest.raises(subprocess.CalledProcessError):
+            restore(server, broken, dumps[1])
+        assert "core_sending" not in connection.introspection.table_names()
+        restore(server, *dumps)
+        assert may() == before
+        pause = sending.paused()
+        assert pause
+        assert pause.why == sending.AFTER_A_RESTORE

@@ -96,6 +96,8 @@ def test_data_survive_a_kill_a_stop_and_a_restore(state: Path) -> None:
     running, address = start(state)
     assert status(address) == 200
     assert "Saved to" in call(f"{EMBEDDED} backup rapport.dump", state)
+    modes = {each.name: each.stat().st_mode & 0o777 for each in state.glob("rapport.dump*")}
+    assert modes == {"rapport.dump": 0o600, "rapport.dump.keys": 0o600}
 
     running.send_signal(signal.SIGINT)
     said, _ = running.communicate()

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from apps.core.embedded import STATE, EmbeddedError, postgres, rapport
+from apps.core.embedded import ROOT, STATE, EmbeddedError, postgres, rapport
 from apps.core.embedded.binaries import postgres_bin
 from apps.core.embedded.place import ENCRYPTION_KEY, Place, make_state, passwords, prepare, remove
 from apps.core.embedded.process import tail
@@ -95,6 +95,7 @@ def backup(chosen: argparse.Namespace) -> int:
     client whose key was destroyed cannot be read from older dumps either.
     """
     target = Path(chosen.file).absolute()
+    os.umask(0o077)
     with _reachable() as place:
         for file, options in (
             (target, [f"--exclude-table-data={table}" for table in NOT_DUMPED]),
@@ -103,7 +104,7 @@ def backup(chosen: argparse.Namespace) -> int:
             partial = file.with_name(file.name + ".partial")
             _tool(
                 *(place, "pg_dump", "backup", "--format=custom", f"--file={partial}"),
-                *("--no-large-objects", *options, "rapport"),
+                *("--no-large-objects", *options),
             )
             partial.replace(file)
     say(
@@ -130,10 +131,8 @@ def restore(chosen: argparse.Namespace) -> int:
                 "This clone holds data already, and restore never overwrites. "
                 "Move it away first: 'make clean-data', or restore in a fresh clone."
             )
-        options = ["--no-owner", "--single-transaction", "--exit-on-error", "--dbname=rapport"]
-        _tool(place, "pg_restore", "migrator", *options, str(source))
-        if keys_of(source).is_file():
-            _tool(place, "pg_restore", "migrator", *options, str(keys_of(source)))
+        dumps = [source, *([keys_of(source)] if keys_of(source).is_file() else [])]
+        _tool(place, "bash", "migrator", ROOT / "deploy" / "backup.sh", "restore", *dumps)
     say("Restored. Start with 'make run'; messages wait until 'manage.py release_sending'.")
     return 0
 
@@ -203,12 +202,16 @@ def _reachable() -> Iterator[Place]:
         yield place
 
 
-def _tool(place: Place, tool: str, role: str, *arguments: str) -> None:
-    where = [f"--host={place.sockets}", f"--port={postgres.PORT}", f"--username={role}"]
-    environment = postgres.ENVIRONMENT | {"PGPASSWORD": passwords(place.state)[role]}
-    done = subprocess.run(  # noqa: S603
-        [postgres_bin() / tool, *where, *arguments], env=environment, check=False
-    )
+def _tool(place: Place, tool: str, role: str, *arguments: str | Path) -> None:
+    environment = postgres.ENVIRONMENT | {
+        "PATH": f"{postgres_bin()}:{postgres.ENVIRONMENT['PATH']}",
+        "PGHOST": str(place.sockets),
+        "PGPORT": postgres.PORT,
+        "PGUSER": role,
+        "PGPASSWORD": passwords(place.state)[role],
+        "PGDATABASE": "rapport",
+    }
+    done = subprocess.run([tool, *arguments], env=environment, check=False)  # noqa: S603
     if done.returncode != 0:
         raise EmbeddedError(f"{tool} did not finish; the reason is above. Nothing was changed.")
 
