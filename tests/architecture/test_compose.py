@@ -59,7 +59,7 @@ def test_no_form_is_sent_into_a_connection_that_the_web_server_is_closing() -> N
 
 
 def test_a_form_that_comes_slowly_keeps_none_of_the_web_servers_threads() -> None:
-    """Eight of them that each wait for the rest of a body answer nobody, clients' pages included."""
+    """Eight that each wait for the rest of a body answer nobody, clients' pages included."""
     proxy = (ROOT / "deploy/Caddyfile").read_text()
     longest = re.search(r"max_size (\S+)", proxy)
     assert longest
