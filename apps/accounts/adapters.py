@@ -42,6 +42,10 @@ class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
+    def is_ajax(self, request: HttpRequest) -> bool:
+        """Every page answers by a page or a redirect, whatever a header asks for."""
+        return False
+
     def is_safe_url(self, url: str) -> bool:
         return is_own(url, context.request)
 

@@ -68,6 +68,12 @@ def unused_recovery_codes(user: User) -> tuple[str, ...]:
     return tuple(f"{code[:4]} {code[4:]}" for code in codes.wrap().get_unused_codes())
 
 
+def ways_in(user_id: UUID) -> list[tuple[object, ...]]:
+    """How somebody signs in at present, to compare: the password's hash, and each second step."""
+    steps = User.objects.filter(id=user_id).values_list("password", "authenticator__id")
+    return list(steps.order_by("authenticator__id"))
+
+
 def open_link(*, practice_id: UUID, link_id: UUID) -> AccountLink | None:
     """An account link that can still be used, with its practice, member and user."""
     with tenancy.practice(practice_id):

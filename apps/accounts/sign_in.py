@@ -4,8 +4,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
-from http import HTTPStatus
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from allauth.account.adapter import get_adapter
 from allauth.account.decorators import reauthentication_required
@@ -24,7 +23,7 @@ from django.views.decorators.http import require_http_methods
 
 from apps.accounts import drafts, sign_in_services
 from apps.accounts.models import Membership, User
-from apps.accounts.selectors import memberships_of
+from apps.accounts.selectors import memberships_of, ways_in
 
 P = ParamSpec("P")
 Request = TypeVar("Request", bound=HttpRequest)
@@ -107,18 +106,18 @@ page = require_http_methods(["GET", "HEAD", "POST"])
 
 
 def changes_sign_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """End the person's other sessions once the view has changed how they sign in."""
+    """End the person's other sessions once the view has changed how they sign in.
+
+    Told by what stands afterwards, not by how the view answers.
+    """
 
     @page
     @wraps(view)
     def changing(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        user = cast(User, request.user)
+        before = ways_in(user.pk)
         response = view(request, *args, **kwargs)
-        if (
-            request.method == "POST"
-            and response.status_code == HTTPStatus.FOUND
-            and isinstance(request.user, User)
-        ):
-            user = request.user
+        if ways_in(user.pk) != before:
             sign_in_services.note_sign_in_change(user=user, by=getattr(request, "membership", None))
             update_session_auth_hash(request, user)
         return response

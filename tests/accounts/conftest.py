@@ -10,6 +10,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth as totp
 from django.test import Client as Browser
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -18,6 +19,11 @@ from apps.core.models import AuditEntry
 from tests.factories import PASSWORD
 
 ENROLLED = Authenticator.Type.TOTP
+ARGUMENTS = {
+    "uuid": "00000000-0000-4000-8000-000000000000",
+    "int": "1",
+    "string": "x",
+}
 
 
 @pytest.fixture
@@ -28,6 +34,15 @@ def second_step_required(settings: Settings) -> None:
 def shown(response: Any) -> str:
     """The text of a page as a reader sees it."""
     return html.unescape(response.content.decode())
+
+
+def address_of(pattern: URLPattern) -> str:
+    """An address of the route, with ids that are nobody's."""
+    kinds = {
+        name: ARGUMENTS[type(converter).__name__.removesuffix("Converter").lower()]
+        for name, converter in pattern.pattern.converters.items()
+    }
+    return reverse(pattern.name or "", kwargs=kinds)
 
 
 def code_of(member: Membership, *, later: int = 0) -> str:

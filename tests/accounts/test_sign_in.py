@@ -19,7 +19,7 @@ from apps.accounts.links import make_token
 from apps.accounts.middleware import ENROLMENT
 from apps.accounts.models import AccountLink, Membership
 from apps.core.models import AuditEntry
-from tests.accounts.conftest import code_of, enrol, enter, is_in, shown, wrong_code_of
+from tests.accounts.conftest import address_of, code_of, enrol, enter, is_in, shown, wrong_code_of
 from tests.factories import PASSWORD
 
 REFUSED = "Email address and password do not belong together."
@@ -154,21 +154,6 @@ def every_name(patterns: list[URLPattern | URLResolver]) -> list[tuple[str, URLP
 
 
 OPEN_TO_ALL = {"health"}
-ARGUMENTS = {
-    "uuid": "00000000-0000-4000-8000-000000000000",
-    "int": "1",
-    "string": "x",
-}
-
-
-def address_of(pattern: URLPattern) -> str:
-    kinds = {
-        name: ARGUMENTS[
-            type(converter).__name__.removesuffix("Converter").lower().replace("string", "str")
-        ]
-        for name, converter in pattern.pattern.converters.items()
-    }
-    return reverse(pattern.name or "", kwargs=kinds)
 
 
 @pytest.mark.parametrize(
