@@ -346,6 +346,9 @@ class TwoPersonRequest(PracticeModel):
         related_name="+",
         help_text="nobody where the time of keeping is over: then two people have to agree",
     )
+    is_proposal = models.BooleanField(
+        default=False, help_text="Rapport asked, because the time of keeping was over"
+    )
     requested_at = models.DateTimeField()
     holder = models.ForeignKey(
         Membership,

@@ -35,7 +35,7 @@ HELD_PER_PAGE = 100
 def erasures(request: MemberRequest) -> HttpResponse:
     """Requests that wait for a second person, by code only; what the record holder has to do."""
     me = request.membership
-    waiting = _waiting(request)
+    waiting = list(_waiting(request))
     left = holder.clients_with_left_notes(me)
     held = Client.objects.kept_by(me).order_by("code")
     page = Paginator(held, HELD_PER_PAGE).get_page(request.GET.get("page"))
@@ -45,6 +45,7 @@ def erasures(request: MemberRequest) -> HttpResponse:
     may_confirm = partial(two_people.may_be_confirmed_from, is_alone=works_alone(me), by=me)
     context = {
         "shown": [(each, may_confirm(each)) for each in waiting],
+        "lapsed": two_people.lapsed(waiting, practice=me.practice),
         "exports": two_people.exports_of(me, at=timezone.now()),
         "left": left,
         "opening_later": holder.opening_later(me),
@@ -71,6 +72,10 @@ def close_erasure(request: MemberRequest, erasure_id: UUID) -> HttpResponse:
         messages.error(request, ON_HOLD)
     except two_people.NotTheHolder:
         messages.error(request, _("The record holder is somebody else now: ask for it again."))
+    except two_people.Lapsed:
+        messages.error(
+            request, _("This does not hold any more. Withdraw it; whoever wants it asks anew.")
+        )
     except two_people.InTreatment:
         messages.error(
             request, _("This client is in treatment: their therapist has to be one of the two.")

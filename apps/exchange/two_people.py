@@ -4,17 +4,17 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.accounts.models import Membership, Practice
+from apps.accounts.models import Membership, Practice, Role
 from apps.accounts.notices import Said, tell
 from apps.accounts.oneself import ALONE_WAITS, here_lately, works_alone
 from apps.clients.models import Client, Treatment, TwoPersonRequest
-from apps.core import audit
-from apps.exchange import rights
+from apps.core import audit, tenancy
+from apps.exchange import retention, rights
 
 EXPORT_LASTS = timedelta(days=1)
 """How long the record holder may take away what two people agreed to give out."""
@@ -34,6 +34,10 @@ class NotTheHolder(Exception):
     """Nobody is the record holder, or not the one any more whom an export was asked for."""
 
 
+class Lapsed(Exception):
+    """Who asked is not here any more, or the client is to be kept for longer (`lapsed`)."""
+
+
 class InTreatment(Exception):
     """Somebody treats the client now, and is neither of the two people."""
 
@@ -42,9 +46,23 @@ class Closed(Exception):
     """Somebody carried it out or withdrew it meanwhile."""
 
 
+def propose_in_every_practice(*, at: datetime) -> int:
+    """Propose in every practice that has a time of keeping; returns how many clients are due."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT practices_with_retention()")
+        practice_ids = [row[0] for row in cursor.fetchall()]
+    proposed = 0
+    for practice_id in practice_ids:
+        with tenancy.one_of_many(practice_id):
+            for client in retention.due(Practice.objects.get(id=practice_id), at=at):
+                ask_to_erase(client=client, by=None)
+                proposed += 1
+    return proposed
+
+
 @transaction.atomic
 def ask_to_erase(*, client: Client, by: Membership | None) -> TwoPersonRequest:
-    """Ask that the whole client is erased. Twice equals once.
+    """Ask that the whole client is erased. Twice equals once, and what has lapsed is withdrawn.
 
     Args:
         by: None where Rapport proposes it because the time of keeping is over: then the first
@@ -83,7 +101,7 @@ def ask_to_erase_texts(
 def ask_for_export(*, by: Membership) -> TwoPersonRequest:
     """Ask that the record holder may take all clients' records away. Twice equals once.
 
-    What was asked for an earlier record holder is withdrawn.
+    What was asked for an earlier record holder, or has lapsed, is withdrawn.
 
     Raises:
         NotTheHolder: there is none.
@@ -107,12 +125,23 @@ def _ask(
     by: Membership | None,
     holder: Membership | None = None,
 ) -> TwoPersonRequest:
+    if by:
+        open_ones = TwoPersonRequest.objects.in_practice_of(by).filter(
+            kind=kind, client=client, closed_at=None
+        )
+        for request in lapsed(open_ones, practice=practice):
+            withdraw(request=request, by=by)
     request, is_new = TwoPersonRequest.objects.get_or_create(
         practice=practice,
         kind=kind,
         client=client,
         closed_at=None,
-        defaults={"requested_by": by, "requested_at": timezone.now(), "holder": holder},
+        defaults={
+            "requested_by": by,
+            "is_proposal": by is None,
+            "requested_at": timezone.now(),
+            "holder": holder,
+        },
     )
     if is_new:
         _tell_others(request, by)
@@ -142,6 +171,30 @@ def withdraw(*, request: TwoPersonRequest, by: Membership) -> None:
         tell(member=asked, kind="request_withdrawn", subject=request)
 
 
+def lapsed(requests: Collection[TwoPersonRequest], *, practice: Practice) -> list[TwoPersonRequest]:
+    """Those that nobody can confirm any more, as one of the two words does not hold.
+
+    Who asked has left, or manages no more and asked for all records; or Rapport proposed it, and
+    the client is to be kept for longer than was known then.
+    """
+    proposed = [each.client_id for each in requests if each.client_id and each.is_proposal]
+    clients = retention.over(practice, at=timezone.now()) if proposed else Client.objects.none()
+    over = set(clients.filter(id__in=proposed).values_list("id", flat=True))
+    return [
+        each
+        for each in requests
+        if (each.is_proposal and each.client_id not in over) or not _may_ask(each)
+    ]
+
+
+def _may_ask(request: TwoPersonRequest) -> bool:
+    asker = request.requested_by
+    if asker is None:
+        return True
+    manages = asker.has_role(Role.MANAGER)
+    return asker.is_active and (manages or request.kind != Kind.EXPORT_ALL)
+
+
 def may_be_confirmed_from(
     request: TwoPersonRequest, *, is_alone: bool, by: Membership
 ) -> datetime | None:
@@ -164,12 +217,15 @@ def confirm(*, request: TwoPersonRequest, by: Membership) -> bool:
 
     Raises:
         NotYet: somebody else must confirm, or the seven days are not over.
+        Lapsed: who asked is not here any more, or the time of keeping is not over any more.
         OnHold: a legal hold was set meanwhile.
         InTreatment: the treatment went to somebody else, or began again, since it was asked for.
         NotTheHolder: an export was asked for somebody who is not the record holder any more.
         Closed: it was carried out or withdrawn meanwhile.
     """
     request = _locked(request)
+    if lapsed([request], practice=by.practice):
+        raise Lapsed
     if request.requested_by_id is None:
         request.requested_by, request.requested_at = by, timezone.now()
         request.save(update_fields=["requested_by", "requested_at"])

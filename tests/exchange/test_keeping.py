@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.accounts import notices
-from apps.accounts.models import Membership, Practice
+from apps.accounts.models import Membership, Practice, Role
 from apps.accounts.services import deactivate_member, reactivate_member
 from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.core.models import AuditEntry
@@ -62,6 +62,11 @@ def hold(practice: Practice, holder: Membership) -> None:
     practice.save()
 
 
+def manages(member: Membership) -> None:
+    member.roles = [*member.roles, Role.MANAGER]
+    member.save()
+
+
 def test_erasure_is_proposed_eight_years_after_the_end_and_only_once(ended: Treatment) -> None:
     assert propose(date(2034, 6, 10)) == []
     [asked] = propose(date(2034, 6, 11))
@@ -105,6 +110,65 @@ def test_a_proposal_is_asked_for_by_one_person_and_confirmed_by_another(
         with pytest.raises(two_people.Closed):
             two_people.confirm(request=asked, by=alice)
     assert Client.objects.get().erased_at
+
+
+def test_a_proposal_holds_as_long_as_the_time_of_keeping_is_over(
+    ended: Treatment, practice: Practice, alice: Membership, mona: Membership, as_mona: Browser
+) -> None:
+    """Years shortened for an hour, or a treatment begun again, erase nobody later."""
+    Practice.objects.update(retention_years=1)
+    [asked] = propose(date(2028, 1, 1))
+    Practice.objects.update(retention_years=8)
+    for member in (alice, mona):
+        member.practice.refresh_from_db()
+    with time_machine.travel(date(2028, 1, 2)), pytest.raises(two_people.Lapsed):
+        two_people.confirm(request=asked, by=mona)
+    assert "the client is to be kept for longer now" in as_mona.get("/erasures/").text
+    said = fresh(as_mona).post(f"/erasures/{asked.id}/", follow=True).text
+    assert "This does not hold any more" in said
+    with time_machine.travel(date(2034, 6, 11)):
+        assert two_people.confirm(request=asked, by=mona) is False, "over by now, in eight years"
+        TreatmentFactory.create(client=ended.client, therapist=alice, starts_on=date(2034, 6, 1))
+        with pytest.raises(two_people.Lapsed):
+            two_people.confirm(request=asked, by=alice)
+    assert Client.objects.get().erased_at is None
+
+
+@pytest.mark.parametrize("what", ["erasure", "texts", "all records"])
+def test_the_word_of_who_has_left_is_none_of_two(
+    ended: Treatment, practice: Practice, sam: Membership, mona: Membership, what: str
+) -> None:
+    hold(practice, sam)
+    nora = MembershipFactory.create(practice=practice, roles=[Role.MANAGER])
+    if what == "all records":
+        asked = two_people.ask_for_export(by=nora)
+    elif what == "texts":
+        asked = two_people.ask_to_erase_texts(client=ended.client, keys=["any"], by=nora)
+    else:
+        asked = two_people.ask_to_erase(client=ended.client, by=nora)
+    deactivate_member(member=nora, by=mona)
+    with pytest.raises(two_people.Lapsed):
+        two_people.confirm(request=asked, by=sam)
+    if what == "all records":
+        anew = two_people.ask_for_export(by=mona)
+    elif what == "erasure":
+        anew = two_people.ask_to_erase(client=ended.client, by=mona)
+    else:
+        return
+    assert anew.requested_by == mona, "what had lapsed does not stand in the way"
+    asked.refresh_from_db()
+    assert (asked.is_carried_out, asked.closed_by) == (False, mona)
+
+
+def test_all_records_are_asked_for_by_somebody_who_manages(
+    practice: Practice, sam: Membership, mona: Membership
+) -> None:
+    hold(practice, sam)
+    nora = MembershipFactory.create(practice=practice, roles=[Role.MANAGER])
+    asked = two_people.ask_for_export(by=nora)
+    Membership.objects.filter(id=nora.id).update(roles=[Role.THERAPIST])
+    with pytest.raises(two_people.Lapsed):
+        two_people.confirm(request=asked, by=sam)
 
 
 def test_who_withdraws_a_proposal_keeps_the_client_for_a_year(
@@ -427,6 +491,7 @@ def test_what_two_people_agreed_for_one_record_holder_is_no_others(
     as_charlie: Browser,
     as_sam: Browser,
 ) -> None:
+    manages(alice)
     hold(ended.practice, sam)
     agreed = two_people.ask_for_export(by=alice)
     assert two_people.confirm(request=agreed, by=charlie)
@@ -484,6 +549,7 @@ def test_who_works_alone_waits_seven_days_for_all_records(
     ended: Treatment, alice: Membership
 ) -> None:
     MembershipFactory.create(practice=alice.practice, user=None, name="From a file")
+    manages(alice)
     hold(ended.practice, alice)
     alice.practice.refresh_from_db()
     asked = two_people.ask_for_export(by=alice)
