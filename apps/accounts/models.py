@@ -225,6 +225,11 @@ class Membership(PracticeModel):
         words = self.name.split()
         return "".join(word[0] for word in (words[:1] + words[-1:])[: len(words)]).upper()
 
+    @property
+    def was_taken(self) -> bool:
+        """Whether somebody has ever worked in the place: before joining was noted, by a sign-in."""
+        return bool(self.joined_at or self.last_sign_in_on)
+
     def has_role(self, role: Role) -> bool:
         return role in self.roles
 

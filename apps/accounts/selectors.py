@@ -166,7 +166,7 @@ def _person(member: Membership, offer: AccountLink | None, steps: set[str], toda
 
 def _is_waiting(member: Membership, offer: AccountLink | None) -> bool:
     """Whether the member was offered a place and has not taken it."""
-    return bool(offer and not member.is_active and member.last_sign_in_on is None)
+    return bool(offer and not member.is_active and not member.was_taken)
 
 
 def _state(member: Membership, offer: AccountLink | None) -> str:

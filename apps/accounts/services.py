@@ -120,11 +120,11 @@ def invite_to_place(*, member: Membership, email: str, by: Membership) -> None:
         TooNew
     """
     oneself.refuse_newcomer(by)
-    member.user = _account(email, None)
-    _close_place(member)
+    member.user, member.is_active = _account(email, None), False
+    member.joined_at = member.left_at = None  # nobody has taken the place, so nobody left it
     try:
         with transaction.atomic():
-            member.save(update_fields=["user", "is_active", "left_at"])
+            member.save(update_fields=["user", "is_active", "joined_at", "left_at"])
     except IntegrityError:
         raise AlreadyMember from None
     links.mail(member, AccountLink.Purpose.INVITATION, settings.INVITATION_VALID_FOR)
@@ -133,7 +133,7 @@ def invite_to_place(*, member: Membership, email: str, by: Membership) -> None:
 
 @transaction.atomic
 def accept_invitation(*, link_id: UUID, password: str) -> Membership:
-    """Join the practice. `password` is set only where the person has none yet.
+    """Join the practice, or come back to it. `password` is set only where the person has none yet.
 
     Raises:
         LinkClosed: nothing was changed.
@@ -143,11 +143,20 @@ def accept_invitation(*, link_id: UUID, password: str) -> Membership:
         user.set_password(password)
         user.save(update_fields=["password"])
     # Also where they work elsewhere first: a place that was taken is never offered to another.
-    member.is_active, member.last_sign_in_on = True, timezone.localdate()
-    member.joined_at, member.left_at = timezone.now(), None
-    member.save(update_fields=["is_active", "last_sign_in_on", "joined_at", "left_at"])
+    member.last_sign_in_on = timezone.localdate()
+    member.save(update_fields=["last_sign_in_on"])
+    _open_place(member)
     audit.record("join practice", member, by=member)
     return member
+
+
+def _open_place(member: Membership) -> None:
+    """Who joins is new, and who was away for seven days is as new: they wait as `oneself` says."""
+    now = timezone.now()
+    if member.left_at is None or member.left_at <= now - oneself.ALONE_WAITS:
+        member.joined_at = now
+    member.is_active, member.left_at = True, None
+    member.save(update_fields=["is_active", "joined_at", "left_at"])
 
 
 @transaction.atomic
@@ -203,24 +212,17 @@ def deactivate_member(*, member: Membership, by: Membership) -> None:
     if member.is_active:
         # Whoever never joined has no sessions here: those elsewhere are none of this practice's.
         _end_sessions_of(member)
-    _close_place(member)
-    member.save(update_fields=["is_active", "left_at"])
+        # Twice equals once: the day on which a closed place was closed stays.
+        member.is_active, member.left_at = False, timezone.now()
+        member.save(update_fields=["is_active", "left_at"])
     _end_supervisions(member, by=by)
     links.withdraw(member, *AccountLink.Purpose)
     audit.record("deactivate member", member, by=by)
 
 
-def _close_place(member: Membership) -> None:
-    """Twice equals once: the day on which a closed place was closed stays."""
-    if member.is_active:
-        member.is_active, member.left_at = False, timezone.now()
-
-
 @transaction.atomic
 def reactivate_member(*, member: Membership, by: Membership) -> bool:
     """Open the place of somebody who has worked here before; their roles are as they were.
-
-    Where it was closed for seven days, they are as new: those of `oneself` begin again.
 
     Who works elsewhere by now is invited instead, and says yes or no: nobody is signed out of
     another practice, or seen by one they have left, without a word of theirs.
@@ -240,11 +242,7 @@ def reactivate_member(*, member: Membership, by: Membership) -> bool:
         links.mail(member, AccountLink.Purpose.INVITATION, settings.INVITATION_VALID_FOR)
         audit.record("invite member", member, by=by)
         return False
-    now = timezone.now()
-    if member.left_at is None or member.left_at <= now - oneself.ALONE_WAITS:
-        member.joined_at = now
-    member.is_active, member.left_at = True, None
-    member.save(update_fields=["is_active", "left_at", "joined_at"])
+    _open_place(member)
     _end_sessions_of(member)
     audit.record("reactivate member", member, by=by)
     return True
@@ -418,8 +416,8 @@ def may_be_invited(member: Membership) -> bool:
 def is_waiting(member: Membership) -> bool:
     """Whether the member was offered a place and has not taken it, whatever became of the offer."""
     return (
-        not member.is_active
-        and member.last_sign_in_on is None
+        not member.was_taken
+        and not member.is_active
         and member.links.filter(purpose=AccountLink.Purpose.INVITATION).exists()
     )
 

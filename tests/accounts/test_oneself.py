@@ -18,6 +18,7 @@ from apps.clients.models import Client
 from apps.endings.services import hand_over as hand_over_to
 from tests.accounts.conftest import link, sent, shown
 from tests.factories import (
+    PASSWORD,
     MembershipFactory,
     SupervisionFactory,
     TreatmentFactory,
@@ -258,18 +259,60 @@ def test_the_only_manager_opens_no_supervision_of_before_by_becoming_a_superviso
     assert not Supervision.objects.current(on=TODAY()).filter(supervisor=mona).exists()
 
 
-@pytest.mark.parametrize("way", ["place", "role"])
+@pytest.mark.parametrize("way", ["place", "role", "invitation", "invitation of who joined lately"])
 def test_nobody_is_the_only_manager_because_they_closed_the_others_place_for_a_minute(
-    way: str, mona: Membership, practice: Practice
+    way: str, mona: Membership, practice: Practice, dora: Membership
 ) -> None:
     other = MembershipFactory.create(
-        practice=practice, name="Olga", roles=[Role.MANAGER, Role.SUPERVISOR]
+        practice=practice, name="Olga", roles=[Role.MANAGER, Role.SUPERVISOR], user=dora.user
     )
-    if way == "place":
-        services.deactivate_member(member=other, by=mona)
-    else:
+    if way == "invitation of who joined lately":
+        other.joined_at = timezone.now() - timedelta(days=400)
+        other.save()
+    if way == "role":
         services.change_roles(member=other, roles=[Role.SUPERVISOR], by=mona)
+    else:
+        services.deactivate_member(member=other, by=mona)
+    if way.startswith("invitation"):
+        assert not services.reactivate_member(member=other, by=mona), "who works elsewhere decides"
+        services.accept_invitation(link_id=other.links.get(used_at=None).id, password="")
+        other.refresh_from_db()
+        assert other.is_active
+        services.change_roles(member=mona, roles=[Role.MANAGER, Role.THERAPIST], by=other)
     with pytest.raises(NotOneself):
         services.change_roles(member=mona, roles=[Role.MANAGER, Role.SUPERVISOR], by=mona)
+    if way.startswith("invitation"):
+        services.deactivate_member(member=other, by=mona)
     with time_machine.travel(timezone.now() + timedelta(days=7, minutes=1)):
         services.change_roles(member=mona, roles=[Role.MANAGER, Role.SUPERVISOR], by=mona)
+
+
+@pytest.mark.parametrize("days", [0, 7])
+def test_who_joins_a_place_that_nobody_had_taken_is_new_also_where_it_was_closed_before(
+    days: int, mona: Membership, olga: Membership, practice: Practice
+) -> None:
+    place = MembershipFactory.create(practice=practice, name="From a file", user=None)
+    services.deactivate_member(member=place, by=mona)
+    with time_machine.travel(timezone.now() + timedelta(days=days, minutes=1)):
+        services.reactivate_member(member=place, by=mona)
+        services.invite_to_place(member=place, email="nina@x.example", by=mona)
+        assert services.is_waiting(place)
+        services.accept_invitation(link_id=place.links.get().id, password=PASSWORD)
+        place.refresh_from_db()
+        assert settled_from(place) == TODAY() + timedelta(days=7)
+
+
+def test_a_place_that_was_joined_is_offered_to_nobody_else_also_before_the_first_sign_in(
+    manager: Browser, mona: Membership, practice: Practice, dora: Membership
+) -> None:
+    """Whoever works elsewhere first is noted there alone when they sign in."""
+    assert dora.user
+    place = services.add_member(
+        practice=practice, name="Dora", roles=[Role.THERAPIST], email=dora.user.email, by=None
+    )
+    services.deactivate_member(member=place, by=mona)
+    services.reactivate_member(member=place, by=mona)
+    page = manager.post(reverse("invite_again", args=[place.id]), sent(), follow=True)
+    assert "Not sent: Dora has joined already." in shown(page)
+    place.refresh_from_db()
+    assert place.user == dora.user
