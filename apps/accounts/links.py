@@ -65,6 +65,11 @@ def withdraw(member: Membership, *purposes: AccountLink.Purpose) -> None:
     )
 
 
+def hold(member: Membership) -> None:
+    """Let nobody take one of the member's links until this transaction ends."""
+    list(AccountLink.objects.select_for_update().filter(membership=member).order_by("id"))
+
+
 def use(link_id: UUID, purpose: AccountLink.Purpose) -> tuple[Membership, User]:
     """Take a link, once: of two uses at the same time one finds it closed.
 

@@ -69,12 +69,13 @@ def member(request: MemberRequest, member_id: UUID) -> HttpResponse:
 def invite_again(request: MemberRequest, member_id: UUID) -> HttpResponse:
     """Invite somebody to a place that is there: offered before, or made by an import."""
     person = _colleague(request, member_id)
-    if not services.may_be_invited(person):
+    form = forms.PlaceForm(request.POST)
+    try:
+        if not (form.is_valid() and _offered(request, person, form)):
+            return _member_page(request, person, invitation=form)
+    except services.PlaceTaken:
         messages.error(request, _("Not sent: %s has joined already.") % person.name)
         return redirect("people")
-    form = forms.PlaceForm(request.POST)
-    if not (form.is_valid() and _offered(request, person, form)):
-        return _member_page(request, person, invitation=form)
     said = _("An invitation is on its way to %(email)s; any sent before is void.")
     messages.success(request, said % form.cleaned_data)
     return redirect("people")

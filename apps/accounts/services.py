@@ -15,6 +15,10 @@ from apps.accounts.sign_in_services import end_sessions
 from apps.core import audit
 
 
+class PlaceTaken(Exception):
+    """Somebody has joined by the invitation to this place."""
+
+
 class AlreadyMember(Exception):
     """The address belongs to somebody who has a place in the practice."""
 
@@ -117,9 +121,14 @@ def invite_to_place(*, member: Membership, email: str, by: Membership) -> None:
 
     Raises:
         AlreadyMember: the address has another place here, open, closed or offered.
+        PlaceTaken: somebody has taken it, perhaps at this moment.
         TooNew
     """
     oneself.refuse_newcomer(by)
+    links.hold(member)
+    member.refresh_from_db()
+    if not may_be_invited(member):
+        raise PlaceTaken
     member.user, member.is_active = _account(email, None), False
     member.joined_at = member.left_at = None  # nobody has taken the place, so nobody left it
     try:

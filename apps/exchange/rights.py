@@ -13,6 +13,7 @@ from apps.accounts.oneself import NotOneself, must_ask_another
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.clients.services import code_marks, take_address_away, wait_for_turn
 from apps.core import audit, crypto
+from apps.endings.models import Move
 from apps.exchange.records import encrypted_columns_of
 from apps.exchange.texts import wanted_of
 from apps.feedback.lifecycle import revoke_links
@@ -122,9 +123,9 @@ def erase_client(*, client: Client, by: Membership) -> None:
     """Destroy the key and take away what tells who it was; ratings stay, as nobody's.
 
     What the key sealed, here or in an older dump, is unreadable from then on. Code and initials
-    are replaced (a keyed hash tells the code again), channels deleted, treatments and open episodes
-    ended; figures (ratings, dates, screenings) stay, so that a practice's counts do not change
-    afterwards.
+    are replaced (a keyed hash tells the code again), approach, place, language and wishes emptied,
+    channels deleted, treatments and open episodes ended; figures (ratings, dates, screenings) stay,
+    so that a practice's counts do not change afterwards.
 
     Raises:
         OnHold: nothing is erased.
@@ -145,6 +146,11 @@ def erase_client(*, client: Client, by: Membership) -> None:
     for treatment in Treatment.objects.not_ended(on=today).filter(client=client):
         treatment.starts_on, treatment.ends_on = min(today, treatment.starts_on), today
         treatment.save(update_fields=["starts_on", "ends_on"])
+    Treatment.objects.filter(client=client).update(approach="")
+    Move.objects.filter(treatment__client=client).update(wishes=[], language="")
+    practice = client.practice
+    client.country, client.time_zone = practice.country, practice.time_zone
+    client.language = Client._meta.get_field("language").get_default()
     client.erased_code = code_marks(client.code, practice_id=client.practice_id)
     client.code, client.initials = f"erased-{_short(client.id)}", "–"
     client.consent, client.discussed_on = "", None
@@ -152,8 +158,8 @@ def erase_client(*, client: Client, by: Membership) -> None:
     client.erased_at = client.restricted_at = timezone.now()
     client.save(
         update_fields=[
-            "code", "initials", "consent", "discussed_on", "pause_review_on", "erased_at",
-            "restricted_at", "erased_code",
+            "code", "initials", "country", "time_zone", "language", "consent", "discussed_on",
+            "pause_review_on", "erased_at", "restricted_at", "erased_code",
         ]
     )  # fmt: skip
     audit.record("erase client", client, client_id=client.id, by=by)

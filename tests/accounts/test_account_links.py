@@ -154,6 +154,19 @@ def test_a_fresh_invitation_makes_the_one_before_void(
     assert outbox.deliver_due() == 1, "the mail before is withdrawn"
 
 
+def test_a_place_that_is_taken_at_that_moment_is_not_offered_to_another(
+    nina: Membership, mona: Membership
+) -> None:
+    """Whoever invites again has the place from before somebody joined in hand."""
+    services.accept_invitation(link_id=nina.links.get().id, password=NEW["password"])
+    with pytest.raises(services.PlaceTaken):
+        services.invite_to_place(member=nina, email="second@fernbank.example", by=mona)
+    nina.refresh_from_db()
+    assert nina.is_active
+    assert nina.user
+    assert nina.user.email == "nina@fernbank.example"
+
+
 def test_a_withdrawn_invitation_is_void(
     client: Browser, nina: Membership, mona: Membership
 ) -> None:

@@ -186,3 +186,9 @@ def test_what_is_read_back_lets_nobody_do_more_and_sends_nothing(
         pause = sending.paused()
         assert pause
         assert pause.why == sending.AFTER_A_RESTORE
+        sending.release()
+        with connection.cursor() as cursor:
+            cursor.execute(EMPTIED)
+        subprocess.run(["pg_restore", f"--dbname={RESTORED}", dumps[0]], env=server, check=False)
+        assert "core_sending" in connection.introspection.table_names()
+        assert sending.paused(), "also read back by other means"

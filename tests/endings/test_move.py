@@ -158,6 +158,28 @@ def test_a_comment_written_after_the_consent_is_not_passed_on(
     assert "For alice alone." not in shown(as_charlie.get(page)), "written the same day, later"
 
 
+def test_ratings_that_were_agreed_to_are_passed_on_and_nothing_else_of_the_sessions(
+    treatment: Treatment, charlie: Membership, as_alice: Browser, as_charlie: Browser
+) -> None:
+    sessions = list(treatment.therapy_sessions.order_by("starts_at"))
+    missed, later = sessions[2], sessions[-1]
+    missed.ratings.all().delete()
+    type(missed).objects.filter(id=missed.id).update(attendance="late_cancellation")
+    walk(as_alice, treatment, FITS, consent("ratings"), handover(charlie))
+    page = reverse("passed_on", args=[treatment.client_id])
+    assert 'fw-semibold">70<' in as_charlie.get(page).text
+    AllianceRating.objects.filter(therapy_session=later).update(answered_at=timezone.now())
+    read = as_charlie.get(page).text
+    assert 'fw-semibold">90<' in read
+    assert 'fw-semibold">70<' not in read, "answered after the consent"
+    assert "cancelled late" not in read
+    assert "No rating" not in read
+    AllianceRating.objects.update(answered_at=timezone.now())
+    assert 'fw-semibold">90<' not in as_charlie.get(page).text, (
+        "none is left, and the page still opens"
+    )
+
+
 def test_access_changes_hands_on_the_day_of_the_move_and_not_before(
     treatment: Treatment, charlie: Membership, as_alice: Browser, as_charlie: Browser
 ) -> None:

@@ -19,6 +19,7 @@ def treatment(alice: Membership) -> Treatment:
     treatment = TreatmentFactory.create(
         therapist=alice,
         falling=True,
+        approach=f"{CANARY} talk",
         client__code=f"C-{CANARY}",
         client__initials="canary-k",
         client__email=f"{CANARY}@mail.example",

@@ -18,6 +18,8 @@ from apps.alliance.models import AllianceRating
 from apps.clients.models import Client, ContactChannel, Treatment, TwoPersonRequest
 from apps.clients.services import hand_over_caseload
 from apps.core import crypto, tenancy
+from apps.endings.models import Move
+from apps.endings.services import save_what_fits
 from apps.exchange import rights, two_people
 from apps.exchange.texts import texts_of
 from apps.feedback.lifecycle import stop_messages
@@ -112,6 +114,11 @@ def test_two_people_erase_a_client_and_no_canary_is_left(
     treatment: Treatment, alice: Membership, mona: Membership, alices: Browser, as_mona: Browser
 ) -> None:
     assert sings(dump()) > 0
+    Client.objects.update(country="PL", time_zone="Europe/Warsaw", language="pl")
+    save_what_fits(
+        treatment=treatment, needs="Somebody older", wishes=["trauma"], language="pl", tried="",
+        talked_over_on=None, version="", by=alice,
+    )  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute("SELECT comment FROM alliance_alliancerating WHERE comment <> ''")
         in_an_old_dump = bytes(cursor.fetchone()[0])
@@ -128,6 +135,9 @@ def test_two_people_erase_a_client_and_no_canary_is_left(
         crypto.secret_of(crypto.key_id_of(in_an_old_dump))
     erased = Client.objects.get()
     assert erased.erased_at
+    where = (erased.country, erased.time_zone, erased.language)
+    assert where == (erased.practice.country, erased.practice.time_zone, "en-gb")
+    assert list(Move.objects.values_list("wishes", "language")) == [([], "")]
     assert AllianceRating.objects.count() == 9
     assert alices.get(f"/clients/{erased.id}/").status_code == 404
     assert "view caseload" not in erased.code

@@ -107,7 +107,7 @@ def passed_on_page(move: Move, *, today: date) -> PassedOnPage:
         needs=move.needs if part.NEEDS in move.passes_on else "",
         wishes=wishes_in_words(move) if part.NEEDS in move.passes_on else "",
         tried=move.tried if part.TRIED in move.passes_on else "",
-        chart=alliance_chart(client.code, _ratings_alone(course), [], for_therapist=False)
+        chart=alliance_chart(client.code, _ratings_alone(course, move), [], for_therapist=False)
         if course and part.RATINGS in move.passes_on
         else None,
         comments=tuple(
@@ -128,9 +128,12 @@ def _agreed_to(rating: AllianceRating, move: Move) -> bool:
     )
 
 
-def _ratings_alone(course: Course) -> list[ChartSession]:
-    """The client's ratings without the other therapist's view and without what was flagged."""
+def _ratings_alone(course: Course, move: Move) -> list[ChartSession]:
+    """The ratings that the client agreed to pass on, without the other therapist's view, what was
+    flagged, and which sessions had none or did not take place."""
+    shown = zip(course.sessions, course.chart_sessions(for_therapist=False), strict=True)
     return [
         replace(each, therapist_pomp=None, level=0, in_episode=False, event=None)
-        for each in course.chart_sessions(for_therapist=False)
+        for session, each in shown
+        if session.rating and _agreed_to(session.rating, move)
     ]
