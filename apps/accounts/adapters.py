@@ -10,15 +10,15 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
+from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.accounts import known_browsers, throttle
+from apps.accounts import known_browsers, sign_in, throttle
 from apps.accounts.models import User
-from apps.accounts.sign_in import begin_session
 from apps.core import sealing
 from apps.core.addresses import is_own
 
@@ -72,9 +72,19 @@ class AccountAdapter(DefaultAccountAdapter):
         methods = super().get_reauthentication_methods(user)
         return [each for each in methods if each["id"] != "reauthenticate"] or methods
 
+    def pre_login(
+        self, request: HttpRequest, user: AbstractBaseUser, **about: Any
+    ) -> HttpResponse | None:
+        sign_in.note_first_step(request, cast(User, user))
+        response: HttpResponse | None = super().pre_login(request, user, **about)
+        return response
+
     def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
+        """Begin the session. Bound to the first step, it ends at once where that holds no more."""
+        bound_to = request.session.pop(sign_in.FIRST_STEP)
         super().login(request, user)
-        begin_session(request, cast(User, user))
+        request.session[HASH_SESSION_KEY] = bound_to
+        sign_in.begin_session(request, cast(User, user))
         request.signed_in = user  # type: ignore[attr-defined]
 
     def add_message(

@@ -20,7 +20,7 @@ _signer = Signer(salt="apps.accounts.links", sep=".")
 
 
 class LinkClosed(Exception):
-    """The link was used, withdrawn or has run out."""
+    """The link was used, withdrawn or has run out, or the sign-in has changed since."""
 
 
 class Address(NamedTuple):
@@ -51,6 +51,7 @@ def mail(member: Membership, purpose: AccountLink.Purpose, valid_for: timedelta)
         membership=member,
         purpose=purpose,
         expires_at=now + valid_for,
+        sessions_ended=member.user.sessions_ended if member.user else 0,
     )
     outbox.enqueue(
         kind=purpose.value, subject_id=link.id, practice_id=link.practice_id, not_before=now

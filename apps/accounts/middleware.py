@@ -92,11 +92,14 @@ class SignInMiddleware:
 def end_if_over(request: HttpRequest) -> Ended | None:
     """End the session of the request if its time is over; None where there is none or it goes on.
 
+    Half a sign-in is forgotten where what it began with has changed.
+
     A session that was bound to an earlier password, second step or role has been ended already,
     by Django, when it looked up the person.
     """
     user_id = request.session.get(SESSION_KEY)
     if user_id is None:
+        sign_in.forget_first_step(request)
         return None
     practice_id = request.session.get(sign_in.PRACTICE, "")
     if not request.user.is_authenticated:

@@ -287,8 +287,17 @@ class Supervision(PracticeModel):
 
 class AccountLinkQuerySet(models.QuerySet["AccountLink"]):
     def open(self, *, at: datetime) -> "AccountLinkQuerySet":
-        """Links that can still be used at `at`."""
-        return self.filter(used_at__isnull=True, expires_at__gt=at)
+        """Links that can still be used at `at`.
+
+        One for a new password ends with the sessions of its person. An invitation asks for a yes
+        alone where there is a password.
+        """
+        as_it_was = Q(membership__user__sessions_ended=F("sessions_ended"))
+        return self.filter(
+            as_it_was | Q(purpose=AccountLink.Purpose.INVITATION),
+            used_at__isnull=True,
+            expires_at__gt=at,
+        )
 
 
 class AccountLink(PracticeModel):
@@ -306,6 +315,9 @@ class AccountLink(PracticeModel):
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, help_text="when it was used or withdrawn")
+    sessions_ended = models.PositiveIntegerField(
+        default=0, help_text="of the person when it was asked for"
+    )
 
     objects = AccountLinkQuerySet.as_manager()
 

@@ -8,6 +8,7 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from allauth.account.adapter import get_adapter
 from allauth.account.decorators import reauthentication_required
+from allauth.account.internal.stagekit import clear_login, unstash_login
 from allauth.core.exceptions import ReauthenticationRequired
 from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
@@ -29,10 +30,23 @@ P = ParamSpec("P")
 Request = TypeVar("Request", bound=HttpRequest)
 View = Callable[Concatenate[Request, P], HttpResponseBase]
 
-BEGAN, SEEN, PRACTICE = "began_at", "seen_at", "practice_id"
+BEGAN, SEEN, PRACTICE, FIRST_STEP = "began_at", "seen_at", "practice_id", "first_step"
 # The session is written once a minute, not at every request.
 SEEN_EVERY_S = 60
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+
+
+def note_first_step(request: HttpRequest, user: User) -> None:
+    """Bind what follows to the password, second step, roles and place of this moment."""
+    request.session[FIRST_STEP] = user.get_session_auth_hash()
+
+
+def forget_first_step(request: HttpRequest) -> None:
+    """Where they have changed since the first step, let the sign-in begin anew."""
+    half = unstash_login(request, peek=True)
+    now = half and half.user and cast(User, half.user).get_session_auth_hash()
+    if now and now != request.session.get(FIRST_STEP):
+        clear_login(request)
 
 
 def begin_session(request: HttpRequest, user: User) -> None:

@@ -1,4 +1,7 @@
-"""A change of how somebody signs in is noticed, whatever the page answers."""
+"""A change of how somebody signs in is noticed, whatever the page answers, and ends what was begun.
+
+Half a sign-in, a proof, a mailed link for a new password.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,11 +11,15 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal import auth as totp
 from django.conf import settings
 from django.test import Client as Browser
+from django.urls import reverse
 
-from apps.accounts.models import Membership
-from tests.accounts.conftest import address_of, enrol, enter, noted
+from apps.accounts import services, sign_in, sign_in_services
+from apps.accounts.links import make_token
+from apps.accounts.models import Membership, Practice, Role
+from tests.accounts.conftest import address_of, code_of, enrol, enter, is_in, noted
 from tests.architecture.matrix.building import taken_back
 from tests.architecture.matrix.routes import ROUTES, urls
+from tests.conftest import signed_in
 from tests.factories import PASSWORD
 
 NEW = "another long enough passphrase"
@@ -109,3 +116,107 @@ def test_what_changes_nothing_ends_no_session(
     assert here.post("/account/app/add/", {"code": "000000"}).status_code == 302, "there is one"
     assert goes_on(there)
     assert not noted("change own sign-in", alice)
+
+
+# ── What began before ────────────────────────────────────────────────────────────────────────
+
+SECOND_STEP = "/sign-in/second-step/"
+Change = Callable[[Membership, Membership, str], None]
+
+
+def new_password_here(alice: Membership, mona: Membership, code: str) -> None:
+    browser = signed_in(alice)
+    assert browser.post(*a_password(browser, alice)).status_code == 302
+
+
+def new_password_by_mail(alice: Membership, mona: Membership, code: str) -> None:
+    sign_in_services.mail_password_reset(user_id=alice.user.id)  # type: ignore[union-attr]
+    sign_in_services.reset_password(link_id=alice.links.latest("created_at").id, password=NEW)
+
+
+def other_codes(alice: Membership, mona: Membership, code: str) -> None:
+    browser = signed_in(alice)
+    browser.post("/sign-in/again/code/", {"code": code})
+    assert browser.post("/account/codes/new/").status_code == 302
+
+
+def second_step_taken_away(alice: Membership, mona: Membership, code: str) -> None:
+    sign_in_services.reset_second_step(member=alice, by=mona)
+
+
+def other_roles(alice: Membership, mona: Membership, code: str) -> None:
+    services.change_roles(member=alice, roles=[Role.SUPERVISOR], by=mona)
+
+
+def place_closed(alice: Membership, mona: Membership, code: str) -> None:
+    services.deactivate_member(member=alice, by=mona)
+
+
+CHANGES: list[Change] = [
+    new_password_here,
+    new_password_by_mail,
+    other_codes,
+    second_step_taken_away,
+    other_roles,
+    place_closed,
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_half_done_ends_when_what_it_began_with_changes(
+    alice: Membership, mona: Membership, change: Change
+) -> None:
+    """A second step that is asked for, by code or key; a proof; a mailed link."""
+    first, second, third, *_ = enrol(alice)
+    by_app, by_code, by_key, proven = Browser(), Browser(), Browser(), signed_in(alice)
+    for browser in (by_app, by_code, by_key):
+        assert enter(browser, alice)["Location"] == SECOND_STEP
+    assert "mfa.webauthn.state" in by_key.get(SECOND_STEP).wsgi_request.session
+    proven.post("/sign-in/again/code/", {"code": first})
+    assert proven.get("/account/codes/new/").status_code == 200
+    sign_in_services.mail_password_reset(user_id=alice.user.id)  # type: ignore[union-attr]
+    link = reverse("account_link", args=[make_token(alice.links.get())])
+    assert Browser().get(link).status_code == 200
+
+    kept = totp.decrypt(Authenticator.objects.get(type="totp").data["secret"])
+    change(alice, mona, second)
+
+    [counter, *_] = totp.yield_hotp_counters_from_time()
+    code = totp.format_hotp_value(totp.hotp_value(kept, counter))
+    for browser, sent in (
+        (by_app, {"code": code}),
+        (by_code, {"code": third}),
+        (by_key, {"credential": "{}"}),
+    ):
+        assert browser.post(SECOND_STEP, sent)["Location"] == "/sign-in/"
+        assert browser.get("/sign-in/").status_code == 200, "and from there it begins anew"
+        assert not is_in(browser)
+    assert not goes_on(proven)
+    assert Browser().get(link).status_code == 410
+    assert Browser().post(link, {"password": NEW * 2, "again": NEW * 2}).status_code == 410
+
+
+def test_a_sign_in_that_ends_as_the_password_changes_goes_no_further(
+    client: Browser, alice: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second step was looked at already when the first came to nothing."""
+    enrol(alice)
+    enter(client, alice)
+    monkeypatch.setattr(sign_in, "forget_first_step", lambda request: None)
+    sign_in_services.end_sessions(user=alice.user)  # type: ignore[arg-type]
+    client.post(SECOND_STEP, {"code": code_of(alice)})
+    assert not goes_on(client)
+
+
+def test_an_invitation_stays_open_when_a_sign_in_elsewhere_changes(
+    practice: Practice, mona: Membership, dora: Membership
+) -> None:
+    """It asks for a yes; who gives it still signs in with what holds by then."""
+    assert dora.user
+    place = services.invite_member(
+        practice=practice, name="Dora", email=dora.user.email, roles=[Role.THERAPIST], by=mona
+    )
+    sign_in_services.end_sessions(user=dora.user)
+    link, browser = reverse("account_link", args=[make_token(place.links.get())]), Browser()
+    assert browser.post(link)["Location"] == "/sign-in/"
+    assert not is_in(browser)
