@@ -49,7 +49,8 @@ class PracticeSettingsForm(ComparedForm):
         max_value=336,
         required=False,
         help_text=gettext_lazy(
-            "Unless the therapist has acknowledged it by then. 72 leaves room for a weekend."
+            "Unless the therapist has acknowledged it by then. 72 leaves room for a weekend. "
+            "A change holds for what opens from then on."
         ),
         error_messages=dict.fromkeys(
             ("min_value", "max_value", "invalid"), gettext_lazy("Choose 1 to 336 hours.")

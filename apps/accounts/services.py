@@ -373,8 +373,7 @@ def change_practice(
     """Record whom clients can turn to beside their therapist, how often they may be asked, and
     after how long supervisors see what nobody has acknowledged.
 
-    Before there is a contact nothing is sent. A shorter wait also holds for what waits already, a
-    longer one for what opens from now on.
+    Before there is a contact nothing is sent. Another wait holds for what opens from now on.
     """
     practice.contact_name = name
     practice.contact_phone = phone

@@ -6,7 +6,6 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -99,7 +98,7 @@ def _page(
     form: WorksheetForm,
     outcome_form: OutcomeForm,
 ) -> HttpResponse:
-    page = repair_page(episode, today=request.today, at=timezone.now())
+    page = repair_page(episode, today=request.today)
     audit.read(
         "view repair record", client_ids=[page.client_id], target=episode, by=request.membership
     )

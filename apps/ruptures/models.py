@@ -9,7 +9,7 @@ from django.db.models import ExpressionWrapper, F, Q, Value
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from apps.accounts.models import Membership, Practice, PracticeModel, Supervision
+from apps.accounts.models import Membership, PracticeModel, Supervision
 from apps.alliance.models import Cause, Questionnaire
 from apps.clients.models import Treatment
 from apps.core.fields import EncryptedTextField
@@ -84,16 +84,11 @@ class Screening(PracticeModel):
         return f"screening of {self.therapy_session_id}"
 
 
-def has_waited(practice: Practice, *, at: datetime) -> Q:
-    """Episodes of a practice that nobody acknowledged for its waiting time.
-
-    A time made longer meanwhile holds for those that open from then on, a shorter one at once.
-    """
+def has_waited(*, at: datetime) -> Q:
+    """Episodes that nobody acknowledged for their waiting time: the practice's of their opening."""
     hours = F("wait_hours") * Value(timedelta(hours=1))
-    promised = Value(at) - ExpressionWrapper(hours, models.DurationField())
-    by_now = at - timedelta(hours=practice.supervisor_wait_hours)
-    is_over = Q(opened_at__lte=by_now) | Q(opened_at__lte=promised)
-    return Q(acknowledged_at__isnull=True) & is_over
+    since = Value(at) - ExpressionWrapper(hours, models.DurationField())
+    return Q(acknowledged_at__isnull=True, opened_at__lte=since)
 
 
 class RuptureEpisodeQuerySet(models.QuerySet["RuptureEpisode"]):
@@ -121,7 +116,7 @@ class RuptureEpisodeQuerySet(models.QuerySet["RuptureEpisode"]):
             Q(shared_at__isnull=False)
             | Q(marked_at__isnull=False)
             | Q(waited_at__isnull=False)
-            | has_waited(membership.practice, at=at),
+            | has_waited(at=at),
             treatment__in=Treatment.objects.visible_to(membership),
             treatment__therapist__in=supervisees,
         )
@@ -209,16 +204,11 @@ class RuptureEpisode(PracticeModel):
         return f"episode {self.id}"
 
     @property
-    def shown_after_hours(self) -> int:
-        """For how long supervisors do not see it while nobody acknowledges it; see `has_waited`."""
-        return min(self.wait_hours, self.practice.supervisor_wait_hours)
-
-    @property
     def has_waited_by_now(self) -> bool:
         """Whether nobody acknowledged it for its waiting time, noted or not; see `has_waited`."""
         if self.acknowledged_at:
             return False
-        return timezone.now() >= self.opened_at + timedelta(hours=self.shown_after_hours)
+        return timezone.now() >= self.opened_at + timedelta(hours=self.wait_hours)
 
     @property
     def is_supervisors(self) -> bool:

@@ -42,7 +42,7 @@ def note_waiting(practice: Practice, *, at: datetime) -> int:
     """Let supervisors see what waited unacknowledged long enough; returns how many episodes."""
     waiting = (
         RuptureEpisode.objects.open()
-        .filter(has_waited(practice, at=at), practice=practice, waited_at=None)
+        .filter(has_waited(at=at), practice=practice, waited_at=None)
         .select_for_update(of=("self",), skip_locked=True)
         .select_related("treatment")
     )

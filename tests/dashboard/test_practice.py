@@ -175,7 +175,9 @@ def test_mona_decides_how_long_a_possible_rupture_waits_for_alice(
     practice: Practice, as_mona: Browser, words: Words
 ) -> None:
     contact = {"name": "Ruth Adeyemi", "phone": "020 7946 0018"}
-    assert 'value="72"' in as_mona.get(URL).content.decode()
+    page = as_mona.get(URL)
+    assert 'value="72"' in page.content.decode()
+    assert "A change holds for what opens from then on." in words(page)
     for hours in ("0", "337", "soon"):
         refused = as_mona.post(URL, {**contact, "supervisor_wait_hours": hours})
         assert "Choose 1 to 336 hours." in words(refused)

@@ -91,17 +91,15 @@ def test_waiting_unacknowledged_shows_it(
     assert as_sam.get(address(quiet)).status_code == status
 
 
-def test_the_practice_decides_how_long_is_long(
+def test_the_practice_decides_how_long_is_long_for_what_opens_from_then_on(
     quiet: RuptureEpisode, as_sam: Browser, words: Words
 ) -> None:
     practice = quiet.practice
-    practice.supervisor_wait_hours = 24
+    practice.supervisor_wait_hours = 1
     practice.save()
-    assert "Waited 24 hours" in queue(words(as_sam.get(URL)))
-    practice.supervisor_wait_hours = 336
-    practice.save()
-    RuptureEpisode.objects.update(opened_at=timezone.now() - timedelta(hours=72))
-    assert "Waited 72 hours" in queue(words(as_sam.get(URL)))
+    assert as_sam.get(address(quiet)).status_code == 404
+    RuptureEpisode.objects.update(wait_hours=71)
+    assert "Waited 71 hours" in queue(words(as_sam.get(URL)))
 
 
 def test_an_acknowledged_episode_does_not_wait(

@@ -88,22 +88,25 @@ class TestWaiting:
         assert not episode_at(later, treatment).waited_at
         assert not seen_by(sam, later)
 
-    def test_the_practice_decides_how_long(self, treatment):
-        type(treatment.practice).objects.update(supervisor_wait_hours=24)
-        assert episode_at(OPENED + timedelta(hours=24), treatment).waited_at
-
-    def test_a_longer_time_holds_for_what_opens_from_then_on(self, treatment, alice, sam):
-        practice = treatment.practice
+    @pytest.mark.parametrize("hours", [1, 336])
+    def test_the_practice_decides_how_long_for_what_opens_from_then_on(
+        self, treatment, alice, sam, hours
+    ):
         change_practice(
-            practice=practice, name="Ruth", phone="020 7946 0018", email="",
-            most_requests_in_30_days=5, supervisor_wait_hours=336, by=alice,
+            practice=treatment.practice, name="Ruth", phone="020 7946 0018", email="",
+            most_requests_in_30_days=5, supervisor_wait_hours=hours, by=alice,
         )  # fmt: skip
-        assert seen_by(sam, OPENED + timedelta(hours=72))
+        reached = OPENED + timedelta(hours=72)
+        just_before = reached - timedelta(seconds=1)
+        assert not episode_at(just_before, treatment).waited_at
+        assert not seen_by(sam, just_before)
+        assert seen_by(sam, reached)
+        assert episode_at(reached, treatment).waited_at
         with at(OPENED):
             later = TreatmentFactory.create(therapist=alice, falling=True)
-        assert episode_at(OPENED + timedelta(hours=73), treatment).waited_at
-        assert not later.episodes.get().waited_at
-        assert episode_at(OPENED + timedelta(hours=336), later).waited_at
+        reached = later.episodes.get().opened_at + timedelta(hours=hours)
+        assert not episode_at(reached - timedelta(seconds=1), later).waited_at
+        assert episode_at(reached, later).waited_at
 
     def test_shared_or_marked_is_seen_at_once(self, treatment, alice, sam):
         assert not seen_by(sam, OPENED)

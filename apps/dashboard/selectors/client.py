@@ -138,9 +138,7 @@ def client_page(
             client.code, course.chart_sessions(notes=notes), course.chart_episodes(today)
         ),
         timeline=_timeline(client.id, course, states, chosen, today),
-        episode=episode_panel(course, episode, supervisors, treatment, today=today, at=at)
-        if episode
-        else None,
+        episode=episode_panel(course, episode, supervisors, today=today) if episode else None,
         watch=explain(newest) if newest and stands == Status.WATCH else None,
         aside=() if episode else talking_points(course),
         notes=_own_notes(treatment, course, today),

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date
 from uuid import UUID
 
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership
 from apps.alliance.models import CAUSE_IN_PLAIN_WORDS, Cause
-from apps.clients.models import Treatment
 from apps.dashboard.selectors import words
 from apps.dashboard.selectors.course import Course, back_in_range, heading
 from apps.dashboard.selectors.repair_steps import Step, repair_steps
@@ -47,15 +46,9 @@ class EpisodePanel:
 
 
 def episode_panel(
-    course: Course,
-    episode: RuptureEpisode,
-    supervisors: Sequence[Membership],
-    treatment: Treatment,
-    *,
-    today: date,
-    at: datetime,
+    course: Course, episode: RuptureEpisode, supervisors: Sequence[Membership], *, today: date
 ) -> EpisodePanel:
-    """The panel of an open episode of `course`, for the therapist who conducts `treatment`."""
+    """The panel of an open episode of `course`, for the therapist who conducts the treatment."""
     found = course.reasons_of(episode)
     ratings = [each.rating or each.late_rating for each in course.since_opening(episode)]
     commented = any(rating and rating.comment for rating in ratings)
@@ -75,7 +68,7 @@ def episode_panel(
         % {"day": words.short_day(words.local(episode.acknowledged_at).date(), today)}
         if episode.acknowledged_at
         else "",
-        seen_by=seen_by(episode, supervisors, treatment, at),
+        seen_by=seen_by(episode, supervisors),
         share_with=first_names(supervisors) if not episode.shared_at else "",
         causes=sheet.causes,
         next_action=sheet.next_action,
@@ -87,19 +80,13 @@ def first_names(members: Sequence[Membership]) -> str:
     return ", ".join(member.name.split()[0] for member in members)
 
 
-def seen_by(
-    episode: RuptureEpisode, supervisors: Sequence[Membership], treatment: Treatment, at: datetime
-) -> str:
-    hours = min(episode.wait_hours, treatment.practice.supervisor_wait_hours)
-    said = {"who": first_names(supervisors), "hours": hours}
-    has_waited = episode.waited_at or (
-        not episode.acknowledged_at and at >= episode.opened_at + timedelta(hours=hours)
-    )
+def seen_by(episode: RuptureEpisode, supervisors: Sequence[Membership]) -> str:
+    said = {"who": first_names(supervisors), "hours": episode.wait_hours}
     if supervisors and episode.shared_at:
         why = _("You shared it, so %(who)s sees it too:")
     elif supervisors and episode.marked_at:
         why = _("It is marked, so %(who)s sees it too:")
-    elif supervisors and has_waited:
+    elif supervisors and (episode.waited_at or episode.has_waited_by_now):
         why = _("It waited %(hours)d hours unacknowledged, so %(who)s sees it too:")
     elif supervisors and not episode.acknowledged_at:
         return _("Only you see it. Unacknowledged for %(hours)d hours, %(who)s sees it too.") % said

@@ -81,7 +81,7 @@ class RepairPage:
     thread: tuple[SupportMessage, ...]
 
 
-def repair_page(episode: RuptureEpisode, *, today: date, at: datetime) -> RepairPage:
+def repair_page(episode: RuptureEpisode, *, today: date) -> RepairPage:
     """Compose the record, in a constant number of queries however long the history."""
     treatment = episode.treatment
     course = load_courses([treatment.id])[treatment.id]
@@ -112,7 +112,7 @@ def repair_page(episode: RuptureEpisode, *, today: date, at: datetime) -> Repair
         causes=tuple(str(Cause(cause).label) for cause in sheet.causes),
         steps=repair_steps(episode, sheet, today),
         saved=words.moment(saved[0].saved_at, today) if saved else "",
-        seen_by=seen_by(episode, supervisors, treatment, at),
+        seen_by=seen_by(episode, supervisors),
         supervisors=first_names(supervisors),
         is_shared=bool(episode.shared_at),
         shares_notes=bool(episode.notes_shared_at),

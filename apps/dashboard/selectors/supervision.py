@@ -318,7 +318,7 @@ def waiting_since(episode: RuptureEpisode) -> datetime:
 def _via(episode: RuptureEpisode, today: date) -> str:
     why = _why(episode)
     if why == WAITED:
-        return _("Waited %(hours)d hours") % {"hours": episode.shown_after_hours}
+        return _("Waited %(hours)d hours") % {"hours": episode.wait_hours}
     said = {
         "name": episode.treatment.therapist.name.split()[0],
         "day": words.short_day(words.local(waiting_since(episode)).date(), today),
