@@ -208,13 +208,15 @@ def change_roles(*, member: Membership, roles: list[Role], by: Membership) -> No
 def deactivate_member(*, member: Membership, by: Membership) -> None:
     """Close the member's place here: every access ends at the next request, offers are withdrawn.
 
-    The supervisions they give end for good. Those they get stay: their supervisors go on seeing
-    their clients' flags until the clients are handed over.
+    The supervisions they give end for good, and they hold the practice's records no more. The
+    supervisions they get stay: their supervisors go on seeing their clients' flags until the
+    clients are handed over.
 
     Raises, with nothing changed:
         LastManager
         TooNew: the member is another manager.
     """
+    hold_practice(by)
     _refuse_last_manager(member)
     if member.is_active and member.has_role(Role.MANAGER) and member.id != by.id:
         oneself.refuse_newcomer(by)
@@ -225,6 +227,10 @@ def deactivate_member(*, member: Membership, by: Membership) -> None:
         member.is_active, member.left_at = False, timezone.now()
         member.save(update_fields=["is_active", "left_at"])
     _end_supervisions(member, by=by)
+    practice = by.practice
+    if practice.record_holder_id == member.id:
+        years = practice.retention_years
+        set_keeping(practice=practice, retention_years=years, record_holder=None, by=by)
     links.withdraw(member, *AccountLink.Purpose)
     audit.record("deactivate member", member, by=by)
 

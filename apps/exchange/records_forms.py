@@ -57,10 +57,10 @@ class KeepingForm(ComparedForm):
 
     def __init__(self, *args: Any, by: Membership, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        people = Membership.objects.colleagues_of(by).filter(is_active=True)
+        people = Membership.objects.colleagues_of(by).with_account().filter(is_active=True)
         named = settled() & ~Q(id=by.id) | Q(id=by.practice.record_holder_id)
         self.fields["record_holder"].queryset = (  # type: ignore[attr-defined]
-            people.with_account() if works_alone(by) else people.filter(named)
+            people if works_alone(by) else people.filter(named)
         )
 
 

@@ -5,11 +5,13 @@ import io
 import re
 import zipfile
 from datetime import date, datetime, timedelta
+from importlib import import_module
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
+from django.apps import apps
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
@@ -17,6 +19,7 @@ from django.utils import timezone
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Practice, Role
+from apps.accounts.permissions import Permission, permissions_of
 from apps.accounts.services import deactivate_member, reactivate_member
 from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.core.models import AuditEntry
@@ -341,6 +344,46 @@ def test_everybody_is_told_once_that_notes_of_somebody_who_left_were_opened(
     with time_machine.travel(timezone.now() + timedelta(days=8)):
         holder.open_left_notes(client=ended.client, reason="x", by=mona)
     assert len(notices.unread(charlie)) == 2, "closed again, told again"
+
+
+def test_who_holds_the_records_and_leaves_holds_none_when_they_are_back(
+    ended: Treatment, practice: Practice, sam: Membership, mona: Membership, alice: Membership
+) -> None:
+    """Neither what two people agreed to give them: they are named anew, and everybody is told."""
+    hold(practice, sam)
+    mona.practice.refresh_from_db()
+    asked = two_people.ask_for_export(by=mona)
+    two_people.confirm(request=asked, by=alice)
+    deactivate_member(member=sam, by=mona)
+    practice.refresh_from_db()
+    assert (practice.record_holder, practice.retention_years) == (None, 8)
+    assert AuditEntry.objects.filter(action="set keeping of records", actor_id=mona.id).count() == 1
+    reactivate_member(member=sam, by=mona)
+    back = Membership.objects.get(id=sam.id)
+    assert not Client.objects.kept_by(back).exists()
+    assert two_people.exports_of(back, at=timezone.now()) == []
+    assert Permission.HOLD not in permissions_of(back)
+
+
+def test_who_left_while_they_held_the_records_holds_none_by_migration(
+    practice: Practice, sam: Membership, mona: Membership
+) -> None:
+    take_away = import_module("apps.accounts.migrations.0014_holding_ends").take_away
+    hold(practice, sam)
+    for is_active, holds in ((True, sam), (False, None)):
+        Membership.objects.filter(id=sam.id).update(is_active=is_active)
+        take_away(apps, None)
+        practice.refresh_from_db()
+        assert practice.record_holder == holds
+
+
+def test_nobody_holds_records_by_a_place_that_nobody_has_taken(
+    practice: Practice, alice: Membership, as_mona: Browser
+) -> None:
+    place = MembershipFactory.create(practice=practice, name="From a file", user=None)
+    body = {"retention_years": "20", "record_holder": str(place.id)}
+    refused = fresh(as_mona).post("/practice/records/", body)
+    assert refused.context["form"].errors.keys() == {"record_holder"}
 
 
 def test_the_record_holder_gives_a_full_copy_once_a_treatment_has_ended(
