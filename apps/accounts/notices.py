@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import wraps
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from apps.accounts.models import Membership, Notice
+from apps.accounts.models import Membership, Notice, Role
 
 MOST_SHOWN = 20
 
@@ -34,6 +35,19 @@ class ShownNotice:
 
 
 Renderer = Callable[[Collection[UUID], Membership], dict[UUID, Said]]
+
+
+def told_as(*roles: Role) -> Callable[[Renderer], Renderer]:
+    """A renderer whose notices fall silent for whoever has none of these roles any more."""
+
+    def decorate(renderer: Renderer) -> Renderer:
+        @wraps(renderer)
+        def while_in_role(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+            return renderer(ids, member) if any(map(member.has_role, roles)) else {}
+
+        return while_in_role
+
+    return decorate
 
 
 def tell(*, member: Membership, kind: str, subject: Any, mark: str = "") -> Notice:

@@ -10,8 +10,8 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy
 
-from apps.accounts.models import Membership, Notice
-from apps.accounts.notices import Said
+from apps.accounts.models import Membership, Notice, Role
+from apps.accounts.notices import Said, told_as
 from apps.clients.models import Client, ContactChannel
 from apps.core.outbox import NothingToSend, RenderedMessage
 
@@ -36,6 +36,7 @@ SAID = {
 }
 
 
+@told_as(Role.THERAPIST)
 def say_channel_stopped(channel_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
     """The notice for whoever treats the client; a channel that is in use again says nothing."""
     channels = ContactChannel.objects.filter(

@@ -1,5 +1,6 @@
 """Whoever reads far outside their own caseload is told of to those who manage the practice."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -43,7 +44,8 @@ def _tell_managers(reader: Membership, at: datetime) -> None:
         )
 
 
-def say_many_clients_read(ids: set[UUID], member: Membership) -> dict[UUID, notices.Said]:
+@notices.told_as(Role.MANAGER)
+def say_many_clients_read(ids: Collection[UUID], member: Membership) -> dict[UUID, notices.Said]:
     """The notice, by the reader's name and without any client's."""
     readers = Membership.objects.colleagues_of(member).filter(id__in=ids)
     return {

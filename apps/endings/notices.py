@@ -9,8 +9,8 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from apps.accounts.models import Membership, Supervision
-from apps.accounts.notices import Said
+from apps.accounts.models import Membership, Role, Supervision
+from apps.accounts.notices import Said, told_as
 from apps.clients.models import Treatment
 from apps.endings.models import Move
 
@@ -20,6 +20,7 @@ CALLED_OFF = "move_called_off"
 FORM_ENDED = "form_ended"
 
 
+@told_as(Role.THERAPIST)
 def render_arrival(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
     """That a client comes to `member`, by code, with the day; the client's page opens on it."""
     today = timezone.localdate()
@@ -43,6 +44,7 @@ def render_arrival(subject_ids: Collection[UUID], member: Membership) -> dict[UU
     }
 
 
+@told_as(Role.THERAPIST)
 def render_called_off(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
     """That a client does not come to `member` after all, by code."""
     moves = Move.objects.filter(id__in=subject_ids, called_off_to=member)

@@ -8,8 +8,8 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from apps.accounts.models import Membership, Supervision
-from apps.accounts.notices import Said
+from apps.accounts.models import Membership, Role, Supervision
+from apps.accounts.notices import Said, told_as
 from apps.ruptures.models import RuptureEpisode
 from apps.supervision.models import Meeting, SupportMessage
 
@@ -31,10 +31,12 @@ def say_support_message(ids: Collection[UUID], member: Membership) -> dict[UUID,
     }
 
 
+@told_as(Role.THERAPIST, Role.SUPERVISOR)
 def say_meeting(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
     return _about_meetings(ids, member, _("%(who)s planned a meeting with you: %(when)s."))
 
 
+@told_as(Role.THERAPIST, Role.SUPERVISOR)
 def say_agenda(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
     return _about_meetings(ids, member, _("%(who)s sent the agenda for %(when)s."))
 
@@ -71,7 +73,7 @@ def say_supervision_begins(ids: Collection[UUID], member: Membership) -> dict[UU
 
 
 def say_supervision_ends(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
-    """To the supervisor, and to who manages the practice."""
+    """To the supervisor, also where it ended with their role, and to who manages the practice."""
     yours = _("Your supervision of %(who)s ends on %(day)s.")
     theirs = _("The supervision of %(who)s by %(by)s ends on %(day)s: so %(who)s decided.")
     links = Supervision.objects.in_practice_of(member).filter(id__in=ids)
@@ -85,5 +87,5 @@ def say_supervision_ends(ids: Collection[UUID], member: Membership) -> dict[UUID
             }
         )
         for link in links.select_related("supervisee", "supervisor")
-        if link.ends_on
+        if link.ends_on and (link.supervisor_id == member.id or member.has_role(Role.MANAGER))
     }
