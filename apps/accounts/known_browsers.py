@@ -3,7 +3,8 @@
 After a sign-in the browser keeps a cookie: a random number, signed for this one account. What is
 tried with it has failures and pauses of its own, so that strangers who guess at an account slow
 each other down and not its owner. It proves nothing else, and password and second step are asked
-for as ever. (OWASP: "device cookies".)
+for as ever. It ends with the sessions: what was known before a new password or second step, other
+roles or a closed place is a stranger's from then on. (OWASP: "device cookies".)
 """
 
 from secrets import token_urlsafe
@@ -41,4 +42,7 @@ def remember(request: HttpRequest, response: HttpResponse) -> None:
 
 
 def _salt(account: str) -> str:
-    return f"apps.accounts.known_browsers:{account.lower()}"
+    """What signs an account's cookies until its sessions end; one look-up for every address."""
+    users = User.objects.filter(email__iexact=account)
+    ended = users.values_list("sessions_ended", flat=True).first()
+    return f"apps.accounts.known_browsers:{account.lower()}:{ended}"

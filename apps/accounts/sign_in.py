@@ -122,7 +122,8 @@ page = require_http_methods(["GET", "HEAD", "POST"])
 def changes_sign_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """End the person's other sessions once the view has changed how they sign in.
 
-    Told by what stands afterwards, not by how the view answers.
+    This one goes on, and its browser stays a known one. What stands afterwards tells, not how the
+    view answers.
     """
 
     @page
@@ -134,6 +135,7 @@ def changes_sign_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResp
         if ways_in(user.pk) != before:
             sign_in_services.note_sign_in_change(user=user, by=getattr(request, "membership", None))
             update_session_auth_hash(request, user)
+            request.signed_in = user  # type: ignore[attr-defined]
         return response
 
     return changing

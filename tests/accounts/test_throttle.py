@@ -13,7 +13,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 from pytest_django import Settings
 
-from apps.accounts import throttle
+from apps.accounts import sign_in_services, throttle
 from apps.accounts.models import Membership
 from tests.accounts.conftest import code_of, enrol, enter, is_in, shown, wrong_code_of
 from tests.factories import PASSWORD
@@ -182,6 +182,31 @@ def test_a_browser_is_known_for_the_account_that_signed_in_and_for_no_other(
     client.post("/sign-out/")
     guess(alice, 10)
     assert TOO_EARLY in shown(enter(client, alice)), "sam's cookie says nothing of alice"
+
+
+def test_browsers_are_known_no_more_once_the_sessions_of_the_account_have_ended(
+    alice: Membership,
+) -> None:
+    """Else each sign-in of before would be ten guesses at what holds now."""
+    before = [Browser(), Browser()]
+    for browser in before:
+        enter(browser, alice)
+    sign_in_services.end_sessions(user=alice.user)  # type: ignore[arg-type]
+    guess(alice, 10)
+    for browser in before:
+        assert TOO_EARLY in shown(enter(browser, alice))
+
+
+def test_where_the_owner_changes_the_password_strangers_still_keep_nobody_waiting(
+    client: Browser, alice: Membership
+) -> None:
+    enter(client, alice)
+    new = "another quiet lantern"
+    client.post(CHANGE, {"oldpassword": PASSWORD, "password1": new, "password2": new})
+    client.post("/sign-out/")
+    guess(alice, 11)
+    enter(client, alice, new)
+    assert is_in(client)
 
 
 @pytest.mark.parametrize("made_up", ["", "x", "number:stamp:signature"])
