@@ -8,6 +8,7 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from allauth.account.adapter import get_adapter
 from allauth.account.decorators import reauthentication_required
+from allauth.account.internal.flows.login import get_authentication_records
 from allauth.account.internal.stagekit import clear_login, unstash_login
 from allauth.core.exceptions import ReauthenticationRequired
 from allauth.mfa.models import Authenticator
@@ -139,3 +140,18 @@ def changes_sign_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResp
         return response
 
     return changing
+
+
+def proves_anew(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Give the session a new key once the view has taken a proof: copies of it end without one."""
+
+    @page
+    @wraps(view)
+    def proving(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        before = get_authentication_records(request, request.user)
+        response = view(request, *args, **kwargs)
+        if get_authentication_records(request, request.user) != before:
+            request.session.cycle_key()
+        return response
+
+    return proving

@@ -14,7 +14,7 @@ from django.urls import path
 from apps.accounts import people_views as people
 from apps.accounts import sign_in_views as own
 from apps.accounts.digest_views import stop_weekly_mail
-from apps.accounts.sign_in import changes_sign_in, page
+from apps.accounts.sign_in import changes_sign_in, page, proves_anew
 from apps.accounts.views import digest, read_notice, theme
 
 MEMBER = "practice/people/<uuid:member_id>"
@@ -23,10 +23,12 @@ urlpatterns = [
     path("sign-in/", page(account.login), name="account_login"),
     path("sign-in/", page(account.login), name="login"),
     path("sign-in/second-step/", page(mfa.authenticate), name="mfa_authenticate"),
-    path("sign-in/again/", page(account.reauthenticate), name="account_reauthenticate"),
-    path("sign-in/again/code/", page(mfa.reauthenticate), name="mfa_reauthenticate"),
+    path("sign-in/again/", proves_anew(account.reauthenticate), name="account_reauthenticate"),
+    path("sign-in/again/code/", proves_anew(mfa.reauthenticate), name="mfa_reauthenticate"),
     path(
-        "sign-in/again/key/", page(keys.reauthenticate_webauthn), name="mfa_reauthenticate_webauthn"
+        "sign-in/again/key/",
+        proves_anew(keys.reauthenticate_webauthn),
+        name="mfa_reauthenticate_webauthn",
     ),
     path("sign-in/forgotten/", own.forgotten, name="account_reset_password"),
     path("sign-out/", page(account.logout), name="account_logout"),

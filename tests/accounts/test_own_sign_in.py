@@ -1,6 +1,6 @@
 """A change of how somebody signs in is noticed, whatever the page answers, and ends what was begun.
 
-Half a sign-in, a proof, a mailed link for a new password.
+Half a sign-in, a proof, a mailed link for a new password; and a proof is that of one browser.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal import auth as totp
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.test import Client as Browser
 from django.urls import reverse
 
@@ -220,3 +221,48 @@ def test_an_invitation_stays_open_when_a_sign_in_elsewhere_changes(
     link, browser = reverse("account_link", args=[make_token(place.links.get())]), Browser()
     assert browser.post(link)["Location"] == "/sign-in/"
     assert not is_in(browser)
+
+
+# ── Proving again who one is ─────────────────────────────────────────────────────────────────
+
+
+def by_password(alice: Membership, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str, str]:
+    return "/sign-in/again/", "password", PASSWORD
+
+
+def by_recovery_code(alice: Membership, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str, str]:
+    first, *_ = enrol(alice)
+    return "/sign-in/again/code/", "code", first
+
+
+def by_security_key(alice: Membership, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str, str]:
+    """Whose answer is right where it says so."""
+    key = Authenticator.objects.create(user=alice.user, type="webauthn", data={"name": "Key"})
+
+    def answered(user: object, said: dict[str, bool]) -> Authenticator:
+        if not said.get("right"):
+            raise ValidationError("wrong")
+        return key
+
+    monkeypatch.setattr("allauth.mfa.webauthn.internal.auth.complete_authentication", answered)
+    monkeypatch.setattr(
+        "allauth.mfa.webauthn.internal.auth.parse_authentication_response", lambda said: said
+    )
+    return "/sign-in/again/key/", "credential", '{"right": true}'
+
+
+@pytest.mark.parametrize("way", [by_password, by_recovery_code, by_security_key])
+def test_a_copy_of_a_session_gets_nothing_of_its_owners_proof(
+    alice: Membership,
+    monkeypatch: pytest.MonkeyPatch,
+    way: Callable[[Membership, pytest.MonkeyPatch], tuple[str, str, str]],
+) -> None:
+    address, field, right = way(alice, monkeypatch)
+    owner, thief = signed_in(alice), Browser()
+    name = settings.SESSION_COOKIE_NAME
+    thief.cookies[name] = owner.cookies[name].value
+    owner.post(address, {field: "{}"})
+    assert owner.cookies[name].value == thief.cookies[name].value, "nothing is proven"
+    assert owner.post(address, {field: right}).status_code == 302
+    assert owner.get("/account/codes/").status_code == 200, "only after a proof"
+    assert not goes_on(thief)
