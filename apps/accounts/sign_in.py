@@ -105,15 +105,19 @@ def require_recent_sign_in(view: View[Request, P]) -> View[Request, P]:
             response: HttpResponseBase = checked(request, *args, **kwargs)
         except ReauthenticationRequired:
             if request.method in SAFE_METHODS:
-                raise
+                return _prove_first(request, then=request.get_full_path())
             practice_id = request.session.get(PRACTICE, "")
             drafts.keep(request, user_id=str(request.user.pk), practice_id=practice_id)
-            [method, *_] = get_adapter().get_reauthentication_methods(request.user)
-            return redirect(f"{method['url']}?{urlencode({'next': reverse('kept_draft')})}")
+            return _prove_first(request, then=reverse("kept_draft"))
         return response
 
     guarded.recent_sign_in = True  # type: ignore[attr-defined]
     return guarded
+
+
+def _prove_first(request: HttpRequest, *, then: str) -> HttpResponse:
+    [method, *_] = get_adapter().get_reauthentication_methods(request.user)
+    return redirect(f"{method['url']}?{urlencode({'next': then})}")
 
 
 page = require_http_methods(["GET", "HEAD", "POST"])
@@ -124,7 +128,7 @@ def changes_sign_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResp
     """End the person's other sessions once the view has changed how they sign in.
 
     This one goes on, and its browser stays a known one. What stands afterwards tells, not how the
-    view answers.
+    view answers. What was pressed before a proof is kept nowhere: the page asks for it again.
     """
 
     @page
@@ -132,7 +136,10 @@ def changes_sign_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResp
     def changing(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         user = cast(User, request.user)
         before = ways_in(user.pk)
-        response = view(request, *args, **kwargs)
+        try:
+            response = view(request, *args, **kwargs)
+        except ReauthenticationRequired:
+            return _prove_first(request, then=request.get_full_path())
         if ways_in(user.pk) != before:
             sign_in_services.note_sign_in_change(user=user, by=getattr(request, "membership", None))
             update_session_auth_hash(request, user)

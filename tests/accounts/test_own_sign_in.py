@@ -266,3 +266,18 @@ def test_a_copy_of_a_session_gets_nothing_of_its_owners_proof(
     assert owner.post(address, {field: right}).status_code == 302
     assert owner.get("/account/codes/").status_code == 200, "only after a proof"
     assert not goes_on(thief)
+
+
+@pytest.mark.parametrize("change", [no_app_any_more, new_codes])
+def test_what_waits_for_a_proof_is_kept_nowhere_and_asked_again(
+    alice: Membership, change: Callable[[Browser, Membership], tuple[str, dict[str, str]]]
+) -> None:
+    browser = signed_in(alice)
+    address, sent = change(browser, alice)
+    steps = set(Authenticator.objects.values_list("id", flat=True))
+    way = browser.post(address, sent | {"typed": "words"})["Location"]
+    assert "words" not in str(browser.session.items())
+    recovery = Authenticator.objects.get(type="recovery_codes").wrap().get_unused_codes()[0]
+    assert browser.post(way, {"code": recovery})["Location"] == address
+    assert browser.get(address).status_code == 200
+    assert set(Authenticator.objects.values_list("id", flat=True)) == steps
