@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Least
 from django.utils import timezone
 
@@ -197,6 +197,10 @@ def went_out(request: FeedbackRequest) -> bool:
 def link_is_out(request: FeedbackRequest, *, by: datetime | None = None) -> bool:
     """Whether the client got (`by` a moment) a link that still opens the form."""
     sent = _sent(request, (FRESH_LINK,) if has_fresh_link(request) else MESSAGES)
+    opens = Q()
+    for way, since in request.ways().items():
+        opens |= Q(channel=way, sent_at__gte=since) if since else Q(channel=way)
+    sent = sent.filter(opens)
     return (sent.filter(sent_at__lte=by) if by else sent).exists()
 
 

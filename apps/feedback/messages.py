@@ -22,7 +22,8 @@ WAITING = {OutboxMessage.State.PENDING, OutboxMessage.State.CLAIMED}
 
 def link_to(request: FeedbackRequest, *, way: str = "email", page: str = "feedback_form") -> str:
     """The address of one of the client's pages; whoever holds it can answer, once."""
-    token = make_token(request.id, generation=request.generation, way=way)
+    since = request.ways().get(way)
+    token = make_token(request.id, generation=request.generation, way=way, since=since)
     return settings.BASE_URL + reverse(page, args=[token])
 
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.accounts.models import PracticeModel, Role
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.clients.models import Client, ContactChannel
+from apps.feedback.tokens import ROOM
 from apps.therapy_sessions.models import TherapySession
 
 
@@ -92,6 +93,17 @@ class FeedbackRequest(PracticeModel):
         if in_room:
             in_time = self.room_until is not None and at < self.room_until
         return self.state == self.State.OPEN and in_time and self.is_read
+
+    def ways(self) -> dict[str, datetime | None]:
+        """Ways on which a link of it can be, `tokens.ROOM` among them, each with the moment since
+        when it leads to another mailbox than when this was asked; None: to the same."""
+        channels = self.therapy_session.treatment.client.channels.values_list(
+            "kind", "address_since"
+        )
+        moved = {
+            kind: since if since and since > self.created_at else None for kind, since in channels
+        }
+        return moved | {ROOM: None}
 
     @property
     def is_read(self) -> bool:

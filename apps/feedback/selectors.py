@@ -76,7 +76,8 @@ class Link(NamedTuple):
 
 
 def find_link(token: str) -> Link | None:
-    """What a genuine link is for, with all that its pages need; else None."""
+    """What a genuine link is for, with all that its pages need; else None, as where the channel
+    leads to another mailbox by now than the link went to."""
     request_id = read_request_id(token)
     if request_id is None:
         return None
@@ -87,7 +88,7 @@ def find_link(token: str) -> Link | None:
         "therapy_session__treatment__therapist__user",
     )
     asked = requests.filter(id=request_id).first()
-    way = way_of(token, generation=asked.generation) if asked else ""
+    way = way_of(token, generation=asked.generation, since=asked.ways()) if asked else ""
     return Link(token, asked, way) if asked and way else None
 
 

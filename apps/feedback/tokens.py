@@ -1,16 +1,19 @@
 """The link's token: key id, request id and a signature. Made when sent, never stored.
 
 44 characters of URL-safe base64: 1 byte (6 bits key id, 2 bits the way it goes) ‖ 16 bytes request
-id ‖ HMAC-SHA-256 over both and the request's generation, cut to 16 bytes. The key id lets keys be
-changed while older links live; the generation lets the links of one request be revoked; the way
-tells an answer given in the room from one given by a message, and which channel somebody means who
-says "this is not for me".
+id ‖ HMAC-SHA-256 over both, the request's generation and, where the way leads to another mailbox
+than when it was asked, since when; cut to 16 bytes. The key id lets keys be changed while older
+links live; the generation lets the links of one request be revoked; the way tells an answer given
+in the room from one given by a message, and which channel somebody means who says "this is not for
+me". "Since when" ends the links that went to the mailbox of before.
 """
 
 import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from uuid import UUID
 
 from django.conf import settings
@@ -20,13 +23,20 @@ SIGNATURE_BYTES = 16
 ROOM = "room"
 WAYS = ("email", "text", ROOM)
 WAY_BITS = 0b11
+UNMOVED: Mapping[str, datetime | None] = dict.fromkeys(WAYS)
 
 
-def make_token(request_id: UUID, *, generation: int, way: str = "email") -> str:
-    """The token for a request that goes out by `way` (one of WAYS), signed with the current key."""
+def make_token(
+    request_id: UUID, *, generation: int, way: str = "email", since: datetime | None = None
+) -> str:
+    """The token for a request that goes out by `way` (one of WAYS), signed with the current key.
+
+    Args:
+        since: when the way began to lead to another mailbox than when it was asked.
+    """
     key = settings.FEEDBACK_LINK_KEYS[0]
     head = bytes([_key_id(key) | WAYS.index(way)]) + request_id.bytes
-    return urlsafe_b64encode(head + _signature(key, head, generation)).decode()
+    return urlsafe_b64encode(head + _signature(key, head, generation, since)).decode()
 
 
 def read_request_id(token: str) -> UUID | None:
@@ -35,17 +45,22 @@ def read_request_id(token: str) -> UUID | None:
     return UUID(bytes=raw[1:17]) if raw else None
 
 
-def way_of(token: str, *, generation: int) -> str:
-    """The way a token went; '' unless it was made by us, for a request of this generation."""
+def way_of(token: str, *, generation: int, since: Mapping[str, datetime | None] = UNMOVED) -> str:
+    """The way a token went; '' unless it was made by us, for a request of this generation.
+
+    Args:
+        since: as in `make_token`, for each way that leads anywhere.
+    """
     raw = _decode(token)
-    if raw is None or raw[0] & WAY_BITS >= len(WAYS):
+    way = WAYS[raw[0] & WAY_BITS] if raw and raw[0] & WAY_BITS < len(WAYS) else ""
+    if raw is None or way not in since:
         return ""
     is_genuine = any(
-        hmac.compare_digest(raw[17:], _signature(key, raw[:17], generation))
+        hmac.compare_digest(raw[17:], _signature(key, raw[:17], generation, since[way]))
         for key in settings.FEEDBACK_LINK_KEYS
         if _key_id(key) == raw[0] & ~WAY_BITS
     )
-    return WAYS[raw[0] & WAY_BITS] if is_genuine else ""
+    return way if is_genuine else ""
 
 
 def _decode(token: str) -> bytes | None:
@@ -62,6 +77,7 @@ def _key_id(key: str) -> int:
     return hashlib.sha256(b"feedback-link-key" + key.encode()).digest()[0] & ~WAY_BITS
 
 
-def _signature(key: str, head: bytes, generation: int) -> bytes:
+def _signature(key: str, head: bytes, generation: int, since: datetime | None) -> bytes:
     message = b"feedback-link" + head + generation.to_bytes(2, "big")
+    message += since.astimezone(UTC).isoformat().encode() if since else b""
     return hmac.new(key.encode(), message, hashlib.sha256).digest()[:SIGNATURE_BYTES]

@@ -1,0 +1,125 @@
+"""A link speaks for the mailbox it went to, and ends once the client has another address."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from django.test import Client as Browser
+from django.utils import timezone
+
+from apps.clients.models import Client, ContactChannel
+from apps.core.models import OutboxMessage
+from apps.feedback.lifecycle import expire_requests, withdraw_unsent
+from apps.feedback.messages import link_to, render_feedback_reminder
+from apps.feedback.models import FeedbackRequest
+from tests.conftest import signed_in
+from tests.feedback.conftest import answers
+from tests.feedback.test_details import details, page_of
+
+NOON = datetime(2026, 11, 19, 12, tzinfo=UTC)
+RIGHT = "right@mail.example"
+State = FeedbackRequest.State
+
+
+@pytest.fixture(autouse=True)
+def clock() -> object:
+    with time_machine.travel(NOON, tick=False) as clock:
+        yield clock
+
+
+@pytest.fixture
+def client_of(asked: FeedbackRequest) -> Client:
+    """The client who was asked; the message is out, to a mistyped address."""
+    message = OutboxMessage.objects.filter(kind="feedback_request")
+    message.update(state="sent", sent_at=timezone.now(), channel="email")
+    return asked.therapy_session.treatment.client
+
+
+def correct(client: Client, **changes: object) -> None:
+    alice = client.treatments.get().therapist
+    assert signed_in(alice).post(page_of(client), details(client, **changes)).status_code == 302
+
+
+@pytest.mark.parametrize("way", ["corrected", "taken away, and entered again"])
+def test_a_link_that_went_to_an_earlier_address_neither_stops_the_corrected_one_nor_opens_a_form(
+    phone: Browser, asked: FeedbackRequest, client_of: Client, link: str, way: str,
+    clock: time_machine.Traveller,
+) -> None:  # fmt: skip
+    clock.shift(timedelta(hours=1))
+    if way != "corrected":
+        correct(client_of, email="")
+        assert phone.get(link).status_code == 404
+    correct(client_of, email=RIGHT)
+    clock.shift(timedelta(hours=24))
+    reminder = render_feedback_reminder(asked.id)
+    assert reminder.recipient == RIGHT
+    OutboxMessage.objects.filter(kind="feedback_reminder").update(
+        state="sent", sent_at=timezone.now(), channel="email"
+    )
+    unknown = phone.get("/f/nothing/").content
+    for page in (link, link + "stop/", link + "thanks/"):
+        answer = phone.get(page)
+        assert (answer.status_code, answer.content) == (404, unknown), page
+    for page, sent in (
+        ("stop/", {"not_me": "1"}),
+        ("stop/", {"how": "stop"}),
+        ("stop/", {"List-Unsubscribe": "One-Click"}),
+        ("fresh/", {}),
+        ("", answers(item_heard="0")),
+    ):
+        assert phone.post(link + page, sent).status_code == 404, (page, sent)
+    assert client_of.channels.get().stop_reason == ""
+    asked.refresh_from_db()
+    assert (asked.state, asked.generation) == (State.OPEN, 0)
+    [theirs] = {word for word in reminder.body.split() if "/f/" in word}
+    assert phone.post(theirs, answers()).status_code == 302
+    asked.refresh_from_db()
+    assert asked.rating
+    stop = reminder.stop_url
+    assert phone.post(stop, {"not_me": "1"}).status_code == 200, "what speaks for the address"
+    assert client_of.channels.get().stop_reason == "not_mine"
+
+
+def test_a_link_lives_on_where_the_address_was_spelled_anew_or_another_way_was_corrected(
+    phone: Browser, client_of: Client, link: str, clock: time_machine.Traveller
+) -> None:
+    clock.shift(timedelta(hours=1))
+    correct(client_of, email=client_of.channels.get().address.upper())
+    correct(client_of, text="07400 123456", text_safe="yes")
+    correct(client_of, text="07400 654321", text_safe="yes")
+    assert phone.get(link).status_code == phone.get(link + "stop/").status_code == 200
+
+
+def test_a_form_that_is_asked_after_the_correction_has_a_link_as_any(
+    phone: Browser, asked: FeedbackRequest, client_of: Client, clock: time_machine.Traveller
+) -> None:
+    correct(client_of, email=RIGHT)
+    channel = client_of.channels.get()
+    assert channel.address_since == timezone.now()
+    clock.shift(timedelta(hours=1))
+    FeedbackRequest.objects.update(created_at=timezone.now())
+    asked.refresh_from_db()
+    assert phone.get(link_to(asked)).status_code == 200
+    ContactChannel.objects.update(address_since=None)
+    assert phone.get(link_to(asked)).status_code == 200, "as before that was noted"
+
+
+def test_no_answer_to_what_went_to_an_earlier_address_is_no_silence(
+    asked: FeedbackRequest, client_of: Client, clock: time_machine.Traveller
+) -> None:
+    clock.shift(timedelta(hours=1))
+    correct(client_of, email=RIGHT)
+    clock.shift(timedelta(hours=99))
+    expire_requests()
+    asked.refresh_from_db()
+    assert (asked.state, asked.therapy_session.asked) == (State.EXPIRED, False)
+
+
+def test_a_form_whose_link_went_to_an_earlier_address_is_withdrawn_with_the_consent(
+    asked: FeedbackRequest, client_of: Client, clock: time_machine.Traveller
+) -> None:
+    clock.shift(timedelta(hours=1))
+    correct(client_of, email=RIGHT)
+    withdraw_unsent(client_of)
+    asked.refresh_from_db()
+    assert asked.state == State.CANCELLED, "nobody could answer it"
