@@ -287,14 +287,15 @@ def test_nobody_is_the_only_manager_because_they_closed_the_others_place_for_a_m
         services.change_roles(member=mona, roles=[Role.MANAGER, Role.SUPERVISOR], by=mona)
 
 
-@pytest.mark.parametrize("days", [0, 7])
+@pytest.mark.parametrize("is_opened", [False, True])
 def test_who_joins_a_place_that_nobody_had_taken_is_new_also_where_it_was_closed_before(
-    days: int, mona: Membership, olga: Membership, practice: Practice
+    is_opened: bool, mona: Membership, olga: Membership, practice: Practice
 ) -> None:
     place = MembershipFactory.create(practice=practice, name="From a file", user=None)
     services.deactivate_member(member=place, by=mona)
-    with time_machine.travel(timezone.now() + timedelta(days=days, minutes=1)):
-        services.reactivate_member(member=place, by=mona)
+    with time_machine.travel(timezone.now() + timedelta(days=7 if is_opened else 1, minutes=1)):
+        if is_opened:
+            services.reactivate_member(member=place, by=mona)
         services.invite_to_place(member=place, email="nina@x.example", by=mona)
         assert services.is_waiting(place)
         services.accept_invitation(link_id=place.links.get().id, password=PASSWORD)
