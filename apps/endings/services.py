@@ -187,6 +187,7 @@ def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> N
     Raises:
         ChangedMeanwhile: it is not the arranged move of that `version` any more.
         CannotCallOff: the treatment has ended, or the new one has been handed on meanwhile.
+        ChangesHands: a manager hands the client over before the day of the move.
     """
     wait_for_turn(treatments=move.treatment_id)
     move = _current(move, version=version, is_arranged=True)
@@ -196,6 +197,8 @@ def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> N
         raise ChangedMeanwhile(move)
     if treatment.ends_on and treatment.ends_on <= timezone.localdate():
         raise CannotCallOff(_("The treatment has ended meanwhile; nothing was changed."))
+    if treatment.ends_on != move.moves_on:
+        _refuse_if_it_changes_hands(treatment)
     move.called_off_at, move.called_off_reason = timezone.now(), reason
     move.called_off_to = new.therapist
     changed = ["new_treatment", "called_off_at", "called_off_reason", "called_off_to"]
@@ -286,7 +289,7 @@ def _refuse_if_it_changes_hands(treatment: Treatment) -> None:
     if treatment.ends_on is None:
         return
     day = date_format(treatment.ends_on, "j M Y")
-    if Move.objects.standing().filter(treatment=treatment, arranged_at__isnull=False).exists():
+    if treatment.moves.standing().filter(moves_on=treatment.ends_on).exists():
         raise ChangesHands(_("This client moves on %s: call the move off first.") % day)
     raise ChangesHands(_("This client changes hands on %s already, as the practice decided.") % day)
 

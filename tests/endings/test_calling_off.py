@@ -232,6 +232,32 @@ def test_where_the_client_was_handed_on_meanwhile_the_move_stays(
     assert move.treatment.ends_on
 
 
+def test_what_a_manager_decided_in_between_stands_against_calling_off(
+    move: Move, alice: Membership, charlie: Membership, mona: Membership, as_alice: Browser
+) -> None:
+    treatment = move.treatment
+    dana = MembershipFactory.create(
+        practice=mona.practice, name="Dana Roe", joined_at=timezone.now() - timedelta(days=4)
+    )
+    Practice.objects.update(created_at=timezone.now() - timedelta(days=900))
+    mona.practice.refresh_from_db()
+    day = hand_over([treatment], to=dana, by=mona)
+    assert timezone.localdate() < day < timezone.localdate() + timedelta(days=7)
+    said = "This client changes hands on"
+    refused = shown(call_off(as_alice, move))
+    assert said in refused
+    assert WHY in refused
+    closing = {"how": "agreed", "review": "It ended well."}
+    page = as_alice.post(reverse("close_treatment", args=[treatment.client_id]), closing)
+    assert said in shown(page), "there is no move to call off first"
+    visible = Client.objects.visible_to
+    for days, who in ((0, alice), (4, dana), (8, charlie)):
+        with time_machine.travel(timezone.now() + timedelta(days=days)):
+            assert [each for each in (alice, dana, charlie) if visible(each).exists()] == [who]
+    move.refresh_from_db()
+    assert move.called_off_at is None
+
+
 def test_nobody_else_calls_it_off_and_nobody_does_from_the_day_on(
     move: Move,
     as_charlie: Browser,
