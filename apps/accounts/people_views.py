@@ -69,13 +69,14 @@ def member(request: MemberRequest, member_id: UUID) -> HttpResponse:
 def invite_again(request: MemberRequest, member_id: UUID) -> HttpResponse:
     """Invite somebody to a place that is there: offered before, or made by an import."""
     person = _colleague(request, member_id)
+    if not services.may_be_invited(person):
+        return _taken(request, person)
     form = forms.PlaceForm(request.POST)
     try:
         if not (form.is_valid() and _offered(request, person, form)):
             return _member_page(request, person, invitation=form)
     except services.PlaceTaken:
-        messages.error(request, _("Not sent: %s has joined already.") % person.name)
-        return redirect("people")
+        return _taken(request, person)
     said = _("An invitation is on its way to %(email)s; any sent before is void.")
     messages.success(request, said % form.cleaned_data)
     return redirect("people")
@@ -194,6 +195,12 @@ def _invited(request: MemberRequest, form: forms.InvitationForm) -> bool:
         form.add_error("roles", str(error))
         return False
     return True
+
+
+def _taken(request: MemberRequest, person: Membership) -> HttpResponse:
+    """The place is somebody's: for long, or since this moment."""
+    messages.error(request, _("Not sent: %s has joined already.") % person.name)
+    return redirect("people")
 
 
 def _offered(request: MemberRequest, person: Membership, form: forms.PlaceForm) -> bool:
