@@ -358,6 +358,7 @@ SEALING_KEYS = env.list("SEALING_KEYS", default=[SECRET_KEY])
 
 INVITATION_VALID_FOR = timedelta(days=7)
 PASSWORD_RESET_VALID_FOR = timedelta(hours=1)
+SESSION_ENGINE = "apps.accounts.sessions"
 SESSION_IDLE_TIME = timedelta(minutes=30)
 SESSION_COOKIE_AGE = 12 * 60 * 60
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True

@@ -153,10 +153,17 @@ def test_a_session_known_before_signing_in_is_not_the_one_afterwards(
     assert stranger.get("/caseload/").status_code == 302
 
 
-@pytest.mark.parametrize("value", ["", "x" * 32, "x" * 5000, "';--", "é", "../../etc/passwd"])
-def test_a_made_up_session_is_no_session(client: Browser, db: None, value: str) -> None:
-    client.cookies[settings.SESSION_COOKIE_NAME] = value
+@pytest.mark.parametrize(
+    "value",
+    ["", "x" * 32, "x" * 5000, "';--", "é", "../../etc/passwd", "nothing\0more", "\xff" * 9],
+)
+@pytest.mark.parametrize("name", ["SESSION", "CSRF", "KNOWN_BROWSER"])
+def test_a_made_up_cookie_is_no_cookie(client: Browser, db: None, name: str, value: str) -> None:
+    client.cookies[getattr(settings, f"{name}_COOKIE_NAME")] = value
     assert client.get("/caseload/").status_code == 302
+    assert client.get("/healthz/").status_code == 200
+    assert client.get("/f/nothing/").status_code == 404
+    assert client.post("/sign-in/", {"username": "a@b.example", "password": "?"}).status_code == 200
 
 
 def test_cookies_are_out_of_reach_of_scripts_and_of_other_sites(
