@@ -346,6 +346,8 @@ MFA_FORMS = {
     "reauthenticate": "apps.accounts.sign_in_forms.CodeAgainForm",
     "activate_totp": "apps.accounts.sign_in_forms.FirstCodeForm",
     "add_webauthn": "apps.accounts.sign_in_forms.SecurityKeyForm",
+    "authenticate_webauthn": "apps.accounts.sign_in_forms.KeyForm",
+    "reauthenticate_webauthn": "apps.accounts.sign_in_forms.KeyAgainForm",
 }
 MFA_REQUIRED = env.bool("RAPPORT_MFA_REQUIRED", PRODUCTION)
 if PRODUCTION and not MFA_REQUIRED:

@@ -1,13 +1,15 @@
 """Forms on the way in: django-allauth's in our words and at our pace, and those of our own."""
 
+from collections.abc import Callable
 from typing import Any
 
 from allauth.account import forms as account
 from allauth.account.adapter import get_adapter
 from allauth.core import context
+from allauth.mfa import adapter as second_step
 from allauth.mfa.base import forms as mfa
 from allauth.mfa.totp.forms import ActivateTOTPForm
-from allauth.mfa.webauthn.forms import AddWebAuthnForm
+from allauth.mfa.webauthn import forms as webauthn
 from django import forms
 from django.contrib.auth import password_validation
 from django.utils.translation import gettext as _
@@ -16,6 +18,7 @@ from django.utils.translation import gettext_lazy
 from apps.accounts import known_browsers, throttle
 from apps.accounts.models import User
 from apps.accounts.selectors import memberships_of
+from apps.core.forms import UNREADABLE
 
 CODE_LENGTHS = {6, 8}
 """Digits of an app's code and of a recovery code."""
@@ -111,11 +114,42 @@ class FirstCodeForm(_Code, ActivateTOTPForm):
     pass
 
 
-class SecurityKeyForm(AddWebAuthnForm):
+class _KeyAnswer:
+    """What a security key answered, by way of a script: anybody may send anything instead.
+
+    What is no answer fits as little as a wrong one. Pages never show it again.
+    """
+
+    add_error: Callable[[str, forms.ValidationError], None]
+
+    def full_clean(self) -> None:
+        try:
+            super().full_clean()  # type: ignore[misc]
+        except UNREADABLE:
+            self.add_error(
+                "credential", second_step.get_adapter().validation_error("incorrect_code")
+            )
+
+
+class KeyForm(_KeyAnswer, webauthn.AuthenticateWebAuthnForm):
+    pass
+
+
+class KeyAgainForm(_KeyAnswer, webauthn.ReauthenticateWebAuthnForm):
+    pass
+
+
+class SecurityKeyForm(_KeyAnswer, webauthn.AddWebAuthnForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["name"].label = _("Name of the key")
         self.fields["name"].max_length = 60
+
+    def clean_credential(self) -> Any:
+        """Refuse escaped signs, which no key's answer has: PostgreSQL stores not all of them."""
+        if "\\u" in self.data["credential"]:
+            raise ValueError
+        return self.cleaned_data["credential"]
 
 
 class AddressForm(forms.Form):

@@ -1,5 +1,6 @@
 """Form fields that pages of several apps share."""
 
+import struct
 from collections.abc import Iterable
 from datetime import date
 from typing import Any, cast
@@ -9,6 +10,12 @@ from django.http import QueryDict
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+
+UNREADABLE = (
+    *(ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError),
+    struct.error,
+)
+"""What libraries raise over JSON or CBOR that is none, or too deep, or of another kind."""
 
 
 class DatedForm(forms.Form):

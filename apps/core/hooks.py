@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST
 
 from apps.core import reports
 from apps.core.carriers.text import ANSWERED_STOP, is_signed
+from apps.core.forms import UNREADABLE
 from apps.core.models import OutboxMessage
 from apps.core.reports import Outcome
 
@@ -40,7 +41,7 @@ def email_report(request: HttpRequest) -> HttpResponse:
     try:
         provider.run_validators(request)
         events = provider.parse_events(request)
-    except (AnymailWebhookValidationFailure, ValueError, KeyError, TypeError, AttributeError):
+    except (AnymailWebhookValidationFailure, *UNREADABLE):
         return HttpResponse(status=FORBIDDEN)
     for event in events:
         _note_event(event)

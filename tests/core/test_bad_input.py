@@ -1,12 +1,16 @@
 """What an attacker sends: refused, and nothing is given away."""
 
+import json
 import os
 import subprocess
 import sys
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.handlers.wsgi import WSGIRequest
@@ -14,8 +18,10 @@ from django.test import Client as Browser
 from django.test import RequestFactory
 from django.urls import reverse
 from django.utils.module_loading import import_string
+from fido2 import cbor
 
 from apps.accounts.models import Membership
+from tests.accounts.conftest import enrol, enter, is_in
 from tests.factories import PASSWORD
 from tests.feedback.test_tokens import PRODUCTION
 
@@ -197,3 +203,61 @@ def test_a_file_that_nobody_asked_for_is_read_past_in_pieces_and_stored_nowhere(
     assert request.POST["email"] == "a@x.example"
     assert not request.FILES
     assert {0 < size <= 64 * 1024 for size in pieces} == {True}
+
+
+NO_ANSWERS = (
+    *("1", '"\\ud800"', '{"id": 1}', '{"id": "\\u0000"}', "[" * 3_000, "9" * 5_000),
+    '{"id": "\\ud800", "rawId": "\\ud800"}',
+)
+
+
+def in_base64(data: bytes) -> str:
+    return urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def answer_of_a_key(said: dict[str, Any], response: dict[str, bytes], **also: str) -> str:
+    """What a browser hands on of a security key, and what else somebody wrote into it."""
+    parts = {"clientDataJSON": json.dumps(said).encode(), **response}
+    ids = {"id": "aWQ", "rawId": "aWQ", "type": "public-key"}
+    return json.dumps(ids | {"response": {k: in_base64(v) for k, v in parts.items()}} | also)
+
+
+def test_what_no_security_key_answers_signs_nobody_in(alice: Membership) -> None:
+    enrol(alice)
+    half = Browser()
+    enter(half, alice)
+    half.get("/sign-in/second-step/")
+    signed = {"authenticatorData": bytes(37), "signature": b"?"}
+    from_nowhere = answer_of_a_key({"type": "webauthn.get", "challenge": "", "origin": 1}, signed)
+    for answer in (*NO_ANSWERS, from_nowhere):
+        page = half.post("/sign-in/second-step/", {"credential": answer})
+        assert (page.status_code, is_in(half)) == (200, False), answer[:40]
+
+
+def test_what_no_security_key_answers_is_added_as_none_and_proves_nothing(
+    as_alice: Browser,
+) -> None:
+    as_alice.post("/sign-in/again/", {"password": PASSWORD})
+
+    def add(answer: str) -> int:
+        return as_alice.post("/account/keys/add/", {"credential": answer}).status_code
+
+    def made(key: bytes = cbor.encode({3: -7}), **also: str) -> str:
+        as_alice.get("/account/keys/add/")
+        asked = as_alice.session["mfa.webauthn.state"]["challenge"]
+        said = {"type": "webauthn.create", "challenge": asked, "origin": "https://testserver"}
+        about = sha256(b"testserver").digest() + b"\x45" + bytes(20) + b"\0\2id" + key
+        attested = {"fmt": "none", "attStmt": {}, "authData": about}
+        return answer_of_a_key(said, {"attestationObject": cbor.encode(attested)}, **also)
+
+    for answer in NO_ANSWERS:
+        assert add(answer) == 200, answer[:40]
+    for key in (b"\x19", b"\x81" * 2_000, cbor.encode(1)):
+        assert add(made(key)) == 200, key[:9]
+    assert add(made(unknown="\0")) == 200
+    assert not Authenticator.objects.exists()
+    assert add(made()) == 302
+    assert Authenticator.objects.filter(type="webauthn").exists()
+    for answer in NO_ANSWERS:
+        page = as_alice.post("/sign-in/again/key/", {"credential": answer})
+        assert (page.status_code, page["Location"]) == (302, "/sign-in/"), answer[:40]

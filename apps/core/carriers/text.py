@@ -22,6 +22,7 @@ from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 
 from apps.core.carriers import MaybeSent, RenderedMessage, Unreachable, Unwanted
+from apps.core.forms import UNREADABLE
 from apps.core.models import OutboxMessage
 
 # Not a number, no mobile phone, or cannot be reached.
@@ -131,7 +132,7 @@ class TextCarrier:
 def _code(body: bytes) -> int:
     try:
         return int(json.loads(body)["code"])
-    except (ValueError, TypeError, KeyError):
+    except UNREADABLE:
         return 0
 
 
