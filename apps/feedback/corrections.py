@@ -183,13 +183,17 @@ def _forget_what_nobody_heard(session: TherapySession) -> None:
 
 
 def _is_with_the_client(session: TherapySession) -> bool:
-    """Whether a form about the session was answered, offered in the room, or may be out by now."""
+    """Whether a form about the session was answered, offered in the room, or may be out by now.
+
+    Where it is not, it stays so until the end of the transaction: its messages are held.
+    """
     requests = FeedbackRequest.objects.filter(therapy_session=session)
     messages = OutboxMessage.objects.filter(
         kind__in=MESSAGES, subject_id__in=requests.values("id")
-    ).exclude(state__in=[OutboxMessage.State.PENDING, OutboxMessage.State.CANCELLED])
+    ).select_for_update()
+    unsent = {OutboxMessage.State.PENDING, OutboxMessage.State.CANCELLED}
     return (
-        messages.exists()
+        any(message.state not in unsent for message in messages)
         or requests.filter(room_until__isnull=False).exists()
         or AllianceRating.objects.filter(therapy_session=session).exists()
     )

@@ -1,19 +1,23 @@
 """An answer, and another or a correction, at the same moment: none fails, and one counts."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
+from django.db import transaction
 from django.test import Client as Browser
 from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
 from apps.core import tenancy
+from apps.core.models import OutboxMessage
 from apps.endings.services import hand_over
+from apps.feedback.corrections import CannotUndo, undo_log
 from apps.feedback.models import FeedbackRequest
 from apps.ruptures.models import Screening
 from apps.therapy_sessions.models import TherapySession
-from tests.at_once import at_once
+from tests.at_once import at_once, elsewhere, wait_for
 from tests.feedback.conftest import answers
 from tests.feedback.test_corrections import logged
 
@@ -89,3 +93,21 @@ def test_of_a_correction_and_a_hand_over_at_once_neither_fails(
     )
     assert page.status_code in {302, 404}, "404 where the client was handed over first"
     assert not FeedbackRequest.objects.open(at=timezone.now()).exists()
+
+
+def test_of_an_undo_and_a_sender_who_takes_the_form_at_once_the_form_stays(
+    asked: FeedbackRequest, alice: Membership
+) -> None:
+    session = asked.therapy_session
+    TherapySession.objects.update(logged_at=timezone.now())
+    undo = partial(undo_log, session=session, by=alice)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            OutboxMessage.objects.filter(subject_id=asked.id).update(
+                state=OutboxMessage.State.CLAIMED, lease_until=timezone.now()
+            )
+            other = pool.submit(elsewhere, undo, practice_id=alice.practice_id)
+            wait_for(other)
+        with pytest.raises(CannotUndo):
+            other.result(timeout=30)
+    assert FeedbackRequest.objects.get().state == FeedbackRequest.State.OPEN
