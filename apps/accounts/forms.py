@@ -50,7 +50,8 @@ class PracticeSettingsForm(ComparedForm):
         required=False,
         help_text=gettext_lazy(
             "Unless the therapist has acknowledged it by then. 72 leaves room for a weekend. "
-            "A change holds for what opens from then on."
+            "A longer time holds for what opens from then on; a shorter one at once, "
+            "but not for those you supervise."
         ),
         error_messages=dict.fromkeys(
             ("min_value", "max_value", "invalid"), gettext_lazy("Choose 1 to 336 hours.")

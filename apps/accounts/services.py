@@ -379,7 +379,8 @@ def change_practice(
     """Record whom clients can turn to beside their therapist, how often they may be asked, and
     after how long supervisors see what nobody has acknowledged.
 
-    Before there is a contact nothing is sent. Another wait holds for what opens from now on.
+    Before there is a contact nothing is sent. Another wait holds for what opens from now on;
+    `apps.ruptures.services.shorten_waits` lets a shorter one hold for what is open.
     """
     practice.contact_name = name
     practice.contact_phone = phone

@@ -30,6 +30,7 @@ from apps.dashboard.selectors.supervision import (
 )
 from apps.ruptures.forms import CausesForm
 from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.services import shorten_waits
 
 START_PAGES = {
     Permission.VIEW_CASELOAD: "caseload",
@@ -151,6 +152,7 @@ def _change_practice(request: MemberRequest, form: PracticeSettingsForm) -> Http
     change_practice(
         practice=request.membership.practice, by=request.membership, **form.cleaned_data
     )
+    shorten_waits(by=request.membership)
     messages.success(request, _("Saved."))
     return redirect("practice")
 

@@ -85,7 +85,8 @@ class Screening(PracticeModel):
 
 
 def has_waited(*, at: datetime) -> Q:
-    """Episodes that nobody acknowledged for their waiting time: the practice's of their opening."""
+    """Episodes that nobody acknowledged for their waiting time: the practice's of their opening,
+    or a shorter one since (`apps.ruptures.services.shorten_waits`)."""
     hours = F("wait_hours") * Value(timedelta(hours=1))
     since = Value(at) - ExpressionWrapper(hours, models.DurationField())
     return Q(acknowledged_at__isnull=True, opened_at__lte=since)

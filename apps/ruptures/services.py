@@ -317,6 +317,18 @@ def share_episode(*, episode: RuptureEpisode, by: Membership) -> None:
 
 
 @transaction.atomic
+def shorten_waits(*, by: Membership) -> None:
+    """Let the waiting time of the practice, where it is shorter by now, hold for what is open too.
+
+    Not for those whom `by` supervises, or did: nobody shows themselves a flag before its time.
+    """
+    hours = by.practice.supervisor_wait_hours
+    waiting = RuptureEpisode.objects.open().filter(practice=by.practice_id, wait_hours__gt=hours)
+    supervisees = by.supervisions_given.values("supervisee")
+    waiting.exclude(treatment__therapist__in=supervisees).update(wait_hours=hours)
+
+
+@transaction.atomic
 def record_outcome(
     *,
     episode: RuptureEpisode,

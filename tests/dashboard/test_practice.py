@@ -12,6 +12,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership, Practice, Role
 from apps.core import tenancy
 from apps.core.models import AuditEntry, OutboxMessage
+from apps.ruptures.models import RuptureEpisode
 from tests.factories import (
     PASSWORD,
     MembershipFactory,
@@ -177,7 +178,7 @@ def test_mona_decides_how_long_a_possible_rupture_waits_for_alice(
     contact = {"name": "Ruth Adeyemi", "phone": "020 7946 0018"}
     page = as_mona.get(URL)
     assert 'value="72"' in page.content.decode()
-    assert "A change holds for what opens from then on." in words(page)
+    assert "A longer time holds for what opens from then on; a shorter one at once" in words(page)
     for hours in ("0", "337", "soon"):
         refused = as_mona.post(URL, {**contact, "supervisor_wait_hours": hours})
         assert "Choose 1 to 336 hours." in words(refused)
@@ -185,6 +186,24 @@ def test_mona_decides_how_long_a_possible_rupture_waits_for_alice(
         assert as_mona.post(URL, {**contact, "supervisor_wait_hours": hours}).status_code == 302
         practice.refresh_from_db()
         assert practice.supervisor_wait_hours == kept
+
+
+def test_a_shorter_wait_holds_at_once_but_for_whom_mona_supervises(
+    alice: Membership, charlie: Membership, mona: Membership, as_mona: Browser
+) -> None:
+    mona.roles = [Role.MANAGER, Role.THERAPIST, Role.SUPERVISOR]
+    mona.save()
+    SupervisionFactory.create(supervisor=mona, supervisee=charlie)
+    for therapist in (alice, charlie, mona):
+        TreatmentFactory.create(therapist=therapist, falling=True)
+    two_hours_ago = timezone.now() - timedelta(hours=2)
+    RuptureEpisode.objects.update(opened_at=two_hours_ago, marked_at=None, wait_hours=336)
+    contact = {"name": "Ruth Adeyemi", "phone": "020 7946 0018"}
+    for hours, theirs in ((72, 72), (100, 72), (1, 1)):
+        as_mona.post(URL, {**contact, "supervisor_wait_hours": hours})
+        waits = dict(RuptureEpisode.objects.values_list("treatment__therapist", "wait_hours"))
+        assert waits == {alice.id: theirs, mona.id: theirs, charlie.id: 336}
+    assert not RuptureEpisode.objects.for_supervisor(mona).exists()
 
 
 def test_a_therapist_is_no_independent_contact(
