@@ -22,7 +22,9 @@ from apps.therapy_sessions.forms import PlanSessionsForm
 from apps.therapy_sessions.models import TherapySession
 from apps.therapy_sessions.services import StartTaken
 
+HAS_BEGUN = gettext_lazy("This session has begun, so it is logged: also as cancelled or missed.")
 REFUSALS = {
+    corrections.HasBegun: ("start", HAS_BEGUN),
     StartTaken: ("start", gettext_lazy("Another session with this client starts then.")),
     corrections.HasAnswers: (
         "attendance",
@@ -66,8 +68,8 @@ def move_session(request: MemberRequest, session_id: UUID) -> HttpResponse:
     if form.is_valid():
         try:
             corrections.move_session(session=session, by=request.membership, **form.values())
-        except StartTaken:
-            form.add_error(*REFUSALS[StartTaken])
+        except (corrections.HasBegun, StartTaken) as error:
+            form.add_error(*REFUSALS[type(error)])
         except TherapySession.DoesNotExist:  # cancelled or logged meanwhile
             raise Http404 from None
         else:
@@ -86,6 +88,8 @@ def cancel_session(request: MemberRequest, session_id: UUID) -> HttpResponse:
         messages.success(request, _("The session is cancelled."))
     except TherapySession.DoesNotExist:  # cancelled or logged meanwhile
         raise Http404 from None
+    except corrections.HasBegun:
+        messages.error(request, HAS_BEGUN)
     except ProtectedError:
         messages.error(
             request, _("Something is written about this session, so it stays. Move it instead.")

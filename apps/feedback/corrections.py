@@ -35,6 +35,10 @@ class EndsForm(Exception):
     """By the new date a form that waits for its answer would end, or end sooner."""
 
 
+class HasBegun(Exception):
+    """The planned session has begun: it is logged, also as cancelled or missed."""
+
+
 class CannotUndo(Exception):
     """What was logged stays; the message says why and what would help."""
 
@@ -57,20 +61,33 @@ def move_session(*, session: TherapySession, by: Membership, **values: Any) -> N
     """Move a planned session; the form before it ends with its new start.
 
     Raises:
+        HasBegun: it is logged.
         StartTaken: nothing is stored.
     """
     take_turn(by=by, treatments__therapy_sessions=session)
+    _refuse_begun(session)
     session = change_therapy_session(session=session, by=by, **values)
     refit_requests(session.treatment)
 
 
 @transaction.atomic
 def cancel_session(*, session: TherapySession, by: Membership) -> None:
-    """Take a planned session out of the diary; the form before it stays open as without it."""
+    """Take a planned session out of the diary; the form before it stays open as without it.
+
+    Raises:
+        HasBegun: it is logged, also as cancelled or missed.
+    """
     take_turn(by=by, treatments__therapy_sessions=session)
+    _refuse_begun(session)
     treatment = session.treatment
     cancel_planned_session(session=session, by=by)
     refit_requests(treatment)
+
+
+def _refuse_begun(session: TherapySession) -> None:
+    """What took place does not vanish: whoever does not ask about it says so, with a reason."""
+    if session.starts_at <= timezone.now():
+        raise HasBegun
 
 
 @transaction.atomic

@@ -1,6 +1,7 @@
 """The agenda: what a supervisor may see of a caseload, and what went without a form or a word."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.core import mail
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Membership
@@ -29,6 +31,7 @@ from apps.ruptures.models import RuptureEpisode
 from apps.supervision.models import Meeting
 from apps.supervision.services import plan_meeting
 from tests.factories import TherapySessionFactory, TreatmentFactory
+from tests.feedback.conftest import answers
 
 pytestmark = pytest.mark.django_db
 
@@ -91,7 +94,76 @@ def test_sessions_whose_form_was_overtaken_stand_on_the_agenda(
             )
     page = text(as_sam.get(f"/meetings/{meeting.id}/"))
     assert "asked, then corrected to “You cancelled”" in page
-    assert "asked by message; the therapist entered answers from paper" in page
+    assert "asked by message, then answered in the room or from paper" in page
+
+
+def test_a_form_that_was_out_and_answered_in_the_room_stands_on_the_agenda(
+    as_sam: Browser,
+    sign_in: Callable[[Membership], Browser],
+    alice: Membership,
+    meeting: Meeting,
+) -> None:
+    """Who has the code of the room can answer in the client's place."""
+    questionnaire = practice_questionnaire(alice.practice)
+    for code, by_message in (("FE-0135", True), ("FE-0136", False)):
+        treatment = TreatmentFactory.create(therapist=alice, client__code=code)
+        session = TherapySessionFactory.create(treatment=treatment)
+        if by_message:
+            request_feedback(
+                therapy_session=session, questionnaire=questionnaire, channel_kind="email", by=alice
+            )
+            outbox.deliver_due()
+        device = sign_in(alice)
+        device.post(reverse("in_room", args=[session.id]))
+        room = device.post(reverse("hand_over_device", args=[session.id]))["Location"]
+        assert Browser().post(room, answers()).status_code == 302
+        assert session.ratings.get().mode == "room"
+    page = text(as_sam.get(f"/meetings/{meeting.id}/"))
+    line = r"FE-0135, [^:]*: asked by message, then answered in the room or from paper\."
+    assert re.search(line, page)
+    assert "FE-0136" not in page, "where the room is the only way, it is the client's own"
+
+
+def test_what_is_asked_again_in_the_room_takes_no_line_off_the_agenda(
+    as_sam: Browser, as_alice: Browser, alice: Membership, meeting: Meeting
+) -> None:
+    questionnaire = practice_questionnaire(alice.practice)
+    treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0135")
+    session = TherapySessionFactory.create(treatment=treatment)
+    request_feedback(
+        therapy_session=session, questionnaire=questionnaire, channel_kind="email", by=alice
+    )
+    outbox.deliver_due()
+    restrict(client=treatment.client, by=alice)
+    lift_restriction(client=treatment.client, by=alice)
+    assert "the form was withdrawn" in text(as_sam.get(f"/meetings/{meeting.id}/"))
+    as_alice.post(reverse("in_room", args=[session.id]))
+    cancelled = {"attendance": "therapist_cancelled", "duration_min": 50}
+    correct_session(session=session, by=alice, starts_at=session.starts_at, **cancelled)
+    assert "then corrected to “You cancelled”" in text(as_sam.get(f"/meetings/{meeting.id}/"))
+
+
+def test_what_was_planned_and_is_logged_by_nobody_stands_on_the_agenda(
+    as_sam: Browser, as_alice: Browser, alice: Membership, meeting: Meeting
+) -> None:
+    """Nor can it be cancelled or moved ahead once it has begun: that would be the cheapest skip."""
+    treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0135")
+    begun = TherapySessionFactory.create(
+        treatment=treatment, starts_at=timezone.now() - timedelta(hours=23), attendance=""
+    )
+    assert "FE-0135" not in text(as_sam.get(f"/meetings/{meeting.id}/"))
+    said = as_alice.post(reverse("cancel_session", args=[begun.id]), follow=True)
+    assert "This session has begun, so it is logged" in text(said)
+    ahead = timezone.localdate() + timedelta(days=3)
+    move = {"held_on": ahead.isoformat(), "start": "10:00", "minutes": "50"}
+    said = as_alice.post(reverse("move_session", args=[begun.id]), move)
+    assert "This session has begun, so it is logged" in text(said)
+    begun.refresh_from_db()
+    assert begun.starts_at < timezone.now()
+    begun.starts_at -= timedelta(hours=2)
+    begun.save()
+    page = text(as_sam.get(f"/meetings/{meeting.id}/"))
+    assert re.search(r"FE-0135, [^:]*: planned, and not logged\.", page)
 
 
 def test_sessions_whose_form_was_withdrawn_without_a_reason_stand_on_the_agenda(
@@ -239,7 +311,7 @@ def test_what_is_said_after_the_last_meeting_of_a_session_before_it_stands_on_th
         "FE-1, [^:]*: not asked. “Crisis",
         "FE-2, [^:]*: not asked. “Crisis",
         "FE-3, [^:]*: asked, then corrected to “You cancelled”",
-        "FE-4, [^:]*: asked by message; the therapist entered answers from paper",
+        "FE-4, [^:]*: asked by message, then answered in the room or from paper",
     ):
         assert re.search(line, page), line
 

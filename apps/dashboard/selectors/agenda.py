@@ -14,10 +14,12 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating, Cause
 from apps.clients.models import Treatment
+from apps.core.models import OutboxMessage
 from apps.dashboard.selectors import words
 from apps.dashboard.selectors.course import load_courses
 from apps.dashboard.selectors.supervision import QueuedEpisode, queue_of, waiting_since
 from apps.dashboard.sparklines import SLOTS_SPARKLINE, sparkline_floor
+from apps.feedback.lifecycle import MESSAGES
 from apps.feedback.models import FeedbackRequest
 from apps.ruptures.models import RepairStep, RuptureEpisode
 from apps.ruptures.notices import gone_from, why_gone
@@ -29,6 +31,7 @@ from apps.therapy_sessions.models import TherapySession
 
 State = FeedbackRequest.State
 SKIPS_OF = timedelta(days=28)
+NOT_LOGGED_FOR = timedelta(days=1)
 MOST_MEETINGS = 20
 
 
@@ -181,12 +184,19 @@ def _items(episodes: Sequence[RuptureEpisode], today: date) -> tuple[AgendaItem,
 def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
     """Sessions after which the client was not asked or could not answer, the first ones first."""
     attended = Q(attendance=TherapySession.Attendance.ATTENDED)
-    by_message = Q(feedback_requests__isnull=False) & ~Q(feedback_requests__channel_kind="")
+    forgotten = Q(attendance="", starts_at__lte=timezone.now() - NOT_LOGGED_FOR)
     # By restricting, revoking, or a session planned so soon that the form had no time.
     withdrawn = Q(feedback_requests__state=State.CANCELLED, is_rated=False)
     # The way was not safe while the form was due, the message came back, or the room was offered.
     unreached = Q(feedback_requests__state=State.EXPIRED, is_rated=False, asked=False)
-    on_paper = Q(ratings__mode=AllianceRating.Mode.PAPER)
+    # What was asked by message stays so, in whatever way it is asked or answered afterwards: who
+    # has the code of the room, or paper, can answer in the client's place.
+    requests = FeedbackRequest.objects.filter(therapy_session=OuterRef(OuterRef("pk")))
+    messages = OutboxMessage.objects.filter(
+        practice_id=meeting.practice_id, kind__in=MESSAGES, subject_id__in=requests.values("id")
+    )
+    ratings = AllianceRating.objects.filter(therapy_session=OuterRef("pk"))
+    by_link = ratings.filter(mode=AllianceRating.Mode.LINK)
     return list(
         TherapySession.objects.filter(treatment__in=meeting.treatments(since=since))
         # Whatever its day is: said, corrected or asked about after the last meeting, or a form
@@ -198,10 +208,13 @@ def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
             | Q(feedback_requests__created_at__gte=since)
             | Q(feedback_requests__expires_at__gte=since)
         )
-        .annotate(is_rated=Exists(AllianceRating.objects.filter(therapy_session=OuterRef("pk"))))
+        .annotate(
+            is_rated=Exists(ratings), is_by_link=Exists(by_link), is_by_message=Exists(messages)
+        )
         .filter(
-            attended & (~Q(not_asked_reason="") | withdrawn | unreached)
-            | by_message & (~attended | on_paper)
+            forgotten
+            | attended & (~Q(not_asked_reason="") | withdrawn | unreached)
+            | Q(is_by_message=True) & (~attended | Q(is_rated=True, is_by_link=False))
         )
         .select_related("treatment__client")
         .prefetch_related("feedback_requests")
@@ -213,12 +226,14 @@ def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
 def _skip(session: Any, today: date) -> str:
     """'FE-0135, 6 Nov: not asked. “Crisis or emergency in the session”'."""
     ways = {each.state: each.channel_kind for each in session.feedback_requests.all()}
-    if session.attendance != TherapySession.Attendance.ATTENDED:
+    if not session.attendance:
+        said = _("%(code)s, %(day)s: planned, and not logged.")
+    elif session.attendance != TherapySession.Attendance.ATTENDED:
         said = _("%(code)s, %(day)s: asked, then corrected to “%(attendance)s”.")
     elif session.not_asked_reason:
         said = _("%(code)s, %(day)s: not asked. “%(why)s”")
     elif session.is_rated:
-        said = _("%(code)s, %(day)s: asked by message; the therapist entered answers from paper.")
+        said = _("%(code)s, %(day)s: asked by message, then answered in the room or from paper.")
     elif State.CANCELLED in ways:
         said = _("%(code)s, %(day)s: asked, then the form was withdrawn before an answer.")
     elif ways[State.EXPIRED]:

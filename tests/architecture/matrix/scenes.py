@@ -171,6 +171,13 @@ def a_session_has_begun(at: Scene) -> Scene:
     return replace(at, made={"session_id": str(session.id)})
 
 
+def a_session_is_planned(at: Scene) -> Scene:
+    """One that nothing is written about."""
+    soon = timezone.now() + timedelta(days=2)
+    session = TherapySessionFactory.create(treatment=at.treatment, starts_at=soon, attendance="")
+    return replace(at, made={"session_id": str(session.id)})
+
+
 def a_session_was_just_logged(at: Scene) -> Scene:
     session = TherapySessionFactory.create(
         treatment=at.treatment,
@@ -284,7 +291,7 @@ FURTHER = (
         processing_was_restricted,
         never=frozenset({"restricted"}),
     ),
-    Further("cancel_session", state=a_session_has_begun),
+    Further("cancel_session", state=a_session_is_planned),
     Further("close_erasure", lambda at: {}, who="supervisor"),
     Further("confirm_consent"),
     Further("end_pause", state=asking_rests),
