@@ -11,7 +11,13 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from apps.accounts.models import Membership, PracticeModel, Supervision, validate_time_zone
+from apps.accounts.models import (
+    Membership,
+    PracticeModel,
+    Role,
+    Supervision,
+    validate_time_zone,
+)
 from apps.accounts.oneself import ALONE_WAITS
 from apps.core import crypto
 from apps.core.fields import BlindIndexField, EncryptedTextField
@@ -23,7 +29,9 @@ CONSENT_HOLDS = timedelta(days=180)
 
 class ClientQuerySet(models.QuerySet["Client"]):
     def treated_by(self, membership: Membership, *, on: date | None = None) -> Self:
-        """Clients whom the member treats on the day `on` (today)."""
+        """Clients whom the member, as a therapist, treats on the day `on` (today)."""
+        if not membership.has_role(Role.THERAPIST):
+            return self.none()
         on = on or timezone.localdate()
         mine = Treatment.objects.current(on=on).filter(therapist=membership, client=OuterRef("pk"))
         return self.filter(Exists(mine), practice=membership.practice_id)
@@ -51,16 +59,17 @@ class ClientQuerySet(models.QuerySet["Client"]):
     def visible_to(self, membership: Membership, *, on: date | None = None) -> Self:
         """Clients the member may know of: treated, or treated by a current supervisee.
 
-        The one door: every other `visible_to` goes through it. It goes by relationship, never by
-        role, and what may be seen *of* the client is decided behind it.
+        The one door: every other `visible_to` goes through it. It goes by relationship, which
+        nobody has who lost its role; what may be seen *of* the client is decided behind it.
         """
         on = on or timezone.localdate()
         supervisees = (
             Supervision.objects.current(on=on).filter(supervisor=membership).values("supervisee")
         )
-        seen = Treatment.objects.current(on=on).filter(
-            Q(therapist=membership) | Q(therapist__in=supervisees), client=OuterRef("pk")
-        )
+        by = Q(therapist__in=supervisees)
+        if membership.has_role(Role.THERAPIST):
+            by |= Q(therapist=membership)
+        seen = Treatment.objects.current(on=on).filter(by, client=OuterRef("pk"))
         return self.filter(Exists(seen), practice=membership.practice_id)
 
 
@@ -244,11 +253,13 @@ class TreatmentQuerySet(models.QuerySet["Treatment"]):
         return self.current(on=on).filter(client__in=clients)
 
     def conducted_by(self, membership: Membership, *, on: date | None = None) -> Self:
-        """The member's own caseload: current treatments they conduct themselves.
+        """The member's own caseload: current treatments they conduct themselves, as therapist.
 
         A part of `visible_to`, said directly: going through its clients again makes a query that
         PostgreSQL plans badly while its statistics are young, by minutes for 300 clients.
         """
+        if not membership.has_role(Role.THERAPIST):
+            return self.none()
         on = on or timezone.localdate()
         return self.current(on=on).filter(therapist=membership, practice=membership.practice_id)
 

@@ -9,7 +9,7 @@ from django.db.models import ExpressionWrapper, F, Q, Value
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from apps.accounts.models import Membership, PracticeModel, Role, Supervision
+from apps.accounts.models import Membership, PracticeModel, Supervision
 from apps.alliance.models import Cause, Questionnaire
 from apps.clients.models import Treatment
 from apps.core.fields import EncryptedTextField
@@ -98,9 +98,7 @@ class RuptureEpisodeQuerySet(models.QuerySet["RuptureEpisode"]):
         return self.filter(outcome="")
 
     def conducted_by(self, membership: Membership) -> Self:
-        """Episodes of the member's own caseload, as long as they work here as a therapist."""
-        if not membership.has_role(Role.THERAPIST):
-            return self.none()
+        """Episodes of the member's own caseload."""
         return self.filter(treatment__in=Treatment.objects.conducted_by(membership))
 
     def for_supervisor(self, membership: Membership, *, at: datetime | None = None) -> Self:

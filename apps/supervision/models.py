@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from apps.accounts.models import Membership, PracticeModel, Supervision
+from apps.accounts.models import Membership, PracticeModel, Role, Supervision
 from apps.clients.models import Treatment
 from apps.core.fields import EncryptedTextField
 from apps.ruptures.models import RuptureEpisode
@@ -44,14 +44,15 @@ class SupportMessage(PracticeModel):
 
 class MeetingQuerySet(models.QuerySet["Meeting"]):
     def visible_to(self, membership: Membership, *, on: date | None = None) -> Self:
-        """Meetings of the supervisee, and of the supervisor for as long as they supervise."""
+        """Meetings of the supervisee, as a therapist, and of the supervisor for as long as they
+        supervise."""
         current = Supervision.objects.current(on=on or timezone.localdate()).filter(
             supervisor=OuterRef("supervisor"), supervisee=OuterRef("supervisee")
         )
-        return self.filter(
-            Q(supervisee=membership) | Q(Exists(current), supervisor=membership),
-            practice=membership.practice_id,
-        )
+        mine = Q(Exists(current), supervisor=membership)
+        if membership.has_role(Role.THERAPIST):
+            mine |= Q(supervisee=membership)
+        return self.filter(mine, practice=membership.practice_id)
 
 
 class Meeting(PracticeModel):
