@@ -347,7 +347,6 @@ def hand_over_caseload(
                 practice_id=treatment.practice_id,
                 client_id=treatment.client_id,
                 therapist=to,
-                approach=treatment.approach,
                 starts_on=day,
                 ends_on=until,
                 follows=treatment,

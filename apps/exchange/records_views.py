@@ -107,8 +107,12 @@ def erase_texts(request: MemberRequest, client_id: UUID) -> HttpResponse:
     """Choose single texts: one's own are erased at once, others wait for a second person."""
     access = access_to(request, client_id)
     client = access.client
-    held = access.treatments if access.is_anothers else None
-    texts = texts_of(client, treatments=held, reader=request.membership)
+    texts = texts_of(
+        client,
+        treatments=access.treatments,
+        reader=request.membership,
+        as_such=not access.is_anothers,
+    )
     form = EraseTextsForm(request.POST if request.method == "POST" else None, texts=texts)
     if form.is_valid():
         _erase(request, client, [each for each in texts if each.key in form.cleaned_data["what"]])

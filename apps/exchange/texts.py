@@ -54,16 +54,20 @@ def wanted_of(field: EncryptedTextField, keys: Collection[str]) -> list[UUID]:
     return [UUID(row_id) for name, _, row_id in pairs if name == column]
 
 
-def texts_of(client: Client, *, treatments: Treatments | None, reader: Membership) -> list[Text]:
+def texts_of(
+    client: Client, *, treatments: Treatments, reader: Membership, as_such: bool = True
+) -> list[Text]:
     """Every text of a client that can be erased; those of others without their words.
 
     Args:
-        treatments: only what hangs on these, nothing of the client as such. None: all of it.
+        treatments: of what hangs on a treatment, these: nobody reads from a list of words that
+            are not shown what there is in a treatment of somebody else's.
+        as_such: also what is about the client as such.
     """
     found = []
     for field, mine in encrypted_columns_of(client.id):
         label = field.model._meta.label
-        if treatments is not None and "treatment" not in str(way_to_client(field.model)):
+        if not as_such and "treatment" not in str(way_to_client(field.model)):
             continue
         filled = set(mine.exclude(**{field.attname: ""}).values_list("id", flat=True))
         of_these = rows(label, client, treatments=treatments)

@@ -146,7 +146,8 @@ def refit_requests(treatment: Treatment) -> None:
     """Fit every open request to its session and the one after it, when one of them has moved.
 
     A message that is not out yet moves with its session; one that could no longer be answered in
-    time is withdrawn; a form whose time is over by now is closed.
+    time is withdrawn; a form whose time is over by now is closed, and ends now: one that was ended
+    by a session logged late ended when that was logged, whichever meeting lies in between.
     """
     now = timezone.now()
     opened = FeedbackRequest.objects.filter(
@@ -154,7 +155,7 @@ def refit_requests(treatment: Treatment) -> None:
     )
     for request in opened.select_related("therapy_session__treatment__client", "questionnaire"):
         session = request.therapy_session
-        closes_at = accepted_until(session)
+        closes_at = max(accepted_until(session), now)
         rules, time_zone = timing_rules(), session.treatment.client.time_zone
         if went_out(request) or request.ends_with_its_code:
             window = timing.Window.from_due(

@@ -26,6 +26,7 @@ from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.transitions import end_unrepaired
 from tests.accounts.conftest import shown
 from tests.factories import (
+    PASSWORD,
     MembershipFactory,
     TherapySessionFactory,
     TreatmentFactory,
@@ -119,6 +120,23 @@ def test_the_new_therapist_reads_the_agreed_parts_and_nothing_else(
     assert "Two repair conversations" not in page
     assert "I felt rushed." not in page
     assert "Possible rupture" not in page
+
+
+def test_what_nobody_agreed_to_pass_on_is_told_by_no_other_page(
+    treatment: Treatment, charlie: Membership, as_alice: Browser, as_charlie: Browser
+) -> None:
+    """Neither the approach, nor what there is to erase in the treatment before, by kind and day."""
+    treatment.approach = "EMDR after the accident"
+    treatment.save()
+    comment_on(treatment.therapy_sessions.latest("starts_at"), "I felt rushed.")
+    walk(as_alice, treatment, FITS, consent(), handover(charlie))
+    as_charlie.post("/sign-in/again/", {"password": PASSWORD})
+    erase = as_charlie.get(reverse("erase_texts", args=[treatment.client_id]))
+    assert erase.status_code == 200
+    assert {each.key.split(".")[0] for each in erase.context["texts"]} <= {"clients"}
+    for page in (erase, as_charlie.get(reverse("client", args=[treatment.client_id]))):
+        assert "after the accident" not in page.text
+    assert "after the accident" not in as_charlie.get("/caseload/").text
 
 
 def test_comments_are_passed_on_word_for_word_where_agreed(

@@ -77,7 +77,10 @@ def test_the_clients_own_words_are_erased_by_two_people_only(
     as_mona.post(f"/erasures/{asked.id}/", {"confirm": ""})
     assert AllianceRating.objects.get(id=rating.id).comment == ""
     assert {each.comment for each in AllianceRating.objects.all()} == {"", f"{CANARY} stays"}
-    listed = {each.key for each in texts_of(treatment.client, treatments=None, reader=alice)}
+    listed = {
+        each.key
+        for each in texts_of(treatment.client, treatments=Treatment.objects.all(), reader=alice)
+    }
     assert f"alliance.AllianceRating.comment:{rating.id}" not in listed
     assert AllianceRating.objects.count() == 9
 
@@ -86,7 +89,7 @@ def test_words_of_a_colleague_are_neither_shown_nor_erased_alone(
     treatment: Treatment, alice: Membership, charlie: Membership
 ) -> None:
     hand_over_caseload(treatments=[treatment], to=charlie, on=timezone.localdate(), by=alice)
-    found = texts_of(treatment.client, treatments=None, reader=charlie)
+    found = texts_of(treatment.client, treatments=Treatment.objects.all(), reader=charlie)
     assert {each.said for each in found if each.takes_two} == {""}
     assert [each.key.split(":")[0] for each in found if not each.takes_two] == [
         "clients.ContactChannel.address"
@@ -104,7 +107,7 @@ def test_notes_of_repair_stay_the_therapists_after_a_supervisors_decision(
     save_worksheet(episode=episode, sheet=noted, opened_version=version, by=alice)
     meeting = plan_meeting(supervisee=alice, starts_at=timezone.now(), duration_min=50, by=sam)
     decide(meeting=meeting, episode=episode, text="Ask about the pause.", by=sam)
-    found = texts_of(treatment.client, treatments=None, reader=alice)
+    found = texts_of(treatment.client, treatments=Treatment.objects.all(), reader=alice)
     notes = [each for each in found if each.said == "I was late."]
     assert len(notes) == 2, "her own words, in her version and in the supervisor's"
     assert not [each for each in notes if each.takes_two]

@@ -282,7 +282,7 @@ def test_the_record_holder_reviews_notes_of_who_has_left_with_a_reason(
     assert NOTE in opened.content.decode()
     review = NoteReview.objects.get()
     assert review.reason == "She asked for a copy"
-    texts = texts_of(ended.client, treatments=None, reader=sam)
+    texts = texts_of(ended.client, treatments=Treatment.objects.all(), reader=sam)
     [reason] = [each for each in texts if each.key.startswith("exchange.NoteReview")]
     assert reason.takes_two, "it is kept with the records"
     assert AuditEntry.objects.filter(action="read notes of who has left").count() == 1

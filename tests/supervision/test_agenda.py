@@ -19,7 +19,7 @@ from apps.core import outbox
 from apps.core.models import AuditEntry
 from apps.exchange.rights import lift_restriction, restrict
 from apps.feedback.corrections import cancel_session, correct_session, plan_sessions
-from apps.feedback.lifecycle import expire_requests
+from apps.feedback.lifecycle import expire_requests, refit_requests
 from apps.feedback.services import (
     ask_in_room,
     log_session_and_ask,
@@ -141,6 +141,42 @@ def test_what_is_asked_again_in_the_room_takes_no_line_off_the_agenda(
     cancelled = {"attendance": "therapist_cancelled", "duration_min": 50}
     correct_session(session=session, by=alice, starts_at=session.starts_at, **cancelled)
     assert "then corrected to “You cancelled”" in text(as_sam.get(f"/meetings/{meeting.id}/"))
+
+
+def test_a_form_that_a_session_logged_late_has_ended_stands_on_the_next_agenda(
+    as_sam: Browser, alice: Membership, sam: Membership, meeting: Meeting
+) -> None:
+    """Its new end lies before the last meeting, which knew nothing of it."""
+    now = timezone.now()
+    treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0135")
+    session = TherapySessionFactory.create(treatment=treatment, starts_at=now - timedelta(hours=30))
+    questionnaire = practice_questionnaire(alice.practice)
+    request_feedback(
+        therapy_session=session, questionnaire=questionnaire, channel_kind="email", by=alice
+    )
+    outbox.deliver_due()
+    Meeting.objects.create(
+        practice=alice.practice,
+        supervisor=sam,
+        supervisee=alice,
+        starts_at=now - timedelta(hours=1),
+        duration_min=50,
+    )
+    TherapySessionFactory.create(treatment=treatment, starts_at=now - timedelta(hours=26))
+    refit_requests(treatment)
+    assert session.feedback_requests.get().state != "open"
+    page = text(as_sam.get(f"/meetings/{meeting.id}/"))
+    assert re.search(r"FE-0135, [^:]*: asked by message, but the form ended before an answer", page)
+
+
+def test_the_reason_of_a_skip_stays_on_the_agenda_whatever_the_session_becomes(
+    as_sam: Browser, alice: Membership, meeting: Meeting
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0135")
+    session = TherapySessionFactory.create(treatment=treatment, not_asked_reason="crisis")
+    cancelled = {"attendance": "therapist_cancelled", "duration_min": 50}
+    correct_session(session=session, by=alice, starts_at=session.starts_at, **cancelled)
+    assert "not asked. “Crisis or emergency" in text(as_sam.get(f"/meetings/{meeting.id}/"))
 
 
 def test_what_was_planned_and_is_logged_by_nobody_stands_on_the_agenda(

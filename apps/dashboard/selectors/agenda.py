@@ -213,7 +213,8 @@ def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
         )
         .filter(
             forgotten
-            | attended & (~Q(not_asked_reason="") | withdrawn | unreached)
+            | ~Q(not_asked_reason="")
+            | attended & (withdrawn | unreached)
             | Q(is_by_message=True) & (~attended | Q(is_rated=True, is_by_link=False))
         )
         .select_related("treatment__client")
@@ -228,16 +229,16 @@ def _skip(session: Any, today: date) -> str:
     ways = {each.state: each.channel_kind for each in session.feedback_requests.all()}
     if not session.attendance:
         said = _("%(code)s, %(day)s: planned, and not logged.")
-    elif session.attendance != TherapySession.Attendance.ATTENDED:
-        said = _("%(code)s, %(day)s: asked, then corrected to “%(attendance)s”.")
     elif session.not_asked_reason:
         said = _("%(code)s, %(day)s: not asked. “%(why)s”")
+    elif session.attendance != TherapySession.Attendance.ATTENDED:
+        said = _("%(code)s, %(day)s: asked, then corrected to “%(attendance)s”.")
     elif session.is_rated:
         said = _("%(code)s, %(day)s: asked by message, then answered in the room or from paper.")
     elif State.CANCELLED in ways:
         said = _("%(code)s, %(day)s: asked, then the form was withdrawn before an answer.")
     elif ways[State.EXPIRED]:
-        said = _("%(code)s, %(day)s: asked by message, but no form reached the client in time.")
+        said = _("%(code)s, %(day)s: asked by message, but the form ended before an answer.")
     else:
         said = _("%(code)s, %(day)s: offered in the room, not answered.")
     return said % {

@@ -303,7 +303,12 @@ FURTHER = (
     Further("left_notes", who="record holder", number="4"),
     Further("move_client", the_move, the_client_agreed_to_a_move),
     Further("move_client", the_calling_off, a_move_is_arranged, never=frozenset({"closed"})),
-    Further("quick_log", lambda at: {"how": "as_last_time"}, a_session_has_begun),
+    Further(
+        "quick_log",
+        lambda at: {"how": "as_last_time"},
+        a_session_has_begun,
+        never=frozenset({"sessions cancelled"}),
+    ),
     Further(
         "reopen_treatment",
         state=the_treatment_was_closed,
