@@ -20,9 +20,9 @@ from apps.accounts.models import Membership, Role
 from apps.accounts.sign_in import BEGAN, SEEN
 from apps.core import tenancy
 from apps.dashboard import views
+from apps.feedback.messages import token_of
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
-from apps.feedback.tokens import make_token
 from apps.ruptures.models import RuptureEpisode
 from tests.factories import (
     MembershipFactory,
@@ -194,7 +194,7 @@ def ask(alice: Membership) -> str:
             channel_kind="email",
             by=None,
         )
-    return reverse("feedback_form", args=[make_token(asked.id, generation=asked.generation)])
+    return reverse("feedback_form", args=[token_of(asked)])
 
 
 def weights(alice: Membership) -> dict[str, dict[str, int]]:

@@ -21,11 +21,12 @@ from apps.core import crypto
 
 logger = logging.getLogger(__name__)
 
+# Of tables that are not made yet it says nothing.
 ABOVE_THE_TRAIL = """
-SELECT has_table_privilege('core_auditentry', 'UPDATE, DELETE')
-    OR has_table_privilege('core_auditseal', 'UPDATE, DELETE')
-    OR has_table_privilege('core_audithead', 'DELETE')
-    OR has_column_privilege('core_auditentry', 'id', 'INSERT')
+SELECT has_table_privilege(to_regclass('core_auditentry'), 'UPDATE, DELETE')
+    OR has_table_privilege(to_regclass('core_auditseal'), 'UPDATE, DELETE')
+    OR has_table_privilege(to_regclass('core_audithead'), 'DELETE')
+    OR has_column_privilege(to_regclass('core_auditentry'), 'id', 'INSERT')
 """
 PRACTICE = "nullif((SELECT current_setting('app.practice_id', true)), '')::uuid"
 USER = "nullif((SELECT current_setting('app.user_id', true)), '')::uuid"

@@ -198,9 +198,11 @@ def went_out(request: FeedbackRequest) -> bool:
 def link_is_out(request: FeedbackRequest, *, by: datetime | None = None) -> bool:
     """Whether the client got (`by` a moment) a link that still opens the form."""
     sent = _sent(request, (FRESH_LINK,) if has_fresh_link(request) else MESSAGES)
-    opens = Q()
-    for way, since in request.ways().items():
-        opens |= Q(channel=way, sent_at__gte=since) if since else Q(channel=way)
+    opens = Q(channel="")
+    for channel in request.therapy_session.treatment.client.channels.exclude(address=""):
+        since = channel.address_since
+        moved = bool(since and since > request.created_at)
+        opens |= Q(channel=channel.kind, sent_at__gte=since) if moved else Q(channel=channel.kind)
     sent = sent.filter(opens)
     return (sent.filter(sent_at__lte=by) if by else sent).exists()
 

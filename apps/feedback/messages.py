@@ -22,9 +22,13 @@ WAITING = {OutboxMessage.State.PENDING, OutboxMessage.State.CLAIMED}
 
 def link_to(request: FeedbackRequest, *, way: str = "email", page: str = "feedback_form") -> str:
     """The address of one of the client's pages; whoever holds it can answer, once."""
-    since = request.ways().get(way)
-    token = make_token(request.id, generation=request.generation, way=way, since=since)
-    return settings.BASE_URL + reverse(page, args=[token])
+    return settings.BASE_URL + reverse(page, args=[token_of(request, way=way)])
+
+
+def token_of(request: FeedbackRequest, *, way: str = "email") -> str:
+    """The token of a link that goes by `way` to where that leads now."""
+    mailbox = request.mailboxes().get(way, b"")
+    return make_token(request.id, generation=request.generation, way=way, mailbox=mailbox)
 
 
 def render_feedback_request(subject_id: UUID) -> RenderedMessage:

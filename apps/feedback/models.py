@@ -94,16 +94,13 @@ class FeedbackRequest(PracticeModel):
             in_time = self.room_until is not None and at < self.room_until
         return self.state == self.State.OPEN and in_time and self.is_read
 
-    def ways(self) -> dict[str, datetime | None]:
-        """Ways on which a link of it can be, `tokens.ROOM` among them, each with the moment since
-        when it leads to another mailbox than when this was asked; None: to the same."""
-        channels = self.therapy_session.treatment.client.channels.values_list(
-            "kind", "address_since"
-        )
-        moved = {
-            kind: since if since and since > self.created_at else None for kind, since in channels
+    def mailboxes(self) -> dict[str, bytes]:
+        """Ways on which a link of it can be, `tokens.ROOM` among them, with a keyed hash of the
+        mailbox that each leads to now."""
+        channels = self.therapy_session.treatment.client.channels.exclude(address="")
+        return {kind: bytes(of) for kind, of in channels.values_list("kind", "address_index")} | {
+            ROOM: b""
         }
-        return moved | {ROOM: None}
 
     @property
     def is_read(self) -> bool:

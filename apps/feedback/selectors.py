@@ -88,7 +88,7 @@ def find_link(token: str) -> Link | None:
         "therapy_session__treatment__therapist__user",
     )
     asked = requests.filter(id=request_id).first()
-    way = way_of(token, generation=asked.generation, since=asked.ways()) if asked else ""
+    way = way_of(token, generation=asked.generation, mailboxes=asked.mailboxes()) if asked else ""
     return Link(token, asked, way) if asked and way else None
 
 

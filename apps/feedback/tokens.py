@@ -1,11 +1,11 @@
 """The link's token: key id, request id and a signature. Made when sent, never stored.
 
 44 characters of URL-safe base64: 1 byte (6 bits key id, 2 bits the way it goes) ‖ 16 bytes request
-id ‖ HMAC-SHA-256 over both, the request's generation and, where the way leads to another mailbox
-than when it was asked, since when; cut to 16 bytes. The key id lets keys be changed while older
-links live; the generation lets the links of one request be revoked; the way tells an answer given
-in the room from one given by a message, and which channel somebody means who says "this is not for
-me". "Since when" ends the links that went to the mailbox of before.
+id ‖ HMAC-SHA-256 over both, the request's generation and the mailbox it goes to, cut to 16 bytes.
+The key id lets keys be changed while older links live; the generation lets the links of one request
+be revoked; the way tells an answer given in the room from one given by a message, and which channel
+somebody means who says "this is not for me". A link speaks for its mailbox alone: it rests while
+the channel leads to another.
 """
 
 import hashlib
@@ -13,7 +13,6 @@ import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from uuid import UUID
 
 from django.conf import settings
@@ -23,20 +22,20 @@ SIGNATURE_BYTES = 16
 ROOM = "room"
 WAYS = ("email", "text", ROOM)
 WAY_BITS = 0b11
-UNMOVED: Mapping[str, datetime | None] = dict.fromkeys(WAYS)
+NOWHERE: Mapping[str, bytes] = dict.fromkeys(WAYS, b"")
 
 
 def make_token(
-    request_id: UUID, *, generation: int, way: str = "email", since: datetime | None = None
+    request_id: UUID, *, generation: int, way: str = "email", mailbox: bytes = b""
 ) -> str:
     """The token for a request that goes out by `way` (one of WAYS), signed with the current key.
 
     Args:
-        since: when the way began to lead to another mailbox than when it was asked.
+        mailbox: keyed hash of the mailbox that the way leads to; of the room, none.
     """
     key = settings.FEEDBACK_LINK_KEYS[0]
     head = bytes([_key_id(key) | WAYS.index(way)]) + request_id.bytes
-    return urlsafe_b64encode(head + _signature(key, head, generation, since)).decode()
+    return urlsafe_b64encode(head + _signature(key, head, generation, mailbox)).decode()
 
 
 def read_request_id(token: str) -> UUID | None:
@@ -45,18 +44,18 @@ def read_request_id(token: str) -> UUID | None:
     return UUID(bytes=raw[1:17]) if raw else None
 
 
-def way_of(token: str, *, generation: int, since: Mapping[str, datetime | None] = UNMOVED) -> str:
+def way_of(token: str, *, generation: int, mailboxes: Mapping[str, bytes] = NOWHERE) -> str:
     """The way a token went; '' unless it was made by us, for a request of this generation.
 
     Args:
-        since: as in `make_token`, for each way that leads anywhere.
+        mailboxes: as in `make_token`, for each way that leads anywhere.
     """
     raw = _decode(token)
     way = WAYS[raw[0] & WAY_BITS] if raw and raw[0] & WAY_BITS < len(WAYS) else ""
-    if raw is None or way not in since:
+    if raw is None or way not in mailboxes:
         return ""
     is_genuine = any(
-        hmac.compare_digest(raw[17:], _signature(key, raw[:17], generation, since[way]))
+        hmac.compare_digest(raw[17:], _signature(key, raw[:17], generation, mailboxes[way]))
         for key in settings.FEEDBACK_LINK_KEYS
         if _key_id(key) == raw[0] & ~WAY_BITS
     )
@@ -77,7 +76,6 @@ def _key_id(key: str) -> int:
     return hashlib.sha256(b"feedback-link-key" + key.encode()).digest()[0] & ~WAY_BITS
 
 
-def _signature(key: str, head: bytes, generation: int, since: datetime | None) -> bytes:
-    message = b"feedback-link" + head + generation.to_bytes(2, "big")
-    message += since.astimezone(UTC).isoformat().encode() if since else b""
+def _signature(key: str, head: bytes, generation: int, mailbox: bytes) -> bytes:
+    message = b"feedback-link" + head + generation.to_bytes(2, "big") + mailbox
     return hmac.new(key.encode(), message, hashlib.sha256).digest()[:SIGNATURE_BYTES]

@@ -34,8 +34,8 @@ from apps.core.logs import JsonLines
 from apps.core.models import OutboxMessage
 from apps.core.tasks import deliver_due_messages, seal_audit_trail
 from apps.endings.models import Ending
+from apps.feedback.messages import token_of
 from apps.feedback.models import FeedbackRequest
-from apps.feedback.tokens import make_token
 from apps.ruptures.models import RepairStep, RuptureEpisode
 from tests.conftest import the_owner
 from tests.factories import PASSWORD, MembershipFactory, PracticeFactory, SupervisionFactory, rate
@@ -155,7 +155,7 @@ def log_and_ask(as_alice: Browser, treatment: Treatment) -> FeedbackRequest:
 
 def answer(phone: Browser, asked: FeedbackRequest, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Answer by the link; the first time the server falls, and says so on a page."""
-    link = f"/f/{make_token(asked.id, generation=asked.generation)}/"
+    link = f"/f/{token_of(asked)}/"
     assert phone.get(link).status_code == 200
     said = answers(comment=f"{MARK}comment", tension="4")
     with monkeypatch.context() as broken:

@@ -6,9 +6,9 @@ from django.urls import reverse
 
 from apps.accounts.models import Membership
 from apps.clients.models import Treatment
+from apps.feedback.messages import token_of
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
-from apps.feedback.tokens import make_token
 from tests.factories import TherapySessionFactory, TreatmentFactory
 
 ITEMS = ("heard", "accepted", "matters", "direction", "suited", "helpful")
@@ -41,8 +41,7 @@ def phone() -> Browser:
 
 
 def link_of(asked: FeedbackRequest) -> str:
-    token = make_token(asked.id, generation=asked.generation)
-    return reverse("feedback_form", args=[token])
+    return reverse("feedback_form", args=[token_of(asked)])
 
 
 def answers(**changes: object) -> dict[str, object]:

@@ -18,7 +18,7 @@ from apps.core.models import AuditEntry, OutboxMessage
 from apps.core.outbox import NothingToSend
 from apps.feedback import client_pages, client_views
 from apps.feedback.asking import why_not_ask
-from apps.feedback.messages import render_feedback_request
+from apps.feedback.messages import render_feedback_request, token_of
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import submit_response
 from apps.feedback.tokens import make_token
@@ -440,7 +440,7 @@ def test_what_no_form_of_ours_sends_is_refused_with_a_word_and_the_lines(
 
 
 def test_all_unknown_links_get_the_same_bytes(phone: Browser, asked: FeedbackRequest) -> None:
-    genuine = make_token(asked.id, generation=asked.generation)
+    genuine = token_of(asked)
     forged = genuine[:-1] + ("A" if genuine[-1] != "A" else "B")
     other = make_token(asked.id, generation=asked.generation + 1)
     missing = make_token(asked.therapy_session_id, generation=0)

@@ -80,6 +80,18 @@ def test_a_link_that_went_to_an_earlier_address_neither_stops_the_corrected_one_
     assert client_of.channels.get().stop_reason == "not_mine"
 
 
+def test_a_link_rests_while_the_channel_leads_elsewhere_and_opens_once_it_is_put_back(
+    phone: Browser, client_of: Client, link: str, clock: time_machine.Traveller
+) -> None:
+    """Nobody silences a client who was asked by saving another address for a minute."""
+    address = client_of.channels.get().address
+    clock.shift(timedelta(hours=1))
+    correct(client_of, email=RIGHT)
+    assert phone.get(link).status_code == 404
+    correct(client_of, email=address)
+    assert phone.post(link, answers(item_heard="0")).status_code == 302
+
+
 def test_a_link_lives_on_where_the_address_was_spelled_anew_or_another_way_was_corrected(
     phone: Browser, client_of: Client, link: str, clock: time_machine.Traveller
 ) -> None:

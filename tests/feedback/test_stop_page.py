@@ -18,7 +18,7 @@ from apps.core.outbox import NothingToSend
 from apps.feedback import choices
 from apps.feedback.asking import why_not_ask
 from apps.feedback.lifecycle import stop_unreachable
-from apps.feedback.messages import render_feedback_reminder, render_feedback_request
+from apps.feedback.messages import render_feedback_reminder, render_feedback_request, token_of
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.tokens import make_token
 from tests.feedback.conftest import answers
@@ -37,7 +37,7 @@ def client_of(asked: FeedbackRequest) -> Client:
 
 
 def stop_url(asked: FeedbackRequest, way: str = "email") -> str:
-    return f"/f/{make_token(asked.id, generation=asked.generation, way=way)}/stop/"
+    return f"/f/{token_of(asked, way=way)}/stop/"
 
 
 def reasons(client: Client) -> dict[str, str]:

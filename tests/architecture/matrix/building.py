@@ -23,6 +23,7 @@ from apps.core.sealer import seal
 from apps.endings.models import Ending, Move, Offer
 from apps.exchange.calendars import open_calendar
 from apps.exchange.models import ImportedSession, NoteReview
+from apps.feedback.messages import token_of
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback, submit_response
 from apps.feedback.tokens import make_token
@@ -378,5 +379,5 @@ def _ids(
         "member_id": str(treatment.therapist_id),
         "supervisee": str(treatment.therapist_id),
         "next": f"/clients/{treatment.client_id}/",
-        "token": make_token(asked.id, generation=asked.generation),
+        "token": token_of(asked),
     }
