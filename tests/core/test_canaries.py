@@ -155,7 +155,8 @@ def log_and_ask(as_alice: Browser, treatment: Treatment) -> FeedbackRequest:
 
 def answer(phone: Browser, asked: FeedbackRequest, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Answer by the link; the first time the server falls, and says so on a page."""
-    link = f"/f/{token_of(asked)}/"
+    with tenancy.practice(asked.practice_id):
+        link = f"/f/{token_of(asked)}/"
     assert phone.get(link).status_code == 200
     said = answers(comment=f"{MARK}comment", tension="4")
     with monkeypatch.context() as broken:

@@ -257,7 +257,7 @@ def test_a_form_that_reached_nobody_stands_on_the_agenda_also_where_it_ran_out_l
         supervisee=alice, starts_at=timezone.now() + timedelta(days=6), duration_min=50, by=sam
     )
     page = text(as_sam.get(f"/meetings/{coming.id}/"))
-    assert re.search("FE-1, .*: asked by message, but no form reached the client", page)
+    assert re.search("FE-1, .*: asked by message, but the form ended before an answer", page)
     assert re.search("FE-2, .*: offered in the room, not answered", page)
     assert "FE-3" not in page
 

@@ -318,11 +318,11 @@ def _case(letter: str, number: str, therapist: Membership, name: str) -> Case:
             requested_by=therapist,
             requested_at=now,
         )
-    case.ids = _ids(treatment, planned.id, episode.id, asked) | {
-        "notice_id": str(notice.id),
-        "erasure_id": str(erasure.id),
-        "ending_id": str(ending.id),
-    }
+        case.ids = _ids(treatment, planned.id, episode.id, asked) | {
+            "notice_id": str(notice.id),
+            "erasure_id": str(erasure.id),
+            "ending_id": str(ending.id),
+        }
     return case
 
 
