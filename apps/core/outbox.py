@@ -274,8 +274,9 @@ def _put_off(message: OutboxMessage, error: Exception) -> None:
 
 def _give_up(message: OutboxMessage, channel: str, why: Unreachable) -> None:
     with tenancy.practice(message.practice_id):
-        if _settle(message, state=State.FAILED, channel=channel, error=type(why).__name__):
-            tell_unreachable(message, channel=channel, unwanted=isinstance(why, Unwanted))
+        # First: it waits for the client's turn (ADR 19), and who has the turn may want this row.
+        tell_unreachable(message, channel=channel, unwanted=isinstance(why, Unwanted))
+        _settle(message, state=State.FAILED, channel=channel, error=type(why).__name__)
     logger.warning("Message %s: its address takes no messages", message.id)
 
 

@@ -3,7 +3,9 @@
 import smtplib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import time_machine
@@ -15,11 +17,12 @@ from apps.accounts.models import Membership, Notice, Practice
 from apps.clients.models import ContactChannel
 from apps.clients.services import hand_over_caseload, wait_for_turn
 from apps.core import outbox, reports, tenancy
+from apps.core.carriers import Unreachable
 from apps.core.models import OutboxMessage
 from apps.feedback.lifecycle import withdraw_unsent
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
-from tests.at_once import elsewhere, wait_for
+from tests.at_once import at_once, elsewhere, wait_for
 from tests.factories import TherapySessionFactory, TreatmentFactory
 from tests.feedback.test_client_form import shown
 from tests.feedback.test_details import details, page_of
@@ -171,6 +174,24 @@ def test_a_report_and_whoever_works_on_the_client_wait_for_each_other_at_one_doo
             withdraw_unsent(client)
         other.result()
     assert client.channels.get().stop_reason == "bounced"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sender_who_gives_up_has_no_message_that_whoever_works_on_the_client_waits_for(
+    asked: FeedbackRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message, client = first_message(), asked.therapy_session.treatment.client
+    monkeypatch.setattr(outbox.carriers, "send", Mock(side_effect=Unreachable))
+    send = partial(outbox.deliver, practice_id=asked.practice_id, message_id=message.id)
+    with ThreadPoolExecutor(1) as sender:
+        with tenancy.practice(asked.practice_id):
+            wait_for_turn(id=client.id)
+            other = sender.submit(at_once, send)
+            wait_for(other)
+            assert OutboxMessage.objects.select_for_update().get(id=message.id)
+        other.result()
+    message.refresh_from_db()
+    assert (message.state, client.channels.get().stop_reason) == (State.FAILED, "bounced")
 
 
 def test_of_a_bounce_hears_who_treats_the_client_on_the_practices_day(
