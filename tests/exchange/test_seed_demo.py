@@ -15,7 +15,7 @@ from apps.alliance.models import AllianceRating
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.core.models import OutboxMessage
 from apps.exchange.demo.cast import MANAGER, SUPERVISOR, THERAPISTS
-from apps.exchange.demo.seed import PASSPHRASE, seed_demo
+from apps.exchange.demo.seed import PASSPHRASE, seed_demo, take_down
 from apps.feedback.asking import why_not_agreed
 from apps.feedback.models import FeedbackRequest
 from apps.ruptures.detection import Level
@@ -249,3 +249,11 @@ def test_no_therapist_sees_two_clients_at_once(demo, therapist):
 def test_the_sign_ins_open(demo, client):
     for colleague in (THERAPISTS[0], SUPERVISOR, MANAGER):
         assert client.login(username=colleague.email, password=PASSPHRASE)
+
+
+def test_an_earlier_days_practice_is_taken_down_though_somebody_holds_its_records(demo):
+    practice = Practice.objects.get()
+    practice.record_holder = Membership.objects.first()
+    practice.save()
+    take_down(practice)
+    assert not any(model.objects.exists() for model in MODELS)

@@ -82,7 +82,7 @@ def seed_demo(*, now: datetime | None = None) -> bool:
     if practice and practice.created_at.astimezone(now.tzinfo).date() == now.date():
         return False
     if practice:
-        _take_down(practice)
+        take_down(practice)
     practice = create_practice(**PRACTICE)
     install_shipped_questionnaires(practice=practice, by=None)
     members = _add_members(practice, today=now.date())
@@ -103,10 +103,12 @@ def seed_demo(*, now: datetime | None = None) -> bool:
     return True
 
 
-def _take_down(practice: Practice) -> None:
+def take_down(practice: Practice) -> None:
     """Delete the practice with all its rows; accounts and the audit trail stay."""
     OutboxMessage.objects.filter(practice_id=practice.id).delete()
-    # What lies above in the layers points at what lies below, never the other way.
+    practice.record_holder = None
+    practice.save(update_fields=["record_holder"])
+    # Else what lies above in the layers points at what lies below, never the other way.
     for model in reversed(apps.get_models()):
         if issubclass(model, PracticeModel):
             model._default_manager.filter(practice=practice).delete()
