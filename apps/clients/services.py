@@ -352,6 +352,9 @@ def hand_over_caseload(
                 follows=treatment,
             )
         fresh = theirs[treatment.client_id]
+        if fresh.starts_on > day:  # theirs was to begin later, by a move
+            fresh.starts_on = day
+            fresh.save(update_fields=["starts_on"])
         # Theirs ended as, or before, what comes to them began: they treat the client all along.
         if fresh.ends_on and (fresh.ends_on <= day or treatment.follows_id == fresh.id):
             fresh.ends_on = until

@@ -89,6 +89,19 @@ def test_chosen_clients_change_hands_with_the_press_of_the_button(
     }
 
 
+def test_a_client_who_goes_at_once_to_whom_a_move_is_arranged_for_later_is_treated_all_along(
+    mona: Membership, alice: Membership, charlie: Membership, treatments: list[Treatment]
+) -> None:
+    today = timezone.localdate()
+    later = {"treatments": treatments[:1], "to": charlie, "on": today + timedelta(days=200)}
+    [coming] = hand_over_caseload(**later, by=alice)
+    assert coming.starts_on > today
+    assert hand_over_caseload(treatments=treatments[:1], to=charlie, on=today, by=mona) == [coming]
+    client = treatments[0].client_id
+    assert Client.objects.treated_by(charlie).filter(id=client).exists()
+    assert not Client.objects.treated_by(alice).filter(id=client).exists()
+
+
 def test_a_client_whom_the_new_therapist_treats_already_gets_no_second_treatment(
     mona: Membership, alice: Membership, charlie: Membership, treatments: list[Treatment]
 ) -> None:
