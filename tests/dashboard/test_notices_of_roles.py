@@ -70,6 +70,9 @@ def nora(mona: Membership, alice: Membership, sam: Membership) -> Membership:
             "move_called_off": [move(hers, called_off_at=now, called_off_to=nora)],
             "episode_opened": [by_treatment[own.id]],
             "support_message": [texts[by_treatment[own.id]]],
+            # Of nora's own supervision, whose page ends with the role as well.
+            "meeting": [meeting],
+            "agenda": [meeting],
         },
         Role.SUPERVISOR: {
             "episode_waited": [shared],
@@ -78,7 +81,6 @@ def nora(mona: Membership, alice: Membership, sam: Membership) -> Membership:
             "support_message": [texts[shared]],
             "form_ended": [ended],
         },
-        "": {"meeting": [meeting], "agenda": [meeting]},
     }.items():
         for kind, rows in subjects.items():
             for row in rows:
