@@ -182,7 +182,11 @@ def refit_requests(treatment: Treatment) -> None:
         outbox.reschedule(
             kind=REMINDER, subject_id=request.id, not_before=window.remind_at or window.expires_at
         )
-        expire_request(request_id=request.id)
+        if request.expires_at <= now and went_out(request):
+            # Ended by a session of before that was logged now: that is nobody's silence.
+            settle(request, FeedbackRequest.State.EXPIRED, rating=None, was_asked=False)
+        else:
+            expire_request(request_id=request.id)
 
 
 def has_fresh_link(request: FeedbackRequest) -> bool:

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.core import outbox
-from apps.core.models import AuditEntry
+from apps.core.models import AuditEntry, OutboxMessage
 from apps.exchange.rights import lift_restriction, restrict
 from apps.feedback.corrections import cancel_session, correct_session, plan_sessions
 from apps.feedback.lifecycle import expire_requests, refit_requests
@@ -155,6 +155,9 @@ def test_a_form_that_a_session_logged_late_has_ended_stands_on_the_next_agenda(
         therapy_session=session, questionnaire=questionnaire, channel_kind="email", by=alice
     )
     outbox.deliver_due()
+    long_ago = now - timedelta(hours=28)  # long enough for silence to count
+    OutboxMessage.objects.filter(state="sent").update(sent_at=long_ago)
+    session.feedback_requests.update(due_at=long_ago, created_at=long_ago)
     Meeting.objects.create(
         practice=alice.practice,
         supervisor=sam,
