@@ -82,10 +82,14 @@ def expire_requests() -> None:
 
 
 @transaction.atomic
-def expire_request(*, request_id: UUID) -> None:
+def expire_request(*, request_id: UUID, is_cut_short: bool = False) -> None:
     """Close a request whose time is over. Only silence to a form that went out is silence; to one
     that nobody would have read, that ended with its treatment, or that the client had for less than
-    `LEAST_TIME`, as the next session was moved ahead, it is none."""
+    `LEAST_TIME`, as the next session was moved ahead, it is none.
+
+    Args:
+        is_cut_short: it was open until this moment, and a session that is logged now ends it.
+    """
     wait_for_turn(treatments__therapy_sessions__feedback_requests=request_id)
     request = (
         FeedbackRequest.objects.run_out(at=timezone.now())
@@ -98,7 +102,7 @@ def expire_request(*, request_id: UUID) -> None:
     if request.therapy_session.treatment.has_ended:
         settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
     else:
-        by_message = request.is_read and bool(request.channel_kind)
+        by_message = request.is_read and bool(request.channel_kind) and not is_cut_short
         was_asked = by_message and link_is_out(request, by=request.expires_at - LEAST_TIME)
         settle(request, FeedbackRequest.State.EXPIRED, rating=None, was_asked=was_asked)
 
@@ -154,7 +158,7 @@ def refit_requests(treatment: Treatment) -> None:
         therapy_session__treatment=treatment, state=FeedbackRequest.State.OPEN
     )
     for request in opened.select_related("therapy_session__treatment__client", "questionnaire"):
-        session = request.therapy_session
+        session, was_open = request.therapy_session, request.expires_at > now
         closes_at = max(accepted_until(session), now)
         rules, time_zone = timing_rules(), session.treatment.client.time_zone
         if went_out(request) or request.ends_with_its_code:
@@ -182,11 +186,7 @@ def refit_requests(treatment: Treatment) -> None:
         outbox.reschedule(
             kind=REMINDER, subject_id=request.id, not_before=window.remind_at or window.expires_at
         )
-        if request.expires_at <= now and went_out(request):
-            # Ended by a session of before that was logged now: that is nobody's silence.
-            settle(request, FeedbackRequest.State.EXPIRED, rating=None, was_asked=False)
-        else:
-            expire_request(request_id=request.id)
+        expire_request(request_id=request.id, is_cut_short=was_open)
 
 
 def has_fresh_link(request: FeedbackRequest) -> bool:
@@ -202,7 +202,7 @@ def went_out(request: FeedbackRequest) -> bool:
 def link_is_out(request: FeedbackRequest, *, by: datetime | None = None) -> bool:
     """Whether the client got (`by` a moment) a link that still opens the form."""
     sent = _sent(request, (FRESH_LINK,) if has_fresh_link(request) else MESSAGES)
-    opens = Q(channel="")
+    opens = Q(pk__in=[])  # by no way, unless by one that leads somewhere
     for channel in request.therapy_session.treatment.client.channels.exclude(address=""):
         since = channel.address_since
         moved = bool(since and since > request.created_at)
