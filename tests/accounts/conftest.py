@@ -72,6 +72,11 @@ def is_in(browser: Browser) -> bool:
     return "_auth_user_id" in browser.session
 
 
+def goes_on(browser: Browser) -> bool:
+    """Whether the session is still good for a page."""
+    return browser.get("/account/").status_code == 200
+
+
 @pytest.fixture
 def proven(sign_in: Callable[[Membership], Browser]) -> Callable[[Membership], Browser]:
     """Signed in, and the password shown once more just now."""

@@ -17,30 +17,29 @@ from django.urls import reverse
 from apps.accounts import services, sign_in, sign_in_services
 from apps.accounts.links import make_token
 from apps.accounts.models import Membership, Practice, Role
-from tests.accounts.conftest import address_of, code_of, enrol, enter, is_in, noted
+from tests.accounts.conftest import address_of, code_of, enrol, enter, goes_on, is_in, noted
 from tests.architecture.matrix.building import taken_back
 from tests.architecture.matrix.routes import ROUTES, urls
 from tests.conftest import signed_in
 from tests.factories import PASSWORD
 
 NEW = "another long enough passphrase"
-BY_SCRIPT = {"HTTP_X_REQUESTED_WITH": "XMLHttpRequest", "HTTP_ACCEPT": "application/json"}
-HEADERS: tuple[dict[str, str], ...] = ({}, BY_SCRIPT, {"CONTENT_TYPE": "application/json"})
-
-
-def goes_on(browser: Browser) -> bool:
-    return browser.get("/account/").status_code == 200
+BY_SCRIPT: dict[str, Any] = {
+    "HTTP_X_REQUESTED_WITH": "XMLHttpRequest",
+    "HTTP_ACCEPT": "application/json",
+}
+HEADERS: tuple[dict[str, Any], ...] = ({}, BY_SCRIPT, {"CONTENT_TYPE": "application/json"})
 
 
 # ── However it is asked for ──────────────────────────────────────────────────────────────────
 
 
-def ask(key: str, method: str, address: str, headers: dict[str, str]) -> tuple[Any, ...]:
+def ask(key: str, method: str, address: str, headers: dict[str, Any]) -> tuple[Any, ...]:
     """How a page answers, in a browser with this session; what it changed is taken back."""
     browser = Browser()
     browser.cookies[settings.SESSION_COOKIE_NAME] = key
     with taken_back():
-        answer = browser.generic(method, address, **headers)  # type: ignore[arg-type]
+        answer = browser.generic(method, address, **headers)
     return answer.status_code, answer.get("Location"), answer["Content-Type"]
 
 
@@ -99,7 +98,7 @@ def test_each_change_is_noted_and_ends_the_other_sessions_however_it_is_asked_fo
 ) -> None:
     here, there = proven(alice), sign_in(alice)
     address, sent = change(here, alice)
-    here.post(address, sent, **BY_SCRIPT)  # type: ignore[arg-type]
+    here.post(address, sent, **BY_SCRIPT)
     assert len(noted("change own sign-in", alice)) == 1
     assert goes_on(here)
     assert not goes_on(there)
@@ -131,7 +130,8 @@ def new_password_here(alice: Membership, mona: Membership, code: str) -> None:
 
 
 def new_password_by_mail(alice: Membership, mona: Membership, code: str) -> None:
-    sign_in_services.mail_password_reset(user_id=alice.user.id)  # type: ignore[union-attr]
+    assert alice.user
+    sign_in_services.mail_password_reset(user_id=alice.user.id)
     sign_in_services.reset_password(link_id=alice.links.latest("created_at").id, password=NEW)
 
 
@@ -175,7 +175,8 @@ def test_what_is_half_done_ends_when_what_it_began_with_changes(
     assert "mfa.webauthn.state" in by_key.get(SECOND_STEP).wsgi_request.session
     proven.post("/sign-in/again/code/", {"code": first})
     assert proven.get("/account/codes/new/").status_code == 200
-    sign_in_services.mail_password_reset(user_id=alice.user.id)  # type: ignore[union-attr]
+    assert alice.user
+    sign_in_services.mail_password_reset(user_id=alice.user.id)
     link = reverse("account_link", args=[make_token(alice.links.get())])
     assert Browser().get(link).status_code == 200
 
@@ -204,7 +205,8 @@ def test_a_sign_in_that_ends_as_the_password_changes_goes_no_further(
     enrol(alice)
     enter(client, alice)
     monkeypatch.setattr(sign_in, "forget_first_step", lambda request: None)
-    sign_in_services.end_sessions(user=alice.user)  # type: ignore[arg-type]
+    assert alice.user
+    sign_in_services.end_sessions(user=alice.user)
     client.post(SECOND_STEP, {"code": code_of(alice)})
     assert not goes_on(client)
 

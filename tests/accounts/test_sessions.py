@@ -14,15 +14,11 @@ from apps.accounts import services, sign_in_services
 from apps.accounts.models import Membership, Role
 from apps.accounts.sign_in import SEEN
 from apps.core import tenancy
-from tests.accounts.conftest import enrol, enter, is_in, shown
+from tests.accounts.conftest import enrol, enter, goes_on, is_in, shown
 from tests.conftest import work_in
 from tests.factories import PASSWORD, MembershipFactory
 
 ROLES = {"roles": [Role.THERAPIST]}
-
-
-def goes_on(browser: Browser) -> bool:
-    return browser.get("/account/").status_code == 200
 
 
 def test_a_session_ends_after_half_an_hour_without_a_click(as_alice: Browser) -> None:

@@ -1,16 +1,26 @@
-"""A client in whose records every text sings."""
+"""A client in whose records every text sings, one whose treatment has ended, and who holds."""
+
+import io
+import zipfile
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+import time_machine
 from django.test import Client as Browser
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Practice
 from apps.alliance.models import Cause
 from apps.clients.models import Treatment
 from apps.ruptures.repair import Sheet, StepEntry, save_worksheet
 from apps.ruptures.services import record_outcome
 from apps.therapy_sessions.services import save_process_note
 from tests.exchange.singing import CANARY
-from tests.factories import PASSWORD, TreatmentFactory, comment_on
+from tests.factories import PASSWORD, TreatmentFactory, comment_on, rate
+
+NOON = datetime(2026, 6, 10, 12, tzinfo=ZoneInfo("Europe/London"))
+NOTE = "canary of a process note"
 
 
 @pytest.fixture
@@ -43,3 +53,32 @@ def alices(treatment: Treatment, as_alice: Browser) -> Browser:
     """alice, who has just proved again who she is."""
     as_alice.post("/sign-in/again/", {"password": PASSWORD})
     return as_alice
+
+
+@pytest.fixture
+def ended(alice: Membership) -> Treatment:
+    """A treatment whose only session and whose end were on 10 June 2026."""
+    with time_machine.travel(NOON, tick=False):
+        treatment = TreatmentFactory.create(therapist=alice, client__code="=OLD-1")
+        [session] = rate(treatment, [80])
+        comment_on(session, "the client's comment")
+        save_process_note(therapy_session=session, text=NOTE, by=alice)
+        treatment.ends_on = NOON.date()
+        treatment.save()
+    return treatment
+
+
+def fresh(browser: Browser) -> Browser:
+    browser.post("/sign-in/again/", {"password": PASSWORD})
+    return browser
+
+
+def hold(practice: Practice, holder: Membership) -> None:
+    practice.record_holder = holder
+    practice.save()
+
+
+def files(response: Any) -> dict[str, str]:
+    """What is packed in an answer, by name."""
+    with zipfile.ZipFile(io.BytesIO(response.getvalue())) as archive:
+        return {name: archive.read(name).decode() for name in archive.namelist()}

@@ -4,9 +4,7 @@ import csv
 import io
 import json
 import re
-import zipfile
 from html import unescape
-from typing import Any
 
 import pytest
 from django.apps import apps
@@ -24,13 +22,9 @@ from apps.exchange import records, rights
 from apps.feedback.asking import why_not_agreed
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.services import screen_treatment
+from tests.exchange.conftest import files
 from tests.exchange.singing import CANARY, url
 from tests.factories import PASSWORD, TreatmentFactory, rate
-
-
-def files(response: Any) -> dict[str, str]:
-    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
-        return {name: archive.read(name).decode() for name in archive.namelist()}
 
 
 def shown(html: str) -> list[tuple[str, str]]:

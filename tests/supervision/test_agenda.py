@@ -30,6 +30,7 @@ from apps.feedback.services import (
 from apps.ruptures.models import RuptureEpisode
 from apps.supervision.models import Meeting
 from apps.supervision.services import plan_meeting
+from apps.therapy_sessions.models import TherapySession
 from tests.factories import TherapySessionFactory, TreatmentFactory
 from tests.feedback.conftest import answers
 
@@ -38,6 +39,17 @@ pytestmark = pytest.mark.django_db
 
 def text(response: Any) -> str:
     return str(response.content.decode())
+
+
+def ask_by_email(session: TherapySession) -> None:
+    """Let the client of a session be asked by email; the message is due."""
+    therapist = session.treatment.therapist
+    request_feedback(
+        therapy_session=session,
+        questionnaire=practice_questionnaire(therapist.practice),
+        channel_kind="email",
+        by=therapist,
+    )
 
 
 def test_the_agenda_holds_what_the_supervisor_may_see_longest_waiting_first(
@@ -77,9 +89,7 @@ def test_sessions_whose_form_was_overtaken_stand_on_the_agenda(
         treatment = TreatmentFactory.create(therapist=alice, client__code=code)
         session = TherapySessionFactory.create(treatment=treatment)
         questionnaire = practice_questionnaire(alice.practice)
-        request_feedback(
-            therapy_session=session, questionnaire=questionnaire, channel_kind="email", by=alice
-        )
+        ask_by_email(session)
         if changes:
             correct_session(
                 session=session, by=alice, starts_at=session.starts_at, duration_min=50, **changes
@@ -104,14 +114,11 @@ def test_a_form_that_was_out_and_answered_in_the_room_stands_on_the_agenda(
     meeting: Meeting,
 ) -> None:
     """Who has the code of the room can answer in the client's place."""
-    questionnaire = practice_questionnaire(alice.practice)
     for code, by_message in (("FE-0135", True), ("FE-0136", False)):
         treatment = TreatmentFactory.create(therapist=alice, client__code=code)
         session = TherapySessionFactory.create(treatment=treatment)
         if by_message:
-            request_feedback(
-                therapy_session=session, questionnaire=questionnaire, channel_kind="email", by=alice
-            )
+            ask_by_email(session)
             outbox.deliver_due()
         device = sign_in(alice)
         device.post(reverse("in_room", args=[session.id]))
@@ -127,12 +134,9 @@ def test_a_form_that_was_out_and_answered_in_the_room_stands_on_the_agenda(
 def test_what_is_asked_again_in_the_room_takes_no_line_off_the_agenda(
     as_sam: Browser, as_alice: Browser, alice: Membership, meeting: Meeting
 ) -> None:
-    questionnaire = practice_questionnaire(alice.practice)
     treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0135")
     session = TherapySessionFactory.create(treatment=treatment)
-    request_feedback(
-        therapy_session=session, questionnaire=questionnaire, channel_kind="email", by=alice
-    )
+    ask_by_email(session)
     outbox.deliver_due()
     restrict(client=treatment.client, by=alice)
     lift_restriction(client=treatment.client, by=alice)
@@ -150,10 +154,7 @@ def test_a_form_that_a_session_logged_late_has_ended_stands_on_the_next_agenda(
     now = timezone.now()
     treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0135")
     session = TherapySessionFactory.create(treatment=treatment, starts_at=now - timedelta(hours=30))
-    questionnaire = practice_questionnaire(alice.practice)
-    request_feedback(
-        therapy_session=session, questionnaire=questionnaire, channel_kind="email", by=alice
-    )
+    ask_by_email(session)
     outbox.deliver_due()
     long_ago = now - timedelta(hours=28)  # long enough for silence to count
     OutboxMessage.objects.filter(state="sent").update(sent_at=long_ago)
@@ -243,9 +244,7 @@ def test_a_form_that_reached_nobody_stands_on_the_agenda_also_where_it_ran_out_l
         for code in ("FE-1", "FE-2", "FE-3")
     ]
     for session in (held, went_out):
-        request_feedback(
-            therapy_session=session, questionnaire=questionnaire, channel_kind="email", by=alice
-        )
+        ask_by_email(session)
     ask_in_room(therapy_session=in_room, questionnaire=questionnaire, by=alice)
     channel = held.treatment.client.channels.get()
     for is_safe, at in ((False, timedelta(hours=3)), (True, timedelta(days=5))):
@@ -272,12 +271,7 @@ def test_a_session_corrected_to_before_the_last_meeting_stays_on_the_agenda(
     session = TherapySessionFactory.create(
         treatment=TreatmentFactory.create(therapist=alice, client__code="FE-3")
     )
-    request_feedback(
-        therapy_session=session,
-        questionnaire=practice_questionnaire(alice.practice),
-        channel_kind="email",
-        by=alice,
-    )
+    ask_by_email(session)
     restrict(client=session.treatment.client, by=alice)
     lift_restriction(client=session.treatment.client, by=alice)
     session.refresh_from_db()
@@ -314,9 +308,7 @@ def test_what_is_said_after_the_last_meeting_of_a_session_before_it_stands_on_th
             }.items()
         ]
         for session in (cancelled, on_paper):
-            request_feedback(
-                therapy_session=session, questionnaire=questionnaire, channel_kind="email", by=alice
-            )
+            ask_by_email(session)
         outbox.deliver_due()
     with time_machine.travel(held + timedelta(days=6), tick=False):
         outbox.deliver_due()
