@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Membership
-from apps.clients import services
+from apps.clients import services, turns
 from apps.clients.models import Client, Treatment
 from apps.core.models import AuditEntry, ClientKey
 from apps.exchange.rights import erase_client
@@ -73,7 +73,8 @@ def test_who_waits_for_a_client_who_is_gone_then_finds_nobody_and_nothing_is_wri
     gone: str,
 ) -> None:
     url, fields = sent(treatment)[page]
-    waits, before, turns = services.wait_for_turn, written(), []
+    waits, before, taken = services.wait_for_turn, written(), []
+    assert turns.wait_for_turn is waits, "the middleware's own turn stays as it is"
 
     def waits_until_somebody_else_is_done(**which: Any) -> None:
         monkeypatch.setattr(services, "wait_for_turn", waits)
@@ -83,12 +84,12 @@ def test_who_waits_for_a_client_who_is_gone_then_finds_nobody_and_nothing_is_wri
             services.hand_over_caseload(
                 treatments=[treatment], to=charlie, on=timezone.localdate(), by=mona
             )
-        turns.append(gone)
+        taken.append(gone)
         waits(**which)
 
     monkeypatch.setattr(services, "wait_for_turn", waits_until_somebody_else_is_done)
     assert as_alice.post(url, fields).status_code == 404
-    assert turns == [gone]
+    assert taken == [gone]
     assert written() == before, "with what was done in the same transaction here"
 
 

@@ -266,3 +266,18 @@ def test_silence_to_a_form_cut_short_by_a_session_that_is_moved_ahead_says_nothi
     asked.refresh_from_db()
     asked.therapy_session.refresh_from_db()
     assert (asked.state, asked.therapy_session.asked) == (State.EXPIRED, is_silence)
+
+
+@pytest.mark.parametrize(("hours", "is_silence"), [(30, False), (99, True)])
+def test_silence_to_a_form_that_a_session_logged_late_has_ended_says_nothing(
+    treatment: Treatment, noon: time_machine.Traveller, hours: int, is_silence: bool
+) -> None:
+    """Unless its time was over by then, and nobody had come to close it."""
+    asked = ask(treatment)
+    mark_sent(asked)
+    noon.move_to(NOON + timedelta(hours=hours))
+    TherapySessionFactory.create(treatment=treatment, starts_at=NOON + timedelta(hours=26))
+    refit_requests(treatment)
+    asked.refresh_from_db()
+    asked.therapy_session.refresh_from_db()
+    assert (asked.state, asked.therapy_session.asked) == (State.EXPIRED, is_silence)
