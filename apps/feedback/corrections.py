@@ -145,19 +145,13 @@ def undo_log(*, session: TherapySession, by: Membership) -> None:
 
     Raises:
         CannotUndo: nothing changed; it was logged longer than `UNDO_WITHIN` ago, its form is with
-            the client, or the episode that it opened has its outcome.
+            the client, or the episode that it opened stands all the same: with an outcome, or as
+            nothing is screened now.
     """
     take_turn(by=by, treatments__therapy_sessions=session)
     session = TherapySession.objects.get(pk=session.pk)
     if not session.logged_at or timezone.now() - session.logged_at > UNDO_WITHIN:
         raise CannotUndo(_("This was logged a while ago. Correct the session instead."))
-    if session.episodes_opened.exclude(outcome__in=["", RuptureEpisode.Outcome.SUPERSEDED]):
-        raise CannotUndo(
-            _(
-                "You recorded an outcome for the possible rupture that this session opened, so it"
-                " stays logged. Correct it instead."
-            )
-        )
     if _is_with_the_client(session):
         raise CannotUndo(
             _("The form has gone out, so the session stays logged. Correct it instead.")
@@ -184,6 +178,13 @@ def undo_log(*, session: TherapySession, by: Membership) -> None:
         since=session,
         at=timezone.now(),
     )
+    if session.episodes_opened.exclude(outcome=RuptureEpisode.Outcome.SUPERSEDED).exists():
+        raise CannotUndo(
+            _(
+                "The possible rupture that this session opened has its outcome, or processing is"
+                " restricted, so the session stays logged. Correct it instead."
+            )
+        )
     _forget_what_nobody_heard(session)
 
 

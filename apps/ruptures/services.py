@@ -227,9 +227,10 @@ def _move_episodes(
 
     An opening makes an episode, unless one is open: then the same one goes on. Where a correction
     took an opening away, its episode moves to the opening that stands in for it, or is withdrawn.
+    What was known only after an episode had its outcome, such as an answer, opens a new one.
     """
     screened = {screening.therapy_session_id for screening in (*screenings, *superseded)}
-    openings = [screening for screening in screenings if screening.event == Event.OPENED]
+    openings = {row.therapy_session_id: row for row in screenings if row.event == Event.OPENED}
     opened_here = Q(questionnaire=questionnaire, opened_by__in=screened)
     # Locked, as the whole row is saved below: what a person does meanwhile must not be undone.
     episodes = (
@@ -237,16 +238,17 @@ def _move_episodes(
         .filter(opened_here | Q(outcome=""), treatment=treatment)
         .exclude(outcome=RuptureEpisode.Outcome.SUPERSEDED)
     )
+    opened = [each for each in episodes if each.questionnaire_id == questionnaire.id]
+    unfounded = {each.opened_by_id for each in opened} & screened - openings.keys()
     known = {
-        episode.opened_by_id
-        for episode in episodes
-        if episode.questionnaire_id == questionnaire.id and episode.opened_by_id in screened
+        each.opened_by_id
+        for each in opened
+        if each.opened_by_id in openings and not _is_over_before(each, openings[each.opened_by_id])
     }
-    unfounded = known - {opening.therapy_session_id for opening in openings}
     episode = next((each for each in episodes if not each.outcome), None)
     was_supervisors = episode is not None and episode.is_supervisors
-    for opening in openings:
-        if opening.therapy_session_id in known:
+    for session_id, opening in openings.items():
+        if session_id in known:
             continue
         if episode is None:
             episode = RuptureEpisode(
@@ -270,6 +272,11 @@ def _move_episodes(
             tell_gone(episode)
         if is_live and not episode.outcome:
             tell_about(episode)
+
+
+def _is_over_before(episode: RuptureEpisode, opening: Screening) -> bool:
+    """Whether its outcome is older than what opens now: the filter, too, was past it by then."""
+    return episode.outcome_at is not None and episode.outcome_at < opening.known_at
 
 
 def _date(episode: RuptureEpisode) -> None:

@@ -11,10 +11,10 @@ from django.utils import timezone
 from apps.accounts import notices
 from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
-from apps.clients.models import Treatment
+from apps.clients.models import Client, Treatment
 from apps.core.models import OutboxMessage
 from apps.endings.services import close_treatment, hand_over
-from apps.exchange.rights import erase_client
+from apps.exchange.rights import erase_client, restrict
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import ask_in_room, practice_questionnaire, request_feedback
 from apps.ruptures.models import Screening
@@ -211,7 +211,7 @@ def test_what_has_gone_out_is_not_taken_back_and_that_is_said(
     assert FeedbackRequest.objects.get(therapy_session=session).state == "open"
 
 
-def test_a_session_whose_possible_rupture_has_its_outcome_is_not_taken_back(
+def test_a_session_whose_possible_rupture_stands_is_not_taken_back(
     as_alice: Browser, alice: Membership
 ) -> None:
     """Without an outcome it is; the record of what was withdrawn with it is not there any more."""
@@ -222,10 +222,13 @@ def test_a_session_whose_possible_rupture_has_its_outcome_is_not_taken_back(
     AllianceRating.objects.filter(therapy_session=session).delete()
     TherapySession.objects.filter(id=session.id).update(logged_at=timezone.now())
     record_outcome(episode=episode, outcome=episode.Outcome.REPAIRED, by=alice)
-    assert "You recorded an outcome" in undo(as_alice, session)[1]
+    assert "has its outcome, or processing is restricted" in undo(as_alice, session)[1]
+    treatment.episodes.update(outcome="", outcome_at=None)
+    restrict(client=treatment.client, by=alice)
+    assert "has its outcome, or processing is restricted" in undo(as_alice, session)[1]
     assert session.attendance == "attended"
     assert as_alice.get(f"/clients/{treatment.client_id}/").status_code == 200
-    treatment.episodes.update(outcome="", outcome_at=None)
+    Client.objects.update(restricted_at=None)
     assert "Undone" in undo(as_alice, session)[1]
     assert not treatment.episodes.exists(), "nobody else was told of it"
     assert as_alice.get(f"/episodes/{episode.id}/repair/").status_code == 404

@@ -165,6 +165,26 @@ def test_a_verdict_on_a_pending_step_still_counts_when_its_rating_comes(alice: M
     assert screening.event == ""
 
 
+@pytest.mark.parametrize("outcome", ["repaired", "not_a_rupture"])
+def test_an_answer_after_the_outcome_of_what_its_session_opened_is_a_new_fall(
+    alice: Membership, outcome: str
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, pomps=FALL[:-1])
+    session = TherapySessionFactory.create(treatment=treatment, tension=4, tension_resolved=0)
+    screen_from(session)
+    first = treatment.episodes.get()
+    reason = "We spoke of it at once."
+    record_outcome(episode=first, outcome=RuptureEpisode.Outcome(outcome), reason=reason, by=alice)
+    add_rating(session, 0)
+    for _again in range(2):
+        screen_from(session)
+        second = treatment.episodes.open().get()
+        assert second != first
+        assert second.opened_by == session
+        assert second.marked_at
+    assert treatment.episodes.count() == 2
+
+
 def test_silence_alone_never_opens_an_episode(alice: Membership) -> None:
     treatment = TreatmentFactory.create(therapist=alice, pomps=FALL[:-1])
     for weeks in range(1, 8):
