@@ -15,9 +15,15 @@ app.autodiscover_tasks()
 @signals.worker_init.connect
 def refuse_powerful_role(**kwargs: Any) -> None:
     """A worker above row-level security must not start."""
+    from django.core.exceptions import ImproperlyConfigured
+
     from apps.core import tenancy
 
-    tenancy.refuse_powerful_role()
+    try:
+        tenancy.refuse_powerful_role()
+    except ImproperlyConfigured as refused:
+        # Celery logs an Exception of a receiver, and starts all the same.
+        raise SystemExit(str(refused)) from refused
 
 
 @signals.before_task_publish.connect

@@ -192,30 +192,26 @@ def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> N
     wait_for_turn(treatments=move.treatment_id)
     move = _current(move, version=version, is_arranged=True)
     treatment = move.treatment
-    new, move.new_treatment = move.new_treatment, None
+    new = move.new_treatment
     if new is None:
         raise ChangedMeanwhile(move)
     if treatment.ends_on and treatment.ends_on <= timezone.localdate():
         raise CannotCallOff(_("The treatment has ended meanwhile; nothing was changed."))
     if treatment.ends_on != move.moves_on:
         _refuse_if_it_changes_hands(treatment)
-    move.called_off_at, move.called_off_reason = timezone.now(), reason
-    move.called_off_to = new.therapist
-    changed = ["new_treatment", "called_off_at", "called_off_reason", "called_off_to"]
-    move.save(update_fields=changed)
+    _leave_as_history(move, to=new.therapist, reason=reason, by=by)
     _withdraw(new, back_to=treatment)
     treatment.ends_on = None
     treatment.save(update_fields=["ends_on"])
     refit_requests(treatment)
-    notices.tell(member=new.therapist, kind=CALLED_OFF, subject=move)
-    audit.record("call off move", move, client_id=treatment.client_id, by=by)
 
 
 @transaction.atomic
 def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) -> date:
     """Hand treatments over to `to`, with their sessions to come, and tell the therapist before.
 
-    What could not go along is called off, open forms end.
+    What could not go along is called off, open forms end. A client who was to come to somebody, and
+    is handed back before, moves no more.
 
     Returns:
         The day on which access changes hands, that of `oneself.access_from`.
@@ -240,6 +236,10 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
     hand_over_caseload(treatments=treatments, to=to, on=on, by=by)
     moment = timezone.now().isoformat()
     for treatment in treatments:
+        back = Move.objects.standing().filter(new_treatment=treatment, treatment__therapist=to)
+        for move in back.filter(moves_on__gt=on):
+            reason = _("Handed back, as the practice decided.")
+            _leave_as_history(move, to=treatment.therapist, reason=reason, by=by)
         end_what_is_open(treatment, on=on, by=by)
         notices.tell(member=treatment.therapist, kind=HANDED_OVER, subject=to, mark=moment)
     return on
@@ -328,6 +328,16 @@ def _current(move: Move, *, version: str, is_arranged: bool = False) -> Move:
     if move.version != version:
         raise ChangedMeanwhile(move)
     return move
+
+
+def _leave_as_history(move: Move, *, to: Membership, reason: str, by: Membership) -> None:
+    """Call an arranged move off, and tell who would have taken the client on."""
+    move.called_off_at, move.called_off_reason = timezone.now(), reason
+    move.called_off_to, move.new_treatment = to, None
+    changed = ["new_treatment", "called_off_at", "called_off_reason", "called_off_to"]
+    move.save(update_fields=changed)
+    notices.tell(member=to, kind=CALLED_OFF, subject=move)
+    audit.record("call off move", move, client_id=move.treatment.client_id, by=by)
 
 
 def _withdraw(new: Treatment, *, back_to: Treatment) -> None:

@@ -58,13 +58,19 @@ def test_tests_are_served_as_the_role_that_the_wall_binds() -> None:
     tenancy.refuse_powerful_role()
 
 
-def test_no_server_starts_above_the_wall() -> None:
+@pytest.mark.parametrize(
+    "server",
+    ["-m config.wsgi", "-m celery -A config.celery -b memory:// worker --pool solo"],
+    ids=["web", "worker"],
+)
+def test_no_server_starts_above_the_wall(server: str) -> None:
     start = subprocess.run(
-        [sys.executable, "-c", "import config.wsgi"],
+        [sys.executable, *server.split()],
         env=os.environ | {"DATABASE_URL": os.environ["MIGRATOR_DATABASE_URL"]},
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
     )
     assert start.returncode != 0
     assert "'migrator' stands above row-level security" in start.stderr

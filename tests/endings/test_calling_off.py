@@ -9,6 +9,7 @@ import time_machine
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Practice
@@ -256,6 +257,30 @@ def test_what_a_manager_decided_in_between_stands_against_calling_off(
             assert [each for each in (alice, dana, charlie) if visible(each).exists()] == [who]
     move.refresh_from_db()
     assert move.called_off_at is None
+
+
+def test_a_client_who_is_handed_back_before_the_day_moves_no_more(
+    move: Move, alice: Membership, charlie: Membership, mona: Membership, as_alice: Browser
+) -> None:
+    """Or the move, whose day comes all the same, would undo what a manager decides later."""
+    hand_over(list(charlie.treatments.all()), to=alice, by=mona)
+    with pytest.raises(ChangedMeanwhile):
+        call_off_move(move=move, reason=WHY, version=move.version, by=alice)
+    said = {each.said.text.partition(":")[0] for each in notices.unread(charlie)}
+    assert "FE-0007 stays with Alice Moreau" in said
+    assert "Handed back, as the practice decided." in shown(as_alice.get(address(move.treatment)))
+    with time_machine.travel(timezone.now() + timedelta(days=8)):
+        visible = Client.objects.visible_to
+        assert [visible(each).count() for each in (alice, charlie)] == [1, 0]
+
+
+def test_who_is_relieved_before_the_day_of_their_own_move_is_told(
+    move: Move, alice: Membership, charlie: Membership, mona: Membership
+) -> None:
+    hand_over([move.treatment], to=charlie, by=mona)
+    today = date_format(timezone.localdate(), "j M")
+    said = f"Clients of yours go to Charlie Nowak on {today}, as your practice decided."
+    assert said in {each.said.text for each in notices.unread(alice)}
 
 
 def test_nobody_else_calls_it_off_and_nobody_does_from_the_day_on(
