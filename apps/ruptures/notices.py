@@ -1,7 +1,8 @@
 """What people are told of an episode in the app: its opening, that it is marked, that it waited,
 and, where supervisors could see it, that it ended or was taken from their sight.
 
-Each once per person and episode, however often it is screened anew; that one has gone, each time.
+Each once per person and episode, however often it is screened anew; that one has gone, or is back
+again, each time.
 One that a correction took back is not deleted: it then says so.
 """
 
@@ -23,17 +24,22 @@ OPENED, MARKED, WAITED = "episode_opened", "episode_marked", "episode_waited"
 GONE = "episode_withdrawn"
 
 
-def tell_about(episode: RuptureEpisode) -> None:
-    """Tell therapist and supervisors what is new for them; what they were told stays told."""
+def tell_about(episode: RuptureEpisode, *, is_back: bool = False) -> None:
+    """Tell therapist and supervisors what is new for them; what they were told stays told, unless
+    the episode was withdrawn and `is_back`."""
+    mark = timezone.now().isoformat() if is_back else ""
     therapist = episode.treatment.therapist
-    notices.tell(member=therapist, kind=OPENED, subject=episode)
+    notices.tell(member=therapist, kind=OPENED, subject=episode, mark=mark)
     supervisors = _supervisors_of(therapist)
     if episode.marked_at:
         for member in (therapist, *supervisors):
-            notices.tell(member=member, kind=MARKED, subject=episode)
+            notices.tell(member=member, kind=MARKED, subject=episode, mark=mark)
     elif episode.waited_at:
         for member in supervisors:
-            notices.tell(member=member, kind=WAITED, subject=episode)
+            notices.tell(member=member, kind=WAITED, subject=episode, mark=mark)
+    elif is_back and episode.is_supervisors:
+        for member in supervisors:
+            notices.tell(member=member, kind=OPENED, subject=episode, mark=mark)
 
 
 def tell_gone(episode: RuptureEpisode) -> None:

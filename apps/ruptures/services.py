@@ -20,6 +20,7 @@ from apps.ruptures.rules import Rule, rule_in_force
 from apps.therapy_sessions.models import TherapySession
 
 Outcome = RuptureEpisode.Outcome
+SUPERSEDED = Outcome.SUPERSEDED
 VERDICTS = {
     str(Outcome.NOT_A_RUPTURE): Verdict.NOT_A_RUPTURE,
     str(Outcome.REPAIRED): Verdict.REPAIRED,
@@ -227,6 +228,7 @@ def _move_episodes(
 
     An opening makes an episode, unless one is open: then the same one goes on. Where a correction
     took an opening away, its episode moves to the opening that stands in for it, or is withdrawn.
+    Where its session opens one again, it is back as it was, waiting times and sharing included.
     What was known only after an episode had its outcome, such as an answer, opens a new one.
     """
     screened = {screening.therapy_session_id for screening in (*screenings, *superseded)}
@@ -236,9 +238,14 @@ def _move_episodes(
     episodes = (
         RuptureEpisode.objects.select_for_update(of=("self",))
         .filter(opened_here | Q(outcome=""), treatment=treatment)
-        .exclude(outcome=RuptureEpisode.Outcome.SUPERSEDED)
+        .order_by("outcome_at")
     )
-    opened = [each for each in episodes if each.questionnaire_id == questionnaire.id]
+    withdrawn = {each.opened_by_id: each for each in episodes if each.outcome == SUPERSEDED}
+    opened = [
+        each
+        for each in episodes
+        if each.outcome != SUPERSEDED and each.questionnaire_id == questionnaire.id
+    ]
     unfounded = {each.opened_by_id for each in opened} & screened - openings.keys()
     known = {
         each.opened_by_id
@@ -247,10 +254,14 @@ def _move_episodes(
     }
     episode = next((each for each in episodes if not each.outcome), None)
     was_supervisors = episode is not None and episode.is_supervisors
+    is_back = False
     for session_id, opening in openings.items():
         if session_id in known:
             continue
-        if episode is None:
+        if episode is None and session_id in withdrawn:
+            episode, is_back = withdrawn[session_id], True
+            episode.outcome, episode.outcome_at = "", None
+        elif episode is None:
             episode = RuptureEpisode(
                 practice_id=treatment.practice_id,
                 treatment=treatment,
@@ -263,7 +274,7 @@ def _move_episodes(
         unfounded.discard(episode.opened_by_id)
         episode.opened_by = opening.therapy_session
     if episode and episode.opened_by_id in unfounded:
-        episode.outcome = RuptureEpisode.Outcome.SUPERSEDED
+        episode.outcome = SUPERSEDED
         episode.outcome_at = timezone.now()
     if episode:
         _date(episode)
@@ -271,7 +282,7 @@ def _move_episodes(
         if is_live and was_supervisors and not episode.is_supervisors:
             tell_gone(episode)
         if is_live and not episode.outcome:
-            tell_about(episode)
+            tell_about(episode, is_back=is_back)
 
 
 def _is_over_before(episode: RuptureEpisode, opening: Screening) -> bool:

@@ -78,6 +78,32 @@ def test_what_a_correction_took_back_is_said_to_be_withdrawn_not_deleted(treatme
     assert Notice.objects.count() == 4
 
 
+@pytest.mark.parametrize("seen", ["shared", "waited", "marked"])
+def test_what_a_correction_took_away_and_another_brings_back_is_the_same_and_told_anew(
+    alice, sam, seen
+):
+    """Or who corrects twice has a flag that its supervisor could see to themselves."""
+    treatment = TreatmentFactory.create(therapist=alice, pomps=FALL[:-1])
+    session = TherapySessionFactory.create(treatment=treatment, tension=2, tension_resolved=0)
+    add_rating(session, 70 if seen == "marked" else 80)
+    screen_from(session)
+    episode = treatment.episodes.get()
+    assert bool(episode.marked_at) == (seen == "marked")
+    set_sharing(episode=episode, share=seen == "shared", share_notes=False, by=alice)
+    visible = RuptureEpisode.objects.for_supervisor(sam)
+    with time_machine.travel(timezone.now() + timedelta(hours=80 * (seen == "waited"))):
+        note_waiting(alice.practice, at=timezone.now())
+        for said, shown_to_sam in (("withdrawn", False), ("possible rupture, ", True)) * 2:
+            Notice.objects.filter(member=sam).update(read_at=timezone.now())
+            session.attendance = "attended" if shown_to_sam else "no_show"
+            session.save()
+            screen_from(session)
+            assert visible.filter(id=episode.id).exists() == shown_to_sam
+            [(text, _url)] = told(sam)
+            assert said in text
+    assert treatment.episodes.get() == episode
+
+
 def test_a_mark_that_a_correction_took_away_is_told_to_who_saw_it(treatment, alice, sam):
     session = treatment.therapy_sessions.latest("starts_at")
     for times in (1, 2):
