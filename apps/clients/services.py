@@ -139,11 +139,13 @@ def take_turn(*, by: Membership, **which: Any) -> None:
     """`wait_for_turn` for what a therapist writes about a client, who may be gone by then.
 
     Raises:
-        Http404: `by` does not treat the client any more: handed over, closed or erased meanwhile.
-            Said here once, as it is what each of their pages answers from then on.
+        Http404: `by` does not treat the client any more: handed over, closed or erased meanwhile,
+            or their own place or role is gone. Said here once, as it is what each of their pages
+            answers from then on.
     """
     wait_for_turn(**which)
-    if not Client.objects.treated_by(by).filter(**which).exists():
+    by.refresh_from_db(fields=["roles", "is_active"])
+    if not by.is_active or not Client.objects.treated_by(by).filter(**which).exists():
         raise Http404
 
 

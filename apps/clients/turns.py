@@ -22,9 +22,9 @@ WAYS = {
 class TurnMiddleware:
     """Hold the client whom a form is about, by the id in its address, until it is answered.
 
-    So a view asks whose the client is after everybody who came before is done, and what it finds
-    holds while it writes: nothing is written about a client who was erased, closed or handed over
-    since. Opening a page waits for nobody.
+    So a view asks who sent it, and whose the client is, after everybody who came before is done,
+    and what it finds holds while it writes: nothing is written about a client who was erased,
+    closed or handed over since, nor by who lost place or role. Opening a page waits for nobody.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -36,6 +36,8 @@ class TurnMiddleware:
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], args: object, kwargs: dict[str, Any]
     ) -> None:
-        if request.method == "POST" and getattr(request, "membership", None):
+        member = getattr(request, "membership", None)
+        if request.method == "POST" and member:
             for name in WAYS.keys() & kwargs.keys():
                 wait_for_turn(**{WAYS[name]: kwargs[name]})
+                member.refresh_from_db(fields=["roles", "is_active"])

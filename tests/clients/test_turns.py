@@ -1,6 +1,8 @@
 """What somebody writes about a client while another one waits, or has the turn before them."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -8,7 +10,8 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Role
+from apps.accounts.services import change_roles, deactivate_member
 from apps.clients import services, turns
 from apps.clients.models import Client, Treatment
 from apps.core.models import AuditEntry, ClientKey
@@ -59,38 +62,71 @@ def sent(treatment: Treatment) -> dict[str, tuple[str, dict[str, object]]]:
     }
 
 
+@pytest.fixture
+def events(
+    alice: Membership, charlie: Membership, mona: Membership, treatment: Treatment
+) -> dict[str, Callable[[], object]]:
+    """What others do meanwhile."""
+    given = {"treatments": [treatment], "to": charlie, "on": timezone.localdate()}
+    themselves = Membership.objects.get(id=alice.id)
+    return {
+        "erased": lambda: erase_client(client=treatment.client, by=mona),
+        "handed over": lambda: services.hand_over_caseload(**given, by=mona),
+        "their role": lambda: change_roles(member=themselves, roles=[Role.SUPERVISOR], by=mona),
+        "their place": lambda: deactivate_member(member=themselves, by=mona),
+    }
+
+
+def happens_first(
+    event: Callable[[], object], *, in_: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> list[bool]:
+    """Let it happen to the first who waits for a turn there; the list then says so."""
+    waits, happened = in_.wait_for_turn, []
+
+    def waits_until_somebody_else_is_done(**which: Any) -> None:
+        monkeypatch.setattr(in_, "wait_for_turn", waits)
+        event()
+        happened.append(True)
+        waits(**which)
+
+    monkeypatch.setattr(in_, "wait_for_turn", waits_until_somebody_else_is_done)
+    return happened
+
+
 @pytest.mark.parametrize(
     "page", ["details", "pause", "log", "plan", "correct", "move", "cancel", "note"]
 )
-@pytest.mark.parametrize("gone", ["erased", "handed over"])
+@pytest.mark.parametrize("gone", ["erased", "handed over", "their role", "their place"])
 def test_who_waits_for_a_client_who_is_gone_then_finds_nobody_and_nothing_is_written(
     as_alice: Browser,
-    charlie: Membership,
-    mona: Membership,
+    events: dict[str, Callable[[], object]],
     treatment: Treatment,
     monkeypatch: pytest.MonkeyPatch,
     page: str,
     gone: str,
 ) -> None:
     url, fields = sent(treatment)[page]
-    waits, before, taken = services.wait_for_turn, written(), []
-    assert turns.wait_for_turn is waits, "the middleware's own turn stays as it is"
-
-    def waits_until_somebody_else_is_done(**which: Any) -> None:
-        monkeypatch.setattr(services, "wait_for_turn", waits)
-        if gone == "erased":
-            erase_client(client=treatment.client, by=mona)
-        else:
-            services.hand_over_caseload(
-                treatments=[treatment], to=charlie, on=timezone.localdate(), by=mona
-            )
-        taken.append(gone)
-        waits(**which)
-
-    monkeypatch.setattr(services, "wait_for_turn", waits_until_somebody_else_is_done)
+    assert turns.wait_for_turn is services.wait_for_turn, "the middleware's stays as it is"
+    before = written()
+    happened = happens_first(events[gone], in_=services, monkeypatch=monkeypatch)
     assert as_alice.post(url, fields).status_code == 404
-    assert taken == [gone]
+    assert happened
     assert written() == before, "with what was done in the same transaction here"
+
+
+@pytest.mark.parametrize("gone", ["their role", "their place"])
+def test_who_loses_role_or_place_while_their_form_waits_may_not_send_it_any_more(
+    as_alice: Browser,
+    events: dict[str, Callable[[], object]],
+    treatment: Treatment,
+    monkeypatch: pytest.MonkeyPatch,
+    gone: str,
+) -> None:
+    url, fields = sent(treatment)["note"]
+    happened = happens_first(events[gone], in_=turns, monkeypatch=monkeypatch)
+    assert as_alice.post(url, fields).status_code == 403
+    assert happened
+    assert not ProcessNote.objects.exists()
 
 
 def written() -> list[object]:
