@@ -63,11 +63,14 @@ def render_channel_stopped(notice_id: UUID) -> RenderedMessage:
     """The mail that sends a therapist to their caseload: it names nobody and says not what.
 
     Raises:
-        NothingToSend: the notice was read already, or the therapist has no address or has left.
+        NothingToSend: the notice was read already, or says nothing to them any more; or the
+            therapist has no address or has left.
     """
     notice = Notice.objects.select_related("practice", "member__user").get(id=notice_id)
     member = notice.member
     if notice.read_at or member.user is None or not member.is_active:
+        raise NothingToSend
+    if not say_channel_stopped([notice.subject_id], member):
         raise NothingToSend
     context = {"practice": notice.practice, "link": settings.BASE_URL + reverse("caseload")}
     return RenderedMessage(

@@ -146,7 +146,8 @@ class AddClientForm(ContactForm, PlanSessionsForm):
 
 NOTE_LIMIT = 10_000
 READ_BY_YOU_ALONE = gettext_lazy(
-    "Only you can read this: no supervisor, no manager, no therapist after you."
+    "Only you can read this: no supervisor, no manager, no therapist after you. Once you have left,"
+    " the practice’s record holder may, with a reason."
 )
 
 

@@ -77,7 +77,7 @@ def test_help_says_who_sees_what_and_names_the_keys_that_pages_have(
     as_alice: Browser, as_mona: Browser
 ) -> None:
     page = as_alice.get(reverse("help")).content.decode()
-    assert "own process notes, which nobody else ever reads" in page
+    assert "own process notes, which nobody else reads while they work here" in page
     for entry in navigation(frozenset(Permission), here=None):
         assert entry.shortcut != "l", "logs a session"
     assert len({entry.shortcut for entry in NAVIGATION}) == len(NAVIGATION)

@@ -108,6 +108,17 @@ def test_the_therapists_mail_says_that_something_changed_not_what_or_of_whom(
         assert secret not in f"{sent.subject} {sent.body}".replace("/caseload/", "")
 
 
+@pytest.mark.django_db(transaction=True)
+def test_no_mail_goes_to_a_therapist_whose_role_ended_meanwhile(
+    phone: Browser, asked: FeedbackRequest
+) -> None:
+    phone.post(stop_url(asked), {"how": "stop"})
+    OutboxMessage.objects.filter(kind="channel_stopped").update(not_before=timezone.now())
+    Membership.objects.filter(treatments__isnull=False).update(roles=["supervisor"])
+    outbox.deliver_due()
+    assert not mail.outbox
+
+
 def test_who_treats_the_client_on_the_practices_day_is_told(
     phone: Browser, alice: Membership, charlie: Membership, asked: FeedbackRequest
 ) -> None:
