@@ -190,17 +190,13 @@ def _latest(sessions: Sequence[ChartSession]) -> str:
         usual = usual_range(s)
         if s.pomp is None:
             continue
-        if shown and usual:
-            return _("Rated %(rating)d on %(day)s; usually %(low)d–%(high)d.") % {
-                "rating": round(s.pomp),
-                "day": day(s.held_on),
-                "low": usual[0],
-                "high": usual[1],
-            }
-        return _("Rated %(rating)d on %(day)s; the baseline is still forming.") % {
-            "rating": round(s.pomp),
-            "day": day(s.held_on),
-        }
+        said: dict[str, object] = {"rating": round(s.pomp), "day": day(s.held_on)}
+        if usual is None:
+            return _("Rated %(rating)d on %(day)s.") % said
+        if not shown:
+            return _("Rated %(rating)d on %(day)s; the baseline is still forming.") % said
+        said |= {"low": usual[0], "high": usual[1]}
+        return _("Rated %(rating)d on %(day)s; usually %(low)d–%(high)d.") % said
     return _("No rating yet.")
 
 

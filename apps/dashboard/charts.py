@@ -84,8 +84,8 @@ def alliance_drawing(
     ranged = with_range(sessions)[start:]
     window = sessions[start:]
     zones, brackets, labels = _episodes(frame, window, episodes, phase)
-    asked = any(s.asked or s.pomp is not None for s in sessions)
-    learn = _learning(frame, ranged) if asked and (start == 0 or not any(ranged)) else None
+    learns = any(s.low is not None and (s.asked or s.pomp is not None) for s in sessions)
+    learn = _learning(frame, ranged) if learns and (start == 0 or not any(ranged)) else None
     return Drawing(
         width=frame.width,
         height=frame.height,

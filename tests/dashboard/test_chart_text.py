@@ -29,6 +29,13 @@ def test_before_the_third_rating_the_summary_names_no_usual_range() -> None:
     assert "usually" not in words
 
 
+def test_without_a_usual_range_no_baseline_forms() -> None:
+    alone = [ChartSession(n, FIRST_DAY, pomp=90) for n in (1, 2, 3)]
+    chart = alliance_chart("RA-0142", alone, [])
+    assert chart.summary.startswith("Rated 90 on 23 Jul. 3 of 3")
+    assert chart.wide and not chart.wide.brackets
+
+
 def test_an_empty_treatment_has_words_and_no_drawing() -> None:
     chart = alliance_chart("RA-0142", [], [])
     assert (chart.wide, chart.narrow, chart.rows) == (None, None, ())

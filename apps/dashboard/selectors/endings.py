@@ -1,6 +1,6 @@
 """Pages of an ending: the course to look back on, and the parts of it that were passed on."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
@@ -129,11 +129,26 @@ def _agreed_to(rating: AllianceRating, move: Move) -> bool:
 
 
 def _ratings_alone(course: Course, move: Move) -> list[ChartSession]:
-    """The ratings that the client agreed to pass on, without the other therapist's view, what was
-    flagged, and which sessions had none or did not take place."""
-    shown = zip(course.sessions, course.chart_sessions(for_therapist=False), strict=True)
+    """The ratings that the client agreed to pass on, made anew of nothing else and counted anew.
+
+    So no number, range or note says which sessions had none, did not take place or were flagged,
+    nor how the therapist before saw them.
+    """
+    agreed = [
+        (each.held_on, each.rating)
+        for each in course.sessions
+        if each.rating and _agreed_to(each.rating, move)
+    ]
     return [
-        replace(each, therapist_pomp=None, level=0, in_episode=False, event=None)
-        for session, each in shown
-        if session.rating and _agreed_to(session.rating, move)
+        ChartSession(
+            number,
+            held_on,
+            pomp=rating.pomp,
+            bond=rating.bond,
+            goals=rating.goals,
+            tasks=rating.tasks,
+            asked=rating.pomp is not None,
+            note=_("Answered in part") if rating.pomp is None else "",
+        )
+        for number, (held_on, rating) in enumerate(agreed, 1)
     ]
