@@ -73,6 +73,11 @@ WRITTEN_BY_STAFF = {
     "exchange.NoteReview.reason",
 }
 """Texts that the clinician reviews, one by one, before they are given out."""
+AUTHORS_ALONE = {
+    "therapy_sessions.ProcessNote": "author_id",
+    "exchange.NoteReview": "reviewed_by_id",
+}
+"""Texts of staff that nobody reads but who wrote them, whoever treats the client now."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +142,7 @@ def rows(
 def staff_texts(client: Client, *, treatments: Treatments, by: Membership) -> list[StaffText]:
     """Every text of staff in a copy of `treatments`, for review by `by` before it is given out.
 
-    Process notes of other authors are not among them.
+    What its author alone reads is not among them where somebody else wrote it.
     """
     texts = []
     for label, title in TABLES.items():
@@ -148,7 +153,9 @@ def staff_texts(client: Client, *, treatments: Treatments, by: Membership) -> li
         if not names:
             continue
         found = rows(label, client, treatments=treatments)
-        for row in found.filter(author=by) if model is ProcessNote else found:
+        if label in AUTHORS_ALONE:
+            found = found.filter(**{AUTHORS_ALONE[label]: by.id})
+        for row in found:
             is_note = isinstance(row, ProcessNote)
             texts += [
                 StaffText(f"{row.id}.{name}", str(title), getattr(row, name), is_note)

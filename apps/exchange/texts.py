@@ -12,11 +12,17 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.clients.models import Client
 from apps.core.fields import EncryptedTextField
-from apps.exchange.records import TABLES, Treatments, encrypted_columns_of, rows, way_to_client
+from apps.exchange.records import (
+    AUTHORS_ALONE,
+    TABLES,
+    Treatments,
+    encrypted_columns_of,
+    rows,
+    way_to_client,
+)
 
-AUTHORS = {
+AUTHORS = AUTHORS_ALONE | {
     "therapy_sessions.TherapySession": "treatment.therapist_id",
-    "therapy_sessions.ProcessNote": "author_id",
     "ruptures.RuptureEpisode": "treatment.therapist_id",
     "ruptures.Worksheet": "saved_by_id",
     # A supervisor's decision saves a version too, with the therapist's notes as they were.
@@ -25,8 +31,9 @@ AUTHORS = {
     "endings.Move": "treatment.therapist_id",
     "endings.Ending": "closed_by_id",
 }
-"""Who wrote a row's texts. In other tables nobody did alone (the client's words, decisions), or who
-did owes it to others: why a record holder opened notes."""
+"""Who wrote a row's texts. In other tables nobody did alone (the client's words, decisions)."""
+OWED = "exchange.NoteReview"
+"""Why a record holder opened notes: who wrote it owes it to others."""
 RATINGS = "alliance.AllianceRating"
 NOBODYS = "clients.ContactChannel"
 """Addresses are nobody's words: whoever treats the client may take them away."""
@@ -74,12 +81,18 @@ def texts_of(
         for row in of_these.select_related(*_joined(label)) if filled else ():
             if row.id not in filled or not row.__dict__[field.attname]:
                 continue
-            takes_two = label != NOBODYS and _author(label, row) != reader.id
-            is_read = not takes_two or _is_answer_to(reader, row)
+            is_own = label == NOBODYS or _author(label, row) == reader.id
+            is_read = is_own or _is_answer_to(reader, row)
             said = getattr(row, field.attname) if is_read else ""
             key = text_key(field, row.id)
             found.append(
-                Text(key, f"{TABLES[label]}: {field.verbose_name}", _day(row), said, takes_two)
+                Text(
+                    key,
+                    title=f"{TABLES[label]}: {field.verbose_name}",
+                    on=_day(row),
+                    said=said,
+                    takes_two=not is_own or label == OWED,
+                )
             )
     return found
 

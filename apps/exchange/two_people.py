@@ -35,7 +35,7 @@ class NotTheHolder(Exception):
 
 
 class Lapsed(Exception):
-    """Who asked is not here any more, or the client is to be kept for longer (`lapsed`)."""
+    """Who asked could not ask today, or the client is to be kept for longer (`lapsed`)."""
 
 
 class InTreatment(Exception):
@@ -174,25 +174,40 @@ def withdraw(*, request: TwoPersonRequest, by: Membership) -> None:
 def lapsed(requests: Collection[TwoPersonRequest], *, practice: Practice) -> list[TwoPersonRequest]:
     """Those that nobody can confirm any more, as one of the two words does not hold.
 
-    Who asked has left, or manages no more and asked for all records; or Rapport proposed it, and
-    the client is to be kept for longer than was known then.
+    Who asked could not ask for it today; or Rapport proposed it, and the client is to be kept for
+    longer than was known then.
     """
     proposed = [each.client_id for each in requests if each.client_id and each.is_proposal]
     clients = retention.over(practice, at=timezone.now()) if proposed else Client.objects.none()
     over = set(clients.filter(id__in=proposed).values_list("id", flat=True))
+    opened = _opened({each.client_id for each in requests if each.client_id}, practice)
     return [
         each
         for each in requests
-        if (each.is_proposal and each.client_id not in over) or not _may_ask(each)
+        if (each.is_proposal and each.client_id not in over) or not _may_ask(each, opened)
     ]
 
 
-def _may_ask(request: TwoPersonRequest) -> bool:
+def _opened(client_ids: Collection[UUID], practice: Practice) -> set[tuple[UUID, UUID]]:
+    """Who opens the records of which of these clients today: pairs of the ids of both."""
+    treated = Treatment.objects.current(on=timezone.localdate()).filter(
+        client__in=client_ids, therapist__roles__contains=[Role.THERAPIST]
+    )
+    opened = set(treated.values_list("therapist_id", "client_id"))
+    if holder := practice.record_holder:
+        kept = Client.objects.kept_by(holder).filter(id__in=client_ids)
+        opened |= {(holder.id, each.id) for each in kept}
+    return opened
+
+
+def _may_ask(request: TwoPersonRequest, opened: Collection[tuple[UUID, UUID]]) -> bool:
+    """Whether who asked is here and could ask today; whoever is here takes up a proposal."""
     asker = request.requested_by
-    if asker is None:
-        return True
-    manages = asker.has_role(Role.MANAGER)
-    return asker.is_active and (manages or request.kind != Kind.EXPORT_ALL)
+    if asker is None or not asker.is_active:
+        return asker is None
+    if request.kind == Kind.EXPORT_ALL:
+        return asker.has_role(Role.MANAGER)
+    return request.is_proposal or (asker.id, request.client_id) in opened
 
 
 def may_be_confirmed_from(
@@ -217,7 +232,7 @@ def confirm(*, request: TwoPersonRequest, by: Membership) -> bool:
 
     Raises:
         NotYet: somebody else must confirm, or the seven days are not over.
-        Lapsed: who asked is not here any more, or the time of keeping is not over any more.
+        Lapsed: who asked could not ask today, or the time of keeping is not over any more.
         OnHold: a legal hold was set meanwhile.
         InTreatment: the treatment went to somebody else, or began again, since it was asked for.
         NotTheHolder: an export was asked for somebody who is not the record holder any more.
@@ -239,7 +254,7 @@ def confirm(*, request: TwoPersonRequest, by: Membership) -> bool:
     ):
         raise NotTheHolder
     if client := request.client:
-        _refuse_where_others_treat(client, {by.id, request.requested_by_id})
+        _refuse_where_others_treat(client, (by, request.requested_by))
         if request.kind == Kind.ERASE_CLIENT:
             rights.erase_client(client=client, by=by)
         else:
@@ -250,11 +265,11 @@ def confirm(*, request: TwoPersonRequest, by: Membership) -> bool:
     return True
 
 
-def _refuse_where_others_treat(client: Client, people: set[UUID | None]) -> None:
-    """Raises InTreatment where somebody treats the client, and is none of these people."""
-    treating = Treatment.objects.current(on=timezone.localdate()).filter(client=client)
-    therapists = set(treating.values_list("therapist", flat=True))
-    if therapists and not therapists & people:
+def _refuse_where_others_treat(client: Client, people: Collection[Membership]) -> None:
+    """Raises InTreatment where the client is in treatment, and with none of these people."""
+    treated = Client.objects.filter(id=client.id)
+    current = Treatment.objects.current(on=timezone.localdate()).filter(client=client)
+    if current.exists() and not any(treated.treated_by(each).exists() for each in people):
         raise InTreatment
 
 

@@ -259,6 +259,7 @@ def test_nothing_is_erased_under_a_legal_hold(
     Treatment.objects.update(ends_on=timezone.localdate() - timedelta(days=1))
     with pytest.raises(NotOneself):
         rights.set_hold(client=treatment.client, held=True, by=alice)
+    Treatment.objects.update(ends_on=None)
     rights.set_hold(client=treatment.client, held=True, by=mona)
     with pytest.raises(rights.OnHold):
         rights.erase_texts(client=treatment.client, keys=[], by=alice)

@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Practice, Role
-from apps.accounts.services import deactivate_member, reactivate_member
+from apps.accounts.services import change_roles, deactivate_member, reactivate_member
 from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.core.models import AuditEntry
+from apps.endings.services import close_treatment, hand_over
 from apps.exchange import rights, two_people
 from apps.exchange.retention import years_before
 from apps.exchange.tasks import propose_erasures
@@ -105,7 +106,8 @@ def test_the_word_of_who_has_left_is_none_of_two(
     ended: Treatment, practice: Practice, sam: Membership, mona: Membership, what: str
 ) -> None:
     hold(practice, sam)
-    nora = MembershipFactory.create(practice=practice, roles=[Role.MANAGER])
+    nora = MembershipFactory.create(practice=practice, roles=[Role.MANAGER, Role.THERAPIST])
+    TreatmentFactory.create(client=ended.client, therapist=nora)
     if what == "all records":
         asked = two_people.ask_for_export(by=nora)
     elif what == "texts":
@@ -124,6 +126,39 @@ def test_the_word_of_who_has_left_is_none_of_two(
     assert anew.requested_by == mona, "what had lapsed does not stand in the way"
     asked.refresh_from_db()
     assert (asked.is_carried_out, asked.closed_by) == (False, mona)
+
+
+@pytest.mark.parametrize("what", ["erasure", "texts"])
+def test_the_word_of_who_opens_the_records_no_more_is_none_of_two(
+    practice: Practice, alice: Membership, charlie: Membership, mona: Membership, sam: Membership,
+    as_mona: Browser, what: str
+) -> None:  # fmt: skip
+    """Neither once the role has ended, nor the treatment, whoever treats the client then."""
+    treatment = TreatmentFactory.create(therapist=alice)
+    client = treatment.client
+    if what == "erasure":
+        asked = two_people.ask_to_erase(client=client, by=alice)
+    else:
+        asked = two_people.ask_to_erase_texts(client=client, keys=["any"], by=alice)
+    change_roles(member=alice, roles=[Role.SUPERVISOR], by=mona)
+    with pytest.raises(two_people.Lapsed):
+        two_people.confirm(request=asked, by=mona)
+    assert "who asked for it could not ask today" in as_mona.get("/erasures/").text
+    change_roles(member=alice, roles=[Role.THERAPIST], by=mona)
+    hand_over([treatment], to=charlie, by=mona)
+    its = client.treatments.get(therapist=charlie)
+    close_treatment(treatment=its, how="agreed", review="", by=charlie)
+    with pytest.raises(two_people.Lapsed):
+        two_people.confirm(request=asked, by=mona)
+    hold(practice, sam)
+    mona.practice.refresh_from_db()
+    anew = two_people.ask_to_erase(client=client, by=sam)
+    TreatmentFactory.create(client=client, therapist=charlie)
+    change_roles(member=charlie, roles=[Role.SUPERVISOR], by=mona)
+    with pytest.raises(two_people.InTreatment):
+        two_people.confirm(request=anew, by=charlie)
+    change_roles(member=charlie, roles=[Role.THERAPIST], by=mona)
+    assert two_people.confirm(request=anew, by=charlie)
 
 
 def test_all_records_are_asked_for_by_somebody_who_manages(
@@ -279,6 +314,7 @@ def test_whoever_asked_is_told_that_a_colleague_withdrew_it(
 def test_a_client_in_treatment_is_erased_only_where_their_therapist_is_one_of_the_two(
     ended: Treatment, alice: Membership, charlie: Membership, mona: Membership, as_mona: Browser
 ) -> None:
+    hold(ended.practice, alice)
     asked = two_people.ask_to_erase(client=ended.client, by=alice)
     TreatmentFactory.create(client=ended.client, therapist=charlie)
     TreatmentFactory.create(therapist=alice)
@@ -315,6 +351,8 @@ def test_nobody_works_alone_because_they_closed_the_others_places_for_a_minute(
     assert refused.status_code == 200
     practice.refresh_from_db()
     assert practice.record_holder is None
+    Membership.objects.filter(id=mona.id).update(roles=[Role.MANAGER, Role.THERAPIST])
+    TreatmentFactory.create(client=ended.client, therapist=mona)
     asked = two_people.ask_to_erase(client=ended.client, by=mona)
     with time_machine.travel(timezone.now() + timedelta(days=8)):
         reactivate_member(member=alice, by=mona)

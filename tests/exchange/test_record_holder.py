@@ -18,6 +18,7 @@ from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.core.models import AuditEntry
 from apps.exchange import holder, two_people
 from apps.exchange.models import NoteReview
+from apps.exchange.records import staff_texts
 from apps.exchange.texts import texts_of
 from apps.therapy_sessions.models import ProcessNote
 from apps.therapy_sessions.services import save_process_note
@@ -79,7 +80,7 @@ def test_the_record_holder_reviews_notes_of_who_has_left_with_a_reason(
     assert review.reason == "She asked for a copy"
     texts = texts_of(ended.client, treatments=Treatment.objects.all(), reader=sam)
     [reason] = [each for each in texts if each.key.startswith("exchange.NoteReview")]
-    assert reason.takes_two, "it is kept with the records"
+    assert (reason.said, reason.takes_two) == (review.reason, True), "it is kept with the records"
     assert AuditEntry.objects.filter(action="read notes of who has left").count() == 1
     note = ProcessNote.objects.get()
     there = f"{address}?review={review.id}"
@@ -88,6 +89,22 @@ def test_the_record_holder_reviews_notes_of_who_has_left_with_a_reason(
     assert NOTE not in files(without)["records.json"]
     assert NOTE in files(taken)["records.json"]
     assert taken["Cache-Control"] == "no-store"
+
+
+def test_why_notes_were_opened_is_read_by_no_therapist_who_comes_later(
+    ended: Treatment, alice: Membership, charlie: Membership, sam: Membership, as_charlie: Browser
+) -> None:
+    hold(alice.practice, sam)
+    holder.open_left_notes(client=ended.client, reason="Her lawyer asks about Charlie", by=sam)
+    TreatmentFactory.create(client=ended.client, therapist=charlie)
+    for page in ("export", "erase"):
+        address = f"/clients/{ended.client_id}/records/{page}/"
+        assert "Her lawyer" not in fresh(as_charlie).get(address).text
+    copy = files(as_charlie.post(f"/clients/{ended.client_id}/records/export/", {"reviewed": "on"}))
+    assert "Her lawyer" not in "".join(copy.values())
+    its = ended.client.treatments.all()
+    shown = staff_texts(ended.client, treatments=its, by=sam)
+    assert "Her lawyer asks about Charlie" in {each.text for each in shown}, "whoever wrote it does"
 
 
 def test_a_place_closed_for_a_moment_opens_no_notes(
