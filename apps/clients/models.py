@@ -266,6 +266,10 @@ class TreatmentQuerySet(models.QuerySet["Treatment"]):
         on = on or timezone.localdate()
         return self.current(on=on).filter(therapist=membership, practice=membership.practice_id)
 
+    def restricted(self) -> Self:
+        """Of clients whose processing is restricted; of who was erased, figures are nobody's."""
+        return self.filter(client__restricted_at__isnull=False, client__erased_at=None)
+
     def to_hand_over(self, therapist: Membership, *, on: date) -> Self:
         """The therapist's caseload for whoever manages the practice: to be shown by code only.
 

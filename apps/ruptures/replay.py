@@ -17,6 +17,7 @@ import numpy as np
 from django.db import connection, transaction
 from numpy.typing import NDArray
 
+from apps.clients.models import Treatment
 from apps.ruptures.detection import Event, Level, Parameters
 from apps.ruptures.detection.columns import EVENTS, Steps
 from apps.ruptures.detection.vectorised import screen_all
@@ -48,6 +49,7 @@ COPY (
     JOIN therapy_sessions_therapysession t ON t.id = s.therapy_session_id
     JOIN alliance_questionnaire q ON q.id = s.questionnaire_id
     WHERE s.practice_id = %s AND s.superseded_at IS NULL AND q.detection_form = %s
+        AND s.treatment_id <> ALL(%s::uuid[])
     ORDER BY s.treatment_id, s.questionnaire_id, t.starts_at, t.id
 ) TO STDOUT (FORMAT binary)
 """
@@ -82,11 +84,14 @@ class Past:
 
 
 def load_past(practice_id: UUID, detection_form: str) -> Past:
-    """Read the steps that stand now; about 100 bytes each."""
+    """Read the steps that stand now, but of clients whose processing is restricted; about 100
+    bytes each."""
+    restricted = Treatment.objects.restricted().filter(practice=practice_id)
+    asked = [practice_id, detection_form, list(restricted.values_list("id", flat=True))]
     stream = bytearray()
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL work_mem = '128MB'")
-        with cursor.copy(QUERY, [practice_id, detection_form]) as copied:
+        with cursor.copy(QUERY, asked) as copied:
             for block in copied:
                 stream += block
     rows = np.frombuffer(memoryview(stream)[HEADER : len(stream) - TRAILER], ROW)

@@ -9,6 +9,7 @@ from django.db.models import Count
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Practice
+from apps.clients.models import Treatment
 from apps.core import tenancy
 from apps.ruptures.models import RuleChange, Screening
 from apps.ruptures.rules import propose_change, read_parameters, rule_in_force
@@ -20,10 +21,14 @@ MIN_CLIENTS, MIN_RATINGS = 200, 1000
 
 
 def rated_so_far(practice_id: UUID, detection_form: str) -> dict[str, int]:
-    """How many clients gave how many ratings by forms of this kind: {"clients", "ratings"}."""
+    """How many clients gave how many ratings by forms of this kind: {"clients", "ratings"}.
+
+    But for those whose processing is restricted, as in a replay.
+    """
     rated = Screening.objects.current().filter(
         practice=practice_id, questionnaire__detection_form=detection_form, pomp__isnull=False
     )
+    rated = rated.exclude(treatment__in=Treatment.objects.restricted())
     return rated.aggregate(clients=Count("treatment__client", distinct=True), ratings=Count("pk"))
 
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.clients.models import Treatment
 from apps.core import audit, tracing
+from apps.endings.services import hand_over
 from tests.factories import TreatmentFactory
 
 Words = Callable[[Any], str]
@@ -59,6 +60,24 @@ def test_each_look_says_who_what_and_why_they_could(
     assert rows(as_alice.get(url(treatment)))[0] == (
         "Alice Moreau", "View who looked", "Treating therapist",
     )  # fmt: skip
+
+
+def test_a_look_of_before_the_treatment_is_nobodys_who_treats_the_client_since(
+    alice: Membership, charlie: Membership, mona: Membership, as_charlie: Browser,
+    treatment: Treatment
+) -> None:  # fmt: skip
+    """Whoever wrote a first treatment down ahead treated the client already."""
+    days = timezone.now() - timedelta(days=10)
+    treatment.starts_on = timezone.localdate() - timedelta(days=2)
+    treatment.save()
+    with time_machine.travel(days):
+        for member in (alice, charlie):
+            look(member, treatment)
+    hand_over([treatment], to=charlie, by=mona)
+    assert rows(as_charlie.get(url(treatment)))[-2:] == [
+        ("Charlie Nowak", "View client", "No relationship on record that day"),
+        ("Alice Moreau", "View client", "Treating therapist"),
+    ]
 
 
 def test_the_list_holds_this_client_only_and_can_be_narrowed(

@@ -13,11 +13,13 @@ from apps.ruptures.detection import SLIDER, Step, screen, start
 from apps.ruptures.detection.columns import Steps
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.replay import flag, load_past, replay
+from apps.ruptures.rule_replay import rated_so_far
 from apps.ruptures.services import record_outcome
 from tests.factories import TreatmentFactory
 from tests.ruptures.test_screening import FALL
 
 pytestmark = pytest.mark.django_db
+NOON = "2026-11-01T12:00Z"
 BLIND = replace(SLIDER, possible=0.999, marked=0.9999)
 KEEN = replace(SLIDER, watch=0.05, possible=0.10, marked=0.20, close=0.05)
 
@@ -108,6 +110,15 @@ def test_what_a_correction_superseded_is_not_replayed(courses, alice):
         superseded_at="2026-11-01T00:00Z"
     )
     assert replayed(alice.practice_id)["series"] == 5
+
+
+def test_who_is_restricted_is_neither_replayed_nor_counted_until_that_is_lifted(courses, alice):
+    client = courses[4].client
+    for restricted_at, erased_at, series in ((NOON, None, 5), (NOON, NOON, 6), (None, None, 6)):
+        client.restricted_at, client.erased_at = restricted_at, erased_at
+        client.save()
+        assert replayed(alice.practice_id)["series"] == series, "figures of who was erased stay"
+        assert rated_so_far(alice.practice_id, "slider")["clients"] == series
 
 
 def test_progress_only_rises_to_a_hundred(courses, alice):

@@ -138,11 +138,18 @@ def _because(
     on: date,
     today: date,
 ) -> str:
-    """Why a member could on the day `on`; '' for the client and for Rapport itself."""
+    """Why a member could on the day `on`; '' for the client and for Rapport itself.
+
+    Before the client's first treatment begins, whoever wrote it down ahead treats them already.
+    """
     if member is None:
         return ""
+    begins = min((each.starts_on for each in treatments), default=on)
     current = [
-        each.therapist_id for each in treatments if each.ends_on is None or on <= each.ends_on
+        each.therapist_id
+        for each in treatments
+        if (each.starts_on <= on or (on < begins and not each.follows_id))
+        and (each.ends_on is None or on <= each.ends_on)
     ]
     if member.id in current:
         return _("Treating therapist")
