@@ -85,10 +85,11 @@ def is_about_a_client(row: Route) -> bool:
 
 
 def the_client_is_erased(at: Scene) -> None:
-    """Where their therapist has left: once somebody else treats them, and asks anew."""
+    """Where their therapist has left, or closed the treatment: once the record holder asks anew."""
     asked = TwoPersonRequest.objects.get(id=at.ids["erasure_id"])
     if two_people.lapsed([asked], practice=asked.practice):
-        the_client_is_handed_over(at)
+        if at.treatment.ends_on is None:
+            the_client_is_handed_over(at)
         asked = two_people.ask_to_erase(client=at.client, by=at.member("record holder"))
     two_people.confirm(request=asked, by=at.member("colleague"))
 
