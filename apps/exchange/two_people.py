@@ -241,7 +241,7 @@ def confirm(*, request: TwoPersonRequest, by: Membership) -> bool:
     request = _locked(request)
     if lapsed([request], practice=by.practice):
         raise Lapsed
-    if request.requested_by_id is None:
+    if request.requested_by is None:
         request.requested_by, request.requested_at = by, timezone.now()
         request.save(update_fields=["requested_by", "requested_at"])
         audit.record(f"request {_noun(request)}", request, client_id=request.client_id, by=by)

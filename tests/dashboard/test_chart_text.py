@@ -33,7 +33,8 @@ def test_without_a_usual_range_no_baseline_forms() -> None:
     alone = [ChartSession(n, FIRST_DAY, pomp=90) for n in (1, 2, 3)]
     chart = alliance_chart("RA-0142", alone, [])
     assert chart.summary.startswith("Rated 90 on 23 Jul. 3 of 3")
-    assert chart.wide and not chart.wide.brackets
+    assert chart.wide
+    assert not chart.wide.brackets
 
 
 def test_an_empty_treatment_has_words_and_no_drawing() -> None:
