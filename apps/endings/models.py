@@ -179,8 +179,12 @@ class EndingQuerySet(models.QuerySet["Ending"]):
 
         Not of clients who have gone to somebody else since, or who were erased.
         """
-        gone_on = Treatment.objects.exclude(therapist=membership).filter(
+        since = Treatment.objects.filter(
             client=OuterRef("treatment__client"), starts_on__gte=OuterRef("treatment__ends_on")
+        )
+        # Also to somebody who treated them before: then one's own has ended, and with no review.
+        gone_on = since.filter(
+            ~Q(therapist=membership) | Q(ending=None, ends_on__lte=timezone.localdate())
         )
         return self.filter(
             ~Exists(gone_on),

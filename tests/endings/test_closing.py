@@ -352,6 +352,24 @@ def test_who_has_gone_to_somebody_else_since_is_not_taken_back(
     assert not Treatment.objects.not_ended(on=timezone.localdate()).exists()
 
 
+def test_who_has_gone_to_somebody_who_treated_them_already_is_not_taken_back(
+    alice: Membership, charlie: Membership, mona: Membership
+) -> None:
+    """Whoever closed theirs while a colleague went on does begin again: the client went nowhere."""
+    treatment = TreatmentFactory.create(therapist=alice)
+    began, since = TODAY() - timedelta(days=300), TODAY() - timedelta(days=8)
+    besides = TreatmentFactory.create(therapist=charlie, client=treatment.client, starts_on=began)
+    with time_machine.travel(timezone.now() - timedelta(days=9), tick=False):
+        ending = close_treatment(treatment=treatment, by=alice, **REVIEW)
+    assert list(Ending.objects.conducted_by(alice)) == [ending]
+    again = TreatmentFactory.create(therapist=alice, client=treatment.client, starts_on=since)
+    hand_over([again], to=charlie, by=mona)
+    close_treatment(treatment=besides, how="agreed", review="", by=charlie)
+    assert not Treatment.objects.not_ended(on=TODAY()).exists()
+    assert not Ending.objects.conducted_by(alice).exists()
+    assert Ending.objects.conducted_by(charlie).exists()
+
+
 def test_an_erased_client_does_not_begin_again(
     treatment: Treatment, mona: Membership, as_alice: Browser
 ) -> None:
