@@ -372,15 +372,15 @@ def _close_episode(
 
 def end_what_is_open(treatment: Treatment, *, on: date, by: Membership | None) -> None:
     """What becomes of the rest where a treatment ends on the day `on`: sessions planned from then
-    on are called off, forms end."""
+    on and still to come are called off, forms end."""
     _call_off(treatment, on=on, by=by)
     _end_forms(treatment)
 
 
 def _call_off(treatment: Treatment, *, on: date, by: Membership | None) -> None:
-    """Call off the sessions planned from the day `on`."""
+    """Call off the sessions planned from the day `on`, as far as they are still to come."""
     midnight = datetime.combine(on, time.min, tzinfo=ZoneInfo(treatment.practice.time_zone))
-    call_off_planned(treatment=treatment, since=midnight, by=by)
+    call_off_planned(treatment=treatment, since=max(midnight, timezone.now()), by=by)
 
 
 def _end_forms(treatment: Treatment) -> None:

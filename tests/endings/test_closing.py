@@ -70,6 +70,8 @@ def address(treatment: Treatment) -> str:
 
 
 def test_the_page_looks_back_before_anything_ends(treatment: Treatment, as_alice: Browser) -> None:
+    begun = timezone.now() - timedelta(minutes=1)
+    TherapySessionFactory.create(treatment=treatment, attendance="", starts_at=begun)
     page = shown(as_alice.get(address(treatment)))
     said = re.sub(r"<[^>]+>|\s+", " ", page)
     assert re.search(r"Sessions held\s+9", said)

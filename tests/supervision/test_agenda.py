@@ -18,7 +18,12 @@ from apps.accounts.models import Membership
 from apps.core import outbox
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.exchange.rights import lift_restriction, restrict
-from apps.feedback.corrections import cancel_session, correct_session, plan_sessions
+from apps.feedback.corrections import (
+    cancel_session,
+    correct_session,
+    plan_sessions,
+    undo_log,
+)
 from apps.feedback.lifecycle import expire_requests, refit_requests
 from apps.feedback.services import (
     ask_in_room,
@@ -142,6 +147,10 @@ def test_what_is_asked_again_in_the_room_takes_no_line_off_the_agenda(
     lift_restriction(client=treatment.client, by=alice)
     assert "the form was withdrawn" in text(as_sam.get(f"/meetings/{meeting.id}/"))
     as_alice.post(reverse("in_room", args=[session.id]))
+    with time_machine.travel(timezone.now() + timedelta(minutes=20), tick=False):
+        expire_requests()
+    page = text(as_sam.get(f"/meetings/{meeting.id}/"))
+    assert "asked by message, but the form ended before an answer" in page, "not 'in the room'"
     cancelled = {"attendance": "therapist_cancelled", "duration_min": 50}
     correct_session(session=session, by=alice, starts_at=session.starts_at, **cancelled)
     assert "then corrected to “You cancelled”" in text(as_sam.get(f"/meetings/{meeting.id}/"))
@@ -206,6 +215,53 @@ def test_what_was_planned_and_is_logged_by_nobody_stands_on_the_agenda(
     assert re.search(r"FE-0135, [^:]*: planned, and not logged\.", page)
 
 
+def test_what_nobody_logs_stands_on_each_agenda_until_it_is_logged(
+    as_sam: Browser, alice: Membership, sam: Membership, meeting: Meeting
+) -> None:
+    """Also of the day before the last meeting, and what was logged while that meeting lasted."""
+    last = timezone.now() - timedelta(days=3)
+    eve, undone = [
+        TherapySessionFactory.create(
+            treatment=TreatmentFactory.create(therapist=alice, client__code=code),
+            starts_at=last - before,
+            attendance="",
+            logged_at=None,
+        )
+        for code, before in (("FE-1", timedelta(hours=19)), ("FE-2", timedelta(days=5)))
+    ]
+
+    def log(session: TherapySession) -> TherapySession:
+        return log_session_and_ask(
+            treatment=session.treatment,
+            starts_at=session.starts_at,
+            duration_min=50,
+            attendance="no_show",
+            own_view={},
+            planned=session,
+            ask_by="",
+            by=alice,
+        )
+
+    with time_machine.travel(last - timedelta(minutes=3), tick=False):
+        log(undone)
+    with time_machine.travel(last + timedelta(minutes=5), tick=False):
+        undo_log(session=undone, by=alice)
+    Meeting.objects.filter(id=meeting.id).update(starts_at=last)
+    coming = [
+        plan_meeting(
+            supervisee=alice, starts_at=timezone.now() + timedelta(days=n), duration_min=50, by=sam
+        )
+        for n in (4, 11)
+    ]
+    for each in coming:
+        page = text(as_sam.get(f"/meetings/{each.id}/"))
+        for code in ("FE-1", "FE-2"):
+            assert re.search(f"{code}, [^:]*: planned, and not logged", page), code
+    for session in (eve, undone):
+        log(session)
+    assert "FE-" not in text(as_sam.get(f"/meetings/{coming[0].id}/"))
+
+
 def test_sessions_whose_form_was_withdrawn_without_a_reason_stand_on_the_agenda(
     as_sam: Browser, alice: Membership, meeting: Meeting
 ) -> None:
@@ -262,6 +318,10 @@ def test_a_form_that_reached_nobody_stands_on_the_agenda_also_where_it_ran_out_l
     assert re.search("FE-1, .*: asked by message, but the form ended before an answer", page)
     assert re.search("FE-2, .*: offered in the room, not answered", page)
     assert "FE-3" not in page
+    missed = {"attendance": "no_show", "duration_min": 50}
+    correct_session(session=in_room, by=alice, starts_at=in_room.starts_at, **missed)
+    page = text(as_sam.get(f"/meetings/{coming.id}/"))
+    assert re.search("FE-2, .*: asked, then corrected to “No-show”", page), "nor by a correction"
 
 
 def test_a_session_corrected_to_before_the_last_meeting_stays_on_the_agenda(
@@ -316,7 +376,8 @@ def test_what_is_said_after_the_last_meeting_of_a_session_before_it_stands_on_th
     coming = plan_meeting(
         supervisee=alice, starts_at=timezone.now() + timedelta(days=2), duration_min=50, by=sam
     )
-    assert "FE-" not in text(as_sam.get(f"/meetings/{coming.id}/"))
+    page = text(as_sam.get(f"/meetings/{coming.id}/"))
+    assert re.findall("(FE-.), [^:]*: ([^.]*)", page) == [("FE-1", "planned, and not logged")]
     log_session_and_ask(
         treatment=late.treatment,
         starts_at=late.starts_at,

@@ -74,6 +74,35 @@ def test_what_went_to_somebody_else_stands_on_the_agenda_of_who_gave_it_away(
     assert as_sam.get(episode).status_code == 404, "no other page"
 
 
+def test_a_session_that_had_begun_outlives_its_treatment_and_stands_on_the_agenda_at_once(
+    as_sam: Browser,
+    alice: Membership,
+    charlie: Membership,
+    mona: Membership,
+    sam: Membership,
+    meeting: Meeting,
+) -> None:
+    """Neither closing and beginning again nor a hand-over skips it, on the day of a meeting too."""
+    closed, gone = [
+        TreatmentFactory.create(therapist=alice, client__code=code) for code in ("FE-1", "FE-2")
+    ]
+    now = timezone.now()
+    for treatment in (closed, gone):
+        for start in (now - timedelta(minutes=1), now + timedelta(days=7)):
+            TherapySessionFactory.create(treatment=treatment, starts_at=start, attendance="")
+    reopen_treatment(ending=close(closed), by=alice)
+    hand_over([gone], to=charlie, by=mona)
+    Meeting.objects.filter(id=meeting.id).update(starts_at=now)
+    later = plan_meeting(
+        supervisee=alice, starts_at=now + timedelta(days=5), duration_min=50, by=sam
+    )
+    for each in (meeting, later):
+        page = agenda(as_sam, each)
+        for code in ("FE-1", "FE-2"):
+            assert len(re.findall(f"{code}, [^:]*: planned, and not logged", page)) == 1, code
+    assert closed.therapy_sessions.get().starts_at < timezone.now(), "plans are called off"
+
+
 def test_a_treatment_that_ended_before_the_last_meeting_or_the_supervision_is_not_listed(
     as_sam: Browser, alice: Membership, sam: Membership, meeting: Meeting, treatment: Treatment
 ) -> None:

@@ -30,6 +30,7 @@ from apps.supervision.services import supports_by_episode
 from apps.therapy_sessions.models import TherapySession
 
 State = FeedbackRequest.State
+ATTENDED = TherapySession.Attendance.ATTENDED
 SKIPS_OF = timedelta(days=28)
 NOT_LOGGED_FOR = timedelta(days=1)
 MOST_MEETINGS = 20
@@ -183,12 +184,26 @@ def _items(episodes: Sequence[RuptureEpisode], today: date) -> tuple[AgendaItem,
 
 def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
     """Sessions after which the client was not asked or could not answer, the first ones first."""
-    attended = Q(attendance=TherapySession.Attendance.ATTENDED)
-    forgotten = Q(attendance="", starts_at__lte=timezone.now() - NOT_LOGGED_FOR)
-    # By restricting, revoking, or a session planned so soon that the form had no time.
-    withdrawn = Q(feedback_requests__state=State.CANCELLED, is_rated=False)
-    # The way was not safe while the form was due, the message came back, or the room was offered.
-    unreached = Q(feedback_requests__state=State.EXPIRED, is_rated=False, asked=False)
+    now = timezone.now()
+    # It stands until it is logged, and where the treatment is over nobody can log it any more.
+    forgotten = Q(attendance="", starts_at__lte=now) & (
+        Q(starts_at__lte=now - NOT_LOGGED_FOR) | Q(treatment__ends_on__lte=timezone.localdate(now))
+    )
+    # Whatever its day is: said, corrected or asked about after the last meeting, or a form that
+    # was open then and has ended since.
+    lately = (
+        Q(starts_at__gte=since)
+        | Q(logged_at__gte=since)
+        | Q(corrected_at__gte=since)
+        | Q(feedback_requests__created_at__gte=since)
+        | Q(feedback_requests__expires_at__gte=since)
+    )
+    # By restricting, revoking, or a session planned so soon that the form had no time. Or the way
+    # was not safe while it was due, the message came back, or the room was offered.
+    unanswered = Q(
+        feedback_requests__state__in=[State.CANCELLED, State.EXPIRED], asked=False, is_rated=False
+    )
+    corrected = Q(feedback_requests__isnull=False) & ~Q(attendance=ATTENDED)
     # What was asked by message stays so, in whatever way it is asked or answered afterwards: who
     # has the code of the room, or paper, can answer in the client's place.
     requests = FeedbackRequest.objects.filter(therapy_session=OuterRef(OuterRef("pk")))
@@ -197,26 +212,13 @@ def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
     )
     ratings = AllianceRating.objects.filter(therapy_session=OuterRef("pk"))
     by_link = ratings.filter(mode=AllianceRating.Mode.LINK)
+    by_others = Q(is_by_message=True, is_rated=True, is_by_link=False)
     return list(
         TherapySession.objects.filter(treatment__in=meeting.treatments(since=since))
-        # Whatever its day is: said, corrected or asked about after the last meeting, or a form
-        # that was open then and has ended since.
-        .filter(
-            Q(starts_at__gte=since)
-            | Q(logged_at__gte=since)
-            | Q(corrected_at__gte=since)
-            | Q(feedback_requests__created_at__gte=since)
-            | Q(feedback_requests__expires_at__gte=since)
-        )
         .annotate(
             is_rated=Exists(ratings), is_by_link=Exists(by_link), is_by_message=Exists(messages)
         )
-        .filter(
-            forgotten
-            | ~Q(not_asked_reason="")
-            | attended & (withdrawn | unreached)
-            | Q(is_by_message=True) & (~attended | Q(is_rated=True, is_by_link=False))
-        )
+        .filter(forgotten | lately & (~Q(not_asked_reason="") | unanswered | corrected | by_others))
         .select_related("treatment__client")
         .prefetch_related("feedback_requests")
         .order_by("starts_at")
@@ -226,18 +228,18 @@ def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
 
 def _skip(session: Any, today: date) -> str:
     """'FE-0135, 6 Nov: not asked. “Crisis or emergency in the session”'."""
-    ways = {each.state: each.channel_kind for each in session.feedback_requests.all()}
+    states = {each.state for each in session.feedback_requests.all()}
     if not session.attendance:
         said = _("%(code)s, %(day)s: planned, and not logged.")
     elif session.not_asked_reason:
         said = _("%(code)s, %(day)s: not asked. “%(why)s”")
-    elif session.attendance != TherapySession.Attendance.ATTENDED:
+    elif session.attendance != ATTENDED:
         said = _("%(code)s, %(day)s: asked, then corrected to “%(attendance)s”.")
     elif session.is_rated:
         said = _("%(code)s, %(day)s: asked by message, then answered in the room or from paper.")
-    elif State.CANCELLED in ways:
+    elif State.CANCELLED in states:
         said = _("%(code)s, %(day)s: asked, then the form was withdrawn before an answer.")
-    elif ways[State.EXPIRED]:
+    elif session.is_by_message:
         said = _("%(code)s, %(day)s: asked by message, but the form ended before an answer.")
     else:
         said = _("%(code)s, %(day)s: offered in the room, not answered.")

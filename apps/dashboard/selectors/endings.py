@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -79,7 +80,9 @@ def ending_page(treatment: Treatment, *, today: date) -> EndingPage:
         ),
         past=past_episodes(course, today),
         open_episode_id=episode.id if episode else None,
-        planned=TherapySession.objects.planned().filter(treatment=treatment).count(),
+        planned=TherapySession.objects.unwritten()
+        .filter(treatment=treatment, starts_at__gte=timezone.now())
+        .count(),
     )
 
 
