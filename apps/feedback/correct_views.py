@@ -23,8 +23,12 @@ from apps.therapy_sessions.models import TherapySession
 from apps.therapy_sessions.services import StartTaken
 
 HAS_BEGUN = gettext_lazy("This session has begun, so it is logged: also as cancelled or missed.")
+AFTER_THE_END = gettext_lazy(
+    "The client is treated by somebody else from an earlier day on: plan up to then."
+)
 REFUSALS = {
     corrections.HasBegun: ("start", HAS_BEGUN),
+    corrections.AfterTheEnd: ("held_on", AFTER_THE_END),
     StartTaken: ("start", gettext_lazy("Another session with this client starts then.")),
     corrections.HasAnswers: (
         "attendance",
@@ -49,13 +53,17 @@ def plan_sessions(request: MemberRequest, client_id: UUID) -> HttpResponse:
         raise PermissionDenied
     sent = request.POST if request.method == "POST" else None
     form = PlanSessionsForm(sent, today=request.today)
-    if not form.is_valid():
-        audit.read("view client", client_ids=[client.id], target=client, by=request.membership)
-        context = {"form": form, "client": client, "planned": _planned(treatment)}
-        return render(request, "feedback/plan_sessions.html", context)
-    planned = corrections.plan_sessions(treatment=treatment, **form.plan(), by=request.membership)
-    messages.success(request, _planned_in_words(planned))
-    return redirect("client", client.id)
+    if form.is_valid():
+        plan = form.plan() | {"treatment": treatment, "by": request.membership}
+        try:
+            messages.success(request, _planned_in_words(corrections.plan_sessions(**plan)))
+        except corrections.AfterTheEnd:
+            form.add_error("first_on", AFTER_THE_END)
+        else:
+            return redirect("client", client.id)
+    audit.read("view client", client_ids=[client.id], target=client, by=request.membership)
+    context = {"form": form, "client": client, "planned": _planned(treatment)}
+    return render(request, "feedback/plan_sessions.html", context)
 
 
 @require(Permission.LOG_SESSION)
@@ -68,7 +76,7 @@ def move_session(request: MemberRequest, session_id: UUID) -> HttpResponse:
     if form.is_valid():
         try:
             corrections.move_session(session=session, by=request.membership, **form.values())
-        except (corrections.HasBegun, StartTaken) as error:
+        except (corrections.HasBegun, corrections.AfterTheEnd, StartTaken) as error:
             form.add_error(*REFUSALS[type(error)])
         except TherapySession.DoesNotExist:  # cancelled or logged meanwhile
             raise Http404 from None

@@ -39,6 +39,10 @@ class HasBegun(Exception):
     """The planned session has begun: it is logged, also as cancelled or missed."""
 
 
+class AfterTheEnd(Exception):
+    """By then the treatment has ended: moved, or handed over. Nothing was planned."""
+
+
 class CannotUndo(Exception):
     """What was logged stays; the message says why and what would help."""
 
@@ -49,9 +53,13 @@ def plan_sessions(*, treatment: Treatment, by: Membership, **plan: Any) -> list[
 
     Args:
         plan: the arguments of `plan_therapy_sessions`.
+
+    Raises:
+        AfterTheEnd: nothing is stored.
     """
     take_turn(by=by, treatments=treatment)
     planned = plan_therapy_sessions(treatment=treatment, by=by, **plan)
+    _refuse_after_the_end(planned)
     refit_requests(treatment)
     return planned
 
@@ -62,11 +70,12 @@ def move_session(*, session: TherapySession, by: Membership, **values: Any) -> N
 
     Raises:
         HasBegun: it is logged.
-        StartTaken: nothing is stored.
+        AfterTheEnd, StartTaken: nothing is stored.
     """
     take_turn(by=by, treatments__therapy_sessions=session)
     _refuse_begun(session)
     session = change_therapy_session(session=session, by=by, **values)
+    _refuse_after_the_end([session])
     refit_requests(session.treatment)
 
 
@@ -82,6 +91,14 @@ def cancel_session(*, session: TherapySession, by: Membership) -> None:
     treatment = session.treatment
     cancel_planned_session(session=session, by=by)
     refit_requests(treatment)
+
+
+def _refuse_after_the_end(planned: list[TherapySession]) -> None:
+    """Or they would stand in nobody's diary."""
+    treatment = Treatment.objects.select_related("practice").get(pk=planned[0].treatment_id)
+    ends_at = treatment.ends_at
+    if ends_at and any(each.starts_at >= ends_at for each in planned):
+        raise AfterTheEnd
 
 
 def _refuse_begun(session: TherapySession) -> None:

@@ -106,6 +106,24 @@ def test_a_plan_that_cannot_be_is_refused(
     assert starts() == []
 
 
+def test_nothing_is_planned_or_moved_beyond_the_day_on_which_the_client_goes_to_somebody_else(
+    as_alice: Browser, url: str
+) -> None:
+    """In nobody's diary it would stand from then on."""
+    as_alice.post(url, plan(count="1"))
+    Treatment.objects.update(ends_on="2026-04-09")
+    series = plan(first_on="2026-04-01", every_weeks="1", count="2")
+    sentence = "The client is treated by somebody else from an earlier day on"
+    assert sentence in shown(as_alice.post(url, series | {"count": "3"}))
+    session = TherapySession.objects.get()
+    move = reverse("move_session", args=[session.id])
+    to = {"start": "10:00", "minutes": "50"}
+    assert sentence in shown(as_alice.post(move, to | {"held_on": "2026-04-09"}))
+    assert starts() == ["2026-03-26T16:30"]
+    assert as_alice.post(move, to | {"held_on": "2026-04-08"}).status_code == 302
+    assert as_alice.post(url, series | {"count": "1"}).status_code == 302
+
+
 def test_looking_at_the_plan_is_noted(
     as_alice: Browser, alice: Membership, treatment: Treatment, url: str
 ) -> None:
