@@ -526,6 +526,7 @@ NOTICE_RENDERERS: dict[str, str] = {
     "two_people_needed": "apps.exchange.two_people.say_requested",
     "request_withdrawn": "apps.exchange.two_people.say_withdrawn",
     "record_holder": "apps.accounts.notices.say_record_holder",
+    "record_holder_ends": "apps.accounts.notices.say_record_holder_ends",
     "left_notes_opened": "apps.exchange.holder.say_left_notes_opened",
     "channel_stopped": "apps.clients.messages.say_channel_stopped",
     "caseload_handed_over": "apps.endings.notices.render_handover",

@@ -238,13 +238,16 @@ class SupervisionQuerySet(models.QuerySet["Supervision"]):
     def in_practice_of(self, member: Membership) -> "SupervisionQuerySet":
         return self.filter(practice=member.practice_id)
 
+    def not_over(self, *, on: date) -> "SupervisionQuerySet":
+        """Those that hold on the day `on` or are to begin later."""
+        return self.filter(Q(ends_on__isnull=True) | Q(ends_on__gte=on), ended_at__isnull=True)
+
     def current(self, *, on: date) -> "SupervisionQuerySet":
         """Supervisions that hold on the day `on`, first and last day included.
 
         As long as the supervisor works here as one: who loses the role loses the access.
         """
-        return self.filter(
-            Q(ends_on__isnull=True) | Q(ends_on__gte=on),
+        return self.not_over(on=on).filter(
             starts_on__lte=on,
             supervisor__is_active=True,
             supervisor__roles__contains=[Role.SUPERVISOR],
@@ -262,6 +265,11 @@ class Supervision(PracticeModel):
     )
     starts_on = models.DateField()
     ends_on = models.DateField(null=True, blank=True)
+    ended_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="when it ended with the supervisor's place or role; else the last day ends it",
+    )
 
     objects = SupervisionQuerySet.as_manager()
 

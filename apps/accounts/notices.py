@@ -115,6 +115,17 @@ def say_record_holder(ids: Collection[UUID], member: Membership) -> dict[UUID, S
     }
 
 
+def say_record_holder_ends(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+    """Who was the record holder, where nobody was named in their place."""
+    return {
+        holder.id: Said(
+            _("%(who)s ceased to be record holder of the practice; nobody took their place.")
+            % {"who": holder.name}
+        )
+        for holder in Membership.objects.colleagues_of(member).filter(id__in=ids)
+    }
+
+
 def _renderer(kind: str) -> Renderer:
     renderer: Renderer = import_string(settings.NOTICE_RENDERERS[kind])
     return renderer

@@ -72,20 +72,29 @@ def settled_from(member: Membership) -> date:
     return max(today, timezone.localdate(member.joined_at + ALONE_WAITS))
 
 
-def refuse_newcomer(manager: Membership | None) -> None:
-    """For what holds at once and gives somebody access, or takes it from another manager.
+def is_new(member: Membership) -> bool:
+    """Whether what `member` decides, or is given, waits for the day of `settled_from`."""
+    return settled_from(member) > timezone.localdate()
+
+
+def refuse_newcomer(manager: Membership | None, *, takes_from: Membership | None = None) -> None:
+    """For whatever a manager decides about others that holds at once.
+
+    Args:
+        takes_from: who loses their place or roles by it. That is at once, whoever decides: but a
+            newcomer takes nothing from another manager.
 
     Raises:
         TooNew: it waits for the day of `settled_from`.
     """
-    day = settled_from(manager) if manager else timezone.localdate()
-    if day > timezone.localdate():
+    is_others = takes_from is None or (takes_from != manager and takes_from.has_role(Role.MANAGER))
+    if manager and is_others and is_new(manager):
         raise TooNew(
             _(
                 "You joined less than seven days ago and can do this from %s on. Nothing was "
                 "changed; ask another manager if it cannot wait."
             )
-            % date_format(day, "j M Y")
+            % date_format(settled_from(manager), "j M Y")
         )
 
 
@@ -93,14 +102,17 @@ def access_from(*, to: Membership, by: Membership | None) -> date:
     """The first day on which access that `by` gives `to` may hold: once both are settled, or in
     seven days where the only manager gives it to themselves. Who it concerns is told at once.
 
+    Args:
+        by: None where whoever runs `manage.py` gives it.
+
     Raises:
         NobodyYet
         NotOneself: another manager must give it.
     """
-    if by is None:
-        return timezone.localdate()
     if to.user_id is None:
         raise NobodyYet
+    if by is None:
+        return settled_from(to)
     if by.id != to.id:
         return max(settled_from(by), settled_from(to))
     if must_ask_another(by):

@@ -151,6 +151,9 @@ def end_supervision(request: MemberRequest, supervision_id: UUID) -> HttpRespons
     except oneself.NotOneself:
         form.add_error(None, _("Nobody ends their own supervision: ask another manager."))
         return render(request, template, context)
+    except oneself.TooNew as error:
+        form.add_error(None, str(error))
+        return render(request, template, context)
     messages.success(request, _("The last day is recorded."))
     return redirect("people")
 

@@ -182,7 +182,8 @@ def _state(member: Membership, offer: AccountLink | None) -> str:
 
 
 def _link(supervision: Supervision, today: date) -> Link:
-    over = supervision.ends_on is not None and supervision.ends_on < today
+    has_passed = supervision.ends_on is not None and supervision.ends_on < today
+    over = has_passed or supervision.ended_at is not None
     if over:
         state = _("Ended")
     elif not supervision.supervisor.is_active:

@@ -160,7 +160,13 @@ def accept_invitation(*, link_id: UUID, password: str) -> Membership:
 
 
 def _open_place(member: Membership) -> None:
-    """Who joins is new, and who was away for seven days is as new: they wait as `oneself` says."""
+    """Who joins is new, and who was away for seven days is as new: they wait as `oneself` says.
+
+    Who is here stays who they are, and needs no invitation.
+    """
+    links.withdraw(member, AccountLink.Purpose.INVITATION)
+    if member.is_active:
+        return
     now = timezone.now()
     if member.left_at is None or member.left_at <= now - oneself.ALONE_WAITS:
         member.joined_at = now
@@ -177,18 +183,17 @@ def change_roles(*, member: Membership, roles: list[Role], by: Membership) -> No
         LastManager
         NotOneself: nobody changes their own roles where another manager could.
         SupervisesStill: the only manager makes themselves a supervisor, who has a supervision.
-        TooNew: a role is given, or a manager's taken away. Others are taken away at once.
+        TooNew: a role is given, or taken from another manager. Else it is taken away at once.
     """
     given, taken = set(roles) - set(member.roles), set(member.roles) - set(roles)
-    if given or Role.MANAGER in taken:
-        oneself.refuse_newcomer(by)
+    oneself.refuse_newcomer(by, takes_from=None if given else member)
     if Role.MANAGER not in roles:
         _refuse_last_manager(member)
     if by.id == member.id:
         if oneself.must_ask_another(by):
             raise oneself.NotOneself
-        supervisions = Supervision.objects.filter(supervisor=member).exclude(
-            ends_on__lt=timezone.localdate()
+        supervisions = Supervision.objects.not_over(on=timezone.localdate()).filter(
+            supervisor=member
         )
         becomes_supervisor = Role.SUPERVISOR in roles and not member.has_role(Role.SUPERVISOR)
         if becomes_supervisor and supervisions.exists():
@@ -218,8 +223,7 @@ def deactivate_member(*, member: Membership, by: Membership) -> None:
     """
     hold_practice(by)
     _refuse_last_manager(member)
-    if member.is_active and member.has_role(Role.MANAGER) and member.id != by.id:
-        oneself.refuse_newcomer(by)
+    oneself.refuse_newcomer(by, takes_from=member)
     if member.is_active:
         # Whoever never joined has no sessions here: those elsewhere are none of this practice's.
         _end_sessions_of(member)
@@ -227,17 +231,16 @@ def deactivate_member(*, member: Membership, by: Membership) -> None:
         member.is_active, member.left_at = False, timezone.now()
         member.save(update_fields=["is_active", "left_at"])
     _end_supervisions(member, by=by)
-    practice = by.practice
-    if practice.record_holder_id == member.id:
-        years = practice.retention_years
-        set_keeping(practice=practice, retention_years=years, record_holder=None, by=by)
+    if by.practice.record_holder_id == member.id:
+        _change_holder(by.practice, None, by=by)
     links.withdraw(member, *AccountLink.Purpose)
     audit.record("deactivate member", member, by=by)
 
 
 @transaction.atomic
 def reactivate_member(*, member: Membership, by: Membership) -> bool:
-    """Open the place of somebody who has worked here before; their roles are as they were.
+    """Open the place of somebody who has worked here before; their roles are as they were. Twice
+    equals once.
 
     Who works elsewhere by now is invited instead, and says yes or no: nobody is signed out of
     another practice, or seen by one they have left, without a word of theirs.
@@ -250,10 +253,11 @@ def reactivate_member(*, member: Membership, by: Membership) -> bool:
         TooNew
     """
     oneself.refuse_newcomer(by)
+    if member.is_active:
+        return True
     if is_waiting(member):
         raise NeverJoined
     if member.user_id and memberships_of(member.user_id):
-        links.withdraw(member, AccountLink.Purpose.INVITATION)
         links.mail(member, AccountLink.Purpose.INVITATION, settings.INVITATION_VALID_FOR)
         audit.record("invite member", member, by=by)
         return False
@@ -271,7 +275,9 @@ def end_supervision(*, supervision: Supervision, ends_on: date, by: Membership) 
 
     Raises:
         NotOneself: nobody ends the supervision that they get where another manager could.
+        TooNew
     """
+    oneself.refuse_newcomer(by)
     if by.id == supervision.supervisee_id and oneself.must_ask_another(by):
         raise oneself.NotOneself
     _end_supervision(supervision, ends_on=ends_on, by=by)
@@ -279,9 +285,10 @@ def end_supervision(*, supervision: Supervision, ends_on: date, by: Membership) 
 
 def _end_supervision(supervision: Supervision, *, ends_on: date, by: Membership) -> None:
     supervision.ends_on = ends_on
-    supervision.save(update_fields=["ends_on"])
+    supervision.save(update_fields=["ends_on", "ended_at"])
     told = Membership.objects.filter(id=supervision.supervisor_id)
-    if by.id == supervision.supervisee_id:  # by closing the supervisor's place, or taking the role
+    # Who could not end it by itself did so with the supervisor's place or role.
+    if by.id == supervision.supervisee_id or oneself.is_new(by):
         told |= Membership.objects.colleagues_of(by).filter(roles__contains=[Role.MANAGER])
     for member in told.exclude(id=by.id):
         notices.tell(
@@ -291,10 +298,11 @@ def _end_supervision(supervision: Supervision, *, ends_on: date, by: Membership)
 
 
 def _end_supervisions(supervisor: Membership, *, by: Membership) -> None:
-    """Today is the last day of those they give; what was to begin later never does."""
+    """Those they give end now, with today as their last day; what was to begin later never does."""
     today = timezone.localdate()
-    for supervision in supervisor.supervisions_given.exclude(ends_on__lte=today):
+    for supervision in supervisor.supervisions_given.not_over(on=today):
         if supervision.starts_on <= today:
+            supervision.ended_at = timezone.now()
             _end_supervision(supervision, ends_on=today, by=by)
         else:
             audit.record("withdraw supervision", supervision, by=by)
@@ -354,8 +362,7 @@ def start_supervision(
         ends_on=ends_on,
     )
     audit.record("start supervision", supervision, by=by)
-    if by:
-        notices.tell(member=supervisee, kind="supervision_begins", subject=supervision)
+    notices.tell(member=supervisee, kind="supervision_begins", subject=supervision)
     return supervision
 
 
@@ -406,21 +413,28 @@ def set_keeping(
 ) -> None:
     """Set how long records are kept after treatment (None: no limit), and who holds them.
 
-    Everybody who has a place in the practice, or had one lately, is told of a new record holder.
-
     Raises:
-        TooNew: the record holder would be another one.
+        TooNew: the record holder would be another one, or nobody any more.
     """
-    is_new = record_holder and record_holder.id != practice.record_holder_id
-    if is_new:
+    if record_holder != practice.record_holder:
         oneself.refuse_newcomer(by)
-    practice.retention_years, practice.record_holder = retention_years, record_holder
-    practice.save(update_fields=["retention_years", "record_holder"])
+        _change_holder(practice, record_holder, by=by)
+    practice.retention_years = retention_years
+    practice.save(update_fields=["retention_years"])
     audit.record("set keeping of records", practice, by=by)
-    if record_holder and is_new:
-        moment = timezone.now().isoformat()
-        for member in Membership.objects.colleagues_of(by).filter(oneself.here_lately()):
-            notices.tell(member=member, kind="record_holder", subject=record_holder, mark=moment)
+
+
+def _change_holder(practice: Practice, holder: Membership | None, *, by: Membership) -> None:
+    """Everybody who has a place in the practice, or had one lately, is told of it."""
+    kind, whose = "record_holder", holder
+    if holder is None:
+        kind, whose = "record_holder_ends", practice.record_holder
+    practice.record_holder = holder
+    practice.save(update_fields=["record_holder"])
+    audit.record("change record holder", practice, by=by)
+    moment = timezone.now().isoformat()
+    for member in Membership.objects.colleagues_of(by).filter(oneself.here_lately()):
+        notices.tell(member=member, kind=kind, subject=whose, mark=moment)
 
 
 def may_be_invited(member: Membership) -> bool:

@@ -130,6 +130,8 @@ def holds(request: MemberRequest) -> HttpResponse:
             rights.set_hold(client=form.cleaned_data["code"], held=sets, by=me)
         except NotOneself:
             form.add_error("code", _("You treat this client: another manager decides it."))
+        except TooNew as error:
+            form.add_error("code", str(error))
         else:
             messages.success(request, _("Done, and noted in the audit trail."))
             return redirect("holds")

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from apps.accounts.models import Membership
-from apps.accounts.oneself import NotOneself, must_ask_another
+from apps.accounts.oneself import NotOneself, must_ask_another, refuse_newcomer
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.clients.services import code_marks, take_address_away, wait_for_turn
 from apps.core import audit, crypto
@@ -60,6 +60,7 @@ def set_hold(*, client: Client, held: bool, by: Membership) -> None:
 
     Raises:
         NotOneself: `by` treats the client, or did, and another manager could decide.
+        TooNew: it would be lifted.
         Http404: the client was erased meanwhile.
     """
     wait_for_turn(id=client.id)
@@ -69,6 +70,8 @@ def set_hold(*, client: Client, held: bool, by: Membership) -> None:
         raise NotOneself
     if held == bool(client.held_at):
         return
+    if not held:
+        refuse_newcomer(by)
     client.held_at = timezone.now() if held else None
     client.save(update_fields=["held_at"])
     audit.record(

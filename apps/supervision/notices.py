@@ -75,7 +75,7 @@ def say_supervision_begins(ids: Collection[UUID], member: Membership) -> dict[UU
 def say_supervision_ends(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
     """To the supervisor, also where it ended with their role, and to who manages the practice."""
     yours = _("Your supervision of %(who)s ends on %(day)s.")
-    theirs = _("The supervision of %(who)s by %(by)s ends on %(day)s: so %(who)s decided.")
+    theirs = _("The supervision of %(who)s by %(by)s ends on %(day)s: so another manager decided.")
     links = Supervision.objects.in_practice_of(member).filter(id__in=ids)
     return {
         link.id: Said(

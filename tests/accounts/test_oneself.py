@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from datetime import datetime, time, timedelta
 from functools import partial
+from typing import Any
+from uuid import UUID
 
 import pytest
 import time_machine
@@ -12,11 +14,16 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from apps.accounts import notices, services
+from apps.accounts.links import LinkClosed
 from apps.accounts.models import Membership, Practice, Role, Supervision
 from apps.accounts.oneself import NobodyYet, NotOneself, must_ask_another, settled_from
+from apps.accounts.permissions import Permission
 from apps.clients.models import Client
+from apps.core import tenancy
 from apps.endings.services import hand_over as hand_over_to
+from apps.exchange.rights import set_hold
 from tests.accounts.conftest import link, sent, shown
+from tests.architecture.matrix.routes import ROUTES, WRITE
 from tests.factories import (
     PASSWORD,
     MembershipFactory,
@@ -146,7 +153,18 @@ def test_a_manager_of_less_than_seven_days_gives_access_from_the_day_they_are_ov
     assert settled_from(olga) == TODAY(), "in a new practice everybody is new"
 
 
-def test_a_manager_of_less_than_seven_days_gives_no_role_and_takes_none_from_a_manager(
+OTHERWISE = {
+    "hand_over": "from the day the seven days are over, above",
+    "add_supervision": "from that day as well",
+    "ask_for_export": "a second person confirms it, once both have been here for seven days",
+    "practice": "holds for everybody",
+    "propose_norms": "only counts",
+    "decide_rule": "holds for everybody",
+}
+"""What a newcomer may send that manages the practice, and why."""
+
+
+def test_a_manager_of_less_than_seven_days_decides_nothing_about_others_that_holds_at_once(
     olga: Membership,
     proven: Callable[[Membership], Browser],
     practice: Practice,
@@ -154,39 +172,89 @@ def test_a_manager_of_less_than_seven_days_gives_no_role_and_takes_none_from_a_m
     alice: Membership,
     sam: Membership,
 ) -> None:
+    """Whatever a manager's form changes: roles, places, supervisions, the holding, a legal hold."""
+    mona.roles = [Role.MANAGER, Role.SUPERVISOR]
+    mona.save()
+    Practice.objects.update(record_holder=mona)
     as_olga, day = proven(olga), date_format(settled_from(olga), "j M Y")
     left = MembershipFactory.create(practice=practice, is_active=False, last_sign_in_on=TODAY())
     nina = services.invite_member(
         practice=practice, name="Nina", email="nina@x.example", roles=[Role.THERAPIST], by=mona
     )
-    rows = {"people": Membership.objects.order_by("id").values("id", "roles", "is_active")}
-    before = list(rows["people"])
-    for name, args, fields in (
-        ("member", [alice.id], {"roles": ["therapist", "manager"]}),
-        ("member", [alice.id], {"roles": ["supervisor"]}),
-        ("member", [mona.id], {"roles": ["therapist"]}),
-        ("invite_member", [], sent(roles=["therapist", "manager"])),
-        ("invite_again", [nina.id], {"email": "else@x.example"}),
-        ("deactivate_member", [mona.id], {}),
-        ("reactivate_member", [left.id], {}),
-        ("keeping", [], {"record_holder": sam.id}),
-    ):
-        answer = as_olga.post(reverse(name, args=args), fields, follow=True)
-        assert f"can do this from {day} on" in shown(answer), (name, fields)
-    assert list(rows["people"].all()) == before
-    practice.refresh_from_db()
-    assert practice.record_holder is None
+    client = TreatmentFactory.create(therapist=alice).client
+    set_hold(client=client, held=True, by=mona)
+    SupervisionFactory.create(supervisor=mona, supervisee=alice)
+    forms: dict[str, list[tuple[list[UUID], dict[str, Any]]]] = {
+        "member": [
+            ([alice.id], {"roles": ["therapist", "manager"]}),
+            ([alice.id], {"roles": ["supervisor"]}),
+            ([mona.id], {"roles": ["therapist"]}),
+            ([mona.id], {"roles": ["manager"]}),
+        ],
+        "invite_member": [([], sent(roles=["therapist", "manager"]))],
+        "invite_again": [([nina.id], {"email": "else@x.example"})],
+        "deactivate_member": [([mona.id], {})],
+        "reactivate_member": [([left.id], {})],
+        "end_supervision": [
+            ([each.id], {"ends_on": TODAY().isoformat()}) for each in Supervision.objects.all()
+        ],
+        "keeping": [([], {"record_holder": whom}) for whom in (sam.id, "")],
+        "holds": [([], {"code": client.code, "lift": ""})],
+    }
+    permissions = (Permission.MANAGE_PRACTICE, Permission.HOLD)
+    sends = {name for name, row in ROUTES.items() if row.who in permissions and row.methods & WRITE}
+    assert sends == {*forms, *OTHERWISE}
+    before = standing()
+    for name, sheets in forms.items():
+        for args, fields in sheets:
+            answer = as_olga.post(reverse(name, args=args), fields, follow=True)
+            assert f"can do this from {day} on" in shown(answer), (name, fields)
+    assert standing() == before
     as_olga.post(reverse("invite_member"), sent())
     assert Membership.objects.filter(name="Nina Berg").exists(), "whoever gets no access is welcome"
+    with time_machine.travel(lately() + timedelta(days=7)):
+        services.change_roles(member=mona, roles=[Role.THERAPIST], by=olga)
+
+
+def standing() -> list[Any]:
+    """Who has which place and role, who supervises whom, who holds, what is held."""
+    return [
+        list(rows.order_by("id"))
+        for rows in (
+            Membership.objects.values("id", "roles", "is_active", "user"),
+            Supervision.objects.values("id", "ends_on", "ended_at"),
+            Practice.objects.values("id", "record_holder"),
+            Client.objects.values("id", "held_at"),
+        )
+    ]
+
+
+def test_a_manager_of_less_than_seven_days_ends_access_at_once_and_other_managers_are_told(
+    olga: Membership,
+    proven: Callable[[Membership], Browser],
+    practice: Practice,
+    mona: Membership,
+    alice: Membership,
+    sam: Membership,
+) -> None:
+    """But not another manager's. Everybody is told that nobody holds the records any more."""
+    as_olga = proven(olga)
+    Practice.objects.update(record_holder=sam)
     sam.roles = [Role.SUPERVISOR, Role.THERAPIST]
     sam.save()
     as_olga.post(reverse("member", args=[sam.id]), {"roles": ["therapist"]})
-    as_olga.post(reverse("deactivate_member", args=[alice.id]))
+    [told] = notices.unread(mona)
+    assert told.said.text.startswith("The supervision of Alice Moreau by Sam Okafor ends on")
+    for person in (alice, sam):
+        as_olga.post(reverse("deactivate_member", args=[person.id]))
     sam.refresh_from_db()
     alice.refresh_from_db()
-    assert (sam.roles, alice.is_active) == ([Role.THERAPIST], False), "access is ended at once"
-    with time_machine.travel(lately() + timedelta(days=7)):
-        services.change_roles(member=mona, roles=[Role.THERAPIST], by=olga)
+    practice.refresh_from_db()
+    assert (sam.roles, sam.is_active, alice.is_active) == ([Role.THERAPIST], False, False)
+    assert practice.record_holder is None
+    for person in (alice, mona, olga, sam):
+        last, *_ = notices.unread(person)
+        assert last.said.text.startswith("Sam Okafor ceased to be record holder of the practice")
 
 
 def test_who_joined_less_than_seven_days_ago_is_given_access_from_the_day_they_are_over(
@@ -226,6 +294,30 @@ def test_who_comes_back_after_seven_days_is_as_new(
         sam.refresh_from_db()
         assert (sam.joined_at and timezone.localdate(sam.joined_at)) == since
     assert settled_from(sam) == TODAY() + timedelta(days=7)
+
+
+def test_an_older_invitation_makes_nobody_new_who_is_back_already(
+    practice: Practice, olga: Membership, mona: Membership, dora: Membership
+) -> None:
+    joined = timezone.now() - timedelta(days=400)
+    nora = MembershipFactory.create(
+        practice=practice, roles=[Role.MANAGER], user=dora.user, joined_at=joined
+    )
+    services.deactivate_member(member=nora, by=mona)
+    assert not services.reactivate_member(member=nora, by=mona), "who works elsewhere is invited"
+    older = nora.links.get()
+    with tenancy.practice(dora.practice_id):
+        services.deactivate_member(
+            member=dora,
+            by=MembershipFactory.create(practice=dora.practice, roles=[Role.MANAGER]),
+        )
+    assert services.reactivate_member(member=nora, by=mona)
+    with pytest.raises(LinkClosed):
+        services.accept_invitation(link_id=older.id, password=PASSWORD)
+    assert services.reactivate_member(member=nora, by=mona), "pressed again in an older window"
+    nora.refresh_from_db()
+    assert nora.joined_at == joined
+    assert must_ask_another(mona)
 
 
 def test_a_place_that_nobody_has_taken_is_given_no_access(

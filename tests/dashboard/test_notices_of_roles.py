@@ -17,7 +17,13 @@ from apps.ruptures.models import RuptureEpisode
 from apps.supervision.models import Meeting, SupportMessage
 from tests.factories import MembershipFactory, SupervisionFactory, TreatmentFactory
 
-TO_EVERYBODY = {"two_people_needed", "request_withdrawn", "record_holder", "left_notes_opened"}
+TO_EVERYBODY = {
+    "two_people_needed",
+    "request_withdrawn",
+    "record_holder",
+    "record_holder_ends",
+    "left_notes_opened",
+}
 ABOUT_ONESELF = {"caseload_handed_over", "supervision_begins"}
 """Of what a change means for the reader, without naming a client: also where it is their role's."""
 

@@ -1,6 +1,7 @@
 """`manage.py create_practice` and `manage.py add_member`."""
 
 import io
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from django.utils.formats import date_format
 
+from apps.accounts import notices
 from apps.accounts.models import Membership, Practice, Role, Supervision, User
 from apps.alliance.models import Questionnaire
 from apps.clients.models import Client
@@ -194,6 +197,26 @@ class TestAddMember:
         assert {each.supervisee for each in found} == {alice, charlie}
         assert f"supervising {alice}, {charlie} from today on" in printed
 
+    def test_who_joins_an_older_practice_supervises_from_the_eighth_day_on(
+        self, say, practice, alice
+    ):
+        Practice.objects.update(created_at=timezone.now() - timedelta(days=30))
+        say(PASSWORD)
+        printed = run(
+            "add_member",
+            "--password-stdin",
+            "--role=supervisor",
+            f"--supervises={alice.name}",
+            practice=practice.id,
+            name="Tariq Vale",
+            email="tariq@fernbank.example",
+        )
+        [link] = Supervision.objects.all()
+        assert link.starts_on == timezone.localdate() + timedelta(days=7)
+        assert f"supervising {alice} from {date_format(link.starts_on, 'j M Y')} on" in printed
+        [told] = notices.unread(alice)
+        assert told.said.text.startswith("Tariq Vale supervises you from")
+
     def test_roles_are_chosen_and_the_practice_named_by_its_id(self, say, practice):
         say(PASSWORD)
         run(
@@ -217,6 +240,7 @@ class TestAddMember:
         [
             ({"supervisor": "nobody"}, "No member is called 'nobody'"),
             ({"supervisor": "Charlie Nowak"}, "Charlie Nowak is no supervisor in"),
+            ({"supervisor": "From a file"}, "From a file has not joined yet"),
             ({"supervises": "nobody"}, "No member is called 'nobody'"),
             ({"supervises": "Charlie Nowak"}, "Who supervises needs --role supervisor"),
             ({"practice": "Nowhere"}, "There is no practice 'Nowhere'"),
@@ -228,11 +252,14 @@ class TestAddMember:
         self, say, practice, charlie, changes, message
     ):
         say(PASSWORD)
+        place = MembershipFactory.create(
+            practice=practice, name="From a file", user=None, roles=[Role.SUPERVISOR]
+        )
         given = {"practice": practice.id, "name": "Tariq Vale", "email": "tariq@fernbank.example"}
         with pytest.raises(CommandError, match=message) as error:
             run("add_member", "--password-stdin", **{**given, **changes})
         assert error.value.returncode == 2
-        assert set(Membership.objects.all()) == {charlie}
+        assert set(Membership.objects.all()) == {charlie, place}
         assert User.objects.count() == 1
 
     def test_a_therapist_made_by_an_import_gets_a_sign_in_and_keeps_the_clients(

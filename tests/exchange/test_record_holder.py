@@ -43,8 +43,11 @@ def test_everybody_is_told_of_a_new_record_holder_once(
         assert told.said.text.startswith("Sam Okafor was named record holder of the practice")
     assert notices.unread(dora) == ()
     as_mona.post("/practice/records/", {"retention_years": "9", "record_holder": ""})
+    for member in (alice, sam, mona):
+        told = notices.unread(member)[0]
+        assert told.said.text.startswith("Sam Okafor ceased to be record holder of the practice")
     as_mona.post("/practice/records/", body)
-    assert len(notices.unread(alice)) == 2, "named again, told again"
+    assert len(notices.unread(alice)) == 3, "named again, told again"
 
 
 def test_nobody_becomes_record_holder_by_an_invitation(
@@ -169,7 +172,7 @@ def test_who_holds_the_records_and_leaves_holds_none_when_they_are_back(
     deactivate_member(member=sam, by=mona)
     practice.refresh_from_db()
     assert (practice.record_holder, practice.retention_years) == (None, 8)
-    assert AuditEntry.objects.filter(action="set keeping of records", actor_id=mona.id).count() == 1
+    assert AuditEntry.objects.filter(action="change record holder", actor_id=mona.id).count() == 1
     reactivate_member(member=sam, by=mona)
     back = Membership.objects.get(id=sam.id)
     assert not Client.objects.kept_by(back).exists()

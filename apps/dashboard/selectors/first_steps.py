@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -104,9 +103,7 @@ def of_a_practice(practice: Practice, *, today: date, at: datetime) -> tuple[Fir
         ),
     ]
     if len(places) > 1:
-        links = Supervision.objects.filter(
-            Q(ends_on=None) | Q(ends_on__gte=today), practice=practice
-        )
+        links = Supervision.objects.not_over(on=today).filter(practice=practice)
         steps.append(
             FirstStep(
                 title=_("Record who supervises whom"),

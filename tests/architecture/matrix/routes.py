@@ -451,7 +451,10 @@ ROUTES = {
         WRITE, Permission.MANAGE_PRACTICE, reads=frozenset({302}), **ON_MEMBER
     ),
     "deactivate_member": Route(WRITE, Permission.MANAGE_PRACTICE, body=nothing, **ON_MEMBER),
-    "reactivate_member": Route(WRITE, Permission.MANAGE_PRACTICE, body=nothing, **ON_MEMBER),
+    # Everybody of the matrix' world is here: there is no place to open, and it leads back.
+    "reactivate_member": Route(
+        WRITE, Permission.MANAGE_PRACTICE, reads=frozenset({302}), **ON_MEMBER
+    ),
     "hand_over": Route(READ | WRITE, Permission.MANAGE_PRACTICE, codes=True, **ON_MEMBER),
     "add_supervision": Route(READ | WRITE, Permission.MANAGE_PRACTICE),
     "end_supervision": Route(

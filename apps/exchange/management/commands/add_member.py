@@ -1,14 +1,15 @@
 """`manage.py add_member`: give a person a place in a practice."""
 
-from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import transaction
+from django.utils import timezone
+from django.utils.formats import date_format
 
 from apps.accounts.models import Membership, Role
+from apps.accounts.oneself import NobodyYet, access_from
 from apps.accounts.services import add_member, give_sign_in, start_supervision
+from apps.core import tenancy
 from apps.exchange.management.arguments import (
     BAD_INPUT,
     add_person_arguments,
@@ -22,10 +23,11 @@ from apps.exchange.management.arguments import (
 
 class Command(BaseCommand):
     help = (
-        "Add a member to a practice, and let a supervisor see flags from today on: those of the "
-        "new member, or as the new member those of others. A therapist of this name whom an import "
-        "made gets the sign-in and keeps the clients. The "
-        "password is asked for twice, or read from standard input."
+        "Add a member to a practice, and let a supervisor see flags: those of the new member, or "
+        "as the new member those of others. In a practice of more than seven days that begins once "
+        "the supervisor has been there for seven. A therapist of this name whom an import made "
+        "gets the sign-in and keeps the clients. The password is asked for twice, or read from "
+        "standard input."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -57,24 +59,32 @@ class Command(BaseCommand):
         password = read_password(email, from_stdin=options["password_stdin"])
         roles = [Role(role) for role in options["role"] or [Role.THERAPIST]]
         imported = Membership.objects.filter(practice=practice, user=None, name=name).first()
-        with transaction.atomic():
+        with tenancy.practice(practice.id):
             if imported:
                 give_sign_in(member=imported, email=email, password=password, by=None)
             member = imported or add_member(
                 practice=practice, name=name, roles=roles, email=email, password=password, by=None
             )
-            today = datetime.now(ZoneInfo(practice.time_zone)).date()
-            links = [(member, supervisee) for supervisee in supervisees]
-            for above, below in [(supervisor, member), *links] if supervisor else links:
-                start_supervision(supervisor=above, supervisee=below, starts_on=today, by=None)
+            supervised = _supervise(member, supervisor) if supervisor else ""
+            since = [_supervise(each, member) for each in supervisees]
         if password is None:
             self.stdout.write(f"{email} has an account already: its password stays as it is.")
         if imported:
             self.stdout.write(f"{member} was made by an import and can sign in now.")
-        supervised = f", supervised by {supervisor} from today on" if supervisor else ""
+        said = f", supervised by {supervisor} from {supervised} on" if supervisor else ""
         if supervisees:
-            supervised += f", supervising {', '.join(map(str, supervisees))} from today on"
-        self.stdout.write(f"{member} is a member of {practice}{supervised}.")
+            said += f", supervising {', '.join(map(str, supervisees))} from {since[0]} on"
+        self.stdout.write(f"{member} is a member of {practice}{said}.")
+
+
+def _supervise(supervisee: Membership, supervisor: Membership) -> str:
+    """Let them supervise as soon as that may hold; returns the day in words."""
+    try:
+        first = access_from(to=supervisor, by=None)
+    except NobodyYet:
+        raise _bad(f"{supervisor} has not joined yet.") from None
+    start_supervision(supervisor=supervisor, supervisee=supervisee, starts_on=first, by=None)
+    return "today" if first == timezone.localdate() else date_format(first, "j M Y")
 
 
 def _bad(problem: str) -> CommandError:
