@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Least
 from django.utils import timezone
 
@@ -103,7 +103,7 @@ def expire_request(*, request_id: UUID, is_cut_short: bool = False) -> None:
         settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
     else:
         by_message = request.is_read and bool(request.channel_kind) and not is_cut_short
-        was_asked = by_message and link_is_out(request, by=request.expires_at - LEAST_TIME)
+        was_asked = by_message and _had_it(request, by=request.expires_at - LEAST_TIME)
         settle(request, FeedbackRequest.State.EXPIRED, rating=None, was_asked=was_asked)
 
 
@@ -199,16 +199,28 @@ def went_out(request: FeedbackRequest) -> bool:
     return _sent(request, MESSAGES).exists()
 
 
-def link_is_out(request: FeedbackRequest, *, by: datetime | None = None) -> bool:
-    """Whether the client got (`by` a moment) a link that still opens the form."""
+def link_is_out(request: FeedbackRequest) -> bool:
+    """Whether the client got a link that still opens the form."""
+    return any(leads for _at, leads in _links(request))
+
+
+def _had_it(request: FeedbackRequest, *, by: datetime) -> bool:
+    """Whether the client had the form by then, and had it all along: no link of it went to a
+    mailbox other than the one that its way leads to now."""
+    links = _links(request)
+    return all(leads for _at, leads in links) and any(at <= by for at, _leads in links)
+
+
+def _links(request: FeedbackRequest) -> list[tuple[datetime, bool]]:
+    """When the links that open the form went out, and whether each led to where its way leads."""
+    channels = request.therapy_session.treatment.client.channels.exclude(address="")
+    since = dict(channels.values_list("kind", "address_since"))
     sent = _sent(request, (FRESH_LINK,) if has_fresh_link(request) else MESSAGES)
-    opens = Q(pk__in=[])  # by no way, unless by one that leads somewhere
-    for channel in request.therapy_session.treatment.client.channels.exclude(address=""):
-        since = channel.address_since
-        moved = bool(since and since > request.created_at)
-        opens |= Q(channel=channel.kind, sent_at__gte=since) if moved else Q(channel=channel.kind)
-    sent = sent.filter(opens)
-    return (sent.filter(sent_at__lte=by) if by else sent).exists()
+    return [
+        (at, kind in since and at >= (since[kind] or at))
+        for kind, at in sent.values_list("channel", "sent_at")
+        if at
+    ]
 
 
 def _sent(request: FeedbackRequest, kinds: tuple[str, ...]) -> QuerySet[OutboxMessage]:

@@ -127,6 +127,22 @@ def test_no_answer_to_what_went_to_an_earlier_address_is_no_silence(
     assert (asked.state, asked.therapy_session.asked) == (State.EXPIRED, False)
 
 
+def test_no_answer_to_a_form_of_which_only_the_reminder_went_to_the_right_address_is_no_silence(
+    asked: FeedbackRequest, client_of: Client, clock: time_machine.Traveller
+) -> None:
+    """Or another address puts it to rest, as the client's silence."""
+    clock.shift(timedelta(hours=1))
+    correct(client_of, email=RIGHT)
+    clock.shift(timedelta(hours=24))
+    OutboxMessage.objects.filter(kind="feedback_reminder").update(
+        state="sent", sent_at=timezone.now(), channel="email"
+    )
+    clock.shift(timedelta(hours=74))
+    expire_requests()
+    asked.refresh_from_db()
+    assert (asked.state, asked.therapy_session.asked) == (State.EXPIRED, False)
+
+
 def test_a_form_whose_link_went_to_an_earlier_address_is_withdrawn_with_the_consent(
     asked: FeedbackRequest, client_of: Client, clock: time_machine.Traveller
 ) -> None:
