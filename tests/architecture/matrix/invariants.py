@@ -40,8 +40,9 @@ def messages_due_about_a_form_that_is_not_open() -> Iterable[Any]:
 
 
 def sessions_planned_after_the_end_of_their_treatment() -> Iterable[Any]:
-    """But for those that somebody wrote or asked about: what was typed is not lost. Where the
-    treatment was begun again, the same therapist may have taken their note back since."""
+    """But for those that somebody wrote or asked about: what was typed is not lost; and for those
+    of the last day, which may have begun. Where the treatment was begun again, the same therapist
+    may have taken their note back since."""
     planned = TherapySession.objects.planned().filter(
         treatment__ends_on__isnull=False, process_notes=None, feedback_requests=None
     )
@@ -54,7 +55,7 @@ def sessions_planned_after_the_end_of_their_treatment() -> Iterable[Any]:
     return [
         each
         for each in planned.select_related("treatment")
-        if timezone.localdate(each.starts_at) >= each.treatment.ends_on
+        if timezone.localdate(each.starts_at) > each.treatment.ends_on
     ]
 
 
