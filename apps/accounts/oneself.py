@@ -41,6 +41,13 @@ def here_lately() -> Q:
     return Q(is_active=True) | Q(left_at__gt=timezone.now() - ALONE_WAITS)
 
 
+def manages_lately() -> Q:
+    """Members who manage the practice, or did less than `ALONE_WAITS` ago: they are asked and told
+    as if their role or place had not been taken for a minute."""
+    lately = Q(managed_until__gt=timezone.now() - ALONE_WAITS)
+    return (Q(roles__contains=[Role.MANAGER]) | lately) & here_lately()
+
+
 def works_alone(member: Membership) -> bool:
     """Whether nobody else who can sign in is here or was lately, so that nobody could be asked."""
     others = Membership.objects.colleagues_of(member).filter(here_lately(), user__is_active=True)
@@ -52,9 +59,8 @@ def must_ask_another(member: Membership) -> bool:
 
     Somebody who managed it less than `ALONE_WAITS` ago counts: then it waits for those days to end.
     """
-    manages = Q(roles__contains=[Role.MANAGER]) | Q(managed_until__gt=timezone.now() - ALONE_WAITS)
     managers = Membership.objects.colleagues_of(member).filter(
-        manages, here_lately(), settled(), user__is_active=True
+        manages_lately(), settled(), user__is_active=True
     )
     return managers.exclude(id=member.id).exists()
 

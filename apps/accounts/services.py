@@ -289,7 +289,7 @@ def _end_supervision(supervision: Supervision, *, ends_on: date, by: Membership)
     told = Membership.objects.filter(id=supervision.supervisor_id)
     # Who could not end it by itself did so with the supervisor's place or role.
     if by.id == supervision.supervisee_id or oneself.is_new(by):
-        told |= Membership.objects.colleagues_of(by).filter(roles__contains=[Role.MANAGER])
+        told |= Membership.objects.colleagues_of(by).filter(oneself.manages_lately())
     for member in told.exclude(id=by.id):
         notices.tell(
             member=member, kind="supervision_ends", subject=supervision, mark=ends_on.isoformat()

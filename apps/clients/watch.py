@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Role
+from apps.accounts.oneself import manages_lately
 from apps.clients.models import Client
 from apps.core.models import AuditEntry
 
@@ -38,7 +39,7 @@ def watch_reads(practice_id: UUID, *, at: datetime) -> int:
 
 
 def _tell_managers(reader: Membership, at: datetime) -> None:
-    for manager in Membership.objects.colleagues_of(reader).with_role(Role.MANAGER):
+    for manager in Membership.objects.colleagues_of(reader).filter(manages_lately()):
         notices.tell(
             member=manager, kind="many_clients_read", subject=reader, mark=f"{at:%Y-%m-%dT%H}"
         )

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership
 from apps.accounts.notices import Said, tell
-from apps.accounts.oneself import ALONE_WAITS
+from apps.accounts.oneself import ALONE_WAITS, here_lately
 from apps.clients.models import Client
 from apps.core import audit
 from apps.core.downloads import csv_text
@@ -74,7 +74,7 @@ def open_left_notes(*, client: Client, reason: str, by: Membership) -> NoteRevie
     notes = rows(NOTES, client, treatments=None).filter(left)
     colleagues = Membership.objects.colleagues_of(by)
     for author in colleagues.filter(id__in=notes.values("author")):
-        for member in colleagues.filter(Q(is_active=True) | Q(id=author.id)):
+        for member in colleagues.filter(here_lately() | Q(id=author.id)):
             tell(member=member, kind="left_notes_opened", subject=author, mark=str(author.left_at))
     return review
 

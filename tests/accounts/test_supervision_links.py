@@ -165,14 +165,22 @@ def test_nobody_ends_the_supervision_that_they_get_and_the_supervisor_is_told_of
     assert told.said.text == "Your supervision of Mona Haddad ends on 5 Mar 2040."
 
 
+@pytest.mark.parametrize("taken", ["nothing", "role", "place"])
 def test_other_managers_are_told_where_who_is_supervised_takes_the_supervisors_role_away(
-    manager: Browser, mona: Membership, sam: Membership, practice: Practice
+    manager: Browser, mona: Membership, sam: Membership, practice: Practice, taken: str
 ) -> None:
+    """Also where their own role, or place, is taken away for a minute before."""
     mona.roles = [Role.MANAGER, Role.THERAPIST]
     mona.save()
     supervision = SupervisionFactory.create(supervisor=sam, supervisee=mona)
     olga = MembershipFactory.create(practice=practice, name="Olga", roles=[Role.MANAGER])
+    if taken == "role":
+        change_roles(member=olga, roles=[Role.THERAPIST], by=mona)
+    elif taken == "place":
+        deactivate_member(member=olga, by=mona)
     manager.post(reverse("member", args=[sam.id]), {"roles": [Role.THERAPIST]})
+    if taken == "role":
+        change_roles(member=olga, roles=[Role.MANAGER], by=mona)
     supervision.refresh_from_db()
     assert supervision.ends_on == TODAY()
     [told] = notices.unread(olga)

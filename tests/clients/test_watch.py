@@ -6,11 +6,13 @@ from uuid import uuid4
 from django.test import Client as Browser
 from django.utils import timezone
 
-from apps.accounts.models import Membership, Notice
+from apps.accounts.models import Membership, Notice, Role
+from apps.accounts.notices import unread
+from apps.accounts.services import change_roles, deactivate_member, reactivate_member
 from apps.clients.watch import MOST_CLIENTS, watch_reads
 from apps.core import audit
 from apps.core.tasks import seal_audit_trail
-from tests.factories import TreatmentFactory
+from tests.factories import MembershipFactory, TreatmentFactory
 
 
 def read(member: Membership, number: int) -> None:
@@ -31,6 +33,23 @@ def test_more_than_fifty_strangers_in_an_hour_are_told_to_the_manager_once(
     assert Notice.objects.get().member_id == mona.id
     page = as_mona.get("/practice/").content.decode()
     assert "Charlie Nowak looked at more than 50 clients outside their own caseload" in page
+
+
+def test_who_manages_is_told_though_their_place_or_role_was_taken_for_a_minute(
+    charlie: Membership, mona: Membership
+) -> None:
+    charlie.roles = [Role.MANAGER, Role.SUPERVISOR]
+    charlie.save()
+    nora = MembershipFactory.create(practice=mona.practice, roles=[Role.MANAGER, Role.THERAPIST])
+    deactivate_member(member=mona, by=charlie)
+    change_roles(member=nora, roles=[Role.THERAPIST], by=charlie)
+    read(charlie, MOST_CLIENTS + 1)
+    watch_reads(charlie.practice_id, at=timezone.now())
+    reactivate_member(member=mona, by=charlie)
+    change_roles(member=nora, roles=[Role.MANAGER, Role.THERAPIST], by=charlie)
+    for manager in (mona, nora):
+        manager.refresh_from_db()
+        assert "Charlie Nowak looked at more" in unread(manager)[0].said.text
 
 
 def test_ones_own_clients_do_not_count_and_neither_does_what_is_long_ago(

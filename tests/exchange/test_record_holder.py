@@ -148,9 +148,11 @@ def test_everybody_is_told_once_that_notes_of_somebody_who_left_were_opened(
     save_process_note(therapy_session=session, text=NOTE, by=alice)
     deactivate_member(member=alice, by=mona)
     with time_machine.travel(timezone.now() + timedelta(days=8)):
+        deactivate_member(member=charlie, by=mona)
         for client in (ended.client, other.client):
             holder.open_left_notes(client=client, reason="x", by=mona)
-        reactivate_member(member=alice, by=mona)
+        for member in (alice, charlie):
+            reactivate_member(member=member, by=mona)
     for member in (alice, charlie, mona):
         [told] = notices.unread(member)
         assert told.said.text.startswith("Process notes of Alice Moreau, whose place was closed")
