@@ -94,8 +94,9 @@ def test_a_page_asks_as_often_for_many_as_for_one(
     sign_in: SIGN_IN,
 ) -> None:
     client = TreatmentFactory.create(therapist=alice).client
-    left = MembershipFactory.create(practice=practice, is_active=False)
+    left = MembershipFactory.create(practice=practice)
     write(client, left)
+    Membership.objects.filter(id=left.id).update(is_active=False)
     client.treatments.filter(therapist=left).update(ends_on=timezone.localdate())
     two_people.ask_to_erase(client=client, by=alice)
     audit.read("view client", client_ids=[client.id], target=client, by=alice)
