@@ -136,6 +136,7 @@ class AllianceRating(PracticeModel):
     causes = ArrayField(models.CharField(max_length=20, choices=Cause), default=list)
     comment = EncryptedTextField(client="therapy_session__treatment__client_id", blank=True)
     answered_at = models.DateTimeField()
+    entered_at = models.DateTimeField(null=True, help_text="when it was entered from paper")
     # Came after the next session started or after 7 days: stored and shown, not used.
     is_late = models.BooleanField(default=False)
 

@@ -128,8 +128,8 @@ def record_rating(
 ) -> AllianceRating:
     """Score and store the client's answers about one session; a late rating is marked so.
 
-    `also` may hold tension, tension_resolved, causes and comment. A second rating of the same
-    session raises IntegrityError: the first counts.
+    `also` may hold entered_at, tension, tension_resolved, causes and comment. A second rating of
+    the same session raises IntegrityError: the first counts.
     """
     rating = build_rating(
         therapy_session=therapy_session,

@@ -258,6 +258,7 @@ def record_from_paper(
         answers=answers,
         mode=AllianceRating.Mode.PAPER,
         answered_at=answered_at,
+        entered_at=timezone.now(),
         by=by,
         **also,
     )

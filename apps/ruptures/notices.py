@@ -24,21 +24,24 @@ OPENED, MARKED, WAITED = "episode_opened", "episode_marked", "episode_waited"
 GONE = "episode_withdrawn"
 
 
-def tell_about(episode: RuptureEpisode, *, is_back: bool = False) -> None:
-    """Tell therapist and supervisors what is new for them; what they were told stays told, unless
-    the episode was withdrawn and `is_back`."""
-    mark = timezone.now().isoformat() if is_back else ""
+def tell_about(episode: RuptureEpisode) -> None:
+    """Tell therapist and supervisors what is new for them; what they were told stays told, until
+    supervisors were told that it went."""
     therapist = episode.treatment.therapist
-    notices.tell(member=therapist, kind=OPENED, subject=episode, mark=mark)
+    notices.tell(member=therapist, kind=OPENED, subject=episode)
     supervisors = _supervisors_of(therapist)
     if episode.marked_at:
-        for member in (therapist, *supervisors):
+        notices.tell(member=therapist, kind=MARKED, subject=episode)
+    if not episode.is_supervisors:
+        return
+    for member in supervisors:
+        went = Notice.objects.filter(member=member, kind=GONE, subject_id=episode.id)
+        mark = went.order_by("mark").values_list("mark", flat=True).last() or ""
+        if episode.marked_at:
             notices.tell(member=member, kind=MARKED, subject=episode, mark=mark)
-    elif episode.waited_at:
-        for member in supervisors:
+        elif episode.waited_at:
             notices.tell(member=member, kind=WAITED, subject=episode, mark=mark)
-    elif is_back and episode.is_supervisors:
-        for member in supervisors:
+        elif mark:
             notices.tell(member=member, kind=OPENED, subject=episode, mark=mark)
 
 

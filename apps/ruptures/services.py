@@ -2,10 +2,11 @@
 
 from dataclasses import asdict
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from apps.accounts.models import Membership
@@ -68,10 +69,10 @@ def screen_treatment(
     before = _screening_before(treatment, questionnaire, since, begins_after=series.begins_after)
     state = _state_after(before, rule)
     at_maximum_run = before.at_maximum_run if before else 0
-    verdicts = _verdicts(treatment, questionnaire, since=before.known_at if before else None)
+    verdicts = _verdicts(treatment, questionnaire, before=before)
     made, told = [], []
     for session, step, known_at in series.steps:
-        state = _after_verdicts(state, verdicts, known_at, rule.parameters)
+        state = _after_verdicts(state, verdicts, session, known_at, rule.parameters)
         after, screening = detection.screen(state, step, rule.parameters)
         if step.pomp is not None:
             at_maximum_run = at_maximum_run + 1 if step.pomp == 100 else 0
@@ -152,6 +153,7 @@ def _screening_before(
     return (
         Screening.objects.current()
         .filter(questionnaire=questionnaire, therapy_session__in=earlier)
+        .select_related("therapy_session")
         .defer("inputs", "outputs", "state_before")
         .order_by("therapy_session__starts_at", "therapy_session_id")
         .last()
@@ -171,23 +173,32 @@ def _state_after(before: Screening | None, rule: Rule) -> State:
         return State.from_json(before.state_after)
     treatment, questionnaire = before.treatment, before.questionnaire
     last = before.therapy_session
-    verdicts = _verdicts(treatment, questionnaire, since=None)
+    verdicts = _verdicts(treatment, questionnaire, before=None)
     state = detection.start(rule.parameters)
     series = steps.series_since(treatment, questionnaire, last, whole=True)
     for session, step, known_at in series.steps:
         if (session.starts_at, session.id) > (last.starts_at, last.id):
             break
-        state = _after_verdicts(state, verdicts, known_at, rule.parameters)
+        state = _after_verdicts(state, verdicts, session, known_at, rule.parameters)
         state, _ = detection.screen(state, step, rule.parameters)
     if state.open and not before.state_after["open"]:
         return detection.after_verdict(state, Verdict.NOT_A_RUPTURE, rule.parameters)
     return state
 
 
+class Recorded(NamedTuple):
+    """What a person recorded `at` a moment, of what the session that began at `opened` opened."""
+
+    at: datetime
+    verdict: Verdict
+    opened: datetime
+
+
 def _verdicts(
-    treatment: Treatment, questionnaire: Questionnaire, *, since: datetime | None
-) -> list[tuple[datetime, Verdict]]:
-    """Outcomes recorded after `since`, oldest first: dated inputs of the filter.
+    treatment: Treatment, questionnaire: Questionnaire, *, before: Screening | None
+) -> list[Recorded]:
+    """Outcomes that the state after `before` has not taken in, oldest first: dated inputs of the
+    filter (`_after_verdicts`).
 
     One that ended unrepaired in a treatment that goes on is over for the filter as well: what falls
     afterwards is a new one.
@@ -195,24 +206,40 @@ def _verdicts(
     recorded = RuptureEpisode.objects.filter(
         treatment=treatment, questionnaire=questionnaire, outcome__in=VERDICTS
     )
-    if since:
-        recorded = recorded.filter(outcome_at__gte=since)
+    if before:
+        took_it_in = Screening.objects.current().filter(
+            treatment=treatment,
+            questionnaire=questionnaire,
+            known_at__gt=OuterRef("outcome_at"),
+            therapy_session__starts_at__gte=OuterRef("opened_by__starts_at"),
+            therapy_session__starts_at__lte=before.therapy_session.starts_at,
+        )
+        recorded = recorded.exclude(Exists(took_it_in))
     return [
-        (episode.outcome_at, VERDICTS[episode.outcome])
-        for episode in recorded.order_by("outcome_at")
-        if episode.outcome_at
+        Recorded(at, VERDICTS[outcome], opened)
+        for at, outcome, opened in recorded.order_by("outcome_at").values_list(
+            "outcome_at", "outcome", "opened_by__starts_at"
+        )
+        if at
     ]
 
 
 def _after_verdicts(
     state: State,
-    verdicts: list[tuple[datetime, Verdict]],
+    verdicts: list[Recorded],
+    session: TherapySession,
     known_at: datetime,
     parameters: detection.Parameters,
 ) -> State:
-    """The state after all that people recorded before `known_at`; takes it off `verdicts`."""
-    while verdicts and verdicts[0][0] < known_at:
-        state = detection.after_verdict(state, verdicts.pop(0)[1], parameters)
+    """The state after all that people recorded before this step was known, of what opened by then;
+    takes it off `verdicts`.
+
+    A session of before the opening, logged after the outcome, is before both.
+    """
+    due = [each for each in verdicts if each.at < known_at and each.opened <= session.starts_at]
+    for each in due:
+        state = detection.after_verdict(state, each.verdict, parameters)
+        verdicts.remove(each)
     return state
 
 
@@ -228,49 +255,41 @@ def _move_episodes(
 
     An opening makes an episode, unless one is open: then the same one goes on. Where a correction
     took an opening away, its episode moves to the opening that stands in for it, or is withdrawn.
-    Where its session opens one again, it is back as it was, waiting times and sharing included.
-    What was known only after an episode had its outcome, such as an answer, opens a new one.
+    It is back as it was, waiting times and sharing included, where something opens again of which
+    all was known as it was withdrawn. What was known only after an episode had its outcome, such
+    as an answer, opens a new one.
     """
     screened = {screening.therapy_session_id for screening in (*screenings, *superseded)}
     openings = {row.therapy_session_id: row for row in screenings if row.event == Event.OPENED}
-    opened_here = Q(questionnaire=questionnaire, opened_by__in=screened)
     # Locked, as the whole row is saved below: what a person does meanwhile must not be undone.
     episodes = (
         RuptureEpisode.objects.select_for_update(of=("self",))
-        .filter(opened_here | Q(outcome=""), treatment=treatment)
+        .filter(Q(opened_by__in=screened) | Q(outcome__in=["", SUPERSEDED]), treatment=treatment)
         .order_by("outcome_at")
     )
-    withdrawn = {each.opened_by_id: each for each in episodes if each.outcome == SUPERSEDED}
-    opened = [
-        each
-        for each in episodes
-        if each.outcome != SUPERSEDED and each.questionnaire_id == questionnaire.id
-    ]
-    unfounded = {each.opened_by_id for each in opened} & screened - openings.keys()
-    known = {
-        each.opened_by_id
-        for each in opened
-        if each.opened_by_id in openings and not _is_over_before(each, openings[each.opened_by_id])
-    }
     episode = next((each for each in episodes if not each.outcome), None)
+    of_series = [each for each in episodes if each.questionnaire_id == questionnaire.id]
+    withdrawn = [each for each in of_series if each.outcome == SUPERSEDED]
+    founding = {each.opened_by_id: each for each in of_series if each.outcome != SUPERSEDED}
+    unfounded = founding.keys() & screened - openings.keys()
     was_supervisors = episode is not None and episode.is_supervisors
-    is_back = False
     for session_id, opening in openings.items():
-        if session_id in known:
+        if session_id in founding and not _is_over_before(founding[session_id], opening):
             continue
-        if episode is None and session_id in withdrawn:
-            episode, is_back = withdrawn[session_id], True
-            episode.outcome, episode.outcome_at = "", None
-        elif episode is None:
-            episode = RuptureEpisode(
+        if episode and episode.opened_by_id not in unfounded:
+            continue
+        earlier = next((each for each in reversed(withdrawn) if _is_of(opening, each)), None)
+        if episode is None:
+            episode = earlier or RuptureEpisode(
                 practice_id=treatment.practice_id,
                 treatment=treatment,
                 questionnaire=questionnaire,
                 opened_at=opening.screened_at,
                 wait_hours=treatment.practice.supervisor_wait_hours,
             )
-        elif episode.opened_by_id not in unfounded:
-            continue
+            episode.outcome, episode.outcome_at = "", None
+        elif earlier:
+            _show_as(episode, earlier)
         unfounded.discard(episode.opened_by_id)
         episode.opened_by = opening.therapy_session
     if episode and episode.opened_by_id in unfounded:
@@ -282,12 +301,25 @@ def _move_episodes(
         if is_live and was_supervisors and not episode.is_supervisors:
             tell_gone(episode)
         if is_live and not episode.outcome:
-            tell_about(episode, is_back=is_back)
+            tell_about(episode)
 
 
 def _is_over_before(episode: RuptureEpisode, opening: Screening) -> bool:
     """Whether its outcome is older than what opens now: the filter, too, was past it by then."""
     return episode.outcome_at is not None and episode.outcome_at < opening.known_at
+
+
+def _is_of(opening: Screening, withdrawn: RuptureEpisode) -> bool:
+    """Whether all of the opening was known as the episode was withdrawn."""
+    return withdrawn.outcome_at is not None and opening.known_at < withdrawn.outcome_at
+
+
+def _show_as(episode: RuptureEpisode, earlier: RuptureEpisode) -> None:
+    """Let it be seen by whom, and from when on, an earlier one was."""
+    episode.opened_at = min(episode.opened_at, earlier.opened_at)
+    episode.wait_hours = min(episode.wait_hours, earlier.wait_hours)
+    episode.waited_at = episode.waited_at or earlier.waited_at
+    episode.shared_at = episode.shared_at or earlier.shared_at
 
 
 def _date(episode: RuptureEpisode) -> None:
@@ -336,12 +368,14 @@ def share_episode(*, episode: RuptureEpisode, by: Membership) -> None:
 
 @transaction.atomic
 def shorten_waits(*, by: Membership) -> None:
-    """Let the waiting time of the practice, where it is shorter by now, hold for what is open too.
+    """Let the waiting time of the practice, where it is shorter by now, hold for what is open too,
+    or withdrawn for now.
 
     Not for those whom `by` supervises, or did: nobody shows themselves a flag before its time.
     """
     hours = by.practice.supervisor_wait_hours
-    waiting = RuptureEpisode.objects.open().filter(practice=by.practice_id, wait_hours__gt=hours)
+    may_wait = RuptureEpisode.objects.filter(outcome__in=["", SUPERSEDED])
+    waiting = may_wait.filter(practice=by.practice_id, wait_hours__gt=hours)
     supervisees = by.supervisions_given.values("supervisee")
     waiting.exclude(treatment__therapist__in=supervisees).update(wait_hours=hours)
 

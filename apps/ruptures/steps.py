@@ -88,8 +88,7 @@ def series_since(
         if is_wanted and (begins_after is None or session.starts_at > begins_after):
             rating = ratings.get(session.id)
             step = _step(session, rating, absences=absences, gap_days=days)
-            known_at = rating.answered_at if rating else session.logged_at or session.ends_at
-            steps.append(StoredStep(session, step, known_at))
+            steps.append(StoredStep(session, step, _known_at(session, rating)))
         absences, last_attended = 0, held_at
     return Series(steps, begins_after, ends_before)
 
@@ -97,6 +96,12 @@ def series_since(
 def before(session: TherapySession) -> Q:
     """Condition on sessions: earlier than `session` in the detector's order."""
     return Q(starts_at__lt=session.starts_at) | Q(starts_at=session.starts_at, id__lt=session.id)
+
+
+def _known_at(session: TherapySession, rating: AllianceRating | None) -> datetime:
+    if rating is None:
+        return session.logged_at or session.ends_at
+    return rating.entered_at or rating.answered_at
 
 
 def _step(

@@ -104,6 +104,46 @@ def test_what_a_correction_took_away_and_another_brings_back_is_the_same_and_tol
     assert treatment.episodes.get() == episode
 
 
+def test_it_is_back_as_it_was_also_where_it_had_moved_to_a_neighbour_before(alice, sam):
+    treatment = TreatmentFactory.create(therapist=alice, pomps=FALL[:-1])
+    one, two = (
+        TherapySessionFactory.create(treatment=treatment, tension=3, tension_resolved=0)
+        for _ in range(2)
+    )
+    screen_from(one)
+    screen_from(two)
+    episode = treatment.episodes.get()
+    assert episode.opened_by == one
+    set_sharing(episode=episode, share=True, share_notes=False, by=alice)
+    for session, attendance in ((one, "no_show"), (two, "no_show"), (one, "attended")):
+        session.attendance = attendance
+        session.save()
+        screen_from(session)
+    assert treatment.episodes.get() == episode
+    episode.refresh_from_db()
+    assert (episode.outcome, episode.opened_by) == ("", one)
+    assert RuptureEpisode.objects.for_supervisor(sam).get() == episode
+
+
+def test_what_opened_meanwhile_is_shown_as_what_it_takes_the_place_of_was(alice, sam):
+    treatment = TreatmentFactory.create(therapist=alice, pomps=FALL[:-1])
+    one = TherapySessionFactory.create(treatment=treatment, tension=3, tension_resolved=0)
+    screen_from(one)
+    set_sharing(episode=treatment.episodes.get(), share=True, share_notes=False, by=alice)
+    one.attendance = "no_show"
+    one.save()
+    screen_from(one)
+    two = TherapySessionFactory.create(
+        treatment=treatment, tension=3, tension_resolved=0, logged_at=timezone.now()
+    )
+    screen_from(two)
+    assert not RuptureEpisode.objects.for_supervisor(sam).exists()
+    one.attendance = "attended"
+    one.save()
+    screen_from(one)
+    assert RuptureEpisode.objects.for_supervisor(sam).get().opened_by == one
+
+
 def test_a_mark_that_a_correction_took_away_is_told_to_who_saw_it(treatment, alice, sam):
     session = treatment.therapy_sessions.latest("starts_at")
     for times in (1, 2):
@@ -119,7 +159,8 @@ def test_a_mark_that_a_correction_took_away_is_told_to_who_saw_it(treatment, ali
         session.ratings.update(pomp=70)
         screen_from(session)
         assert treatment.episodes.get().marked_at
-        assert "taken back" not in str(told(sam)), "it is there again"
+        said = [text.endswith("possible rupture, marked.") for text, _ in told(sam)]
+        assert said == [True] * (times + 1), "it is there again, and told anew"
 
 
 def test_what_is_shared_no_more_is_told_each_time_to_who_saw_it(treatment, alice, sam):

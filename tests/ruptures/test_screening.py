@@ -12,7 +12,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
 from apps.alliance.services import build_rating
-from apps.feedback.services import practice_questionnaire
+from apps.feedback.services import practice_questionnaire, record_from_paper
 from apps.ruptures import detection
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.services import record_outcome, screen_treatment, share_episode
@@ -183,6 +183,45 @@ def test_an_answer_after_the_outcome_of_what_its_session_opened_is_a_new_fall(
         assert second.opened_by == session
         assert second.marked_at
     assert treatment.episodes.count() == 2
+
+
+def test_a_session_of_before_a_fall_that_is_logged_after_its_outcome_takes_nothing_of_it(
+    alice: Membership,
+) -> None:
+    """Or the filter would stand open again, without an episode, and no later fall open one."""
+    treatment = TreatmentFactory.create(therapist=alice, pomps=FALL)
+    first = treatment.episodes.get()
+    record_outcome(episode=first, outcome=RuptureEpisode.Outcome.REPAIRED, by=alice)
+    now, fell = timezone.now(), first.opened_by
+    late = TherapySessionFactory.create(
+        treatment=treatment, starts_at=fell.starts_at - timedelta(days=1), logged_at=now
+    )
+    screen_from(late)
+    assert screen_from(fell) == [], "from whichever session it goes on"
+    again = TherapySessionFactory.create(treatment=treatment, starts_at=now, logged_at=now)
+    add_rating(again, 20)
+    screen_from(again)
+    assert treatment.episodes.open().get().opened_by == again
+    assert not treatment.episodes.filter(outcome="superseded").exists()
+
+
+def test_answers_entered_from_paper_after_the_outcome_are_known_from_then_on(
+    alice: Membership,
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, pomps=FALL[:-1])
+    session = TherapySessionFactory.create(treatment=treatment, tension=4, tension_resolved=0)
+    screen_from(session)
+    first = treatment.episodes.get()
+    record_outcome(episode=first, outcome=RuptureEpisode.Outcome.REPAIRED, by=alice)
+    questionnaire = practice_questionnaire(session.practice)
+    record_from_paper(
+        therapy_session=session,
+        questionnaire=questionnaire,
+        answers={item["id"]: 0 for item in questionnaire.items},
+        answered_at=session.ends_at,
+        by=alice,
+    )
+    assert treatment.episodes.open().get().opened_by == session
 
 
 def test_silence_alone_never_opens_an_episode(alice: Membership) -> None:
