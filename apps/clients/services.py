@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import Http404
 from django.utils import timezone
@@ -122,30 +122,34 @@ def add_client(
     return treatment
 
 
-def wait_for_turn(**which: Any) -> None:
+def wait_for_turn(*, by: Membership | None = None, **which: Any) -> None:
     """Let whoever else changes what belongs to these clients wait until the transaction ends.
 
     Services that write more than one row of a client begin with it: all wait at one door, so none
     waits for another inside. What was read before it may be old, and is read again after it.
 
     Args:
+        by: the member who writes. None where nobody does, or `TurnMiddleware` has asked already.
         which: look-ups of `Client`, such as `treatments=treatment`.
+
+    Raises:
+        PermissionDenied: the roles or the place of `by` are others than as they began to wait.
     """
     clients = Client.objects.select_for_update(of=("self",), no_key=True).filter(**which)
     list(clients.order_by("id").values_list("id"))
+    if by and not Membership.objects.filter(id=by.id, roles=by.roles, is_active=True).exists():
+        raise PermissionDenied
 
 
 def take_turn(*, by: Membership, **which: Any) -> None:
     """`wait_for_turn` for what a therapist writes about a client, who may be gone by then.
 
     Raises:
-        Http404: `by` does not treat the client any more: handed over, closed or erased meanwhile,
-            or their own place or role is gone. Said here once, as it is what each of their pages
-            answers from then on.
+        Http404: `by` does not treat the client any more: handed over, closed or erased meanwhile.
+            Said here once, as it is what each of their pages answers from then on.
     """
-    wait_for_turn(**which)
-    by.refresh_from_db(fields=["roles", "is_active"])
-    if not by.is_active or not Client.objects.treated_by(by).filter(**which).exists():
+    wait_for_turn(by=by, **which)
+    if not Client.objects.treated_by(by).filter(**which).exists():
         raise Http404
 
 

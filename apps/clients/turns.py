@@ -39,5 +39,4 @@ class TurnMiddleware:
         member = getattr(request, "membership", None)
         if request.method == "POST" and member:
             for name in WAYS.keys() & kwargs.keys():
-                wait_for_turn(**{WAYS[name]: kwargs[name]})
-                member.refresh_from_db(fields=["roles", "is_active"])
+                wait_for_turn(by=member, **{WAYS[name]: kwargs[name]})

@@ -33,7 +33,7 @@ def hand_over(request: MemberRequest, member_id: UUID) -> HttpResponse:
         try:
             on = services.hand_over(treatments, to=form.cleaned_data["to"], by=manager)
         except services.CannotHandOver as why:
-            form.add_error("treatments", _("%s Nothing was handed over: untick them.") % why)
+            form.add_error("treatments", _("%s Nothing was handed over.") % why)
         else:
             messages.success(request, _handed_over(len(treatments), on if on > today else None))
             return redirect("people")

@@ -11,7 +11,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from apps.accounts import notices
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Role
 from apps.accounts.oneself import access_from
 from apps.clients.models import Treatment
 from apps.clients.services import hand_over_caseload, wait_for_turn
@@ -201,9 +201,7 @@ def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> N
         _refuse_if_it_changes_hands(treatment)
     _leave_as_history(move, to=new.therapist, reason=reason, by=by)
     _withdraw(new, back_to=treatment)
-    treatment.ends_on = None
-    treatment.save(update_fields=["ends_on"])
-    refit_requests(treatment)
+    _go_on(treatment, but_for=move)
 
 
 @transaction.atomic
@@ -218,10 +216,14 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
 
     Raises:
         NotOneself: another manager must hand them over to `by`.
-        CannotHandOver: some go to somebody else by then; nothing is changed for any.
+        CannotHandOver: some go to somebody else by then, or `to` treats nobody here any more;
+            nothing is changed for any.
     """
+    wait_for_turn(by=by, treatments__in=treatments)
+    to.refresh_from_db(fields=["roles", "is_active"])
+    if not (to.is_active and to.has_role(Role.THERAPIST)):
+        raise CannotHandOver(_("%s treats nobody here any more.") % to.name)
     on = access_from(to=to, by=by)
-    wait_for_turn(treatments__in=treatments)
     current = Treatment.objects.select_related("client").filter(
         id__in=[each.id for each in treatments]
     )
@@ -232,14 +234,15 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
         if each.ends_on and each.ends_on <= on
     ]
     if gone:
-        raise CannotHandOver(" ".join(gone))
+        raise CannotHandOver(" ".join([*gone, _("Untick them.")]))
     hand_over_caseload(treatments=treatments, to=to, on=on, by=by)
     moment = timezone.now().isoformat()
     for treatment in treatments:
         back = Move.objects.standing().filter(new_treatment=treatment, treatment__therapist=to)
-        for move in back.filter(moves_on__gt=on):
+        for move in back.filter(moves_on__gt=on).select_related("treatment"):
             reason = _("Handed back, as the practice decided.")
             _leave_as_history(move, to=treatment.therapist, reason=reason, by=by)
+            _go_on(move.treatment, but_for=move)
         end_what_is_open(treatment, on=on, by=by)
         notices.tell(member=treatment.therapist, kind=HANDED_OVER, subject=to, mark=moment)
     return on
@@ -338,6 +341,14 @@ def _leave_as_history(move: Move, *, to: Membership, reason: str, by: Membership
     move.save(update_fields=changed)
     notices.tell(member=to, kind=CALLED_OFF, subject=move)
     audit.record("call off move", move, client_id=move.treatment.client_id, by=by)
+
+
+def _go_on(treatment: Treatment, *, but_for: Move) -> None:
+    """Let a treatment that a move would have ended go on, and its forms stay open as long."""
+    if treatment.ends_on == but_for.moves_on:
+        treatment.ends_on = None
+        treatment.save(update_fields=["ends_on"])
+    refit_requests(treatment)
 
 
 def _withdraw(new: Treatment, *, back_to: Treatment) -> None:

@@ -63,7 +63,7 @@ def set_hold(*, client: Client, held: bool, by: Membership) -> None:
         TooNew: it would be lifted.
         Http404: the client was erased meanwhile.
     """
-    wait_for_turn(id=client.id)
+    wait_for_turn(by=by, id=client.id)
     client = get_object_or_404(Client, id=client.id, erased_at=None)
     treats = Treatment.objects.filter(client=client, therapist=by).exists()
     if treats and must_ask_another(by):

@@ -1,6 +1,7 @@
 """What becomes of a request once it is asked: it moves, ends, is withdrawn or opened once more."""
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -248,7 +249,7 @@ def stop_unreachable(request_id: UUID, *, channel: str, sent_at: datetime, unwan
     back which went out before the channel had the address it has now says nothing about that one.
     A person's no is talked over first, whatever has become of the address.
     """
-    which = {"treatments__therapy_sessions__feedback_requests": request_id}
+    which: dict[str, Any] = {"treatments__therapy_sessions__feedback_requests": request_id}
     wait_for_turn(**which)
     if unwanted:
         for client in Client.objects.filter(**which):

@@ -137,7 +137,7 @@ def decide(*, meeting: Meeting, episode: RuptureEpisode, text: str, by: Membersh
     Raises:
         NotOnTheAgenda: it is over by now, or its client with somebody else.
     """
-    wait_for_turn(treatments__episodes=episode)
+    wait_for_turn(by=by, treatments__episodes=episode)
     # One at a time: what somebody saves at this moment is seen first.
     found = meeting.episodes().select_for_update(of=("self",)).filter(pk=episode.pk).first()
     if found is None:

@@ -198,6 +198,8 @@ def test_a_shorter_wait_holds_at_once_but_for_whom_mona_supervises(
         TreatmentFactory.create(therapist=therapist, falling=True)
     two_hours_ago = timezone.now() - timedelta(hours=2)
     RuptureEpisode.objects.update(opened_at=two_hours_ago, marked_at=None, wait_hours=336)
+    withdrawn = RuptureEpisode.objects.filter(treatment__therapist=alice)
+    withdrawn.update(outcome="superseded", outcome_at=timezone.now())
     contact = {"name": "Ruth Adeyemi", "phone": "020 7946 0018"}
     for hours, theirs in ((72, 72), (100, 72), (1, 1)):
         as_mona.post(URL, {**contact, "supervisor_wait_hours": hours})

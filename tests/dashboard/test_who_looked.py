@@ -45,6 +45,8 @@ def test_each_look_says_who_what_and_why_they_could(
 ) -> None:
     for member in (alice, sam, charlie, mona):
         look(member, treatment)
+    tracing.begin(route="export_records")
+    look(mona, treatment)
     tracing.begin(route="feedback_form")
     audit.record("record rating", treatment, client_id=treatment.client_id, by=None)
     tracing.begin(route="apps.feedback.tasks.expire_feedback_requests")
@@ -52,11 +54,12 @@ def test_each_look_says_who_what_and_why_they_could(
     found = rows(as_alice.get(url(treatment)))
     assert found[0] == ("Rapport", "Close request", "")
     assert found[1] == ("Client", "Record rating", "")
-    assert found[2] == ("Mona Haddad", "View client", "Practice manager: by code only")
-    assert found[3] == ("Charlie Nowak", "View client", "No relationship on record that day")
-    assert found[4][0] == "Sam Okafor"
-    assert found[4][2].startswith("Supervision since ")
-    assert found[5] == ("Alice Moreau", "View client", "Treating therapist")
+    assert found[2] == ("Mona Haddad", "View client", "Record holder")
+    assert found[3] == ("Mona Haddad", "View client", "Practice manager: by code only")
+    assert found[4] == ("Charlie Nowak", "View client", "No relationship on record that day")
+    assert found[5][0] == "Sam Okafor"
+    assert found[5][2].startswith("Supervision since ")
+    assert found[6] == ("Alice Moreau", "View client", "Treating therapist")
     assert rows(as_alice.get(url(treatment)))[0] == (
         "Alice Moreau", "View who looked", "Treating therapist",
     )  # fmt: skip

@@ -18,6 +18,7 @@ from apps.clients.services import hand_over_caseload
 from apps.core.models import AuditEntry
 from apps.endings.models import Move
 from apps.endings.services import ChangedMeanwhile, call_off_move, hand_over
+from apps.feedback.services import practice_questionnaire, request_feedback
 from apps.therapy_sessions.services import save_process_note
 from tests.accounts.conftest import shown
 from tests.endings.test_move import FITS, address, consent, handover, walk
@@ -272,6 +273,28 @@ def test_a_client_who_is_handed_back_before_the_day_moves_no_more(
     with time_machine.travel(timezone.now() + timedelta(days=8)):
         visible = Client.objects.visible_to
         assert [visible(each).count() for each in (alice, charlie)] == [1, 0]
+
+
+def test_who_treats_the_client_besides_and_hands_them_back_leaves_nothing_cut_short(
+    alice: Membership, charlie: Membership, mona: Membership, treatment: Treatment,
+    as_alice: Browser,
+) -> None:  # fmt: skip
+    besides = TreatmentFactory.create(therapist=charlie, client=treatment.client)
+    session = TherapySessionFactory.create(treatment=treatment)
+    asked = request_feedback(
+        therapy_session=session,
+        questionnaire=practice_questionnaire(alice.practice),
+        channel_kind="email",
+        by=alice,
+    )
+    open_until = asked.expires_at
+    walk(as_alice, treatment, FITS, consent(), handover(charlie, days=2))
+    asked.refresh_from_db()
+    assert asked.expires_at < open_until
+    hand_over([besides], to=alice, by=mona)
+    for each in (treatment, asked):
+        each.refresh_from_db()
+    assert (treatment.ends_on, asked.expires_at) == (None, open_until)
 
 
 def test_who_is_relieved_before_the_day_of_their_own_move_is_told(

@@ -15,7 +15,9 @@ from apps.accounts.models import Membership, Notice, Practice
 from apps.clients.models import Client, Treatment
 from apps.clients.services import hand_over_caseload
 from apps.core.models import AuditEntry
+from apps.endings import services
 from tests.accounts.conftest import proven, shown
+from tests.clients.test_turns import happens_first
 from tests.factories import (
     ClientFactory,
     MembershipFactory,
@@ -202,6 +204,28 @@ def test_who_moves_on_before_the_taker_may_have_access_is_named_and_nobody_chang
     assert not Notice.objects.filter(member=alice, kind="caseload_handed_over").exists()
     assert hand_over(manager, alice, staying, dana.id).status_code == 302
     assert dana.treatments.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("who", "status", "said"), [("mona", 403, ""), ("charlie", 200, "treats nobody here any more")]
+)
+def test_whoever_has_left_as_the_clients_turn_comes_neither_gives_nor_takes(
+    manager: Browser,
+    mona: Membership,
+    charlie: Membership,
+    treatments: list[Treatment],
+    monkeypatch: pytest.MonkeyPatch,
+    who: str,
+    status: int,
+    said: str,
+) -> None:
+    place = Membership.objects.filter(id={"mona": mona, "charlie": charlie}[who].id)
+    happened = happens_first(
+        lambda: place.update(is_active=False), in_=services, monkeypatch=monkeypatch
+    )
+    answer = hand_over(manager, treatments[0].therapist, treatments[:1], charlie.id)
+    assert (answer.status_code, said in shown(answer), happened) == (status, True, [True])
+    assert not charlie.treatments.exists()
 
 
 def test_of_each_hand_over_the_therapist_is_told_also_to_who_treats_the_client_besides(

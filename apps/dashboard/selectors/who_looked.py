@@ -27,6 +27,13 @@ WHEN: dict[str, tuple[str | Promise, timedelta | None]] = {
 }
 
 
+# Pages of a client's records, which nobody opens but who treats the client and the record holder.
+OF_RECORDS = {
+    *("records", "export_records", "portable_copy", "erase_texts", "act_on_records"),
+    *("left_notes", "take_export"),
+}
+
+
 @dataclass(frozen=True)
 class LookFilter:
     """Which entries the address asks for; unknown words mean no filter."""
@@ -119,7 +126,7 @@ def _look(
         role=role,
         is_read=entry.is_read,
         action=entry.action[:1].upper() + entry.action[1:],
-        because=_because(member, treatments, supervisions, local.date(), today),
+        because=_because(member, entry.route, treatments, supervisions, local.date(), today),
     )
 
 
@@ -133,6 +140,7 @@ def _who(entry: AuditEntry, member: Membership | None) -> tuple[str, str]:
 
 def _because(
     member: Membership | None,
+    route: str,
     treatments: list[Treatment],
     supervisions: list[Supervision],
     on: date,
@@ -157,6 +165,8 @@ def _because(
         holds = each.starts_on <= on and (each.ends_on is None or on <= each.ends_on)
         if each.supervisor_id == member.id and each.supervisee_id in current and holds:
             return _("Supervision since %(day)s") % {"day": words.short_day(each.starts_on, today)}
+    if route in OF_RECORDS:
+        return _("Record holder")
     if member.has_role(Role.MANAGER):
         return _("Practice manager: by code only")
     return _("No relationship on record that day")
