@@ -14,14 +14,12 @@ app.autodiscover_tasks()
 
 @signals.worker_init.connect
 def refuse_powerful_role(**kwargs: Any) -> None:
-    """A worker above row-level security must not start."""
-    from django.core.exceptions import ImproperlyConfigured
-
+    """A worker above row-level security must not start, nor one that cannot ask."""
     from apps.core import tenancy
 
     try:
         tenancy.refuse_powerful_role()
-    except ImproperlyConfigured as refused:
+    except Exception as refused:
         # Celery logs an Exception of a receiver, and starts all the same.
         raise SystemExit(str(refused)) from refused
 

@@ -58,22 +58,35 @@ def test_tests_are_served_as_the_role_that_the_wall_binds() -> None:
     tenancy.refuse_powerful_role()
 
 
+SERVERS = {
+    "web": "-m config.wsgi",
+    "worker": "-m celery -A config.celery -b memory:// worker --pool solo",
+}
+
+
+@pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize(
-    "server",
-    ["-m config.wsgi", "-m celery -A config.celery -b memory:// worker --pool solo"],
-    ids=["web", "worker"],
+    ("database", "said"),
+    [
+        ("MIGRATOR_DATABASE_URL", "'migrator' stands above row-level security"),
+        ("", "connection failed"),
+    ],
+    ids=["above", "cannot ask"],
 )
-def test_no_server_starts_above_the_wall(server: str) -> None:
+def test_no_server_starts_above_the_wall_or_without_asking(
+    server: str, database: str, said: str
+) -> None:
+    url = os.environ.get(database, "postgres://app@127.0.0.1:1/nowhere")
     start = subprocess.run(
-        [sys.executable, *server.split()],
-        env=os.environ | {"DATABASE_URL": os.environ["MIGRATOR_DATABASE_URL"]},
+        [sys.executable, *SERVERS[server].split()],
+        env=os.environ | {"DATABASE_URL": url},
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
     assert start.returncode != 0
-    assert "'migrator' stands above row-level security" in start.stderr
+    assert said in start.stderr
 
 
 @pytest.mark.django_db(transaction=True)
