@@ -34,17 +34,34 @@ def forms_open_about_a_session_that_nobody_attended() -> Iterable[Any]:
     return FeedbackRequest.objects.filter(state=OPEN).exclude(therapy_session__in=attended)
 
 
+def forms_open_where_processing_is_restricted() -> Iterable[Any]:
+    restricted = Q(therapy_session__treatment__client__restricted_at__isnull=False)
+    return FeedbackRequest.objects.filter(restricted, state=OPEN)
+
+
+def forms_open_about_a_session_that_has_its_rating() -> Iterable[Any]:
+    ratings = AllianceRating.objects.filter(
+        therapy_session=OuterRef("therapy_session"),
+        questionnaire=OuterRef("questionnaire"),
+        rater=AllianceRating.Rater.CLIENT,
+    )
+    return FeedbackRequest.objects.filter(Exists(ratings), state=OPEN)
+
+
 def messages_due_about_a_form_that_is_not_open() -> Iterable[Any]:
     due = OutboxMessage.objects.filter(kind__in=MESSAGES, state=OutboxMessage.State.PENDING)
     return due.exclude(subject_id__in=FeedbackRequest.objects.filter(state=OPEN).values("id"))
 
 
 def sessions_planned_after_the_end_of_their_treatment() -> Iterable[Any]:
-    """But for those that somebody wrote or asked about: what was typed is not lost; and for those
-    of the last day, which may have begun. Where the treatment was begun again, the same therapist
-    may have taken their note back since."""
+    """As long as they are to come: what had begun stays. But for those that somebody wrote or asked
+    about: what was typed is not lost. Where the treatment was begun again, the same therapist may
+    have taken their note back since."""
     planned = TherapySession.objects.planned().filter(
-        treatment__ends_on__isnull=False, process_notes=None, feedback_requests=None
+        treatment__ends_on__isnull=False,
+        starts_at__gt=timezone.now(),
+        process_notes=None,
+        feedback_requests=None,
     )
     begun_again = Treatment.objects.filter(
         client=OuterRef("treatment__client"),
@@ -55,13 +72,43 @@ def sessions_planned_after_the_end_of_their_treatment() -> Iterable[Any]:
     return [
         each
         for each in planned.select_related("treatment")
-        if timezone.localdate(each.starts_at) > each.treatment.ends_on
+        if timezone.localdate(each.starts_at) >= each.treatment.ends_on
     ]
 
 
 def possible_ruptures_open_where_the_treatment_has_ended() -> Iterable[Any]:
     """As soon as the beat has been there."""
     return RuptureEpisode.objects.open().filter(treatment__ends_on__lte=timezone.localdate())
+
+
+def possible_ruptures_open_by_a_session_that_nobody_attended() -> Iterable[Any]:
+    """Where processing is restricted, by one that is not even logged: a correction waits there."""
+    attended = Q(opened_by__attendance=TherapySession.Attendance.ATTENDED)
+    waits = Q(treatment__client__restricted_at__isnull=False) & ~Q(opened_by__attendance="")
+    return RuptureEpisode.objects.open().exclude(attended | waits)
+
+
+def falls_that_the_filter_sees_and_nobody_else() -> Iterable[Any]:
+    """The filter is within a possible rupture, of which none is open, nor ended since it was known.
+
+    But for clients whose data may not be processed."""
+    newest = Screening.objects.current().filter(treatment__client__restricted_at=None)
+    newest = newest.order_by(
+        "treatment", "questionnaire", "-therapy_session__starts_at", "-therapy_session"
+    ).distinct("treatment", "questionnaire")
+    episodes = RuptureEpisode.objects.filter(treatment=OuterRef("treatment")).exclude(
+        outcome=RuptureEpisode.Outcome.SUPERSEDED
+    )
+    stands = episodes.filter(Q(outcome="") | Q(outcome_at__gte=OuterRef("known_at")))
+    return Screening.objects.filter(
+        ~Exists(stands), id__in=newest.values("id"), state_after__open=True
+    )
+
+
+def screenings_of_a_session_that_nobody_attended() -> Iterable[Any]:
+    attended = TherapySession.objects.attended()
+    processed = Screening.objects.current().filter(treatment__client__restricted_at=None)
+    return processed.exclude(therapy_session__in=attended)
 
 
 def second_treatments_of_a_client_with_one_therapist() -> Iterable[Any]:
@@ -114,9 +161,14 @@ def anything_left_of_an_erased_client() -> Iterator[Any]:
 RULES: tuple[Callable[[], Iterable[Any]], ...] = (
     forms_open_where_the_treatment_has_ended,
     forms_open_about_a_session_that_nobody_attended,
+    forms_open_where_processing_is_restricted,
+    forms_open_about_a_session_that_has_its_rating,
     messages_due_about_a_form_that_is_not_open,
     sessions_planned_after_the_end_of_their_treatment,
     possible_ruptures_open_where_the_treatment_has_ended,
+    possible_ruptures_open_by_a_session_that_nobody_attended,
+    falls_that_the_filter_sees_and_nobody_else,
+    screenings_of_a_session_that_nobody_attended,
     second_treatments_of_a_client_with_one_therapist,
     closed_treatments_that_go_on,
     arranged_moves_whose_treatment_outlasts_their_day,

@@ -1,0 +1,207 @@
+"""Walks through one treatment: what people do, in any order. What holds then: `course.py`."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+from hypothesis.stateful import precondition, rule
+from hypothesis.strategies import SearchStrategy, booleans, sampled_from
+
+from apps.alliance.models import AllianceRating
+from apps.clients import services as clients
+from apps.clients.models import Treatment
+from apps.endings import services as endings
+from apps.endings.models import Ending, Move
+from apps.exchange import rights
+from apps.feedback import corrections, lifecycle
+from apps.feedback import services as feedback
+from apps.feedback.models import FeedbackRequest
+from apps.ruptures import repair
+from apps.ruptures import services as ruptures
+from apps.ruptures.models import RuptureEpisode
+from apps.supervision.services import decide
+from apps.therapy_sessions.models import TherapySession
+from tests.architecture.matrix.building import ITEMS
+from tests.architecture.matrix.course import Course, act
+
+Mode, Outcome = AllianceRating.Mode, RuptureEpisode.Outcome
+PLANNED, LOGGED, ATTENDED = {"attendance": ""}, {"attendance__gt": ""}, {"attendance": "attended"}
+OPEN, ARRANGED = {"outcome": ""}, {"arranged_at__isnull": False, "called_off_at": None}
+HOURS = sampled_from((1, 3, 26, 70))
+# Who came, how the client was asked, and how much tension there was.
+Log = tuple[str, str, int | None]
+LOGS: SearchStrategy[Log] = sampled_from((
+    ("attended", "email", None), ("attended", "email", 4), ("attended", "room", None),
+    ("attended", "", 4), ("no_show", "", None), ("therapist_cancelled", "", None),
+))  # fmt: skip
+OUTCOMES = sampled_from((Outcome.REPAIRED, Outcome.NOT_A_RUPTURE, Outcome.ENDED_UNREPAIRED))
+
+
+class Walk(Course):
+    """Each rule is one act of one person; a walk tries them in any order."""
+
+    @rule(hours=HOURS)
+    def time_passes(self, hours: int) -> None:
+        self.pass_by(timedelta(hours=hours))
+
+    @act(Treatment, hours=HOURS)
+    def a_session_is_planned(self, treatment: Treatment, hours: int) -> None:
+        plan = {"first_starts_at": timezone.localtime() + timedelta(hours=hours)}
+        corrections.plan_sessions(
+            treatment=treatment, duration_min=50, by=treatment.therapist, **plan
+        )
+
+    @act(TherapySession, PLANNED, hours=HOURS)
+    def a_planned_session_is_moved(self, session: TherapySession, hours: int) -> None:
+        starts_at = timezone.now() + timedelta(hours=hours)
+        by = session.treatment.therapist
+        corrections.move_session(session=session, starts_at=starts_at, duration_min=50, by=by)
+
+    @act(TherapySession, PLANNED)
+    def a_planned_session_is_cancelled(self, session: TherapySession) -> None:
+        corrections.cancel_session(session=session, by=session.treatment.therapist)
+
+    @act(TherapySession, PLANNED, log=LOGS)
+    def a_planned_session_is_logged(self, session: TherapySession, log: Log) -> None:
+        starts_at = min(session.starts_at, timezone.now())
+        self.log(session.treatment, log, starts_at=starts_at, planned=session)
+
+    @act(Treatment, log=LOGS, hours=HOURS)
+    def an_unplanned_session_is_logged(self, treatment: Treatment, log: Log, hours: int) -> None:
+        self.log(treatment, log, starts_at=timezone.now() - timedelta(hours=hours))
+
+    @act(TherapySession, LOGGED, log=LOGS)
+    def it_is_corrected_who_came(self, session: TherapySession, log: Log) -> None:
+        attendance, _ask_by, tension = log
+        comes_now = attendance == "attended" != session.attendance
+        reason = {"not_asked_reason": "crisis"} if comes_now else {}
+        said = {"tension": tension, "tension_resolved": tension and 0}
+        self.correct(session, attendance=attendance, **said, **reason)
+
+    @act(TherapySession, LOGGED, hours=sampled_from((-700, -30, -1, 20, 700)))
+    def it_is_corrected_when_it_was(self, session: TherapySession, hours: int) -> None:
+        starts_at = min(session.starts_at + timedelta(hours=hours), timezone.now())
+        self.correct(session, attendance=session.attendance, starts_at=starts_at)
+
+    @act(TherapySession, LOGGED)
+    def logging_is_undone(self, session: TherapySession) -> None:
+        corrections.undo_log(session=session, by=session.treatment.therapist)
+
+    @act(FeedbackRequest, answer=sampled_from((0, 3, 9)), tension=sampled_from((None, 4)))
+    def the_client_answers(self, form: FeedbackRequest, answer: int, tension: int | None) -> None:
+        if lifecycle.went_out(form):
+            answers = dict.fromkeys(ITEMS, answer)
+            feedback.submit_response(request_id=form.id, answers=answers, tension=tension)
+
+    @act(FeedbackRequest)
+    def the_client_asks_for_a_fresh_link(self, form: FeedbackRequest) -> None:
+        if lifecycle.went_out(form):
+            lifecycle.send_fresh_link(request_id=form.id)
+
+    @act(TherapySession, ATTENDED)
+    def the_form_is_offered_in_the_room(self, session: TherapySession) -> None:
+        about = {"therapy_session": session, "questionnaire": self.questionnaire}
+        feedback.ask_in_room(by=session.treatment.therapist, **about)
+
+    @act(FeedbackRequest)
+    def somebody_answers_in_the_room(self, form: FeedbackRequest) -> None:
+        answers = dict.fromkeys(ITEMS, 10)
+        feedback.submit_response(request_id=form.id, answers=answers, mode=Mode.ROOM)
+
+    @act(TherapySession, ATTENDED)
+    def somebody_answers_on_paper(self, session: TherapySession) -> None:
+        about = {"therapy_session": session, "questionnaire": self.questionnaire}
+        answers, by = dict.fromkeys(ITEMS, 10), session.treatment.therapist
+        at = min(session.ends_at, timezone.now())
+        feedback.record_from_paper(answers=answers, answered_at=at, by=by, **about)
+
+    @act(RuptureEpisode, OPEN)
+    def a_flag_is_acknowledged(self, flag: RuptureEpisode) -> None:
+        ruptures.acknowledge_episode(episode=flag, by=flag.treatment.therapist)
+
+    @act(RuptureEpisode, OPEN, share=booleans())
+    def a_flag_is_shared_or_no_more(self, flag: RuptureEpisode, share: bool) -> None:
+        by = flag.treatment.therapist
+        repair.set_sharing(episode=flag, share=share, share_notes=False, by=by)
+
+    @act(RuptureEpisode, OPEN, outcome=OUTCOMES)
+    def an_outcome_is_recorded(self, flag: RuptureEpisode, outcome: Outcome) -> None:
+        by = flag.treatment.therapist
+        ruptures.record_outcome(episode=flag, outcome=outcome, reason="None", by=by)
+
+    @act(Treatment, restrict=booleans())
+    def processing_is_restricted_or_no_more(self, treatment: Treatment, restrict: bool) -> None:
+        change = rights.restrict if restrict else rights.lift_restriction
+        change(client=treatment.client, by=treatment.therapist)
+
+    @act(Treatment, pause=booleans())
+    def asking_rests_or_no_more(self, treatment: Treatment, pause: bool) -> None:
+        who = {"client": treatment.client, "by": treatment.therapist}
+        if not pause:
+            clients.end_pause(**who)
+            return
+        clients.pause_asking(reason="Rest", review_on=timezone.localdate(), **who)
+        lifecycle.withdraw_unsent(treatment.client)
+
+    @act(Treatment, address=sampled_from(("one@mail.example", "two@mail.example")))
+    def the_address_is_changed(self, treatment: Treatment, address: str) -> None:
+        client, by = treatment.client, treatment.therapist
+        agreed = {"discussed_on": client.discussed_on, "consent": client.consent}
+        to = {"email": clients.Address(address, safe=True)}
+        clients.change_client(client=client, addresses=to, talked_again=False, by=by, **agreed)
+
+    @act(Treatment)
+    def the_treatment_is_closed(self, treatment: Treatment) -> None:
+        by = treatment.therapist
+        endings.close_treatment(treatment=treatment, how="agreed", review="", by=by)
+
+    @precondition(lambda walk: not walk.rows(Treatment).exists())
+    @rule()
+    def the_treatment_is_begun_again(self) -> None:
+        for ending in Ending.objects.order_by("-closed_at")[:1]:
+            endings.reopen_treatment(ending=ending, by=ending.treatment.therapist)
+
+    @act(Treatment, days=sampled_from((0, 1, 3)))
+    def a_move_is_arranged(self, treatment: Treatment, days: int) -> None:
+        by, today = treatment.therapist, timezone.localdate()
+        before = treatment.moves.standing().first()
+        words = {"needs": "Evenings", "tried": "Two talks", "wishes": [], "language": ""}
+        move = endings.save_what_fits(
+            treatment=treatment, version=before.version if before else "", talked_over_on=None,
+            by=by, **words,
+        )  # fmt: skip
+        agreed = {"passes_on": [], "agreed_on": today, "agreed_how": "in_room"}
+        endings.record_consent(move=move, version=move.version, by=by, **agreed)
+        move.refresh_from_db()
+        day, to = today + timedelta(days=days), self.other(by)
+        endings.arrange_move(
+            move=move, to=to, moves_on=day, meeting_on=None, version=move.version, by=by
+        )
+
+    @act(Move, ARRANGED)
+    def a_move_is_called_off(self, move: Move) -> None:
+        by = move.treatment.therapist
+        endings.call_off_move(move=move, reason="", version=move.version, by=by)
+
+    @act(Treatment)
+    def the_client_is_handed_over(self, treatment: Treatment) -> None:
+        endings.hand_over([treatment], to=self.other(treatment.therapist), by=self.mona)
+
+    @rule()
+    def sam_meets_them_and_decides(self) -> None:
+        for meeting in self.meet():
+            for flag in meeting.episodes():
+                decide(meeting=meeting, episode=flag, text="Ask again", by=self.sam)
+        self.pass_by(timedelta(minutes=1))
+
+    def log(self, treatment: Treatment, log: Log, *, starts_at: datetime, **also: Any) -> None:
+        attendance, ask_by, tension = log
+        is_skipped = attendance == "attended" and not ask_by
+        feedback.log_session_and_ask(
+            treatment=treatment, starts_at=starts_at, duration_min=50, attendance=attendance,
+            ask_by=ask_by, own_view={}, tension=tension, tension_resolved=tension and 0,
+            not_asked_reason="crisis" if is_skipped else "", by=treatment.therapist, **also,
+        )  # fmt: skip
+
+    def correct(self, session: TherapySession, **changes: Any) -> None:
+        corrections.correct_session(session=session, by=session.treatment.therapist, **changes)
