@@ -47,8 +47,9 @@ def lift_restriction(*, client: Client, by: Membership) -> None:
     client.save(update_fields=["restricted_at"])
     questionnaire = practice_questionnaire(by.practice)
     for treatment in Treatment.objects.filter(client=client):
-        first = TherapySession.objects.attended().filter(treatment=treatment).first()
-        if first:
+        # Also one that is no step any more: a correction waited, too.
+        logged = treatment.therapy_sessions.exclude(attendance="")
+        if first := logged.order_by("starts_at", "id").first():
             now = timezone.now()
             screen_treatment(treatment=treatment, questionnaire=questionnaire, since=first, at=now)
     audit.record("lift restriction", client, client_id=client.id, by=by)

@@ -20,6 +20,7 @@ from apps.core.downloads import csv_text
 from apps.core.models import AuditEntry
 from apps.exchange import records, rights
 from apps.feedback.asking import why_not_agreed
+from apps.feedback.corrections import correct_session
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.services import screen_treatment
 from tests.exchange.conftest import files
@@ -187,6 +188,17 @@ def test_of_what_came_while_restricted_people_are_told_once_it_is_lifted(
     AllianceRating.objects.filter(pomp=0).update(pomp=90)
     rights.lift_restriction(client=treatment.client, by=alice)
     assert ["withdrawn" in each.said.text for each in notices.unread(sam)] == [True]
+
+
+def test_that_nobody_came_to_the_only_session_after_all_is_screened_once_it_is_lifted(
+    alice: Membership,
+) -> None:
+    [session] = rate(TreatmentFactory.create(therapist=alice), [None])
+    client = session.treatment.client
+    rights.restrict(client=client, by=alice)
+    correct_session(session=session, attendance="no_show", by=alice)
+    rights.lift_restriction(client=client, by=alice)
+    assert not Screening.objects.current().exists()
 
 
 @pytest.mark.parametrize("page", ["", "export/", "portable/", "erase/"])
