@@ -6,6 +6,7 @@ import json
 import os
 import re
 import runpy
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -143,7 +144,8 @@ def test_files_that_are_mounted_or_built_from_exist() -> None:
 def test_the_image_is_built_with_values_that_the_settings_take() -> None:
     build = (ROOT / "deploy" / "Dockerfile").read_text().partition("RUN RAPPORT_ENVIRONMENT")[2]
     values = build.partition("python manage.py")[0].replace("\\\n", " ")
-    command = f"RAPPORT_ENVIRONMENT{values} {sys.executable} -c 'import config.settings'"
+    python = shlex.quote(sys.executable)
+    command = f"RAPPORT_ENVIRONMENT{values} {python} -c 'import config.settings'"
     start = subprocess.run(
         ["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -22,9 +22,8 @@ PLANTED = [
 def scan(*files: str) -> int:
     line = re.search(r"^SECRETS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert line
-    words = shlex.split(
-        line[1].replace("$$", "$").replace("$(BIN)", str(Path(sys.executable).parent))
-    )
+    programs = shlex.quote(str(Path(sys.executable).parent))
+    words = shlex.split(line[1].replace("$$", "$").replace("$(BIN)", programs))
     return subprocess.run([*words, *files], cwd=ROOT, capture_output=True, check=False).returncode
 
 

@@ -13,7 +13,7 @@ from tests.architecture.matrix.walks import Walk
 
 WALKS = int(os.environ.get("WALKS", "0"))
 COURSES = settings(
-    max_examples=WALKS or 6,
+    max_examples=WALKS or 4,
     stateful_step_count=25,
     derandomize=not WALKS,
     database=None,

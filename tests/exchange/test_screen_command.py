@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from io import StringIO
@@ -504,7 +505,8 @@ class TestAsACommand:
     def test_a_reader_that_has_seen_enough_may_leave(self, tmp_path):
         rows = [f"A{number},1,80" for number in range(5000)]
         (tmp_path / "a.csv").write_text(csv("client,session,pomp", *rows), encoding="utf-8")
-        screen = f"{sys.executable} manage.py screen {tmp_path / 'a.csv'} --form=form5"
+        file = str(tmp_path / "a.csv")
+        screen = shlex.join([sys.executable, "manage.py", "screen", file, "--form=form5"])
         done = subprocess.run(
             ["bash", "-o", "pipefail", "-c", f"{screen} | head -n 1"],
             cwd=ROOT,
