@@ -117,16 +117,20 @@ def test_who_waits_for_a_client_who_is_gone_then_finds_nobody_and_nothing_is_wri
 @pytest.mark.parametrize("gone", ["their role", "their place"])
 def test_who_loses_role_or_place_while_their_form_waits_may_not_send_it_any_more(
     as_alice: Browser,
+    alice: Membership,
     events: dict[str, Callable[[], object]],
     treatment: Treatment,
     monkeypatch: pytest.MonkeyPatch,
     gone: str,
 ) -> None:
-    url, fields = sent(treatment)["note"]
+    """Here, where the service itself asks nobody."""
+    pause = {"reason": "Rest.", "review_on": timezone.localdate()}
+    services.pause_asking(client=treatment.client, by=Membership.objects.get(id=alice.id), **pause)
     happened = happens_first(events[gone], in_=turns, monkeypatch=monkeypatch)
-    assert as_alice.post(url, fields).status_code == 403
+    resume = reverse("end_pause", args=[treatment.client_id])
+    assert as_alice.post(resume).status_code == 403
     assert happened
-    assert not ProcessNote.objects.exists()
+    assert Client.objects.get().pause_review_on
 
 
 def written() -> list[object]:

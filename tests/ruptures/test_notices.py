@@ -141,7 +141,9 @@ def test_what_opened_meanwhile_is_shown_as_what_it_takes_the_place_of_was(alice,
     one.attendance = "attended"
     one.save()
     screen_from(one)
-    assert RuptureEpisode.objects.for_supervisor(sam).get().opened_by == one
+    episode = RuptureEpisode.objects.for_supervisor(sam).get()
+    assert episode.opened_by == one
+    assert episode.shared_at
 
 
 def test_a_mark_that_a_correction_took_away_is_told_to_who_saw_it(treatment, alice, sam):

@@ -201,6 +201,8 @@ def test_a_session_of_before_a_fall_that_is_logged_after_its_outcome_takes_nothi
     again = TherapySessionFactory.create(treatment=treatment, starts_at=now, logged_at=now)
     add_rating(again, 20)
     screen_from(again)
+    TherapySession.objects.filter(id=late.id).update(tension=1)
+    screen_from(TherapySession.objects.get(id=late.id))
     assert treatment.episodes.open().get().opened_by == again
     assert not treatment.episodes.filter(outcome="superseded").exists()
 
