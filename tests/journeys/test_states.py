@@ -214,13 +214,17 @@ def test_keys_lead_to_pages_rest_while_one_types_and_can_be_turned_off(
     with hana.context.expect_page() as opened:
         hana.keyboard.press("?")
     opened.value.get_by_label("Use keys in this browser").uncheck()
-    hana.keyboard.type("gc")
     hana.goto(f"{rapport.address}/account/offer/")
+    # What one tab writes into the browser's store reaches the other one a moment later.
+    hana.wait_for_function("localStorage.length === 1")
+    addresses: list[str] = []
+    hana.on("framenavigated", lambda frame: addresses.append(frame.url))
     hana.keyboard.type("gc")
-    expect(hana.get_by_role("heading", level=1, name="What I can offer")).to_be_visible()
     opened.value.get_by_label("Use keys in this browser").check()
-    hana.keyboard.type("gc")
-    expect(hana.get_by_role("heading", level=1, name="Caseload")).to_be_visible()
+    hana.wait_for_function("localStorage.length === 0")
+    hana.keyboard.type("gd")
+    expect(hana.get_by_role("heading", level=1, name="Diary")).to_be_visible()
+    assert addresses == [f"{rapport.address}/diary/"]
 
 
 def test_what_is_typed_stays_while_the_network_is_gone_and_is_sent_once_after(
