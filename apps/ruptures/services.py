@@ -38,7 +38,7 @@ def screen_treatment(
     since: TherapySession,
     at: datetime | None,
 ) -> list[Screening]:
-    """Screen the steps of a series from `since` on, and open or move its episode.
+    """Screen the steps of a treatment from `since` on, and open or move its episode.
 
     Call it when a session is logged, when its rating arrives and when its form has run out. The
     step before `since` gives the state to go on from, so one more rating costs one step; after a
@@ -47,11 +47,13 @@ def screen_treatment(
     of the client's data is restricted, nothing is screened.
 
     Args:
+        questionnaire: what the client is asked by, or was; the series of others that reach
+            `since`, or begin after it, are screened as well.
         at: moment of the screening, for live data; None for history (an import), where each step
             is dated by its own rating or session.
 
     Returns:
-        The new screenings, in order.
+        The new screenings, series by series, in order.
     """
     # One at a time per treatment: two answers at once must not both go on from the same state.
     treatment = (
@@ -61,6 +63,16 @@ def screen_treatment(
     )
     if treatment.client.restricted_at:
         return []
+    made = []
+    for each, first in steps.series_from(treatment, questionnaire, since):
+        made += _screen_series(treatment, each, first, at)
+    return made
+
+
+def _screen_series(
+    treatment: Treatment, questionnaire: Questionnaire, since: TherapySession, at: datetime | None
+) -> list[Screening]:
+    """Screen the series that `since` lies in, from there on."""
     series = steps.series_since(treatment, questionnaire, since)
     existing = _current_screenings(treatment, questionnaire, since, series.ends_before)
     if not series.steps and not existing:
@@ -323,11 +335,12 @@ def _show_as(episode: RuptureEpisode, earlier: RuptureEpisode) -> None:
 
 
 def _date(episode: RuptureEpisode) -> None:
-    """Derive from the steps since its opening when it was marked, recovering, settled lower."""
+    """Derive from the steps since its opening when it was marked, recovering, settled lower;
+    whichever questionnaire they were rated with, as nothing else opens meanwhile."""
     episode.marked_at = episode.recovering_since = episode.settled_lower_at = None
     for screening in (
         Screening.objects.current()
-        .filter(treatment=episode.treatment, questionnaire=episode.questionnaire)
+        .filter(treatment=episode.treatment)
         .filter(therapy_session__starts_at__gte=episode.opened_by.starts_at)
         .only("level", "event", "screened_at")
         .order_by("therapy_session__starts_at", "therapy_session_id")

@@ -14,6 +14,7 @@
 """
 
 from datetime import datetime
+from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,7 @@ from django.db.models import Max, Min, Q
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.clients.models import Treatment
 from apps.ruptures.detection import Step
+from apps.ruptures.models import Screening
 from apps.therapy_sessions.models import TherapySession
 
 CLIENT_ABSENT = frozenset(
@@ -91,6 +93,37 @@ def series_since(
             steps.append(StoredStep(session, step, _known_at(session, rating)))
         absences, last_attended = 0, held_at
     return Series(steps, begins_after, ends_before)
+
+
+def series_from(
+    treatment: Treatment, questionnaire: Questionnaire, since: TherapySession
+) -> list[tuple[Questionnaire, TherapySession]]:
+    """Each series that `since` lies in, with `since`, and each that begins after it, with its first
+    session. Where nothing is rated yet from there on, it lies in the one of `questionnaire`."""
+    sessions = treatment.therapy_sessions.exclude(attendance="")
+    rated = list(
+        AllianceRating.objects.used()
+        .filter(therapy_session__in=sessions)
+        .order_by("therapy_session__starts_at", "therapy_session_id")
+        .values_list("questionnaire_id", "therapy_session__starts_at")
+    )
+    if {ruler for ruler, _ in rated} <= {questionnaire.id}:
+        return [(questionnaire, since)]
+    rated_from = [each for each in rated if each[1] >= since.starts_at]
+    screened = Screening.objects.current().filter(
+        treatment=treatment, therapy_session__starts_at__gte=since.starts_at
+    )
+    if rated_from:
+        screened = screened.filter(therapy_session__starts_at__lt=rated_from[0][1])
+    ruler_now = rated_from[0][0] if rated_from else questionnaire.id
+    rulers = [*screened.values_list("questionnaire_id", flat=True), ruler_now]
+    found = [(ruler, since) for ruler in dict.fromkeys(rulers)]
+    for (ruler, starts_at), (next_ruler, _) in pairwise(rated):
+        if ruler != next_ruler and starts_at >= since.starts_at:
+            first = sessions.filter(starts_at__gt=starts_at).earliest("starts_at", "id")
+            found.append((next_ruler, first))
+    questionnaires = Questionnaire.objects.in_bulk({ruler for ruler, _ in found})
+    return [(questionnaires[ruler], first) for ruler, first in found]
 
 
 def before(session: TherapySession) -> Q:

@@ -4,14 +4,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
+from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from apps.accounts.models import Membership
-from apps.alliance.models import AllianceRating
+from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.services import build_rating
+from apps.clients.models import Treatment
+from apps.exchange.rights import lift_restriction, restrict
+from apps.feedback.corrections import correct_session
 from apps.feedback.services import practice_questionnaire, record_from_paper
 from apps.ruptures import detection
 from apps.ruptures.models import RuptureEpisode, Screening
@@ -22,10 +26,13 @@ from tests.factories import TherapySessionFactory, TreatmentFactory, rate
 
 pytestmark = pytest.mark.django_db
 FALL = [90, 90, 80, 90, 90, 90, 80, 90, 70]
+UNMARKED_FALL = [*FALL[:-1], 80, 60]
 
 
-def add_rating(session: TherapySession, pomp: int, **also: object) -> AllianceRating:
-    questionnaire = practice_questionnaire(session.practice)
+def add_rating(
+    session: TherapySession, pomp: int, ruler: Questionnaire | None = None, **also: object
+) -> AllianceRating:
+    questionnaire = ruler or practice_questionnaire(session.practice)
     rating = build_rating(
         therapy_session=session,
         questionnaire=questionnaire,
@@ -290,6 +297,87 @@ def test_another_questionnaire_starts_a_new_series(alice: Membership) -> None:
         treatment=treatment, questionnaire=other, since=session, at=timezone.now()
     )[0]
     assert screening.state_before == detection.start(detection.FORM5).to_json()
+
+
+@pytest.fixture
+def course(alice: Membership) -> tuple[Treatment, Questionnaire]:
+    """A treatment rated with another questionnaire up to a fall that is not marked, and then by the
+    practice's own up to one that is; not screened yet."""
+    earlier = practice_questionnaire(alice.practice)
+    earlier.pk, earlier.key = None, "sent-before"
+    earlier._state.adding = True
+    earlier.id = uuid4()
+    earlier.save()
+    treatment = TreatmentFactory.create(therapist=alice)
+    begin = timezone.now() - timedelta(weeks=19)
+    for week, pomp in enumerate([*UNMARKED_FALL, *FALL]):
+        session = TherapySessionFactory.create(
+            treatment=treatment, starts_at=begin + timedelta(weeks=week)
+        )
+        answered_at = session.starts_at + timedelta(hours=3)
+        add_rating(
+            session, pomp, earlier if week < len(UNMARKED_FALL) else None, answered_at=answered_at
+        )
+    return treatment, earlier
+
+
+def course_of(treatment: Treatment, ruler: Questionnaire) -> list[Screening]:
+    current = treatment.screenings.current().filter(questionnaire=ruler)
+    return list(current.order_by("therapy_session__starts_at"))
+
+
+def test_what_came_while_restricted_is_screened_by_each_questionnaire(
+    course: tuple[Treatment, Questionnaire], alice: Membership
+) -> None:
+    treatment, earlier = course
+    restrict(client=treatment.client, by=alice)
+    lift_restriction(client=treatment.client, by=alice)
+    ours = practice_questionnaire(alice.practice)
+    for ruler, pomps, days in ((earlier, UNMARKED_FALL, None), (ours, FALL, 7)):
+        steps = [
+            detection.Step(pomp=pomp, gap_days=7 if n else days) for n, pomp in enumerate(pomps)
+        ]
+        _, expected = detection.replay(steps, detection.SLIDER)
+        outputs = [row.outputs for row in course_of(treatment, ruler)]
+        assert outputs == [each.to_json() for each in expected]
+
+
+def test_a_fall_by_another_questionnaire_marks_what_is_open(
+    course: tuple[Treatment, Questionnaire],
+) -> None:
+    treatment, earlier = course
+    sessions = treatment.therapy_sessions.order_by("starts_at")
+    screen_from(sessions[0])
+    episode = treatment.episodes.get()
+    assert (episode.questionnaire, episode.opened_by) == (earlier, sessions[9])
+    assert (
+        episode.marked_at
+        == course_of(treatment, practice_questionnaire(treatment.practice))[-1].screened_at
+    )
+
+
+def test_a_correction_of_before_reaches_the_series_that_it_lies_in(
+    course: tuple[Treatment, Questionnaire], alice: Membership
+) -> None:
+    treatment, earlier = course
+    sessions = list(treatment.therapy_sessions.order_by("starts_at"))
+    between = TherapySessionFactory.create(
+        treatment=treatment, starts_at=sessions[4].starts_at + timedelta(days=1)
+    )
+    screen_from(sessions[0])
+    assert len(course_of(treatment, earlier)) == len(UNMARKED_FALL) + 1
+    correct_session(
+        session=between,
+        starts_at=between.starts_at,
+        minutes=50,
+        attendance=TherapySession.Attendance.NO_SHOW,
+        by=alice,
+    )
+    assert [row.inputs["no_shows"] for row in course_of(treatment, earlier)] == [
+        *[0] * 5,
+        1,
+        *[0] * 4,
+    ]
 
 
 def test_late_ratings_are_not_used(alice: Membership) -> None:
