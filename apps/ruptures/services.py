@@ -199,11 +199,13 @@ def _state_after(before: Screening | None, rule: Rule) -> State:
 
 
 class Recorded(NamedTuple):
-    """What a person recorded `at` a moment, of what the session that began at `opened` opened."""
+    """What a person recorded `at` a moment, of what the session that began at `opened` opened;
+    in the series itself, or in one of another questionnaire."""
 
     at: datetime
     verdict: Verdict
     opened: datetime
+    is_of_series: bool
 
 
 def _verdicts(
@@ -215,9 +217,7 @@ def _verdicts(
     One that ended unrepaired in a treatment that goes on is over for the filter as well: what falls
     afterwards is a new one.
     """
-    recorded = RuptureEpisode.objects.filter(
-        treatment=treatment, questionnaire=questionnaire, outcome__in=VERDICTS
-    )
+    recorded = RuptureEpisode.objects.filter(treatment=treatment, outcome__in=VERDICTS)
     if before:
         took_it_in = Screening.objects.current().filter(
             treatment=treatment,
@@ -228,9 +228,9 @@ def _verdicts(
         )
         recorded = recorded.exclude(Exists(took_it_in))
     return [
-        Recorded(at, VERDICTS[outcome], opened)
-        for at, outcome, opened in recorded.order_by("outcome_at").values_list(
-            "outcome_at", "outcome", "opened_by__starts_at"
+        Recorded(at, VERDICTS[outcome], opened, ruler == questionnaire.id)
+        for at, outcome, opened, ruler in recorded.order_by("outcome_at").values_list(
+            "outcome_at", "outcome", "opened_by__starts_at", "questionnaire_id"
         )
         if at
     ]
@@ -246,11 +246,13 @@ def _after_verdicts(
     """The state after all that people recorded before this step was known, of what opened by then;
     takes it off `verdicts`.
 
-    A session of before the opening, logged after the outcome, is before both.
+    A session of before the opening, logged after the outcome, is before both. Of another series it
+    is about what was open in this one, too; where nothing was, it says nothing.
     """
     due = [each for each in verdicts if each.at < known_at and each.opened <= session.starts_at]
     for each in due:
-        state = detection.after_verdict(state, each.verdict, parameters)
+        if each.is_of_series or state.open:
+            state = detection.after_verdict(state, each.verdict, parameters)
         verdicts.remove(each)
     return state
 

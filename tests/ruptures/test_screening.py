@@ -356,6 +356,22 @@ def test_a_fall_by_another_questionnaire_marks_what_is_open(
     )
 
 
+def test_an_outcome_is_about_what_another_questionnaire_found_as_well(
+    course: tuple[Treatment, Questionnaire], alice: Membership
+) -> None:
+    treatment, _ = course
+    screen_from(treatment.therapy_sessions.earliest("starts_at"))
+    record_outcome(
+        episode=treatment.episodes.get(), outcome=RuptureEpisode.Outcome.REPAIRED, by=alice
+    )
+    for pomp in (60, 60):
+        session = TherapySessionFactory.create(treatment=treatment, starts_at=timezone.now())
+        add_rating(session, pomp)
+        screen_from(session)
+    again = treatment.episodes.get(outcome="")
+    assert again.questionnaire == practice_questionnaire(alice.practice)
+
+
 def test_a_correction_of_before_reaches_the_series_that_it_lies_in(
     course: tuple[Treatment, Questionnaire], alice: Membership
 ) -> None:
