@@ -1,6 +1,6 @@
 """Forms that move a planned session and correct a logged one."""
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 
 from django import forms
@@ -43,10 +43,12 @@ class MoveSessionForm(DatedForm):
     def values(self) -> dict[str, Any]:
         """The arguments of the service."""
         data = self.cleaned_data
-        starts_at = datetime.combine(
-            data["held_on"], data["start"], tzinfo=timezone.get_current_timezone()
-        )
+        starts_at = _moment(data["held_on"], data["start"])
         return {"starts_at": starts_at, "duration_min": data["minutes"]}
+
+
+def _moment(day: date, clock: time) -> datetime:
+    return datetime.combine(day, clock, tzinfo=timezone.get_current_timezone())
 
 
 class CorrectSessionForm(NotAskedForm, MoveSessionForm):
@@ -85,13 +87,20 @@ class CorrectSessionForm(NotAskedForm, MoveSessionForm):
             data.update(dict.fromkeys((*TherapySession.OWN_VIEW, "tension")))
         if not data.get("tension"):
             data["tension_resolved"] = None
-        held_on = data.get("held_on")
-        if took_place and held_on and held_on > self.today:
-            self.add_error("held_on", _("This day is still to come. Correct the date."))
+        if took_place or data.get("attendance") == Attendance.NO_SHOW:
+            self._refuse_to_come(data)
         if took_place and self.needs_reason:
             self.clean_reason(data)
         return data
 
+    def _refuse_to_come(self, data: dict[str, Any]) -> None:
+        held_on, start = data.get("held_on"), data.get("start")
+        if held_on and held_on > self.today:
+            self.add_error("held_on", _("This day is still to come. Correct the date."))
+        elif held_on and start and _moment(held_on, start) > timezone.now():
+            self.add_error("start", _("This session has not begun yet. Correct the time."))
+
     def values(self) -> dict[str, Any]:
-        names = (*self.SAME, *self.WHY) if self.needs_reason else self.SAME
+        says_why = self.needs_reason and self.cleaned_data["attendance"] == Attendance.ATTENDED
+        names = (*self.SAME, *self.WHY) if says_why else self.SAME
         return super().values() | {name: self.cleaned_data[name] for name in names}

@@ -20,6 +20,7 @@ from apps.feedback import timing
 from apps.feedback.asking import timing_rules, usable_channels, why_not_agreed
 from apps.feedback.models import FeedbackRequest
 from apps.ruptures.services import screen_treatment
+from apps.therapy_sessions.models import TherapySession
 
 KIND = "feedback_request"
 REMINDER = "feedback_reminder"
@@ -168,7 +169,7 @@ def refit_requests(treatment: Treatment) -> None:
             )
         else:
             window = timing.Window.of(
-                session.ends_at,
+                min(session.ends_at, _logged_end(session)),
                 asked_at=now,
                 closes_at=closes_at,
                 time_zone=time_zone,
@@ -188,6 +189,12 @@ def refit_requests(treatment: Treatment) -> None:
             kind=REMINDER, subject_id=request.id, not_before=window.remind_at or window.expires_at
         )
         expire_request(request_id=request.id, is_cut_short=was_open)
+
+
+def _logged_end(session: TherapySession) -> datetime:
+    """The latest end that its log allows: a session has begun when it is logged. So no later day
+    puts its form off for ever."""
+    return (session.logged_at or session.ends_at) + timedelta(minutes=session.duration_min)
 
 
 def has_fresh_link(request: FeedbackRequest) -> bool:

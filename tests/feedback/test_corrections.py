@@ -1,9 +1,10 @@
 """Moving, cancelling and correcting sessions: what was asked about them follows."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import transaction
 from django.test import Client as Browser
 from django.utils import timezone
@@ -12,6 +13,7 @@ from apps.accounts.models import Membership
 from apps.clients.models import Treatment
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.feedback import correct_views
+from apps.feedback.correct_form import CorrectSessionForm
 from apps.feedback.corrections import EndsForm, correct_session
 from apps.feedback.lifecycle import KIND, REMINDER, refit_requests
 from apps.feedback.models import FeedbackRequest
@@ -185,6 +187,20 @@ def test_who_corrects_a_session_to_attended_says_why_the_client_is_not_asked(
     assert (session.attendance, session.not_asked_reason) == ("attended", "crisis")
 
 
+def test_why_a_client_was_not_asked_stays_however_often_it_is_corrected(
+    as_alice: Browser, asked: FeedbackRequest
+) -> None:
+    session = asked.therapy_session
+    asked.delete()
+    session.not_asked_reason, session.not_asked_note = "other", "They had to leave."
+    session.save()
+    for _ in range(2):
+        sent = logged(session, attendance="therapist_cancelled")
+        assert as_alice.post(f"/sessions/{session.id}/correct/", sent).status_code == 302
+    session.refresh_from_db()
+    assert session.not_asked_note == "They had to leave."
+
+
 @pytest.mark.usefixtures("quiet_hours")
 def test_a_corrected_time_moves_the_message_and_its_reminder(
     as_alice: Browser, asked: FeedbackRequest
@@ -198,6 +214,18 @@ def test_a_corrected_time_moves_the_message_and_its_reminder(
     assert reminder.not_before >= asked.due_at + timedelta(hours=24)
     session.refresh_from_db()
     assert asked.due_at >= session.starts_at + timedelta(minutes=110 + 120)
+
+
+def test_no_correction_puts_a_form_off_for_ever(alice: Membership, asked: FeedbackRequest) -> None:
+    session = asked.therapy_session
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        for _ in range(12):
+            now = timezone.now()
+            correct_session(session=session, attendance="attended", starts_at=now, by=alice)
+            clock.shift(timedelta(minutes=30))
+        asked.refresh_from_db()
+        assert asked.due_at <= timezone.now()
+        assert OutboxMessage.objects.get(kind=KIND).not_before == asked.due_at
 
 
 def test_a_session_that_the_client_rated_took_place(
@@ -321,6 +349,27 @@ def test_what_cannot_be_is_refused_and_everything_typed_kept(
     for name, field in answer.context["form"].fields.items():
         assert answer.context["form"][name].value() == sent.get(name), field.label
     assert not changes_to(about[page])
+
+
+@pytest.mark.parametrize("attendance", ["attended", "no_show"])
+@pytest.mark.parametrize(
+    ("field", "changes", "sentence"),
+    [
+        ("held_on", {"held_on": "2026-11-20"}, "This day is still to come. Correct the date."),
+        ("start", {"start": "12:05"}, "This session has not begun yet. Correct the time."),
+    ],
+)
+def test_what_is_still_to_come_did_not_take_place(
+    asked: FeedbackRequest, attendance: str, field: str, changes: dict[str, str], sentence: str
+) -> None:
+    with time_machine.travel(datetime(2026, 11, 19, 12, tzinfo=UTC), tick=False):
+        sent = {"held_on": "2026-11-19", "start": "11:55", "minutes": "50"} | changes
+        correction = CorrectSessionForm(
+            sent | {"attendance": attendance},
+            session=asked.therapy_session,
+            today=timezone.localdate(),
+        )
+        assert correction.errors[field] == [sentence]
 
 
 @pytest.mark.parametrize(
