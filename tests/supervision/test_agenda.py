@@ -57,6 +57,19 @@ def ask_by_email(session: TherapySession) -> None:
     )
 
 
+def from_paper(session: TherapySession) -> None:
+    """Let the therapist enter answers that the client gave on paper."""
+    therapist = session.treatment.therapist
+    questionnaire = practice_questionnaire(therapist.practice)
+    record_from_paper(
+        therapy_session=session,
+        questionnaire=questionnaire,
+        answers={item["id"]: 9 for item in questionnaire.items},
+        answered_at=timezone.now(),
+        by=therapist,
+    )
+
+
 def test_the_agenda_holds_what_the_supervisor_may_see_longest_waiting_first(
     as_sam: Browser, as_alice: Browser, alice: Membership, sam: Membership, meeting: Meeting
 ) -> None:
@@ -93,23 +106,37 @@ def test_sessions_whose_form_was_overtaken_stand_on_the_agenda(
     for code, changes in (("FE-0135", {"attendance": "therapist_cancelled"}), ("FE-0136", {})):
         treatment = TreatmentFactory.create(therapist=alice, client__code=code)
         session = TherapySessionFactory.create(treatment=treatment)
-        questionnaire = practice_questionnaire(alice.practice)
         ask_by_email(session)
         if changes:
             correct_session(
                 session=session, by=alice, starts_at=session.starts_at, duration_min=50, **changes
             )
         else:
-            record_from_paper(
-                therapy_session=session,
-                questionnaire=questionnaire,
-                answers={item["id"]: 9 for item in questionnaire.items},
-                answered_at=timezone.now(),
-                by=alice,
-            )
+            from_paper(session)
     page = text(as_sam.get(f"/meetings/{meeting.id}/"))
     assert "asked, then corrected to “You cancelled”" in page
     assert "asked by message, then answered in the room or from paper" in page
+
+
+def test_a_form_that_was_out_is_called_so_whatever_reason_stands_beside_it(
+    as_sam: Browser, alice: Membership, meeting: Meeting
+) -> None:
+    reason = {"attendance": "attended", "not_asked_reason": "client_asked"}
+    treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0135")
+    session = TherapySessionFactory.create(treatment=treatment)
+    ask_by_email(session)
+    for changes in ({"attendance": "no_show"}, reason):
+        correct_session(session=session, by=alice, starts_at=session.starts_at, **changes)
+    other = TreatmentFactory.create(therapist=alice, client__code="FE-0136")
+    session = TherapySessionFactory.create(treatment=other, not_asked_reason="client_asked")
+    ask_by_email(session)
+    from_paper(session)
+    page = text(as_sam.get(f"/meetings/{meeting.id}/"))
+    for line in (
+        "FE-0135, [^:]*: asked, then the form was withdrawn before an answer",
+        "FE-0136, [^:]*: asked by message, then answered in the room or from paper",
+    ):
+        assert re.search(rf"{line}\. “Client asked not to this time”", page)
 
 
 def test_a_form_that_was_out_and_answered_in_the_room_stands_on_the_agenda(

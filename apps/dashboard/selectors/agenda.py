@@ -229,10 +229,12 @@ def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
 def _skip(session: Any, today: date) -> str:
     """'FE-0135, 6 Nov: not asked. “Crisis or emergency in the session”'."""
     states = {each.state for each in session.feedback_requests.all()}
+    is_by_others = session.is_by_message and session.is_rated and not session.is_by_link
+    was_asked = is_by_others or states & {State.CANCELLED, State.EXPIRED}
     if not session.attendance:
         said = _("%(code)s, %(day)s: planned, and not logged.")
-    elif session.not_asked_reason:
-        said = _("%(code)s, %(day)s: not asked. “%(why)s”")
+    elif session.not_asked_reason and not was_asked:
+        said = _("%(code)s, %(day)s: not asked.")
     elif session.attendance != ATTENDED:
         said = _("%(code)s, %(day)s: asked, then corrected to “%(attendance)s”.")
     elif session.is_rated:
@@ -243,12 +245,13 @@ def _skip(session: Any, today: date) -> str:
         said = _("%(code)s, %(day)s: asked by message, but the form ended before an answer.")
     else:
         said = _("%(code)s, %(day)s: offered in the room, not answered.")
-    return said % {
+    said %= {
         "code": session.treatment.client.code,
         "day": words.short_day(words.local(session.starts_at).date(), today),
-        "why": session.not_asked_note or session.get_not_asked_reason_display(),
         "attendance": session.get_attendance_display(),
     }
+    why = session.not_asked_note or session.get_not_asked_reason_display()
+    return f"{said} “{why}”" if why else said
 
 
 def _gone(episode: RuptureEpisode, today: date) -> str:
