@@ -43,6 +43,6 @@ def remember(request: HttpRequest, response: HttpResponse) -> None:
 
 def _salt(account: str) -> str:
     """What signs an account's cookies until its sessions end; one look-up for every address."""
-    users = User.objects.filter(email__iexact=account)
+    users = User.objects.filter(email=account.lower())
     ended = users.values_list("sessions_ended", flat=True).first()
     return f"apps.accounts.known_browsers:{account.lower()}:{ended}"

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 from apps.accounts import oneself
 from apps.accounts.models import Membership, Role, Supervision
 from apps.core.forms import ComparedForm
+from apps.core.spellings import refuse_accents
 
 ALONE = gettext_lazy(
     "As nobody else manages this practice, you can supervise from %s on. The supervisee is told "
@@ -50,6 +51,7 @@ class PlaceForm(forms.Form):
     email = forms.EmailField(
         label=gettext_lazy("Work email"),
         max_length=254,
+        validators=[refuse_accents],
         error_messages={
             "required": gettext_lazy("The invitation is sent by email: give an address."),
             "invalid": gettext_lazy("This is no email address; sam@example.org would be one."),

@@ -8,6 +8,8 @@ from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 from phonenumbers import NumberParseException, PhoneNumberType
 
+from apps.core.spellings import refuse_accents
+
 MOBILE = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
 
@@ -28,10 +30,7 @@ def clean_email(typed: str) -> str:
         )
     if '"' in name or host.startswith("["):  # other spellings of what can be said without
         raise ValidationError(_("Type this address without quotes and brackets."))
-    if not name.isascii():
-        raise ValidationError(
-            _("Before the @ only letters without accents, digits and signs can be delivered.")
-        )
+    refuse_accents(email)
     try:
         validate_email(email)
     except ValidationError as error:

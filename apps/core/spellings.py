@@ -3,6 +3,9 @@
 import re
 from contextlib import suppress
 
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
 
 def mailbox(address: str) -> str:
     """What all spellings of an email address have in common; a number stays as it is.
@@ -16,6 +19,19 @@ def mailbox(address: str) -> str:
     with suppress(UnicodeError):  # 'bücher' and 'xn--bcher-kva' are one host
         host = host.encode("idna").decode()
     return f"{name.partition('+')[0]}@{host}"
+
+
+def refuse_accents(address: str) -> None:
+    """Raise ValidationError for an email address that few servers deliver to, and whose letters
+    could look like another's, or be taken for it.
+
+    >>> refuse_accents("kim@bücher.example")
+    """
+    name, _at, _host = address.rpartition("@")
+    if not name.isascii():
+        raise ValidationError(
+            _("Before the @ only letters without accents, digits and signs can be delivered.")
+        )
 
 
 def is_same_name(typed: str, name: str) -> bool:

@@ -146,6 +146,7 @@ def test_a_manager_invites_somebody(manager: Browser, mona: Membership) -> None:
         ({"name": ""}, "Say who it is."),
         ({"email": "nina"}, "This is no email address"),
         ({"email": ""}, "give an address"),
+        ({"email": "\u017fam@fernbank.example"}, "Before the @ only letters without accents"),
         ({"email": "nina@" + ".".join(["x" * 60] * 4) + ".example"}, "at most 254 characters"),
         ({"roles": []}, "Tick at least one role."),
         ({"roles": ["king"]}, "king is not one of the available choices"),

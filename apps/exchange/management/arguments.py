@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.core.validators import validate_email
 
 from apps.accounts.models import Membership, Practice, Role, User
+from apps.core.spellings import refuse_accents
 
 BAD_INPUT = 2
 
@@ -89,6 +90,7 @@ def read_email(text: str) -> str:
     """The address as accounts keep it; CommandError if it is none."""
     try:
         validate_email(text.strip())
+        refuse_accents(text)
     except ValidationError as error:
         raise CommandError(
             f"{text!r} is no email address. Nothing was stored.", returncode=BAD_INPUT
