@@ -57,16 +57,17 @@ def ask_by_email(session: TherapySession) -> None:
     )
 
 
-def from_paper(session: TherapySession) -> None:
-    """Let the therapist enter answers that the client gave on paper."""
+def from_paper(session: TherapySession, *, items: int | None = None, **also: str) -> None:
+    """Let the therapist enter what the client gave on paper: answers to so many items, or all."""
     therapist = session.treatment.therapist
     questionnaire = practice_questionnaire(therapist.practice)
     record_from_paper(
         therapy_session=session,
         questionnaire=questionnaire,
-        answers={item["id"]: 9 for item in questionnaire.items},
+        answers={item["id"]: 9 for item in questionnaire.items[:items]},
         answered_at=timezone.now(),
         by=therapist,
+        **also,
     )
 
 
@@ -118,6 +119,18 @@ def test_sessions_whose_form_was_overtaken_stand_on_the_agenda(
     assert "asked by message, then answered in the room or from paper" in page
 
 
+def test_answers_in_the_room_or_from_paper_without_a_score_stand_on_the_agenda(
+    as_sam: Browser, alice: Membership, meeting: Meeting
+) -> None:
+    """Or a therapist's dot in the place of a comment would look like the client's answer."""
+    for code, items in (("FE-0135", 0), ("FE-0136", None)):
+        treatment = TreatmentFactory.create(therapist=alice, client__code=code)
+        from_paper(TherapySessionFactory.create(treatment=treatment), items=items, comment=".")
+    page = text(as_sam.get(f"/meetings/{meeting.id}/"))
+    assert re.search("FE-0135, [^:]*: answered in the room or from paper, without a score", page)
+    assert "FE-0136" not in page
+
+
 def test_a_form_that_was_out_is_called_so_whatever_reason_stands_beside_it(
     as_sam: Browser, alice: Membership, meeting: Meeting
 ) -> None:
@@ -126,6 +139,7 @@ def test_a_form_that_was_out_is_called_so_whatever_reason_stands_beside_it(
     session = TherapySessionFactory.create(treatment=treatment)
     ask_by_email(session)
     for changes in ({"attendance": "no_show"}, reason):
+        session.refresh_from_db()
         correct_session(session=session, by=alice, starts_at=session.starts_at, **changes)
     other = TreatmentFactory.create(therapist=alice, client__code="FE-0136")
     session = TherapySessionFactory.create(treatment=other, not_asked_reason="client_asked")
