@@ -46,7 +46,7 @@ def elsewhere(act: Callable[[], Any], *, practice_id: UUID) -> None:
         connections.close_all()
 
 
-def wait_for(other: Future[None]) -> None:
+def wait_for(other: Future[Any]) -> None:
     """Until the other one waits for what this transaction holds."""
     until = time.monotonic() + 30
     while not (somebody_waits_for_us() or other.done() or time.monotonic() > until):

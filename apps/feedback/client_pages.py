@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from functools import wraps
-from http import HTTPStatus
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,11 +10,13 @@ from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import InterfaceError, OperationalError, transaction
 from django.http import HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.views.decorators.csrf import csrf_exempt
 
+from apps.clients.services import wait_for_turn
 from apps.core import tenancy
 from apps.feedback import languages, limits
 from apps.feedback.client_frame import ClientFrame
@@ -49,7 +50,7 @@ def client_page(view: View) -> View:
         except (OperationalError, InterfaceError):
             logger.exception("The database is away; a client's page says so.")
             response = not_saved(request, status=503)
-        except (SuspiciousOperation, BadRequest):
+        except (SuspiciousOperation, BadRequest, MultiPartParserError):
             response = page(request, "unreadable", ClientFrame(), status=400)
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Robots-Tag"] = "noindex"
@@ -64,10 +65,7 @@ def _within_limits(view: View, request: HttpRequest, token: str) -> HttpResponse
         response = _kept("wait", request, status=429)
         response.headers["Retry-After"] = str(wait)
         return response
-    response = _inside_its_practice(view, request, token)
-    if response.status_code == HTTPStatus.NOT_FOUND:
-        limits.count_unknown(request)
-    return response
+    return _inside_its_practice(view, request, token)
 
 
 def _inside_its_practice(view: View, request: HttpRequest, token: str) -> HttpResponse:
@@ -76,6 +74,10 @@ def _inside_its_practice(view: View, request: HttpRequest, token: str) -> HttpRe
         return unknown(request)
     with tenancy.practice(practice_id):
         link = find_link(token)
+        if link and request.method == "POST":
+            # Whatever came before may have ended it: another address, a form in another way.
+            wait_for_turn(id=link.client.id)
+            link = find_link(token)
         if link is None:
             return unknown(request)
         with translation.override(languages.language_for(request, link.client.language)):
@@ -85,8 +87,10 @@ def _inside_its_practice(view: View, request: HttpRequest, token: str) -> HttpRe
 def unknown(request: HttpRequest) -> HttpResponse:
     """One page, byte for byte, whatever is wrong with a link: it tells nobody what exists.
 
-    Words from a form of ours, whose link has ended since, are given back.
+    Words from a form of ours, whose link has ended since, are given back. It is counted before
+    what was sent is read, as that may fail.
     """
+    limits.count_unknown(request)
     is_ours = ClientFrame.from_signed(request.POST.get("frame", "")) != ClientFrame()
     comment = request.POST.get("comment", "") if is_ours else ""
     # Without a menu of languages, which an answer to a POST has not either.

@@ -37,5 +37,5 @@ urlpatterns = [
     path("f/<str:token>/thanks/", client_views.feedback_thanks, name="feedback_thanks"),
     path("f/<str:token>/fresh/", client_views.feedback_fresh, name="feedback_fresh"),
     path("f/<str:token>/stop/", client_views.feedback_stop, name="feedback_stop"),
-    re_path(r"^f/(?:.*/)?$", client_views.unknown_link, name="unknown_link"),
+    re_path(r"^f/(?:[\s\S]*/)?\Z", client_views.unknown_link, name="unknown_link"),
 ]

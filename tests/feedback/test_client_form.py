@@ -428,15 +428,26 @@ def test_a_mebibyte_of_emoji_comes_back_with_all_answers_and_a_shorter_text_is_t
 
 
 @pytest.mark.parametrize(
-    "sent", [{"comment": "x" * 5_000_000}, {f"invented_{n}": "x" for n in range(1001)}]
+    ("sent", "content_type"),
+    [
+        (urlencode({"comment": "x" * 5_000_000}), BY_BROWSERS),
+        (urlencode({f"invented_{n}": "x" for n in range(1001)}), BY_BROWSERS),
+        ("x", "multipart/form-data"),
+    ],
+    ids=["too long", "too many", "broken"],
 )
 def test_what_no_form_of_ours_sends_is_refused_with_a_word_and_the_lines(
-    phone: Browser, link: str, sent: dict[str, str]
+    phone: Browser, link: str, sent: str, content_type: str
 ) -> None:
-    page = phone.post(link, urlencode(sent), content_type=BY_BROWSERS)
+    page = phone.post(link, sent, content_type=content_type)
     assert page.status_code == 400
+    assert page["Cache-Control"] == "no-store"
     assert "That was more than we can take." in shown(page)
     assert "findahelpline.com" in shown(page)
+
+
+def test_an_address_with_a_line_break_is_an_unknown_link_too(phone: Browser) -> None:
+    assert phone.get("/f/x%0Ay/z%0Aw/").content == phone.get("/f/x/").content
 
 
 def test_all_unknown_links_get_the_same_bytes(phone: Browser, asked: FeedbackRequest) -> None:

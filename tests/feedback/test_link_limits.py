@@ -93,6 +93,13 @@ def test_sixty_unknown_links_a_minute_close_an_address_to_all_links_until_the_ne
     assert phone.get(link).status_code == 200
 
 
+def test_an_unknown_link_counts_also_with_a_body_that_cannot_be_read(phone: Browser) -> None:
+    for n in range(60):
+        page = phone.post(f"/f/{n}/fresh/", "x", content_type="multipart/form-data")
+        assert page.status_code == 400
+    assert phone.get(UNKNOWN).status_code == 429
+
+
 @pytest.mark.parametrize(
     ("proxies", "headers", "same"),
     [

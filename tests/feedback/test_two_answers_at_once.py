@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 from django.test import Client as Browser
 from django.utils import timezone
 
@@ -14,6 +14,7 @@ from apps.core import tenancy
 from apps.core.models import OutboxMessage
 from apps.endings.services import hand_over
 from apps.feedback.corrections import CannotUndo, undo_log
+from apps.feedback.lifecycle import FRESH_LINK, revoke_links
 from apps.feedback.models import FeedbackRequest
 from apps.ruptures.models import Screening
 from apps.therapy_sessions.models import TherapySession
@@ -77,6 +78,31 @@ def test_of_an_answer_and_a_correction_at_once_neither_fails_and_no_answer_is_no
         FeedbackRequest.objects.update(state=FeedbackRequest.State.OPEN, rating=None)
         AllianceRating.objects.all().delete()
         TherapySession.objects.update(attendance=TherapySession.Attendance.ATTENDED)
+
+
+@pytest.mark.parametrize(
+    ("page", "sent"), [("", answers()), ("stop/", {"not_me": "1"}), ("fresh/", {})]
+)
+def test_a_link_that_ends_at_the_moment_it_is_used_does_nothing(
+    asked: FeedbackRequest, link: str, alice: Membership, page: str, sent: dict[str, str]
+) -> None:
+    client = asked.therapy_session.treatment.client
+
+    def use() -> int:
+        try:
+            return Browser().post(link + page, sent).status_code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with tenancy.practice(client.practice_id):
+            revoke_links(client=client, by=alice)
+            other = pool.submit(use)
+            wait_for(other)
+        assert other.result(timeout=30) == 404
+    assert not AllianceRating.objects.exists()
+    assert not client.channels.exclude(stopped_at=None).exists()
+    assert not OutboxMessage.objects.filter(kind=FRESH_LINK).exists()
 
 
 def test_of_a_correction_and_a_hand_over_at_once_neither_fails(
