@@ -292,6 +292,13 @@ class Supervision(PracticeModel):
     def __str__(self) -> str:
         return f"{self.supervisor} → {self.supervisee}"
 
+    def held_at(self, at: datetime) -> bool:
+        """Whether it held at that moment, first and last day included."""
+        day = timezone.localdate(at)
+        is_over = self.ends_on is not None and self.ends_on < day
+        has_ended = self.ended_at is not None and self.ended_at <= at
+        return self.starts_on <= day and not is_over and not has_ended
+
 
 class AccountLinkQuerySet(models.QuerySet["AccountLink"]):
     def open(self, *, at: datetime) -> "AccountLinkQuerySet":

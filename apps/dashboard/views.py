@@ -120,7 +120,7 @@ def supervised_episode(request: MemberRequest, episode_id: UUID) -> HttpResponse
         episodes.select_related("treatment__client", "treatment__therapist", "practice"),
         id=episode_id,
     )
-    page = supervised_episode_page(episode, today=request.today)
+    page = supervised_episode_page(episode, reader=request.membership, today=request.today)
     audit.read(
         "view episode",
         client_ids=[episode.treatment.client_id],

@@ -1,17 +1,21 @@
 """Asking for support about an episode, and offering it."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client as Browser
+from django.utils import timezone
 
 from apps.accounts.models import Membership, Role
 from apps.core.models import AuditEntry
 from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.repair import Sheet, StepEntry, save_worksheet, set_sharing
 from apps.ruptures.services import record_outcome
 from apps.supervision.models import SupportMessage
+from apps.supervision.services import write_support
 from tests.factories import MembershipFactory, SupervisionFactory, TreatmentFactory
 
 pytestmark = pytest.mark.django_db
@@ -124,6 +128,28 @@ def test_others_reach_nothing_and_a_supervision_that_ended_has_ended(
     sam.supervisions_given.update(starts_on="2020-01-01", ends_on="2020-02-01")
     assert write(as_sam, episode).status_code == 404
     assert "wrote about" not in as_sam.get("/supervision/").content.decode()
+
+
+def test_who_supervises_next_reads_no_words_that_were_meant_for_the_one_before(
+    sign_in: Callable[[Membership], Browser],
+    alice: Membership,
+    sam: Membership,
+    episode: RuptureEpisode,
+) -> None:
+    set_sharing(episode=episode, share=True, share_notes=True, by=alice)
+    sheet = Sheet(steps={"notice": StepEntry("Noted for Sam.")})
+    save_worksheet(episode=episode, sheet=sheet, opened_version=0, by=alice)
+    write_support(episode=episode, text="Written to Sam.", by=alice)
+    week_ago = timezone.now() - timedelta(days=7)
+    episode.support_messages.update(sent_at=week_ago)
+    RuptureEpisode.objects.update(notes_shared_at=week_ago)
+    pam = MembershipFactory.create(practice=alice.practice, roles=[Role.SUPERVISOR])
+    SupervisionFactory.create(supervisor=pam, supervisee=alice, starts_on=timezone.localdate())
+    write_support(episode=episode, text="Written to both.", by=alice)
+    for member, words in ((sam, True), (pam, False)):
+        page = sign_in(member).get(f"/supervision/{episode.id}/").content.decode()
+        assert ("Noted for Sam." in page, "Written to Sam." in page) == (words, words)
+        assert "Written to both." in page
 
 
 def test_messages_are_ciphertext_in_the_database(

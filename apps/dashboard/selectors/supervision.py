@@ -179,9 +179,17 @@ def supervision_page(
     )
 
 
-def supervised_episode_page(episode: RuptureEpisode, *, today: date) -> SupervisedEpisodePage:
-    """The reasons of an episode, the ratings around it, its steps, causes and shared notes."""
+def supervised_episode_page(
+    episode: RuptureEpisode, *, reader: Membership, today: date
+) -> SupervisedEpisodePage:
+    """The reasons of an episode, the ratings around it, its steps and causes; of words, what was
+    shared or written while `reader` supervised the therapist: it was meant for who did."""
     treatment = episode.treatment
+    supervisions = list(reader.supervisions_given.filter(supervisee=treatment.therapist_id))
+
+    def is_meant(said_at: datetime | None) -> bool:
+        return said_at is not None and any(each.held_at(said_at) for each in supervisions)
+
     sheet = sheet_of(latest_worksheet(episode))
     course = load_courses([treatment.id])[treatment.id]
     opened_at = course.opened_at(episode)
@@ -221,8 +229,12 @@ def supervised_episode_page(episode: RuptureEpisode, *, today: date) -> Supervis
         kind=str(Worksheet.Kind(sheet.kind).label) if sheet.kind else "",
         causes=tuple(str(Cause(cause).label) for cause in sheet.causes),
         steps=repair_steps(episode, sheet, today),
-        notes=_notes(sheet) if episode.notes_shared_at else None,
-        thread=tuple(supports_by_episode([episode]).get(episode.id, ())),
+        notes=_notes(sheet) if is_meant(episode.notes_shared_at) else None,
+        thread=tuple(
+            each
+            for each in supports_by_episode([episode]).get(episode.id, ())
+            if is_meant(each.sent_at)
+        ),
     )
 
 
