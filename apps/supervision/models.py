@@ -7,14 +7,15 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from apps.accounts.models import Membership, PracticeModel, Role, Supervision
 from apps.clients.models import Treatment
 from apps.core.fields import EncryptedTextField
 from apps.ruptures.models import RuptureEpisode
 
-# For how long after its end a treatment stands on an agenda, however long ago the last meeting was.
-ENDED_SHOWN_FOR = timedelta(days=90)
+LOOKS_BACK = timedelta(days=90)
+"""How far an agenda goes back where two never met before; for what has ended, at most."""
 
 
 class SupportMessage(PracticeModel):
@@ -103,6 +104,16 @@ class Meeting(PracticeModel):
     def __str__(self) -> str:
         return f"meeting {self.id}"
 
+    @cached_property
+    def before(self) -> "Meeting | None":
+        """The last meeting of the same two."""
+        of_the_two = Meeting.objects.filter(supervisor=self.supervisor, supervisee=self.supervisee)
+        return of_the_two.filter(starts_at__lt=self.starts_at).order_by("starts_at").last()
+
+    def looks_back_to(self) -> datetime:
+        """The moment from which on the agenda speaks of what happened."""
+        return self.before.starts_at if self.before else self.starts_at - LOOKS_BACK
+
     def episodes(self) -> models.QuerySet[RuptureEpisode]:
         """What the supervisor may see of the supervisee now, by client code."""
         return (
@@ -122,7 +133,7 @@ class Meeting(PracticeModel):
             supervisee=self.supervisee_id,
             starts_on__lte=OuterRef("ends_on"),
         )
-        from_day = timezone.localdate(max(since, timezone.now() - ENDED_SHOWN_FOR))
+        from_day = timezone.localdate(max(since, timezone.now() - LOOKS_BACK))
         ended = Treatment.objects.ended(on=today).filter(Exists(held), ends_on__gte=from_day)
         return Treatment.objects.filter(
             Q(id__in=known.values("id")) | Q(id__in=ended.values("id")),

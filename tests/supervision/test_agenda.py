@@ -101,6 +101,20 @@ def test_sessions_that_were_not_asked_about_stand_with_their_reason(
     assert "not asked. “Crisis or emergency in the session”" in page
 
 
+def test_the_first_meeting_with_a_supervisor_goes_back_ninety_days(
+    as_sam: Browser, alice: Membership, meeting: Meeting
+) -> None:
+    for code, days in (("FE-0135", 80), ("FE-0136", 95)):
+        treatment = TreatmentFactory.create(therapist=alice, client__code=code)
+        starts_at = timezone.now() - timedelta(days=days)
+        TherapySessionFactory.create(
+            treatment=treatment, not_asked_reason="crisis", starts_at=starts_at
+        )
+    page = text(as_sam.get(f"/meetings/{meeting.id}/"))
+    assert "FE-0135" in page
+    assert "FE-0136" not in page
+
+
 def test_sessions_whose_form_was_overtaken_stand_on_the_agenda(
     as_sam: Browser, alice: Membership, meeting: Meeting
 ) -> None:

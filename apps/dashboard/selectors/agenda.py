@@ -31,7 +31,6 @@ from apps.therapy_sessions.models import TherapySession
 
 State = FeedbackRequest.State
 ATTENDED = TherapySession.Attendance.ATTENDED
-SKIPS_OF = timedelta(days=28)
 NOT_LOGGED_FOR = timedelta(days=1)
 MOST_MEETINGS = 20
 
@@ -104,16 +103,7 @@ def agenda_page(meeting: Meeting, member: Membership, *, today: date) -> AgendaP
     is_supervisor = member.id == meeting.supervisor_id
     other = meeting.supervisee if is_supervisor else meeting.supervisor
     episodes = sorted(meeting.episodes(), key=waiting_since)
-    before = (
-        Meeting.objects.filter(
-            supervisor=meeting.supervisor,
-            supervisee=meeting.supervisee,
-            starts_at__lt=meeting.starts_at,
-        )
-        .order_by("starts_at")
-        .last()
-    )
-    since = before.starts_at if before else meeting.starts_at - SKIPS_OF
+    before, since = meeting.before, meeting.looks_back_to()
     skips = _skips(meeting, since=since)
     changed = _changed(meeting, since=since)
     gone = gone_from(meeting.supervisor, since=since).filter(

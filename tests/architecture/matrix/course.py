@@ -110,7 +110,6 @@ class Course(RuleBasedStateMachine):
         treatment = TreatmentFactory.create(therapist=self.alice, pomps=[90, 80, 90, 90])
         self.client = treatment.client
         self.questionnaire = feedback.practice_questionnaire(practice)
-        self.began_at = timezone.now()
 
     def teardown(self) -> None:
         with self.kept:
@@ -144,11 +143,9 @@ class Course(RuleBasedStateMachine):
         now = timezone.now()
         meetings: list[Meeting] = []
         for who in Membership.objects.filter(treatments__client=self.client).distinct():
-            before = Meeting.objects.filter(supervisee=who).order_by("starts_at").last()
             at = now + timedelta(seconds=len(meetings))
             meeting = plan_meeting(supervisee=who, starts_at=at, duration_min=50, by=self.sam)
-            since = before.starts_at if before else self.began_at
-            self.listed |= {each.id for each in _skips(meeting, since=since)}
+            self.listed |= {each.id for each in _skips(meeting, since=meeting.looks_back_to())}
             meetings.append(meeting)
         return meetings
 
