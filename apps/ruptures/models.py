@@ -89,7 +89,8 @@ def has_waited(*, at: datetime) -> Q:
     or a shorter one since (`apps.ruptures.services.shorten_waits`)."""
     hours = F("wait_hours") * Value(timedelta(hours=1))
     since = Value(at) - ExpressionWrapper(hours, models.DurationField())
-    return Q(acknowledged_at__isnull=True, opened_at__lte=since)
+    began = Q(fell_again_at__isnull=True, opened_at__lte=since) | Q(fell_again_at__lte=since)
+    return began & Q(acknowledged_at__isnull=True)
 
 
 class RuptureEpisodeQuerySet(models.QuerySet["RuptureEpisode"]):
@@ -160,7 +161,12 @@ class RuptureEpisode(PracticeModel):
     marked_at = models.DateTimeField(null=True)
     recovering_since = models.DateTimeField(null=True)
     settled_lower_at = models.DateTimeField(null=True)
-    acknowledged_at = models.DateTimeField(null=True)
+    acknowledged_at = models.DateTimeField(
+        null=True, help_text="once for each fall that opens it, or opens it again"
+    )
+    fell_again_at = models.DateTimeField(
+        null=True, help_text="when a fall opened it again that nobody has acknowledged before"
+    )
     shared_at = models.DateTimeField(null=True)
     waited_at = models.DateTimeField(
         null=True, help_text="when the supervisor's waiting time ended unacknowledged"
@@ -209,7 +215,8 @@ class RuptureEpisode(PracticeModel):
         """Whether nobody acknowledged it for its waiting time, noted or not; see `has_waited`."""
         if self.acknowledged_at:
             return False
-        return timezone.now() >= self.opened_at + timedelta(hours=self.wait_hours)
+        began = self.fell_again_at or self.opened_at
+        return timezone.now() >= began + timedelta(hours=self.wait_hours)
 
     @property
     def is_supervisors(self) -> bool:

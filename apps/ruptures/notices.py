@@ -1,8 +1,8 @@
 """What people are told of an episode in the app: its opening, that it is marked, that it waited,
 and, where supervisors could see it, that it ended or was taken from their sight.
 
-Each once per person and episode, however often it is screened anew; that one has gone, or is back
-again, each time.
+Each once per person and episode, however often it is screened anew; that one fell again, has gone,
+or is back again, each time.
 One that a correction took back is not deleted: it then says so.
 """
 
@@ -28,7 +28,8 @@ def tell_about(episode: RuptureEpisode) -> None:
     """Tell therapist and supervisors what is new for them; what they were told stays told, until
     supervisors were told that it went."""
     therapist = episode.treatment.therapist
-    notices.tell(member=therapist, kind=OPENED, subject=episode)
+    again = episode.fell_again_at.isoformat() if episode.fell_again_at else ""
+    notices.tell(member=therapist, kind=OPENED, subject=episode, mark=again)
     supervisors = _supervisors_of(therapist)
     if episode.marked_at:
         notices.tell(member=therapist, kind=MARKED, subject=episode)

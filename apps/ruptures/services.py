@@ -338,19 +338,26 @@ def _show_as(episode: RuptureEpisode, earlier: RuptureEpisode) -> None:
 
 def _date(episode: RuptureEpisode) -> None:
     """Derive from the steps since its opening when it was marked, recovering, settled lower;
-    whichever questionnaire they were rated with, as nothing else opens meanwhile."""
+    whichever questionnaire they were rated with, as nothing else opens meanwhile.
+
+    A fall that opens it again, once ratings had come back, waits to be acknowledged as the first.
+    """
     episode.marked_at = episode.recovering_since = episode.settled_lower_at = None
     for screening in (
         Screening.objects.current()
         .filter(treatment=episode.treatment)
         .filter(therapy_session__starts_at__gte=episode.opened_by.starts_at)
-        .only("level", "event", "screened_at")
+        .only("level", "event", "screened_at", "known_at", "therapy_session_id")
         .order_by("therapy_session__starts_at", "therapy_session_id")
     ):
         if screening.level == Level.MARKED and screening.event in (Event.OPENED, Event.ESCALATED):
             episode.marked_at = episode.marked_at or screening.screened_at
         if screening.event == Event.OPENED:
             episode.recovering_since = episode.settled_lower_at = None
+            acknowledged_at = episode.acknowledged_at
+            is_another = screening.therapy_session_id != episode.opened_by_id
+            if is_another and acknowledged_at and acknowledged_at < screening.known_at:
+                episode.fell_again_at, episode.acknowledged_at = screening.screened_at, None
         elif screening.event == Event.REPAIRED:
             episode.recovering_since = screening.screened_at
         elif screening.event == Event.SETTLED_LOWER:

@@ -11,10 +11,11 @@ from apps.accounts.models import Membership, Notice
 from apps.clients.models import Treatment
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.repair import set_sharing
-from apps.ruptures.services import record_outcome
+from apps.ruptures.services import acknowledge_episode, record_outcome
 from apps.ruptures.transitions import note_waiting
+from apps.therapy_sessions.models import TherapySession
 from tests.factories import TherapySessionFactory, TreatmentFactory
-from tests.ruptures.test_screening import FALL, add_rating, screen_from
+from tests.ruptures.test_screening import FALL, UNMARKED_FALL, add_rating, screen_from
 
 pytestmark = pytest.mark.django_db
 
@@ -63,6 +64,37 @@ def test_a_possible_one_is_the_therapists_until_it_has_waited(treatment, alice, 
             f"{treatment.client.code}: possible rupture, waiting for its therapist."
         ]
     assert Notice.objects.filter(member=sam).count() == 1
+
+
+def test_a_fall_after_ratings_had_come_back_waits_to_be_acknowledged_as_the_first(alice, sam):
+    treatment = TreatmentFactory.create(therapist=alice, pomps=UNMARKED_FALL)
+    episode = treatment.episodes.get()
+    acknowledge_episode(episode=episode, by=alice)
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        for pomp in (90, 90, 90, 70):
+            clock.shift(timedelta(days=7))
+            screen_from(rated_now(treatment, pomp))
+        episode.refresh_from_db()
+        assert (episode.acknowledged_at, episode.marked_at) == (None, None)
+        assert Notice.objects.filter(member=alice, kind="episode_opened").count() == 2
+        clock.shift(timedelta(hours=71))
+        note_waiting(alice.practice, at=timezone.now())
+        assert not RuptureEpisode.objects.for_supervisor(sam).exists()
+        clock.shift(timedelta(hours=1))
+        assert RuptureEpisode.objects.for_supervisor(sam).get() == episode
+        note_waiting(alice.practice, at=timezone.now())
+        assert len(told(sam)) == 1
+        episode.refresh_from_db()
+        acknowledge_episode(episode=episode, by=alice)
+        screen_from(rated_now(treatment, 70))
+        episode.refresh_from_db()
+        assert episode.acknowledged_at == timezone.now(), "nothing opened it again"
+
+
+def rated_now(treatment: Treatment, pomp: int) -> TherapySession:
+    session = TherapySessionFactory.create(treatment=treatment)
+    add_rating(session, pomp)
+    return session
 
 
 def test_what_a_correction_took_back_is_said_to_be_withdrawn_not_deleted(treatment, alice, sam):

@@ -18,6 +18,7 @@ from apps.endings.models import Ending, Move
 from apps.exchange.records import encrypted_columns_of
 from apps.feedback.lifecycle import MESSAGES
 from apps.feedback.models import FeedbackRequest
+from apps.ruptures.detection import Event
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.therapy_sessions.models import TherapySession
 
@@ -105,6 +106,16 @@ def falls_that_the_filter_sees_and_nobody_else() -> Iterable[Any]:
     )
 
 
+def falls_that_an_acknowledgement_of_before_covers() -> Iterable[Any]:
+    opened_again = Screening.objects.current().filter(
+        treatment=OuterRef("treatment"),
+        event=Event.OPENED,
+        therapy_session__starts_at__gt=OuterRef("opened_by__starts_at"),
+        known_at__gt=OuterRef("acknowledged_at"),
+    )
+    return RuptureEpisode.objects.open().filter(Exists(opened_again))
+
+
 def screenings_of_a_session_that_nobody_attended() -> Iterable[Any]:
     attended = TherapySession.objects.attended()
     processed = Screening.objects.current().filter(treatment__client__restricted_at=None)
@@ -168,6 +179,7 @@ RULES: tuple[Callable[[], Iterable[Any]], ...] = (
     possible_ruptures_open_where_the_treatment_has_ended,
     possible_ruptures_open_by_a_session_that_nobody_attended,
     falls_that_the_filter_sees_and_nobody_else,
+    falls_that_an_acknowledgement_of_before_covers,
     screenings_of_a_session_that_nobody_attended,
     second_treatments_of_a_client_with_one_therapist,
     closed_treatments_that_go_on,
