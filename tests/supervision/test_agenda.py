@@ -25,6 +25,7 @@ from apps.feedback.corrections import (
     undo_log,
 )
 from apps.feedback.lifecycle import expire_requests, refit_requests
+from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import (
     ask_in_room,
     log_session_and_ask,
@@ -101,6 +102,25 @@ def test_sessions_that_were_not_asked_about_stand_with_their_reason(
     assert "not asked. “Crisis or emergency in the session”" in page
 
 
+def test_a_form_that_ended_before_a_meeting_and_was_closed_after_it_stands_on_the_next(
+    as_sam: Browser, alice: Membership, sam: Membership, meeting: Meeting
+) -> None:
+    hours = [timezone.now() - timedelta(hours=n) for n in range(6)]
+    treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0135")
+    session = TherapySessionFactory.create(treatment=treatment, starts_at=hours[5])
+    ended = FeedbackRequest.objects.create(
+        practice=alice.practice,
+        therapy_session=session,
+        questionnaire=practice_questionnaire(alice.practice),
+        state=FeedbackRequest.State.EXPIRED,
+        due_at=hours[3],
+        expires_at=hours[2],
+    )
+    FeedbackRequest.objects.filter(id=ended.id).update(created_at=hours[4])
+    plan_meeting(supervisee=alice, starts_at=hours[1], duration_min=50, by=sam)
+    assert "FE-0135" in text(as_sam.get(f"/meetings/{meeting.id}/"))
+
+
 def test_the_first_meeting_with_a_supervisor_goes_back_ninety_days(
     as_sam: Browser, alice: Membership, meeting: Meeting
 ) -> None:
@@ -137,11 +157,16 @@ def test_answers_in_the_room_or_from_paper_without_a_score_stand_on_the_agenda(
     as_sam: Browser, alice: Membership, meeting: Meeting
 ) -> None:
     """Or a therapist's dot in the place of a comment would look like the client's answer."""
-    for code, items in (("FE-0135", 0), ("FE-0136", None)):
+    week_ago = timezone.now() - timedelta(days=8)
+    for code, items in (("FE-0135", 0), ("FE-0136", None), ("FE-0137", None)):
         treatment = TreatmentFactory.create(therapist=alice, client__code=code)
-        from_paper(TherapySessionFactory.create(treatment=treatment), items=items, comment=".")
+        when = {"starts_at": week_ago} if code == "FE-0137" else {}
+        session = TherapySessionFactory.create(treatment=treatment, **when)
+        from_paper(session, items=items, comment=".")
     page = text(as_sam.get(f"/meetings/{meeting.id}/"))
-    assert re.search("FE-0135, [^:]*: answered in the room or from paper, without a score", page)
+    for code in ("FE-0135", "FE-0137"):
+        line = f"{code}, [^:]*: answered in the room or from paper, too late or without a score"
+        assert re.search(line, page)
     assert "FE-0136" not in page
 
 

@@ -32,6 +32,9 @@ from apps.therapy_sessions.models import TherapySession
 State = FeedbackRequest.State
 ATTENDED = TherapySession.Attendance.ATTENDED
 NOT_LOGGED_FOR = timedelta(days=1)
+ENDS_LATE = timedelta(days=1)
+"""By how much a form may be closed after its time, when the beat was away: an agenda in between did
+not have it."""
 MOST_MEETINGS = 20
 
 
@@ -186,7 +189,7 @@ def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
         | Q(logged_at__gte=since)
         | Q(corrected_at__gte=since)
         | Q(feedback_requests__created_at__gte=since)
-        | Q(feedback_requests__expires_at__gte=since)
+        | Q(feedback_requests__expires_at__gte=since - ENDS_LATE)
     )
     # By restricting, revoking, or a session planned so soon that the form had no time. Or the way
     # was not safe while it was due, the message came back, or the room was offered.
@@ -203,26 +206,20 @@ def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
     ratings = AllianceRating.objects.filter(therapy_session=OuterRef("pk"))
     by_link = ratings.filter(mode=AllianceRating.Mode.LINK)
     by_others = Q(is_by_message=True, is_rated=True, is_by_link=False)
-    # Nothing in it can be screened, so it is no answer that anybody else would notice.
-    without_score = ratings.exclude(mode=AllianceRating.Mode.LINK).filter(pomp=None)
+    # It cannot be screened, so it is no answer that anybody else would notice.
+    unused = ratings.exclude(mode=AllianceRating.Mode.LINK).filter(Q(pomp=None) | Q(is_late=True))
     return list(
         TherapySession.objects.filter(treatment__in=meeting.treatments(since=since))
         .annotate(
             is_rated=Exists(ratings),
             is_by_link=Exists(by_link),
             is_by_message=Exists(messages),
-            is_without_score=Exists(without_score),
+            is_unused=Exists(unused),
         )
         .filter(
             forgotten
             | lately
-            & (
-                ~Q(not_asked_reason="")
-                | unanswered
-                | corrected
-                | by_others
-                | Q(is_without_score=True)
-            )
+            & (~Q(not_asked_reason="") | unanswered | corrected | by_others | Q(is_unused=True))
         )
         .select_related("treatment__client")
         .prefetch_related("feedback_requests")
@@ -235,17 +232,17 @@ def _skip(session: Any, today: date) -> str:
     """'FE-0135, 6 Nov: not asked. “Crisis or emergency in the session”'."""
     states = {each.state for each in session.feedback_requests.all()}
     is_by_others = session.is_by_message and session.is_rated and not session.is_by_link
-    was_asked = (
-        is_by_others or session.is_without_score or states & {State.CANCELLED, State.EXPIRED}
-    )
+    was_asked = is_by_others or session.is_unused or states & {State.CANCELLED, State.EXPIRED}
     if not session.attendance:
         said = _("%(code)s, %(day)s: planned, and not logged.")
     elif session.not_asked_reason and not was_asked:
         said = _("%(code)s, %(day)s: not asked.")
     elif session.attendance != ATTENDED:
         said = _("%(code)s, %(day)s: asked, then corrected to “%(attendance)s”.")
-    elif session.is_without_score and not is_by_others:
-        said = _("%(code)s, %(day)s: answered in the room or from paper, without a score.")
+    elif session.is_unused and not is_by_others:
+        said = _(
+            "%(code)s, %(day)s: answered in the room or from paper, too late or without a score."
+        )
     elif session.is_rated:
         said = _("%(code)s, %(day)s: asked by message, then answered in the room or from paper.")
     elif State.CANCELLED in states:
