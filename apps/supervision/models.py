@@ -105,6 +105,14 @@ class Meeting(PracticeModel):
         return f"meeting {self.id}"
 
     @cached_property
+    def is_over(self) -> bool:
+        """Whether the two are in supervision no more: what they wrote stays as it is."""
+        holds = Supervision.objects.current(on=timezone.localdate()).filter(
+            supervisor=self.supervisor_id, supervisee=self.supervisee_id
+        )
+        return not holds.exists()
+
+    @cached_property
     def before(self) -> "Meeting | None":
         """The last meeting of the same two."""
         of_the_two = Meeting.objects.filter(supervisor=self.supervisor, supervisee=self.supervisee)

@@ -30,6 +30,10 @@ class NotOnTheAgenda(Exception):
     """The supervisor may not see the episode any more: nothing is decided about it here."""
 
 
+class SupervisionOver(Exception):
+    """The two are in supervision no more: nothing is stored."""
+
+
 class ChangedMeanwhile(Exception):
     """The other one saved since the page was opened: nothing is stored."""
 
@@ -106,9 +110,12 @@ def write_meeting(
     """Save what both write about a meeting; `wish` is the supervisee's to change.
 
     Raises:
+        SupervisionOver: neither of them changes what both wrote.
         ChangedMeanwhile: the other one saved something else since version `opened_version`.
     """
     meeting = Meeting.objects.select_for_update().get(pk=meeting.pk)
+    if meeting.is_over:
+        raise SupervisionOver
     wish = meeting.wish if wish is None else wish
     if (meeting.notes, meeting.wish) == (notes, wish):
         return

@@ -156,6 +156,22 @@ def test_of_two_writers_the_second_sees_both_texts_and_decides(
     assert "From Alice Moreau" in text(as_sam.get(url))
 
 
+def test_what_both_wrote_stays_as_it_is_once_the_supervision_is_over(
+    as_alice: Browser, as_sam: Browser, sam: Membership, meeting: Meeting
+) -> None:
+    page = f"/meetings/{meeting.id}/"
+    as_sam.post(page, {"version": 1, "notes": "Agreed: refer on."})
+    sam.supervisions_given.update(starts_on="2020-01-01", ends_on="2020-02-01")
+    shown = as_alice.get(page).content.decode()
+    assert "Agreed: refer on." in shown
+    assert 'name="notes"' not in shown
+    refused = as_alice.post(page, {"version": 2, "notes": "Nothing special."}).content.decode()
+    assert "this supervision has ended" in refused
+    assert "Nothing special." in refused
+    meeting.refresh_from_db()
+    assert meeting.notes == "Agreed: refer on."
+
+
 def test_what_is_written_for_a_meeting_is_sealed_and_survives_new_keys(
     alice: Membership, meeting: Meeting
 ) -> None:
