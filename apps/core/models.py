@@ -70,7 +70,7 @@ class OutboxMessage(models.Model):
     doubts = models.PositiveSmallIntegerField(
         default=0, help_text="how often the connection was lost after the message was handed over"
     )
-    sent_at = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)  # the moment of `taken_at`
     error = models.CharField(max_length=80, blank=True, help_text="kind of error, never its text")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -113,6 +113,22 @@ class OutboxMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id} ({self.state})"
+
+    @property
+    def taken_at(self) -> datetime:
+        """When a sender took it for what went out, or may have gone; of two copies, for the first.
+
+        Its address was looked up then or later: one that has led elsewhere since is not known to
+        be the one it went to.
+        """
+        if self.sent_at:
+            return self.sent_at
+        moments = [timezone.now()]
+        if self.lease_until:
+            moments.append(self.lease_until - self.LEASE)
+        if self.doubts:
+            moments.append(self.not_before - self.HOLD)
+        return min(moments)
 
 
 class Sending(models.Model):

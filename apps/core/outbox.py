@@ -208,7 +208,7 @@ def _deliver(message: OutboxMessage) -> bool:
             message,
             state=State.UNCERTAIN,
             doubts=message.doubts + 1,
-            not_before=timezone.now() + OutboxMessage.HOLD,
+            not_before=message.taken_at + OutboxMessage.HOLD,
             error=MaybeSent.__name__,
         )
     except Unreachable as why:
@@ -219,7 +219,7 @@ def _deliver(message: OutboxMessage) -> bool:
         return _settle(
             message,
             state=State.SENT,
-            sent_at=timezone.now(),
+            sent_at=message.taken_at,
             channel=rendered.channel,
             error="",
         )
@@ -290,7 +290,7 @@ def tell_unreachable(message: OutboxMessage, *, channel: str, unwanted: bool) ->
         import_string(told)(
             message.subject_id,
             channel=channel,
-            sent_at=message.sent_at or timezone.now(),
+            sent_at=message.taken_at,
             unwanted=unwanted,
         )
 

@@ -4,7 +4,6 @@ from enum import StrEnum
 from uuid import UUID
 
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 
 from apps.core import outbox, tenancy
 from apps.core.models import OutboxMessage
@@ -31,9 +30,8 @@ def note(*, practice_id: UUID, message_id: UUID, outcome: Outcome, channel: str)
     with tenancy.practice(practice_id):
         rows = OutboxMessage.objects.filter(id=message_id)
         if outcome == Outcome.DELIVERED:
-            return bool(
-                rows.filter(state=State.UNCERTAIN).update(state=State.SENT, sent_at=timezone.now())
-            )
+            held = rows.filter(state=State.UNCERTAIN)
+            return any(held.update(state=State.SENT, sent_at=each.taken_at) for each in held)
         unwanted = outcome in {Outcome.REFUSED, Outcome.COMPLAINED}
         known = rows.exclude(error=UNWANTED)
         if not unwanted:
@@ -46,7 +44,7 @@ def note(*, practice_id: UUID, message_id: UUID, outcome: Outcome, channel: str)
         known.update(
             state=State.SENT if outcome == Outcome.COMPLAINED else State.BOUNCED,
             channel=channel,
-            sent_at=Coalesce("sent_at", timezone.now()),
+            sent_at=Coalesce("sent_at", message.taken_at),
             lease_until=None,
             error=UNWANTED if unwanted else "",
         )

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from apps.clients.models import ContactChannel
+from apps.clients.services import wait_for_turn
 from apps.core.models import OutboxMessage
 from apps.core.outbox import NothingToSend, NotYet, RenderedMessage
 from apps.feedback import timing
@@ -68,6 +69,8 @@ def render_feedback_reminder(subject_id: UUID) -> RenderedMessage:
 
 
 def _open_request(request_id: UUID) -> FeedbackRequest:
+    # So that the address and the mailbox its link speaks for are those of one moment.
+    wait_for_turn(treatments__therapy_sessions__feedback_requests=request_id)
     request = FeedbackRequest.objects.select_related(
         "practice", "therapy_session__treatment__client", "therapy_session__treatment__therapist"
     ).get(id=request_id)

@@ -1,6 +1,8 @@
 """A link speaks for the mailbox it went to, and ends once the client has another address."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -8,6 +10,8 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from apps.clients.models import Client, ContactChannel
+from apps.core import outbox, reports
+from apps.core.carriers import MaybeSent, Unreachable
 from apps.core.models import OutboxMessage
 from apps.feedback.lifecycle import expire_requests, withdraw_unsent
 from apps.feedback.messages import link_to, render_feedback_reminder
@@ -19,6 +23,7 @@ from tests.feedback.test_details import details, page_of
 NOON = datetime(2026, 11, 19, 12, tzinfo=UTC)
 RIGHT = "right@mail.example"
 State = FeedbackRequest.State
+Outcome = reports.Outcome
 
 
 @pytest.fixture(autouse=True)
@@ -151,3 +156,99 @@ def test_a_form_whose_link_went_to_an_earlier_address_is_withdrawn_with_the_cons
     withdraw_unsent(client_of)
     asked.refresh_from_db()
     assert asked.state == State.CANCELLED, "nobody could answer it"
+
+
+@pytest.fixture
+def corrected_on_the_way(
+    asked: FeedbackRequest, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
+    """Send the message to a mistyped address, which is corrected before the carrier is done."""
+    now = timezone.now()
+    FeedbackRequest.objects.update(due_at=now)
+    OutboxMessage.objects.filter(kind="feedback_request").update(due_at=now, not_before=now)
+
+    def send(*, ends: Exception | None = None, early: reports.Outcome | None = None) -> None:
+        def slow(message: OutboxMessage, rendered: outbox.RenderedMessage) -> None:
+            clock.shift(timedelta(seconds=1))
+            correct(asked.therapy_session.treatment.client, email=RIGHT)
+            clock.shift(timedelta(seconds=1))
+            if early:
+                report(early)
+            if ends:
+                raise ends
+
+        monkeypatch.setattr(outbox.carriers, "send", slow)
+        outbox.deliver_due()
+
+    return send
+
+
+def report(outcome: reports.Outcome) -> None:
+    message = OutboxMessage.objects.get(kind="feedback_request")
+    reports.note(
+        practice_id=message.practice_id, message_id=message.id, outcome=outcome, channel="email"
+    )
+
+
+def test_no_answer_to_what_was_on_its_way_as_the_address_was_corrected_is_no_silence(
+    asked: FeedbackRequest, clock: time_machine.Traveller, corrected_on_the_way: Callable[..., None]
+) -> None:
+    corrected_on_the_way()
+    assert OutboxMessage.objects.get(kind="feedback_request").state == "sent"
+    clock.shift(timedelta(hours=99))
+    expire_requests()
+    asked.refresh_from_db()
+    assert (asked.state, asked.therapy_session.asked) == (State.EXPIRED, False)
+
+
+def test_no_answer_to_what_was_in_doubt_as_the_address_was_corrected_is_no_silence(
+    asked: FeedbackRequest, clock: time_machine.Traveller, corrected_on_the_way: Callable[..., None]
+) -> None:
+    corrected_on_the_way(ends=MaybeSent())
+    report(Outcome.DELIVERED)
+    assert OutboxMessage.objects.get(kind="feedback_request").sent_at == NOON
+    clock.shift(timedelta(hours=99))
+    expire_requests()
+    asked.refresh_from_db()
+    assert (asked.state, asked.therapy_session.asked) == (State.EXPIRED, False)
+
+
+@pytest.mark.parametrize(
+    "on_the_way",
+    [{}, {"ends": MaybeSent()}, {"early": Outcome.BOUNCED}, {"ends": Unreachable()}],
+    ids=["sent", "in doubt", "before it is noted", "refused at once"],
+)
+def test_what_was_on_its_way_as_the_address_was_corrected_and_comes_back_stops_nothing(
+    asked: FeedbackRequest, clock: time_machine.Traveller,
+    corrected_on_the_way: Callable[..., None], on_the_way: dict[str, Any],
+) -> None:  # fmt: skip
+    corrected_on_the_way(**on_the_way)
+    clock.shift(timedelta(minutes=1))
+    report(Outcome.BOUNCED)
+    channel = asked.therapy_session.treatment.client.channels.get()
+    assert (channel.address, channel.stop_reason) == (RIGHT, "")
+
+
+def test_the_second_copy_of_what_was_in_doubt_says_nothing_about_the_corrected_address(
+    asked: FeedbackRequest, clock: time_machine.Traveller, corrected_on_the_way: Callable[..., None]
+) -> None:
+    """The one that comes back may be the first."""
+    corrected_on_the_way(ends=MaybeSent())
+    clock.shift(OutboxMessage.HOLD)
+    corrected_on_the_way()
+    report(Outcome.BOUNCED)
+    channel = asked.therapy_session.treatment.client.channels.get()
+    assert (channel.address, channel.stop_reason) == (RIGHT, "")
+
+
+@pytest.mark.parametrize("early", [None, Outcome.BOUNCED])
+def test_what_was_sent_after_the_correction_and_comes_back_stops_the_corrected_address(
+    asked: FeedbackRequest, clock: time_machine.Traveller,
+    corrected_on_the_way: Callable[..., None], early: reports.Outcome | None,
+) -> None:  # fmt: skip
+    client = asked.therapy_session.treatment.client
+    correct(client, email=RIGHT)
+    clock.shift(timedelta(seconds=1))
+    corrected_on_the_way(early=early)
+    report(Outcome.BOUNCED)
+    assert client.channels.get().stop_reason == "bounced"

@@ -4,17 +4,20 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
+from django.core import mail
 from django.db import connections, transaction
 from django.test import Client as Browser
 from django.utils import timezone
+from pytest_django import Settings
 
 from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
-from apps.core import tenancy
+from apps.clients.services import wait_for_turn
+from apps.core import outbox, tenancy
 from apps.core.models import OutboxMessage
 from apps.endings.services import hand_over
 from apps.feedback.corrections import CannotUndo, undo_log
-from apps.feedback.lifecycle import FRESH_LINK, revoke_links
+from apps.feedback.lifecycle import FRESH_LINK, link_is_out, revoke_links
 from apps.feedback.models import FeedbackRequest
 from apps.ruptures.models import Screening
 from apps.therapy_sessions.models import TherapySession
@@ -103,6 +106,30 @@ def test_a_link_that_ends_at_the_moment_it_is_used_does_nothing(
     assert not AllianceRating.objects.exists()
     assert not client.channels.exclude(stopped_at=None).exists()
     assert not OutboxMessage.objects.filter(kind=FRESH_LINK).exists()
+
+
+def test_a_message_made_as_the_address_is_corrected_goes_there_and_speaks_for_it(
+    asked: FeedbackRequest, alice: Membership, settings: Settings
+) -> None:
+    settings.FEEDBACK_QUIET_HOURS = None
+    client, now = asked.therapy_session.treatment.client, timezone.now()
+    FeedbackRequest.objects.update(due_at=now)
+    OutboxMessage.objects.filter(kind="feedback_request").update(due_at=now, not_before=now)
+    message = OutboxMessage.objects.get(kind="feedback_request")
+    send = partial(outbox.deliver, practice_id=client.practice_id, message_id=message.id)
+    with ThreadPoolExecutor(1) as sender:
+        with tenancy.practice(client.practice_id):
+            wait_for_turn(id=client.id)
+            client.channels.get().lead_to("right@mail.example", safe=True)
+            other = sender.submit(at_once, send)
+            wait_for(other)
+        assert other.result(timeout=30) == [True]
+    [sent] = mail.outbox
+    assert sent.to == ["right@mail.example"]
+    [link] = {word for word in str(sent.body).split() if "/f/" in word}
+    assert Browser().get(link).status_code == 200
+    asked.refresh_from_db()
+    assert link_is_out(asked)
 
 
 def test_of_a_correction_and_a_hand_over_at_once_neither_fails(
