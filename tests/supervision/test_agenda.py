@@ -17,6 +17,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.core import outbox
 from apps.core.models import AuditEntry, OutboxMessage
+from apps.dashboard.selectors.words import short_day
 from apps.exchange.rights import lift_restriction, restrict
 from apps.feedback.corrections import (
     cancel_session,
@@ -96,10 +97,18 @@ def test_sessions_that_were_not_asked_about_stand_with_their_reason(
     as_sam: Browser, alice: Membership, meeting: Meeting
 ) -> None:
     treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0135")
-    TherapySessionFactory.create(treatment=treatment, not_asked_reason="crisis")
-    page = text(as_sam.get(f"/meetings/{meeting.id}/"))
-    assert "FE-0135" in page
-    assert "not asked. “Crisis or emergency in the session”" in page
+    now = timezone.now()
+    for reason, days in (("crisis", 9), ("client_asked", 8), ("crisis", 3)):
+        TherapySessionFactory.create(
+            treatment=treatment, not_asked_reason=reason, starts_at=now - timedelta(days=days)
+        )
+    page = as_sam.get(f"/meetings/{meeting.id}/").context["page"]
+    today = timezone.localdate()
+    days = [short_day(timezone.localdate(now - timedelta(days=n)), today) for n in (9, 3)]
+    assert page.skips[0] == (
+        f"FE-0135, {', '.join(days)}: not asked. “Crisis or emergency in the session”"
+    )
+    assert len(page.skips) == 2
 
 
 def test_a_form_that_ended_before_a_meeting_and_was_closed_after_it_stands_on_the_next(

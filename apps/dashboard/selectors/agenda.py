@@ -128,7 +128,7 @@ def agenda_page(meeting: Meeting, member: Membership, *, today: date) -> AgendaP
         },
         with_name=other.name,
         items=_items(episodes, today),
-        skips=tuple(_skip(each, today) for each in skips),
+        skips=_skipped(skips, today),
         gone=tuple(_gone(each, today) for each in gone),
         ended=tuple(line for each in changed for line in _how_changed(each, today)),
         decisions=tuple(each for each in decisions if each.meeting_id == meeting.id),
@@ -228,36 +228,44 @@ def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
     )
 
 
-def _skip(session: Any, today: date) -> str:
-    """'FE-0135, 6 Nov: not asked. “Crisis or emergency in the session”'."""
+def _skipped(sessions: Sequence[Any], today: date) -> tuple[str, ...]:
+    """'FE-0135, 6 Nov, 13 Nov: not asked. “Crisis or emergency in the session”', and so on: a line
+    for each client and what there is to say."""
+    days: dict[tuple[str, str, str], list[str]] = {}
+    for each in sessions:
+        day = words.short_day(words.local(each.starts_at).date(), today)
+        why = each.not_asked_note or each.get_not_asked_reason_display()
+        days.setdefault((each.treatment.client.code, _became(each), why), []).append(day)
+    return tuple(
+        f"{code}, {', '.join(of_these)}: {became}" + (f" “{why}”" if why else "")
+        for (code, became, why), of_these in days.items()
+    )
+
+
+def _became(session: Any) -> str:
+    """What became of asking about the session, a part of a sentence."""
     states = {each.state for each in session.feedback_requests.all()}
     is_by_others = session.is_by_message and session.is_rated and not session.is_by_link
     was_asked = is_by_others or session.is_unused or states & {State.CANCELLED, State.EXPIRED}
     if not session.attendance:
-        said = _("%(code)s, %(day)s: planned, and not logged.")
+        said = _("planned, and not logged.")
     elif session.not_asked_reason and not was_asked:
-        said = _("%(code)s, %(day)s: not asked.")
+        said = _("not asked.")
     elif session.attendance != ATTENDED:
-        said = _("%(code)s, %(day)s: asked, then corrected to “%(attendance)s”.")
+        said = _("asked, then corrected to “%(attendance)s”.") % {
+            "attendance": session.get_attendance_display()
+        }
     elif session.is_unused and not is_by_others:
-        said = _(
-            "%(code)s, %(day)s: answered in the room or from paper, too late or without a score."
-        )
+        said = _("answered in the room or from paper, too late or without a score.")
     elif session.is_rated:
-        said = _("%(code)s, %(day)s: asked by message, then answered in the room or from paper.")
+        said = _("asked by message, then answered in the room or from paper.")
     elif State.CANCELLED in states:
-        said = _("%(code)s, %(day)s: asked, then the form was withdrawn before an answer.")
+        said = _("asked, then the form was withdrawn before an answer.")
     elif session.is_by_message:
-        said = _("%(code)s, %(day)s: asked by message, but the form ended before an answer.")
+        said = _("asked by message, but the form ended before an answer.")
     else:
-        said = _("%(code)s, %(day)s: offered in the room, not answered.")
-    said %= {
-        "code": session.treatment.client.code,
-        "day": words.short_day(words.local(session.starts_at).date(), today),
-        "attendance": session.get_attendance_display(),
-    }
-    why = session.not_asked_note or session.get_not_asked_reason_display()
-    return f"{said} “{why}”" if why else said
+        said = _("offered in the room, not answered.")
+    return said
 
 
 def _gone(episode: RuptureEpisode, today: date) -> str:
