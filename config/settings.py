@@ -365,7 +365,8 @@ SESSION_IDLE_TIME = timedelta(minutes=30)
 SESSION_COOKIE_AGE = 12 * 60 * 60
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_COOKIE_SAMESITE = "Lax"
-CSRF_COOKIE_HTTPONLY = True
+# The token lies beside the practice that is worked in: neither comes or goes without the other.
+CSRF_USE_SESSIONS = True
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # ── Pages, headers, static files ─────────────────────────────────────────────────────────────
@@ -396,14 +397,12 @@ if PRODUCTION:
     SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
-    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SESSION_COOKIE_SECURE = True
     SESSION_COOKIE_NAME = "__Host-sessionid"
-    CSRF_COOKIE_NAME = "__Host-csrftoken"
     KNOWN_BROWSER_COOKIE_NAME = "__Host-known"
 else:
     # Browsers share cookies between ports: two clones side by side must not sign each other out.
     SESSION_COOKIE_NAME = f"sessionid-{urlsplit(BASE_URL).port}"
-    CSRF_COOKIE_NAME = f"csrftoken-{urlsplit(BASE_URL).port}"
     KNOWN_BROWSER_COOKIE_NAME = f"known-{urlsplit(BASE_URL).port}"
 
 STATIC_URL = "static/"

@@ -102,12 +102,11 @@ def end_if_over(request: HttpRequest) -> Ended | None:
         sign_in.forget_first_step(request)
         return None
     practice_id = request.session.get(sign_in.PRACTICE, "")
-    if not request.user.is_authenticated:
-        return Ended(user_id, practice_id, "changed")
-    why = sign_in.time_is_over(request)
+    why = sign_in.time_is_over(request) if request.user.is_authenticated else "changed"
     if not why:
         return None
     logout(request)
+    sign_in.keep_token(request)
     return Ended(user_id, practice_id, why)
 
 

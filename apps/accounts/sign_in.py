@@ -17,7 +17,7 @@ from django.conf import settings
 from django.contrib.auth import update_session_auth_hash
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.middleware.csrf import rotate_token
+from django.middleware.csrf import CSRF_SESSION_KEY, rotate_token
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -60,8 +60,8 @@ def begin_session(request: HttpRequest, user: User) -> None:
 def work_in(request: HttpRequest, member: Membership) -> None:
     """Let the session be one in the member's practice from now on, and note the day there.
 
-    It stays so when the person joins another. A form that was opened before is refused, and what
-    was typed given back: it was meant for the practice of before.
+    It stays so when the person joins another. A form of another practice's page is refused, and
+    what was typed given back, whatever was under way meanwhile: its token is that practice's.
     """
     request.session[PRACTICE] = str(member.practice_id)
     rotate_token(request)
@@ -83,6 +83,12 @@ def time_is_over(request: HttpRequest) -> str:
     if now - seen > SEEN_EVERY_S:
         request.session[SEEN] = now
     return ""
+
+
+def keep_token(request: HttpRequest) -> None:
+    """Take forms of the session that ended with this request, to keep them, until a sign-in."""
+    if "CSRF_COOKIE" in request.META:
+        request.session[CSRF_SESSION_KEY] = request.META["CSRF_COOKIE"]
 
 
 def has_second_step(user: User) -> bool:

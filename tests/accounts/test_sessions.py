@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -333,6 +334,81 @@ def test_a_form_of_before_a_switch_is_refused_with_what_was_typed(
     assert refused.status_code == 403
     assert TEXT in shown(refused)
     assert browser.post(path, fields | {"csrfmiddlewaretoken": token()}).status_code == 302
+
+
+class Tab(Browser):
+    """A window of a browser that checks where forms come from."""
+
+    def __init__(self, browser: Browser) -> None:
+        super().__init__(enforce_csrf_checks=True)
+        self.cookies = browser.cookies
+
+    def token(self) -> str:
+        return str(self.get("/account/").context["csrf_token"])
+
+    def switch(self, to: Membership) -> None:
+        sent = {"practice": str(to.practice_id), "csrfmiddlewaretoken": self.token()}
+        assert self.post("/switch-practice/", sent).status_code == 302
+
+    def send(self, token: str, *, to: str = "add_client") -> Any:
+        sent = {"name": TEXT, "phone": "020 7946 0000", "csrfmiddlewaretoken": token}
+        return self.post(reverse(to), sent)
+
+
+def test_a_page_of_before_a_switch_that_loads_slowly_lets_no_form_of_it_through(
+    as_alice: Browser, elsewhere: Membership
+) -> None:
+    """Its answer comes after the switch, with the cookies of before."""
+    tab = Tab(as_alice)
+    opened = tab.token()
+    before = as_alice.cookies.output(header="", sep=";")
+    tab.switch(elsewhere)
+    tab.cookies.load(before)
+    refused = tab.send(opened, to="practice")
+    assert refused.status_code == 403
+    assert TEXT in shown(refused)
+
+
+def test_a_request_of_before_a_switch_that_ends_after_it_lets_no_form_into_the_other_practice(
+    as_alice: Browser, elsewhere: Membership
+) -> None:
+    """It saves the session as it was, and so takes the switch back."""
+    tab = Tab(as_alice)
+    tab.token()
+    under_way = tab.session
+    under_way[SEEN] -= 1
+    tab.switch(elsewhere)
+    opened = tab.token()
+    under_way.save()
+    refused = tab.send(opened)
+    assert refused.status_code == 403
+    assert TEXT in shown(refused)
+
+
+@pytest.mark.parametrize("ended_by", ["idle", "changed"])
+def test_a_form_of_a_session_that_has_ended_is_kept_where_forms_are_checked(
+    as_mona: Browser, mona: Membership, ended_by: str
+) -> None:
+    tab = Tab(as_mona)
+    opened = tab.token()
+    late = timedelta(hours=1) if ended_by == "idle" else timedelta()
+    if ended_by == "changed":
+        assert mona.user
+        mona.user.set_password("another long enough passphrase")
+        mona.user.save()
+    with time_machine.travel(timezone.now() + late, tick=False):
+        assert tab.send(opened)["Location"].startswith("/sign-in/?next=/kept/")
+
+
+def test_a_form_that_is_sent_after_the_session_is_forgotten_is_given_back(
+    as_alice: Browser, alice: Membership
+) -> None:
+    tab = Tab(as_alice)
+    opened = tab.token()
+    as_alice.session.delete()
+    refused = tab.send(opened)
+    assert refused.status_code == 403
+    assert TEXT in shown(refused)
 
 
 def test_a_practice_that_is_joined_meanwhile_does_not_become_the_one_at_work(
