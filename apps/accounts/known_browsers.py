@@ -20,8 +20,11 @@ KNOWN_FOR_S = 400 * 24 * 60 * 60
 
 def name_of(account: str, request: HttpRequest) -> str:
     """By which name attempts at the account (an email address) are counted from this browser."""
+    # One look-up for every address.
+    ended = User.objects.filter(email=account.lower()).values_list("sessions_ended", flat=True)
+    salt = _salt(account, ended=ended.first())
     number = request.get_signed_cookie(
-        settings.KNOWN_BROWSER_COOKIE_NAME, default="", salt=_salt(account), max_age=KNOWN_FOR_S
+        settings.KNOWN_BROWSER_COOKIE_NAME, default="", salt=salt, max_age=KNOWN_FOR_S
     )
     return f"{account.lower()} {number}"
 
@@ -33,7 +36,7 @@ def remember(request: HttpRequest, response: HttpResponse) -> None:
         response.set_signed_cookie(
             settings.KNOWN_BROWSER_COOKIE_NAME,
             token_urlsafe(16),
-            salt=_salt(user.email),
+            salt=_salt(user.email, ended=user.sessions_ended),
             max_age=KNOWN_FOR_S,
             secure=settings.SESSION_COOKIE_SECURE,
             httponly=True,
@@ -41,8 +44,6 @@ def remember(request: HttpRequest, response: HttpResponse) -> None:
         )
 
 
-def _salt(account: str) -> str:
-    """What signs an account's cookies until its sessions end; one look-up for every address."""
-    users = User.objects.filter(email=account.lower())
-    ended = users.values_list("sessions_ended", flat=True).first()
+def _salt(account: str, *, ended: int | None) -> str:
+    """What signs an account's cookies until its sessions are `ended` once more."""
     return f"apps.accounts.known_browsers:{account.lower()}:{ended}"

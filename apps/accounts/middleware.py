@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -146,6 +146,8 @@ class PracticeMiddleware:
         if membership is None:
             request.today = timezone.localdate()  # type: ignore[attr-defined]
             return self.get_response(request)
+        # As the session was checked against, whatever they change to while the request goes on.
+        membership.user = cast(User, request.user)
         ours = membership.practice
         with tenancy.practice(ours.id, zone=ZoneInfo(ours.time_zone)):
             request.today = timezone.localdate()  # type: ignore[attr-defined]

@@ -30,6 +30,8 @@ BACK, AHEAD = timedelta(days=30), timedelta(days=366)
 def open_calendar(*, by: Membership) -> str:
     """Make the address of the member's calendar anew; an earlier one ends.
 
+    It ends with the sessions of `by.user` as handed in, also where those have ended meanwhile.
+
     Returns:
         Its token: the practice's id and a secret, 54 characters. It is stored nowhere.
     """

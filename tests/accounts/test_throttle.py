@@ -9,12 +9,13 @@ from django.conf import settings
 from django.core.cache import cache, caches
 from django.core.cache.backends.base import BaseCache
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 from django.test import Client as Browser
 from django.utils import timezone
 from pytest_django import Settings
 
-from apps.accounts import sign_in_services, throttle
-from apps.accounts.models import Membership
+from apps.accounts import sign_in, sign_in_services, throttle
+from apps.accounts.models import Membership, User
 from tests.accounts.conftest import code_of, enrol, enter, is_in, shown, wrong_code_of
 from tests.factories import PASSWORD
 
@@ -195,6 +196,21 @@ def test_browsers_are_known_no_more_once_the_sessions_of_the_account_have_ended(
     guess(alice, 10)
     for browser in before:
         assert TOO_EARLY in shown(enter(browser, alice))
+
+
+def test_a_browser_that_signs_in_as_the_sessions_end_is_known_no_more(
+    client: Browser, alice: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, user = sign_in.begin_session, User.objects.get(id=alice.user_id)
+
+    def meanwhile(request: HttpRequest, signed_in: User) -> None:
+        begin(request, signed_in)
+        sign_in_services.end_sessions(user=user)
+
+    monkeypatch.setattr(sign_in, "begin_session", meanwhile)
+    enter(client, alice)
+    guess(alice, 10)
+    assert TOO_EARLY in shown(enter(client, alice))
 
 
 def test_where_the_owner_changes_the_password_strangers_still_keep_nobody_waiting(

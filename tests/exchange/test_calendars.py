@@ -10,10 +10,12 @@ from django.test import Client as Browser
 from django.utils import timezone
 from icalendar import Calendar
 
-from apps.accounts.models import Membership, Practice
+from apps.accounts.models import Membership, Practice, User
 from apps.accounts.services import change_roles
+from apps.accounts.sign_in_services import end_sessions
 from apps.clients.models import Treatment
 from apps.core.models import AuditEntry
+from apps.exchange import calendars
 from apps.exchange.calendars import open_calendar, read_token
 from apps.exchange.models import CalendarFeed
 from tests.conftest import work_in
@@ -142,6 +144,18 @@ def test_the_address_is_shown_once_and_kept_nowhere(as_alice: Browser, alice: Me
     assert practice_id == alice.practice_id
     assert CalendarFeed.objects.get().digest == digest
     assert token not in digest
+
+
+def test_an_address_that_is_made_as_the_sessions_end_ends_with_them(
+    as_alice: Browser, alice: Membership, fetch: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_alice.post("/sign-in/again/", {"password": PASSWORD})
+    user = User.objects.get(id=alice.user_id)
+    monkeypatch.setattr(
+        calendars, "open_calendar", lambda by: end_sessions(user=user) or open_calendar(by=by)
+    )
+    address = as_alice.post("/diary/calendar/").context["address"]
+    assert fetch(address.split("/")[-2]).status_code == 404
 
 
 def test_only_who_has_a_caseload_has_a_calendar(as_sam: Browser, as_mona: Browser) -> None:
