@@ -14,7 +14,7 @@ from django.http import Http404
 from django.utils import timezone
 
 from apps.accounts import notices
-from apps.accounts.models import Membership, Practice
+from apps.accounts.models import Membership, Notice, Practice
 from apps.clients.addresses import clean_phone
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.core import audit, crypto, outbox
@@ -275,8 +275,9 @@ def stop_channel(
 ) -> None:
     """Send nothing more by a channel, and tell whoever treats the client at once.
 
-    They find a notice on their caseload, and get a mail that names nobody. Of a channel that was
-    stopped before, the reason that weighs more is kept (`BY_WEIGHT`).
+    They find a notice on their caseload, and get a mail that names nobody; of switches to and fro,
+    which whoever holds a link can repeat, one until it is read. Of a channel that was stopped
+    before, the reason that weighs more is kept (`BY_WEIGHT`).
     """
     wait_for_turn(channels=channel)
     channel = ContactChannel.objects.get(id=channel.id)
@@ -287,6 +288,9 @@ def stop_channel(
     current = Treatment.objects.current(on=timezone.localdate())
     treating = current.filter(client=channel.client_id).values("therapist")
     for therapist in Membership.objects.filter(id__in=treating):
+        told = Notice.objects.unread_by(therapist).filter(kind=CHANNEL_STOPPED)
+        if why == Reason.SWITCHED and told.filter(subject_id=channel.id).exists():
+            continue
         notice = notices.tell(
             member=therapist,
             kind=CHANNEL_STOPPED,

@@ -147,6 +147,23 @@ def test_switching_sends_what_is_due_the_other_way_and_can_be_taken_back(
     assert render_feedback_request(asked.id).recipient != address
 
 
+def test_a_switch_is_told_once_until_that_is_read_and_a_stop_anew(
+    phone: Browser, asked: FeedbackRequest, client_of: Client
+) -> None:
+    """Whoever holds a link can switch to and fro as often as the link may be asked for."""
+    told = Notice.objects.filter(kind="channel_stopped")
+    mails = OutboxMessage.objects.filter(kind="channel_stopped")
+    for how in ("text", "email") * 5:
+        phone.post(stop_url(asked), {"how": how})
+    assert [told.filter(subject_id=each.id).count() for each in client_of.channels.all()] == [1, 1]
+    assert mails.count() == 2
+    told.update(read_at=timezone.now())
+    phone.post(stop_url(asked), {"how": "text"})
+    assert mails.count() == 3
+    phone.post(stop_url(asked), {"how": "stop"})
+    assert (told.count(), mails.count()) == (5, 5)
+
+
 def test_that_somebody_else_gets_the_messages_is_kept_also_after_they_were_stopped(
     phone: Browser, asked: FeedbackRequest, client_of: Client
 ) -> None:
