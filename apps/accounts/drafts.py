@@ -1,29 +1,45 @@
-"""What somebody was sending when their session had ended: kept, and given back to them alone.
+"""What somebody was sending when their session had ended, or before a proof of who they are: kept,
+and given back to them alone.
 
-It lies sealed in the session of the browser that sent it, for an hour, until it is sent again.
-Passwords and files are left out.
+Each form that is kept has an id, which nobody but its sender is told: whoever shares the session
+reads none of them, and puts nothing in the place of one. They lie sealed in the session of the
+browser that sent them, for an hour, until they are sent again. Passwords and files are left out.
 """
 
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from uuid import uuid4
 
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.http import urlencode
 
 from apps.core import sealing
 from apps.core.typed import is_written, typed_fields
 
-KEY = "draft"
+KEY = "drafts"
 PURPOSE = "draft"
 KEPT_FOR_S = 60 * 60
+# As many windows as may have waited; the oldest makes room.
+MOST = 8
+# Names the draft in the address of its page, and in the form that sends it again.
+FIELD = "draft"
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A form as it was sent: in which practice, where to, and every field with its values."""
+    """A form as it was sent: in which practice, where to, and every field with its values.
 
+    `ended` where its session had ended, so that nobody shared it.
+    """
+
+    id: str
     practice_id: str
     path: str
     fields: tuple[tuple[str, tuple[str, ...]], ...]
+    ended: bool
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -32,44 +48,63 @@ class Draft:
             value for name, values in self.fields for value in values if is_written(name, value)
         )
 
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """What was chosen or pressed, in words: of a form without texts it says what it does."""
+        return tuple(
+            value.replace("_", " ")
+            for _name, values in self.fields
+            for value in values
+            if re.fullmatch("[a-z_]{2,}", value)
+        )
 
-def keep(request: HttpRequest, *, user_id: str, practice_id: str) -> None:
+    @property
+    def url(self) -> str:
+        """Its page, which gives it back."""
+        return f"{reverse('kept_draft')}?{urlencode({FIELD: self.id})}"
+
+
+def keep(request: HttpRequest, *, user_id: str, practice_id: str, ended: bool) -> Draft:
     """Keep what the request sends, for the person with `user_id`, in the practice they worked in.
 
     `practice_id` is '' where the session named none.
     """
-    about = {"user": user_id, "practice": practice_id, "path": request.get_full_path()}
-    text = json.dumps(about | {"fields": typed_fields(request)})
-    request.session[KEY] = {"path": request.path, "sealed": sealing.seal(text, purpose=PURPOSE)}
+    fields = tuple((name, tuple(values)) for name, values in typed_fields(request) if name != FIELD)
+    draft = Draft(str(uuid4()), practice_id, request.get_full_path(), fields, ended)
+    about = {"user": user_id, "practice": practice_id, "path": draft.path, "ended": ended}
+    sealed = sealing.seal(json.dumps(about | {"fields": fields}), purpose=PURPOSE)
+    kept = [*request.session.get(KEY, {}).items(), (draft.id, sealed)]
+    request.session[KEY] = dict(kept[-MOST:])
+    return draft
 
 
-def kept_for(request: HttpRequest) -> Draft | None:
-    """The draft that the person signed in now may have back; somebody else's is dropped."""
-    kept = request.session.get(KEY)
-    if not kept:
-        return None
-    try:
-        text = sealing.unseal(kept["sealed"], purpose=PURPOSE, max_age_s=KEPT_FOR_S)
-    except sealing.Unreadable:
-        drop(request)
-        return None
-    draft = json.loads(text)
-    if draft["user"] != str(request.user.pk):
-        drop(request)
-        return None
-    return Draft(
-        practice_id=draft.get("practice", ""),
-        path=draft["path"],
-        fields=tuple((name, tuple(values)) for name, values in draft["fields"]),
-    )
+def kept_for(request: HttpRequest) -> list[Draft]:
+    """The drafts that the person signed in now may have back; somebody else's are dropped."""
+    kept = list(_readable(request))
+    if len(kept) < len(request.session.get(KEY, {})):
+        request.session[KEY] = {draft.id: request.session[KEY][draft.id] for draft in kept}
+    return kept
 
 
-def drop(request: HttpRequest) -> None:
-    request.session.pop(KEY, None)
+def _readable(request: HttpRequest) -> Iterator[Draft]:
+    for id_, sealed in request.session.get(KEY, {}).items():
+        try:
+            text = sealing.unseal(sealed, purpose=PURPOSE, max_age_s=KEPT_FOR_S)
+        except sealing.Unreadable:
+            continue
+        about = json.loads(text)
+        if about["user"] == str(request.user.pk):
+            fields = tuple((name, tuple(values)) for name, values in about["fields"])
+            yield Draft(id_, about["practice"], about["path"], fields, about["ended"])
+
+
+def drop(request: HttpRequest, id_: str) -> None:
+    kept = request.session.get(KEY, {})
+    if id_ in kept:
+        request.session[KEY] = {other: kept[other] for other in kept if other != id_}
 
 
 def drop_if_sent_again(request: HttpRequest) -> None:
-    """Forget the draft once it goes where it was going."""
-    kept = request.session.get(KEY)
-    if kept and request.method == "POST" and request.path == kept["path"]:
-        drop(request)
+    """Forget the draft that the request sends again."""
+    if request.method == "POST" and request.session.get(KEY):
+        drop(request, dict(typed_fields(request)).get(FIELD, [""])[-1])

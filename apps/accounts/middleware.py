@@ -37,19 +37,23 @@ ENROLMENT = {
 
 @dataclass(frozen=True)
 class Ended:
-    """A session that was ended with this request: whose it was, in which practice, and why."""
+    """A session that has ended: whose it was, in which practice, and why."""
 
     user_id: str
     practice_id: str
     why: str
 
 
+ENDED = "ended"
+"""In the session of strangers that follows: the one that had ended, for forms of other windows."""
+
+
 class SignInMiddleware:
     """End sessions whose time is over, and hold back people who have set up no second step.
 
-    A form sent by a session that had ended is kept, and given back once its sender has signed in.
-    Where the counters against guessing cannot be reached, nobody signs in. Nothing is written about
-    a client who is erased at that moment.
+    Forms sent by a session that had ended are kept, also from further windows, and given back once
+    their sender has signed in. Where the counters against guessing cannot be reached, nobody signs
+    in. Nothing is written about a client who is erased at that moment.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -67,6 +71,9 @@ class SignInMiddleware:
         if not getattr(view, "login_required", True):
             return None
         ended: Ended | None = request.ended  # type: ignore[attr-defined]
+        if not ended and not request.user.is_authenticated and may_hold_words(request):
+            before = request.session.get(ENDED)
+            ended = before and Ended(*before)
         if ended:
             return sign_in_again(request, ended)
         drafts.drop_if_sent_again(request)
@@ -107,6 +114,7 @@ def end_if_over(request: HttpRequest) -> Ended | None:
         return None
     logout(request)
     sign_in.keep_token(request)
+    request.session[ENDED] = [user_id, practice_id, why]
     return Ended(user_id, practice_id, why)
 
 
@@ -118,9 +126,11 @@ def sign_in_again(request: HttpRequest, ended: Ended) -> HttpResponse:
         "changed": _("You were signed out because your sign-in or your roles have changed."),
     }[ended.why]
     if may_hold_words(request):
-        drafts.keep(request, user_id=ended.user_id, practice_id=ended.practice_id)
+        draft = drafts.keep(
+            request, user_id=ended.user_id, practice_id=ended.practice_id, ended=True
+        )
         messages.info(request, f"{why} {_('What you were writing is kept.')}")
-        return redirect_to_login(reverse("kept_draft"))
+        return redirect_to_login(draft.url)
     messages.info(request, why)
     here = request.get_full_path() if request.method in sign_in.SAFE_METHODS else reverse("home")
     return redirect_to_login(here)

@@ -19,7 +19,6 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CSRF_SESSION_KEY, rotate_token
 from django.shortcuts import redirect
-from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods
 
@@ -100,8 +99,9 @@ def has_second_step(user: User) -> bool:
 def require_recent_sign_in(view: View[Request, P]) -> View[Request, P]:
     """Let a view be used only by people who proved within five minutes who they are.
 
-    Others prove it first. What they were sending is kept and offered to them afterwards. The
-    requirement is stamped on the view (`view.recent_sign_in`), so that a test can see it.
+    Others prove it first. What they were sending is kept and offered afterwards in their own window
+    alone: a copy of the session may send forms meanwhile. The requirement is stamped on the view
+    (`view.recent_sign_in`), so that a test can see it.
     """
     checked = reauthentication_required(view)
 
@@ -113,8 +113,9 @@ def require_recent_sign_in(view: View[Request, P]) -> View[Request, P]:
             if request.method in SAFE_METHODS:
                 return _prove_first(request, then=request.get_full_path())
             practice_id = request.session.get(PRACTICE, "")
-            drafts.keep(request, user_id=str(request.user.pk), practice_id=practice_id)
-            return _prove_first(request, then=reverse("kept_draft"))
+            user_id = str(request.user.pk)
+            draft = drafts.keep(request, user_id=user_id, practice_id=practice_id, ended=False)
+            return _prove_first(request, then=draft.url)
         return response
 
     guarded.recent_sign_in = True  # type: ignore[attr-defined]

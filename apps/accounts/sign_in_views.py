@@ -100,20 +100,26 @@ def recovery_codes(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def kept_draft(request: HttpRequest) -> HttpResponse:
-    """Give back what was sent when the session had ended: to send again, or to drop (POST).
+    """Give back the form that the address names: to send again, or to drop (POST).
 
-    It was written for one practice, and is given back in that one.
+    It was written for one practice, and is given back in that one. Beside it stand those of other
+    windows of a session that had ended. What was kept before a proof is found by its address alone.
     """
-    draft = drafts.kept_for(request)
-    if request.method == "POST" or draft is None:
-        drafts.drop(request)
+    kept = drafts.kept_for(request)
+    id_ = request.GET.get(drafts.FIELD, "")
+    if request.method == "POST":
+        drafts.drop(request, id_)
+        return redirect("home")
+    draft = next((each for each in kept if each.id == id_), None)
+    if draft is None:
         return redirect("home")
     membership: Membership | None = getattr(request, "membership", None)
     if draft.practice_id in {"", str(membership and membership.practice_id)}:
-        return render(request, "account/kept_draft.html", {"draft": draft})
+        others = [each for each in kept if each.ended and each != draft]
+        return render(request, "account/kept_draft.html", {"draft": draft, "others": others})
     member = _place_in(request, draft.practice_id)
     if member is None:
-        drafts.drop(request)
+        drafts.drop(request, id_)
         messages.info(
             request,
             _("What you were writing is not kept: you have no place in that practice any more."),
@@ -121,7 +127,7 @@ def kept_draft(request: HttpRequest) -> HttpResponse:
         return redirect("home")
     work_in(request, member)
     messages.info(request, _("You work in %s again: what is kept is for there.") % member.practice)
-    return redirect("kept_draft")
+    return redirect(draft.url)
 
 
 @require_POST

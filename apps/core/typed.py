@@ -15,7 +15,7 @@ from django.shortcuts import render
 from django.utils.functional import Promise
 
 # Their answers are short, or secret.
-WITHOUT_WORDS = {"theme", "switch_practice", "login", "logout", "health"}
+WITHOUT_WORDS = {"theme", "switch_practice", "login", "logout", "health", "kept_draft"}
 PREFIXES_WITHOUT_WORDS = ("mfa_", "account_")
 # Fields for people's own words, of which one may look like a choice.
 IN_WORDS = re.compile(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import time_machine
@@ -12,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts import services, sign_in_services
+from apps.accounts.drafts import KEY, MOST
 from apps.accounts.models import Membership, Role
 from apps.accounts.sign_in import SEEN
 from apps.core import tenancy
@@ -110,68 +112,79 @@ def test_signing_out_needs_a_press_of_a_button(as_alice: Browser) -> None:
 TEXT = "She said the summary felt rushed. Ask about it first."
 
 
-def send_too_late(browser: Browser, path: str) -> None:
-    """Send a form an hour after the last click."""
+def kept_at(response: Any) -> str:
+    """The page that gives back what was sent, from the `next` of the answer."""
+    [address] = parse_qs(urlsplit(response["Location"]).query)["next"]
+    assert address.startswith("/kept/?draft=")
+    return address
+
+
+def send_too_late(browser: Browser, path: str) -> str:
+    """Send a form an hour after the last click; where it is kept."""
     session = browser.session
     session[SEEN] -= 60 * 60
     session.save()
     response = browser.post(path, {"name": TEXT, "roles": ["therapist", "supervisor"]})
-    assert response["Location"] == "/sign-in/?next=/kept/"
+    assert response["Location"].startswith("/sign-in/?next=")
     assert "What you were writing is kept." in shown(browser.get("/sign-in/"))
+    return kept_at(response)
 
 
 def test_what_was_sent_too_late_is_given_back_after_signing_in(
     as_mona: Browser, mona: Membership
 ) -> None:
     path = reverse("invite_member")
-    send_too_late(as_mona, path)
-    assert enter(as_mona, mona, next="/kept/")["Location"] == "/kept/"
-    page = shown(as_mona.get("/kept/"))
+    kept = send_too_late(as_mona, path)
+    assert enter(as_mona, mona, next=kept)["Location"] == kept
+    page = shown(as_mona.get(kept))
     assert TEXT in page
     assert f'action="{path}"' in page
     assert page.count('name="roles"') == 2
     assert 'value="supervisor"' in page
-    assert TEXT in shown(as_mona.get("/kept/")), "looking changes nothing"
+    assert TEXT in shown(as_mona.get(kept)), "looking changes nothing"
 
 
 def test_a_draft_lies_sealed_until_its_author_is_back(
     as_mona: Browser, mona: Membership, alice: Membership
 ) -> None:
-    send_too_late(as_mona, reverse("invite_member"))
+    kept = send_too_late(as_mona, reverse("invite_member"))
     stored = " ".join(str(session.get_decoded()) for session in Session.objects.all())
     assert "draft" in stored
     assert "rushed" not in stored
     enter(as_mona, alice)
-    assert TEXT not in shown(as_mona.get("/kept/", follow=True))
+    assert TEXT not in shown(as_mona.get(kept, follow=True))
     as_mona.post("/sign-out/")
     enter(as_mona, mona)
-    assert as_mona.get("/kept/").status_code == 302, "it was dropped when somebody else came"
+    assert as_mona.get(kept).status_code == 302, "it was dropped when somebody else came"
 
 
 def test_a_draft_goes_once_it_is_sent_or_thrown_away(as_mona: Browser, mona: Membership) -> None:
     path = reverse("invite_member")
-    send_too_late(as_mona, path)
+    kept = send_too_late(as_mona, path)
     enter(as_mona, mona)
-    assert TEXT in shown(as_mona.get("/kept/"))
-    as_mona.post("/kept/")
-    assert as_mona.get("/kept/")["Location"] == "/"
+    assert TEXT in shown(as_mona.get(kept))
+    as_mona.post(kept)
+    assert as_mona.get(kept)["Location"] == "/"
     as_mona.post("/sign-in/again/", {"password": PASSWORD})
-    send_too_late(as_mona, path)
+    kept = send_too_late(as_mona, path)
     enter(as_mona, mona)
     as_mona.post("/sign-in/again/", {"password": PASSWORD})
-    assert as_mona.get("/kept/").status_code == 200
-    assert TEXT in shown(as_mona.post(path, {"name": TEXT})), "back on the form it came from"
-    assert as_mona.get("/kept/")["Location"] == "/"
+    id_ = kept.removeprefix("/kept/?draft=")
+    assert f'name="draft" value="{id_}"' in shown(as_mona.get(kept))
+    assert TEXT in shown(as_mona.post(path, {"name": TEXT, "draft": id_})), (
+        "back on the form it came from"
+    )
+    assert as_mona.get(kept)["Location"] == "/"
 
 
 def test_a_draft_runs_out(as_mona: Browser, mona: Membership) -> None:
     with time_machine.travel(timezone.now(), tick=False) as clock:
-        send_too_late(as_mona, reverse("invite_member"))
+        kept = send_too_late(as_mona, reverse("invite_member"))
         clock.shift(timedelta(minutes=59))
         enter(as_mona, mona)
-        assert as_mona.get("/kept/").status_code == 200
+        assert as_mona.get(kept).status_code == 200
         clock.shift(timedelta(minutes=2))
-        assert as_mona.get("/kept/")["Location"] == "/"
+        assert as_mona.get(kept)["Location"] == "/"
 
 
 def test_a_text_survives_a_session_that_was_ended_from_outside(
@@ -179,15 +192,14 @@ def test_a_text_survives_a_session_that_was_ended_from_outside(
 ) -> None:
     services.change_roles(member=alice, roles=[Role.THERAPIST], by=mona)
     response = as_alice.post(reverse("invite_member"), {"name": TEXT})
-    assert response["Location"] == "/sign-in/?next=/kept/"
     enter(as_alice, alice)
-    assert TEXT in shown(as_alice.get("/kept/"))
+    assert TEXT in shown(as_alice.get(kept_at(response)))
 
 
 def test_passwords_and_codes_are_never_kept(as_alice: Browser, alice: Membership) -> None:
     with time_machine.travel(timezone.now() + timedelta(hours=1), tick=False):
         as_alice.post("/account/password/", {"oldpassword": PASSWORD, "password1": "x"})
-    assert "draft" not in as_alice.session
+    assert KEY not in as_alice.session
 
 
 # ── Once more: who is it? ────────────────────────────────────────────────────────────────────
@@ -224,10 +236,64 @@ def test_somebody_with_a_second_step_proves_it_by_that(mona: Membership, as_mona
 
 def test_what_was_sent_before_the_proof_is_given_back(mona: Membership, as_mona: Browser) -> None:
     response = as_mona.post(reverse("invite_member"), {"name": TEXT})
-    assert response["Location"] == "/sign-in/again/?next=%2Fkept%2F"
-    response = as_mona.post("/sign-in/again/", {"password": PASSWORD, "next": "/kept/"})
-    assert response["Location"] == "/kept/"
-    assert TEXT in shown(as_mona.get("/kept/"))
+    assert response["Location"].startswith("/sign-in/again/?next=")
+    kept = kept_at(response)
+    response = as_mona.post("/sign-in/again/", {"password": PASSWORD, "next": kept})
+    assert response["Location"] == kept
+    assert TEXT in shown(as_mona.get(kept))
+
+
+def test_a_proof_gives_back_what_its_own_window_sent_and_nothing_of_a_copy_of_the_session(
+    mona: Membership, alice: Membership, as_mona: Browser
+) -> None:
+    copy = Browser()
+    copy.cookies.load(as_mona.cookies.output(header="", sep=";"))
+    close = reverse("deactivate_member", args=[alice.id])
+    kept = kept_at(as_mona.post(close, {"action": "close_place"}))
+    planted = kept_at(copy.post(reverse("invite_member"), {"name": TEXT, "roles": "manager"}))
+    as_mona.post("/sign-in/again/", {"password": PASSWORD, "next": kept})
+    page = shown(as_mona.get(kept))
+    assert f"A form sent to {close} (close place)" in " ".join(page.split())
+    for of_the_copy in (TEXT, planted, reverse("invite_member")):
+        assert of_the_copy not in page
+    assert as_mona.get("/kept/")["Location"] == "/", "none without its address"
+
+
+def test_every_window_that_is_sent_after_a_session_has_ended_is_kept(
+    as_mona: Browser, mona: Membership, alice: Membership
+) -> None:
+    kept = send_too_late(as_mona, reverse("practice"))
+    sent = {"name": "What the second window said.", "action": "add"}
+    second = kept_at(as_mona.post(reverse("invite_member"), sent))
+    third = kept_at(as_mona.post(reverse("practice"), {"name": "The same page, once more."}))
+    assert "/kept/" not in as_mona.get(reverse("people"))["Location"]
+    enter(as_mona, mona)
+    page = shown(as_mona.get(second))
+    assert "What the second window said." in page
+    assert TEXT not in page
+    for other in (kept, third):
+        assert f'href="{other}"' in page
+    as_mona.post(reverse("practice"), {"name": "", "draft": third.removeprefix("/kept/?draft=")})
+    assert TEXT in shown(as_mona.get(kept))
+    assert as_mona.get(third)["Location"] == "/"
+
+
+def test_a_second_window_is_kept_where_the_first_only_looked(
+    as_alice: Browser, alice: Membership
+) -> None:
+    tab = Tab(as_alice)
+    opened = tab.token()
+    with time_machine.travel(timezone.now() + timedelta(hours=1), tick=False):
+        assert tab.get("/caseload/").status_code == 302
+        kept = kept_at(tab.send(opened))
+        enter(as_alice, alice)
+        assert TEXT in shown(as_alice.get(kept))
+
+
+def test_who_shares_a_session_fills_it_with_no_more_than_a_few_forms(as_mona: Browser) -> None:
+    for _ in range(MOST + 3):
+        as_mona.post(reverse("invite_member"), {"name": TEXT})
+    assert len(as_mona.session[KEY]) == MOST
 
 
 # ── Several practices ────────────────────────────────────────────────────────────────────────
@@ -298,19 +364,19 @@ def test_what_was_typed_for_one_practice_is_given_back_in_that_one(
     as_alice: Browser, alice: Membership, elsewhere: Membership
 ) -> None:
     switch(as_alice, elsewhere)
-    send_too_late(as_alice, reverse("practice"))
-    assert enter(as_alice, alice, next="/kept/")["Location"] == "/kept/"
-    page = shown(as_alice.get("/kept/", follow=True))
+    kept = send_too_late(as_alice, reverse("practice"))
+    assert enter(as_alice, alice, next=kept)["Location"] == kept
+    page = shown(as_alice.get(kept, follow=True))
     assert TEXT in page
     assert "You work in Zephyr again" in page
     assert f"Switch to {alice.practice.name}" in page, "so does the form that sends it again"
     switch(as_alice, elsewhere)
-    send_too_late(as_alice, reverse("practice"))
+    kept = send_too_late(as_alice, reverse("practice"))
     work_in(elsewhere.practice_id)
     Membership.objects.filter(id=elsewhere.id).update(is_active=False)
     work_in(alice.practice_id)
     enter(as_alice, alice)
-    page = shown(as_alice.get("/kept/", follow=True))
+    page = shown(as_alice.get(kept, follow=True))
     assert TEXT not in page, "no place of theirs by now"
     assert "you have no place in that practice any more" in page
 
@@ -397,7 +463,7 @@ def test_a_form_of_a_session_that_has_ended_is_kept_where_forms_are_checked(
         mona.user.set_password("another long enough passphrase")
         mona.user.save()
     with time_machine.travel(timezone.now() + late, tick=False):
-        assert tab.send(opened)["Location"].startswith("/sign-in/?next=/kept/")
+        assert kept_at(tab.send(opened))
 
 
 def test_a_form_that_is_sent_after_the_session_is_forgotten_is_given_back(
