@@ -145,8 +145,7 @@ class AllianceRating(PracticeModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["therapy_session", "questionnaire", "rater"],
-                name="rating_one_per_therapy_session_questionnaire_rater",
+                fields=["therapy_session", "rater"], name="rating_one_per_session_and_rater"
             ),
             models.CheckConstraint(
                 condition=within("pomp", 0, 100)

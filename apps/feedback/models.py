@@ -63,8 +63,7 @@ class FeedbackRequest(PracticeModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["therapy_session", "questionnaire"],
-                name="feedback_request_one_per_session_and_questionnaire",
+                fields=["therapy_session"], name="feedback_request_one_per_session"
             ),
             models.CheckConstraint(
                 condition=Q(expires_at__gt=F("due_at")), name="feedback_request_expires_after_due"

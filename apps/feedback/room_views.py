@@ -25,7 +25,7 @@ from apps.feedback.services import (
     AlreadyAnswered,
     CannotAsk,
     ask_in_room,
-    practice_questionnaire,
+    questionnaire_for,
     record_from_paper,
     request_feedback,
 )
@@ -78,7 +78,7 @@ def send_instead(request: MemberRequest, logged_id: UUID) -> HttpResponse:
     try:
         request_feedback(
             therapy_session=session,
-            questionnaire=practice_questionnaire(request.membership.practice),
+            questionnaire=questionnaire_for(session),
             channel_kind=kinds[0] if kinds else "",
             by=request.membership,
         )
@@ -95,7 +95,7 @@ def paper(request: MemberRequest, logged_id: UUID) -> HttpResponse:
     """Enter what a client filled in on paper; it is marked as such."""
     session = _own_session(request, logged_id)
     practice = request.membership.practice
-    questionnaire = practice_questionnaire(practice)
+    questionnaire = questionnaire_for(session)
     sent = request.POST if request.method == "POST" else None
     form = PaperForm(
         sent,
@@ -128,7 +128,7 @@ def _open(request: MemberRequest, session: TherapySession) -> HttpResponse:
     try:
         ask_in_room(
             therapy_session=session,
-            questionnaire=practice_questionnaire(request.membership.practice),
+            questionnaire=questionnaire_for(session),
             by=request.membership,
         )
     except CannotAsk as error:

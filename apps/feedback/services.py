@@ -52,6 +52,27 @@ def practice_questionnaire(practice: Practice) -> Questionnaire:
     return next(each for each in questionnaires if each.may_be_sent)
 
 
+def questionnaire_for(therapy_session: TherapySession) -> Questionnaire:
+    """What the client is asked by about a session.
+
+    Once asked, by the same in whatever way; before sessions that are rated already, by what those
+    were: another one in between would end their series, and what is usual in it.
+    """
+    asked = FeedbackRequest.objects.filter(therapy_session=therapy_session)
+    request = asked.select_related("questionnaire").first()
+    if request:
+        return request.questionnaire
+    treatment = therapy_session.treatment
+    rated_later = AllianceRating.objects.used().filter(
+        therapy_session__treatment=treatment,
+        therapy_session__starts_at__gt=therapy_session.starts_at,
+    )
+    following = rated_later.select_related("questionnaire").order_by("therapy_session__starts_at")
+    if (rating := following.first()) and rating.questionnaire.may_be_sent:
+        return rating.questionnaire
+    return practice_questionnaire(treatment.practice)
+
+
 @transaction.atomic
 def log_session_and_ask(*, ask_by: str, by: Membership, **session: Any) -> TherapySession:
     """Log a therapy session, screen it, and ask for feedback where `ask_by` names a way.
@@ -67,7 +88,7 @@ def log_session_and_ask(*, ask_by: str, by: Membership, **session: Any) -> Thera
     take_turn(by=by, treatments=session["treatment"])
     therapy_session = log_therapy_session(by=by, **session)
     refit_requests(therapy_session.treatment)
-    questionnaire = practice_questionnaire(by.practice)
+    questionnaire = questionnaire_for(therapy_session)
     # Also an absence: logged late, it belongs to a session that is screened already.
     screen_treatment(
         treatment=therapy_session.treatment,
@@ -115,7 +136,7 @@ def request_feedback(
                 " or enter it from paper."
             )
         )
-    elif _is_answered(therapy_session, questionnaire):
+    elif _is_answered(therapy_session):
         missing.append(str(ANSWERED))
     if missing:
         raise CannotAsk(" ".join(missing))
@@ -162,10 +183,8 @@ def ask_in_room(
     client = _lock(therapy_session)
     now = timezone.now()
     until = min(now + settings.FEEDBACK_ROOM_FOR, accepted_until(therapy_session))
-    request = FeedbackRequest.objects.filter(
-        therapy_session=therapy_session, questionnaire=questionnaire
-    ).first()
-    if _is_answered(therapy_session, questionnaire):
+    request = FeedbackRequest.objects.filter(therapy_session=therapy_session).first()
+    if _is_answered(therapy_session):
         raise CannotAsk(str(ANSWERED))
     is_new = request is None or request.state != FeedbackRequest.State.OPEN
     if is_new:
@@ -202,12 +221,10 @@ def _lock(therapy_session: TherapySession) -> Client:
     return Client.objects.select_related("practice").get(id=client_id)
 
 
-def _is_answered(therapy_session: TherapySession, questionnaire: Questionnaire) -> bool:
+def _is_answered(therapy_session: TherapySession) -> bool:
     """Whether the session has its rating by the client, in whatever way they gave it."""
-    ratings = AllianceRating.objects.filter(
-        therapy_session=therapy_session, questionnaire=questionnaire
-    )
-    return ratings.filter(rater=AllianceRating.Rater.CLIENT).exists()
+    by_client = AllianceRating.objects.filter(rater=AllianceRating.Rater.CLIENT)
+    return by_client.filter(therapy_session=therapy_session).exists()
 
 
 def _open_request(
@@ -217,8 +234,7 @@ def _open_request(
     request, created = FeedbackRequest.objects.get_or_create(
         practice_id=therapy_session.practice_id,
         therapy_session=therapy_session,
-        questionnaire=questionnaire,
-        defaults=values,
+        defaults=values | {"questionnaire": questionnaire},
     )
     if not created:
         request.state = FeedbackRequest.State.OPEN
@@ -247,10 +263,8 @@ def record_from_paper(
         AlreadyAnswered: the session has its rating.
     """
     _lock(therapy_session)
-    asked = FeedbackRequest.objects.filter(
-        therapy_session=therapy_session, questionnaire=questionnaire
-    )
-    if _is_answered(therapy_session, questionnaire):
+    asked = FeedbackRequest.objects.filter(therapy_session=therapy_session)
+    if _is_answered(therapy_session):
         raise AlreadyAnswered
     rating = record_rating(
         therapy_session=therapy_session,

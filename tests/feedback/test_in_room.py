@@ -1,6 +1,7 @@
 """Asking in the room: a code for the client's phone, the therapist's device, or paper."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 import time_machine
@@ -204,6 +205,28 @@ def test_paper_does_not_overwrite_answers(
     assert "has its answers already" in shown(page)
     assert "As she said it on paper." in shown(page), "given back"
     assert AllianceRating.objects.get().mode == Mode.LINK
+
+
+def test_a_newer_questionnaire_rates_no_session_again_and_none_before_others(
+    as_alice: Browser, asked: FeedbackRequest, link: str
+) -> None:
+    """Or it would end the series of the one before, with what opened in it."""
+    session, questionnaire = asked.therapy_session, asked.questionnaire
+    before = TherapySessionFactory.create(
+        treatment=session.treatment, starts_at=session.starts_at - timedelta(days=7)
+    )
+    newer = practice_questionnaire(session.practice)
+    newer.pk, newer.version = uuid4(), newer.version + 1
+    newer._state.adding = True
+    newer.save()
+    assert practice_questionnaire(session.practice) == newer
+    paper = f"/sessions/{session.id}/paper/"
+    assert as_alice.get(paper).context["asked"] == questionnaire
+    assert Browser().post(link, answers()).status_code == 302
+    filled_in = answers(filled_in_on=timezone.localdate().isoformat())
+    assert "This session has its answers already" in shown(as_alice.post(paper, filled_in))
+    assert as_alice.get(f"/sessions/{before.id}/paper/").context["asked"] == questionnaire
+    assert session.ratings.get().questionnaire == questionnaire
 
 
 def test_the_day_alone_is_no_answer_from_paper(as_alice: Browser, held: TherapySession) -> None:
