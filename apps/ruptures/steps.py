@@ -9,16 +9,18 @@
 - `gap_days` are days between attended sessions, whoever caused them. They are no evidence and make
   no sentence: after six weeks the filter is less sure of what is usual, also after the therapist's
   own holiday, and so flags less easily, never more.
-- A series is one treatment with one questionnaire version. It begins after the last session rated
-  with another one, and ends before the next: another ruler starts anew.
+- A series is one treatment with one questionnaire version, between steps of another one: another
+  ruler starts anew. Each step lies in one series.
 """
 
 from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db.models import Max, Min, Q
+from django.db.models import OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.clients.models import Treatment
@@ -40,8 +42,8 @@ class StoredStep(NamedTuple):
 
 
 class Series(NamedTuple):
-    """The steps from a session on; starts of the last session rated with another ruler before
-    them, and of the first after them."""
+    """The steps from a session on; starts of the last step of another ruler before them, and of the
+    first after them."""
 
     steps: list[StoredStep]
     begins_after: datetime | None
@@ -98,32 +100,31 @@ def series_since(
 def series_from(
     treatment: Treatment, questionnaire: Questionnaire, since: TherapySession
 ) -> list[tuple[Questionnaire, TherapySession]]:
-    """Each series that `since` lies in, with `since`, and each that begins after it, with its first
-    session. Where nothing is rated yet from there on, it lies in the one of `questionnaire`."""
-    sessions = treatment.therapy_sessions.exclude(attendance="")
-    rated = list(
-        AllianceRating.objects.used()
-        .filter(therapy_session__in=sessions)
-        .order_by("therapy_session__starts_at", "therapy_session_id")
-        .values_list("questionnaire_id", "therapy_session__starts_at")
+    """Each series that reaches `since`, with it, and each that begins after it, with its first
+    session; the arguments of `series_since`. `since` may be no step any more."""
+    rulers = _rulers(treatment, questionnaire)
+    from_here = [
+        each for each in rulers if (each.starts_at, each.session_id) >= (since.starts_at, since.id)
+    ]
+    found = [(each.ruler_id, since.id) for each in from_here[:1]]
+    found += [
+        (each.ruler_id, each.session_id)
+        for last, each in pairwise(from_here)
+        if last.ruler_id != each.ruler_id
+    ]
+    # What is no step any more may still be screened, in whichever series it was.
+    stale = (
+        Screening.objects.current()
+        .filter(treatment=treatment)
+        .exclude(therapy_session__in=[each.session_id for each in rulers])
     )
-    if {ruler for ruler, _ in rated} <= {questionnaire.id}:
-        return [(questionnaire, since)]
-    rated_from = [each for each in rated if each[1] >= since.starts_at]
-    screened = Screening.objects.current().filter(
-        treatment=treatment, therapy_session__starts_at__gte=since.starts_at
-    )
-    if rated_from:
-        screened = screened.filter(therapy_session__starts_at__lt=rated_from[0][1])
-    ruler_now = rated_from[0][0] if rated_from else questionnaire.id
-    rulers = [*screened.values_list("questionnaire_id", flat=True), ruler_now]
-    found = [(ruler, since) for ruler in dict.fromkeys(rulers)]
-    for (ruler, starts_at), (next_ruler, _) in pairwise(rated):
-        if ruler != next_ruler and starts_at >= since.starts_at:
-            first = sessions.filter(starts_at__gt=starts_at).earliest("starts_at", "id")
-            found.append((next_ruler, first))
-    questionnaires = Questionnaire.objects.in_bulk({ruler for ruler, _ in found})
-    return [(questionnaires[ruler], first) for ruler, first in found]
+    found += [(each, since.id) for each in stale.values_list("questionnaire_id", flat=True)]
+    found = list(dict.fromkeys(found))
+    questionnaires = Questionnaire.objects.in_bulk({ruler_id for ruler_id, _ in found})
+    sessions = TherapySession.objects.in_bulk({session_id for _, session_id in found}) | {
+        since.id: since
+    }
+    return [(questionnaires[ruler_id], sessions[session_id]) for ruler_id, session_id in found]
 
 
 def before(session: TherapySession) -> Q:
@@ -158,18 +159,44 @@ def _step(
     )
 
 
+class _Ruled(NamedTuple):
+    """An attended session, and the questionnaire of the series that it is a step of."""
+
+    starts_at: datetime
+    session_id: UUID
+    ruler_id: UUID
+
+
+def _rulers(treatment: Treatment, questionnaire: Questionnaire) -> list[_Ruled]:
+    """Every step of a treatment, in order: each lies in one series.
+
+    In that of its rating; without one, in that which it was screened in; else in that of the next
+    step, and after all of them in that of `questionnaire`.
+    """
+    rating = AllianceRating.objects.used().filter(therapy_session=OuterRef("pk"))
+    screening = Screening.objects.current().filter(therapy_session=OuterRef("pk"))
+    newest = screening.order_by("-screened_at", "-id").values("questionnaire_id")[:1]
+    attended = TherapySession.objects.attended().filter(treatment=treatment)
+    found = attended.annotate(
+        ruler_id=Coalesce(Subquery(rating.values("questionnaire_id")[:1]), Subquery(newest))
+    ).order_by("-starts_at", "-id")
+    ruled = []
+    ruler_id = questionnaire.id
+    for starts_at, session_id, own in found.values_list("starts_at", "id", "ruler_id"):
+        ruler_id = own or ruler_id
+        ruled.append(_Ruled(starts_at, session_id, ruler_id))
+    return ruled[::-1]
+
+
 def _bounds(
     treatment: Treatment, questionnaire: Questionnaire, since: TherapySession
 ) -> tuple[datetime | None, datetime | None]:
-    """Sessions rated with another questionnaire: the last before `since`, and the first from it."""
-    earlier = Q(therapy_session__starts_at__lt=since.starts_at)
-    found = (
-        AllianceRating.objects.used()
-        .filter(therapy_session__treatment=treatment)
-        .exclude(questionnaire=questionnaire)
-        .aggregate(
-            last=Max("therapy_session__starts_at", filter=earlier),
-            first=Min("therapy_session__starts_at", filter=~earlier),
-        )
-    )
-    return found["last"], found["first"]
+    """Starts of steps of other series: the last before `since`, and the first from it."""
+    others = [
+        each.starts_at
+        for each in _rulers(treatment, questionnaire)
+        if each.ruler_id != questionnaire.id
+    ]
+    earlier = [each for each in others if each < since.starts_at]
+    later = [each for each in others if each >= since.starts_at]
+    return max(earlier, default=None), min(later, default=None)

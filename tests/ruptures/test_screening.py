@@ -372,6 +372,29 @@ def test_an_outcome_is_about_what_another_questionnaire_found_as_well(
     assert again.questionnaire == practice_questionnaire(alice.practice)
 
 
+def test_a_step_that_nobody_rated_stays_in_the_series_that_it_was_screened_in(
+    course: tuple[Treatment, Questionnaire], alice: Membership
+) -> None:
+    earlier = course[1]
+    treatment = TreatmentFactory.create(therapist=alice)
+    now = timezone.now()
+    sessions = [
+        TherapySessionFactory.create(treatment=treatment, starts_at=now - timedelta(days=days))
+        for days in (21, 14, 7)
+    ]
+    screen_treatment(treatment=treatment, questionnaire=earlier, since=sessions[0], at=now)
+    restrict(client=treatment.client, by=alice)
+    lift_restriction(client=treatment.client, by=alice)
+    current = treatment.screenings.current()
+    assert {(row.therapy_session, row.questionnaire) for row in current} == {
+        (session, earlier) for session in sessions
+    }
+    correct_session(
+        session=sessions[2], starts_at=sessions[2].starts_at, attendance="no_show", by=alice
+    )
+    assert {row.therapy_session for row in current.all()} == set(sessions[:2])
+
+
 def test_a_correction_of_before_reaches_the_series_that_it_lies_in(
     course: tuple[Treatment, Questionnaire], alice: Membership
 ) -> None:
