@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 import environ
 import pytest
 from django.db import connection
+from django.middleware.csrf import CSRF_SECRET_LENGTH, CSRF_SESSION_KEY
 from django.test import Client as Browser
 from django.test.utils import setup_databases, teardown_databases
 from psycopg import sql
@@ -183,6 +184,7 @@ def signed_in(member: Membership) -> Browser:
     # What `begin_session` does at a sign-in by hand, so that no request has to.
     session = browser.session
     session[BEGAN] = session[SEEN] = int(time.time())
+    session[CSRF_SESSION_KEY] = "a" * CSRF_SECRET_LENGTH
     session.save()
     return browser
 

@@ -6,9 +6,10 @@ from datetime import date, datetime
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Supervision
 from apps.core import audit
 from apps.ruptures.models import RepairStep, RuptureEpisode, StepNote, Worksheet
 from apps.ruptures.notices import tell_gone
@@ -157,6 +158,19 @@ def set_causes(*, episode: RuptureEpisode, causes: list[str], by: Membership) ->
     )
 
 
+def are_notes_shared(episode: RuptureEpisode, supervisions: Iterable[Supervision]) -> bool:
+    """Whether notes were shared while one of these held: with who supervised before is not with
+    who does now."""
+    shared_at = episode.notes_shared_at
+    return shared_at is not None and any(each.held_at(shared_at) for each in supervisions)
+
+
+def supervisions_now(episode: RuptureEpisode) -> QuerySet[Supervision]:
+    """Those that its therapist gets today."""
+    current = Supervision.objects.current(on=timezone.localdate())
+    return current.filter(supervisee=episode.treatment.therapist_id)
+
+
 @transaction.atomic
 def set_sharing(*, episode: RuptureEpisode, share: bool, share_notes: bool, by: Membership) -> None:
     """Say what the therapist's current supervisors may see of an open episode; twice equals once.
@@ -174,7 +188,10 @@ def set_sharing(*, episode: RuptureEpisode, share: bool, share_notes: bool, by: 
     was_supervisors = episode.is_supervisors
     before = (episode.shared_at, episode.notes_shared_at)
     episode.shared_at = (episode.shared_at or now) if share or share_notes else None
-    episode.notes_shared_at = (episode.notes_shared_at or now) if share_notes else None
+    if not share_notes:
+        episode.notes_shared_at = None
+    elif not are_notes_shared(episode, supervisions_now(episode)):
+        episode.notes_shared_at = now
     if before == (episode.shared_at, episode.notes_shared_at):
         return
     episode.save(update_fields=["shared_at", "notes_shared_at"])

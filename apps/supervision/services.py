@@ -38,15 +38,26 @@ class ChangedMeanwhile(Exception):
     """The other one saved since the page was opened: nothing is stored."""
 
 
-def supports_by_episode(episodes: Iterable[RuptureEpisode]) -> dict[UUID, list[SupportMessage]]:
-    """The threads of several episodes, oldest message first, in one query."""
+def supports_by_episode(
+    episodes: Iterable[RuptureEpisode], *, read_by: Membership | None = None
+) -> dict[UUID, list[SupportMessage]]:
+    """The threads of several episodes, oldest message first, in one query.
+
+    Args:
+        read_by: a supervisor, who reads what was written while they supervised the therapist: it
+            was meant for who did. None: the therapist, who reads all.
+    """
     threads: dict[UUID, list[SupportMessage]] = {}
+    supervisions = list(read_by.supervisions_given.all()) if read_by else []
     for message in (
         SupportMessage.objects.filter(episode__in=[each.id for each in episodes])
-        .select_related("author")
+        .select_related("author", "episode__treatment")
         .order_by("sent_at", "id")
     ):
-        threads.setdefault(message.episode_id, []).append(message)
+        therapist_id = message.episode.treatment.therapist_id
+        of_therapist = [each for each in supervisions if each.supervisee_id == therapist_id]
+        if read_by is None or any(each.held_at(message.sent_at) for each in of_therapist):
+            threads.setdefault(message.episode_id, []).append(message)
     return threads
 
 

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client as Browser
 from django.utils import timezone
 
-from apps.accounts.models import Membership, Role
+from apps.accounts.models import Membership, Role, Supervision
 from apps.core.models import AuditEntry
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.repair import Sheet, StepEntry, save_worksheet, set_sharing
@@ -150,6 +150,18 @@ def test_who_supervises_next_reads_no_words_that_were_meant_for_the_one_before(
         page = sign_in(member).get(f"/supervision/{episode.id}/").content.decode()
         assert ("Noted for Sam." in page, "Written to Sam." in page) == (words, words)
         assert "Written to both." in page
+    support_messages = episode.support_messages.exclude(sent_at=week_ago)
+    support_messages.delete()
+    for member, asked in ((sam, True), (pam, False)):
+        queue = sign_in(member).get("/supervision/").content.decode()
+        assert ("Asked for you, " in queue) == asked
+    Supervision.objects.filter(supervisor=sam).update(ends_on=timezone.localdate() - timedelta(1))
+    repair = sign_in(alice).get(f"/episodes/{episode.id}/repair/").context["page"]
+    assert not repair.shares_notes
+    episode.refresh_from_db()
+    set_sharing(episode=episode, share=True, share_notes=True, by=alice)
+    page = sign_in(pam).get(f"/supervision/{episode.id}/").content.decode()
+    assert "Noted for Sam." in page, "shared anew, with her"
 
 
 def test_messages_are_ciphertext_in_the_database(

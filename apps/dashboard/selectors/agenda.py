@@ -127,7 +127,7 @@ def agenda_page(meeting: Meeting, member: Membership, *, today: date) -> AgendaP
             "minutes": meeting.duration_min,
         },
         with_name=other.name,
-        items=_items(episodes, today),
+        items=_items(episodes, meeting.supervisor, today),
         skips=_skipped(skips, today),
         gone=tuple(_gone(each, today) for each in gone),
         ended=tuple(line for each in changed for line in _how_changed(each, today)),
@@ -149,12 +149,15 @@ def agenda_page(meeting: Meeting, member: Membership, *, today: date) -> AgendaP
     )
 
 
-def _items(episodes: Sequence[RuptureEpisode], today: date) -> tuple[AgendaItem, ...]:
+def _items(
+    episodes: Sequence[RuptureEpisode], supervisor: Membership, today: date
+) -> tuple[AgendaItem, ...]:
     courses = load_courses({each.treatment_id for each in episodes})
     floor = sparkline_floor(
         course.chart_sessions()[-SLOTS_SPARKLINE:] for course in courses.values()
     )
-    shown = queue_of(episodes, courses, supports_by_episode(episodes), floor=floor, today=today)
+    threads = supports_by_episode(episodes, read_by=supervisor)
+    shown = queue_of(episodes, courses, threads, floor=floor, today=today)
     sheets = {id_: sheet_of(sheet) for id_, sheet in latest_worksheets(episodes).items()}
     return tuple(
         AgendaItem(

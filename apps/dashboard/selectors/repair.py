@@ -22,7 +22,13 @@ from apps.dashboard.selectors.episode_panel import (
 from apps.dashboard.selectors.repair_steps import Step, repair_steps
 from apps.ruptures.models import RepairStep, RuptureEpisode, Worksheet
 from apps.ruptures.reasons import Reasons
-from apps.ruptures.repair import Sheet, sheet_of, worksheets
+from apps.ruptures.repair import (
+    Sheet,
+    are_notes_shared,
+    sheet_of,
+    supervisions_now,
+    worksheets,
+)
 from apps.ruptures.repair_prompts import prompt_file
 from apps.ruptures.selectors import episode_status
 from apps.supervision.models import SupportMessage
@@ -115,7 +121,7 @@ def repair_page(episode: RuptureEpisode, *, today: date) -> RepairPage:
         seen_by=seen_by(episode, supervisors),
         supervisors=first_names(supervisors),
         is_shared=bool(episode.shared_at),
-        shares_notes=bool(episode.notes_shared_at),
+        shares_notes=are_notes_shared(episode, supervisions_now(episode)),
         history=_history(episode, course, saved, today),
         sources=tuple(prompt_file().sources.values()),
         prompts_version=prompt_file().version,
