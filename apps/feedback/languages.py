@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest
 from django.utils.translation import get_language_from_request, get_language_info
 
@@ -10,8 +11,14 @@ CHOSEN = "lang"
 
 
 def chosen(request: HttpRequest) -> dict[str, str]:
-    """What an address needs to keep the language chosen on the page, as a query."""
-    code = request.GET.get(CHOSEN, "")
+    """What an address needs to keep the language chosen on the page, as a query.
+
+    A query that cannot be read chooses none: the page that says so asks here too.
+    """
+    try:
+        code = request.GET.get(CHOSEN, "")
+    except SuspiciousOperation:
+        return {}
     return {CHOSEN: code} if code in dict(settings.LANGUAGES) else {}
 
 

@@ -446,6 +446,19 @@ def test_what_no_form_of_ours_sends_is_refused_with_a_word_and_the_lines(
     assert "findahelpline.com" in shown(page)
 
 
+def test_an_address_with_a_query_that_cannot_be_read_is_the_one_without_it(
+    phone: Browser, link: str
+) -> None:
+    many = "?" + "&".join(["a"] * 1001)
+    assert phone.get(f"/f/x/{many}").content == phone.get("/f/x/").content
+    page = phone.get(link + many)
+    assert page.status_code == 200
+    assert page["Cache-Control"] == "no-store"
+    assert "tel:116123" in page.content.decode()
+    assert phone.post(link + many, answers(comment="Long words.")).status_code == 302
+    assert AllianceRating.objects.get().comment == "Long words."
+
+
 def test_an_address_with_a_line_break_is_an_unknown_link_too(phone: Browser) -> None:
     assert phone.get("/f/x%0Ay/z%0Aw/").content == phone.get("/f/x/").content
 

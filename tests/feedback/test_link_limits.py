@@ -100,6 +100,12 @@ def test_an_unknown_link_counts_also_with_a_body_that_cannot_be_read(phone: Brow
     assert phone.get(UNKNOWN).status_code == 429
 
 
+def test_an_unknown_link_counts_also_with_a_query_that_cannot_be_read(phone: Browser) -> None:
+    many = "?" + "&".join(["a"] * 1001)
+    assert {phone.get(f"/f/{n}/{many}").status_code for n in range(60)} == {404}
+    assert phone.get(UNKNOWN).status_code == 429
+
+
 @pytest.mark.parametrize(
     ("proxies", "headers", "same"),
     [
