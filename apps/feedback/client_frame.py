@@ -4,8 +4,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from django.core import signing
+from django.utils import timezone
 
 from apps.accounts.models import Practice
+from apps.clients.models import Treatment
 from apps.feedback.crisis import crisis_lines, telephone
 from apps.feedback.models import FeedbackRequest
 
@@ -38,8 +40,13 @@ class ClientFrame:
             practice_country=practice.country,
             language=treatment.client.language,
         )
-        # Somebody who came to treat the client after they were named is no contact for them.
-        return frame if practice.contact_is(treatment.therapist) else frame.with_contact(practice)
+        # Somebody who came to treat the client after they were named is no contact for them, in
+        # whichever treatment.
+        theirs = Treatment.objects.current(on=timezone.localdate()).filter(client=treatment.client)
+        by_now = (each.therapist for each in theirs.select_related("therapist__user"))
+        if any(map(practice.contact_is, (treatment.therapist, *by_now))):
+            return frame
+        return frame.with_contact(practice)
 
     @classmethod
     def of_practice(cls, practice: Practice) -> Self:

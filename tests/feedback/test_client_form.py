@@ -11,7 +11,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Practice
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Client
 from apps.core.models import AuditEntry, OutboxMessage
@@ -23,6 +23,7 @@ from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import submit_response
 from apps.feedback.tokens import make_token
 from apps.ruptures.models import Screening
+from tests.factories import TreatmentFactory
 from tests.feedback.conftest import ITEMS, answers, link_of
 
 State = FeedbackRequest.State
@@ -185,6 +186,28 @@ def test_who_treats_the_client_by_now_is_no_contact_and_nothing_more_goes_out(
     practice.contact_name, practice.contact_email = "Ruth Adeyemi", ""
     practice.save()
     assert "Send a fresh link" in shown(phone.get(link)), "with somebody independent again"
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_whoever_treats_the_client_besides_or_since_is_no_contact_on_an_earlier_link(
+    phone: Browser,
+    asked: FeedbackRequest,
+    link: str,
+    practice: Practice,
+    charlie: Membership,
+    follows: bool,
+) -> None:
+    practice.contact_name, practice.contact_email = charlie.name, ""
+    practice.save()
+    assert f"{charlie.name} does not treat you" in shown(phone.get(link))
+    asked_in = asked.therapy_session.treatment
+    TreatmentFactory.create(
+        therapist=charlie, client=asked_in.client, follows=asked_in if follows else None
+    )
+    page = shown(phone.get(link))
+    assert charlie.name not in page
+    assert "does not treat you" not in page
+    assert "tel:116123" in phone.get(link).content.decode()
 
 
 @pytest.mark.parametrize(
