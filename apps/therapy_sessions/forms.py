@@ -154,20 +154,21 @@ READ_BY_YOU_ALONE = gettext_lazy(
 class ProcessNoteForm(forms.Form):
     """The therapist's own note about one session; empty takes it away.
 
-    Where another window saved in the meantime, `show_saved` puts its words beside the writer's, and
+    As much as fits into a new one can be added to what is there, as the log form does. Where
+    another window saved in the meantime, `show_saved` puts its words beside the writer's, and
     saving again saves the writer's.
     """
 
     version = forms.CharField(required=False, widget=forms.HiddenInput)
-    text = forms.CharField(
-        label=gettext_lazy("Process note"),
-        max_length=NOTE_LIMIT,
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 8}),
-    )
 
     def __init__(self, data: QueryDict | None, *, note: ProcessNote | None) -> None:
         super().__init__(data, initial={"version": note.version, "text": note.text} if note else {})
+        self.fields["text"] = forms.CharField(
+            label=_("Process note"),
+            max_length=NOTE_LIMIT + (len(note.text) if note else 0),
+            required=False,
+            widget=forms.Textarea(attrs={"rows": 8}),
+        )
 
     def show_saved(self, latest: ProcessNote | None) -> None:
         self.data = cast(QueryDict, self.data).copy()

@@ -157,3 +157,20 @@ def test_under_a_legal_hold_a_note_keeps_its_words_and_takes_more(
     assert ProcessNote.objects.get().text == longer
     save_process_note(therapy_session=session, text="Logged again.", by=alice)
     assert ProcessNote.objects.get().text == f"{longer}\n\nLogged again."
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_note_that_grew_with_the_session_takes_more_on_its_page(
+    session: TherapySession, as_alice: Browser, alice: Membership, mona: Membership, held: bool
+) -> None:
+    for _ in range(2):
+        save_process_note(therapy_session=session, text="word " * 1_500, by=alice)
+    set_hold(client=session.treatment.client, held=held, by=mona)
+    note = ProcessNote.objects.get()
+    longer = f"{note.text}\n\nOne word more."
+    sent = {"text": longer, "version": note.version}
+    assert as_alice.post(url(session), sent).status_code == 302
+    assert ProcessNote.objects.get().text == longer
+    sent = {"text": longer + "x" * 10_001, "version": ProcessNote.objects.get().version}
+    assert as_alice.post(url(session), sent).status_code == 200
+    assert ProcessNote.objects.get().text == longer
