@@ -11,10 +11,12 @@ from unittest import mock
 
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import CSRF_SECRET_LENGTH, CSRF_SESSION_KEY
 from django.shortcuts import render
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse, set_urlconf
+from django.utils.crypto import get_random_string
 
 from apps.accounts.models import Membership, Role
 from apps.accounts.sign_in import BEGAN, SEEN
@@ -45,6 +47,7 @@ def signed_in(member: Membership) -> Browser:
     browser.force_login(member.user)
     session = browser.session
     session[BEGAN] = session[SEEN] = int(time.time())
+    session[CSRF_SESSION_KEY] = get_random_string(CSRF_SECRET_LENGTH)
     session.save()
     return browser
 
