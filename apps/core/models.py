@@ -70,6 +70,7 @@ class OutboxMessage(models.Model):
     doubts = models.PositiveSmallIntegerField(
         default=0, help_text="how often the connection was lost after the message was handed over"
     )
+    doubted_at = models.DateTimeField(null=True)  # of the first copy that may be out, as below
     sent_at = models.DateTimeField(null=True)  # the moment of `taken_at`
     error = models.CharField(max_length=80, blank=True, help_text="kind of error, never its text")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -126,8 +127,8 @@ class OutboxMessage(models.Model):
         moments = [timezone.now()]
         if self.lease_until:
             moments.append(self.lease_until - self.LEASE)
-        if self.doubts:
-            moments.append(self.not_before - self.HOLD)
+        if self.doubted_at:
+            moments.append(self.doubted_at)
         return min(moments)
 
 

@@ -208,6 +208,7 @@ def _deliver(message: OutboxMessage) -> bool:
             message,
             state=State.UNCERTAIN,
             doubts=message.doubts + 1,
+            doubted_at=message.taken_at,
             not_before=message.taken_at + OutboxMessage.HOLD,
             error=MaybeSent.__name__,
         )

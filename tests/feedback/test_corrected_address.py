@@ -229,13 +229,20 @@ def test_what_was_on_its_way_as_the_address_was_corrected_and_comes_back_stops_n
     assert (channel.address, channel.stop_reason) == (RIGHT, "")
 
 
+@pytest.mark.parametrize("is_put_off", [False, True])
 def test_the_second_copy_of_what_was_in_doubt_says_nothing_about_the_corrected_address(
-    asked: FeedbackRequest, clock: time_machine.Traveller, corrected_on_the_way: Callable[..., None]
-) -> None:
+    asked: FeedbackRequest, clock: time_machine.Traveller,
+    corrected_on_the_way: Callable[..., None], is_put_off: bool,
+) -> None:  # fmt: skip
     """The one that comes back may be the first."""
     corrected_on_the_way(ends=MaybeSent())
     clock.shift(OutboxMessage.HOLD)
+    if is_put_off:
+        corrected_on_the_way(ends=OSError())
+        clock.shift(timedelta(minutes=5))
     corrected_on_the_way()
+    message = OutboxMessage.objects.get(kind="feedback_request")
+    assert (message.state, message.sent_at) == ("sent", NOON)
     report(Outcome.BOUNCED)
     channel = asked.therapy_session.treatment.client.channels.get()
     assert (channel.address, channel.stop_reason) == (RIGHT, "")
