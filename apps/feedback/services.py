@@ -56,7 +56,8 @@ def questionnaire_for(therapy_session: TherapySession) -> Questionnaire:
     """What the client is asked by about a session.
 
     Once asked, by the same in whatever way; before sessions that are rated already, by what those
-    were: another one in between would end their series, and what is usual in it.
+    were, also where its wording is none of Rapport's (`may_be_sent`): another one in between would
+    end their series, and what is usual in it.
     """
     asked = FeedbackRequest.objects.filter(therapy_session=therapy_session)
     request = asked.select_related("questionnaire").first()
@@ -68,7 +69,7 @@ def questionnaire_for(therapy_session: TherapySession) -> Questionnaire:
         therapy_session__starts_at__gt=therapy_session.starts_at,
     )
     following = rated_later.select_related("questionnaire").order_by("therapy_session__starts_at")
-    if (rating := following.first()) and rating.questionnaire.may_be_sent:
+    if rating := following.first():
         return rating.questionnaire
     return practice_questionnaire(treatment.practice)
 

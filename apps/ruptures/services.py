@@ -69,6 +69,25 @@ def screen_treatment(
     return made
 
 
+def _take_out_of_others(
+    treatment: Treatment, questionnaire: Questionnaire, made: list[Screening], *, is_live: bool
+) -> None:
+    """Withdraw what another series says of these steps: each lies in one.
+
+    As of a step that is rated by the newer questionnaire, and was screened before it was rated.
+    """
+    sessions = [each.therapy_session_id for each in made]
+    taken = Screening.objects.current().filter(therapy_session__in=sessions)
+    by_other: dict[Questionnaire, list[Screening]] = {}
+    for row in taken.exclude(questionnaire=questionnaire).select_related("questionnaire"):
+        by_other.setdefault(row.questionnaire, []).append(row)
+    for other, rows in by_other.items():
+        Screening.objects.filter(id__in=[row.id for row in rows]).update(
+            superseded_at=timezone.now()
+        )
+        _move_episodes(treatment, other, [], rows, is_live=is_live)
+
+
 def _screen_series(
     treatment: Treatment, questionnaire: Questionnaire, since: TherapySession, at: datetime | None
 ) -> list[Screening]:
@@ -122,6 +141,8 @@ def _screen_series(
         superseded_at=at or timezone.now()
     )
     Screening.objects.bulk_create(made)
+    if made:
+        _take_out_of_others(treatment, questionnaire, made, is_live=at is not None)
     if made or superseded:
         _move_episodes(treatment, questionnaire, told, superseded, is_live=at is not None)
     return made

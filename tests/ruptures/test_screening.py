@@ -395,6 +395,18 @@ def test_a_step_that_nobody_rated_stays_in_the_series_that_it_was_screened_in(
     assert {row.therapy_session for row in current.all()} == set(sessions[:2])
 
 
+def test_a_step_that_is_rated_by_the_newer_questionnaire_leaves_the_series_of_before(
+    course: tuple[Treatment, Questionnaire], alice: Membership
+) -> None:
+    session = TherapySessionFactory.create(treatment__therapist=alice)
+    treatment = session.treatment
+    screen_treatment(treatment=treatment, questionnaire=course[1], since=session, at=timezone.now())
+    add_rating(session, 90)
+    screen_from(session)
+    [current] = treatment.screenings.current()
+    assert current.questionnaire == practice_questionnaire(alice.practice)
+
+
 def test_a_correction_of_before_reaches_the_series_that_it_lies_in(
     course: tuple[Treatment, Questionnaire], alice: Membership
 ) -> None:
