@@ -126,11 +126,11 @@ def claim(*, practice_id: UUID, message_ids: list[UUID]) -> list[OutboxMessage]:
             .select_for_update(skip_locked=True)
         )
         for message in claimed:
+            if message.state == State.CLAIMED:  # its sender died, maybe after it was out
+                message.doubted_at = message.taken_at
             message.state = State.CLAIMED
             message.lease_until = now + OutboxMessage.LEASE
-        OutboxMessage.objects.filter(id__in=[message.id for message in claimed]).update(
-            state=State.CLAIMED, lease_until=now + OutboxMessage.LEASE
-        )
+        OutboxMessage.objects.bulk_update(claimed, ["state", "lease_until", "doubted_at"])
     return claimed
 
 

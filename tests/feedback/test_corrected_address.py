@@ -248,6 +248,22 @@ def test_the_second_copy_of_what_was_in_doubt_says_nothing_about_the_corrected_a
     assert (channel.address, channel.stop_reason) == (RIGHT, "")
 
 
+def test_what_a_sender_took_who_died_says_nothing_about_the_corrected_address(
+    asked: FeedbackRequest, clock: time_machine.Traveller, corrected_on_the_way: Callable[..., None]
+) -> None:
+    """It may have been out by then."""
+    message = OutboxMessage.objects.get(kind="feedback_request")
+    OutboxMessage.objects.filter(id=message.id).update(due_at=NOON, not_before=NOON)
+    outbox.claim(practice_id=message.practice_id, message_ids=[message.id])
+    clock.shift(OutboxMessage.LEASE)
+    correct(asked.therapy_session.treatment.client, email=RIGHT)
+    clock.shift(timedelta(seconds=1))
+    corrected_on_the_way()
+    report(Outcome.BOUNCED)
+    channel = asked.therapy_session.treatment.client.channels.get()
+    assert (channel.address, channel.stop_reason) == (RIGHT, "")
+
+
 @pytest.mark.parametrize("early", [None, Outcome.BOUNCED])
 def test_what_was_sent_after_the_correction_and_comes_back_stops_the_corrected_address(
     asked: FeedbackRequest, clock: time_machine.Traveller,
