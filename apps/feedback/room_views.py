@@ -96,16 +96,6 @@ def paper(request: MemberRequest, logged_id: UUID) -> HttpResponse:
     session = _own_session(request, logged_id)
     practice = request.membership.practice
     questionnaire = questionnaire_for(session)
-    client = session.treatment.client
-    if not questionnaire.may_be_sent:
-        why = _(
-            "Later sessions were rated with “%(title)s”, whose questions are not in Rapport."
-            " Answers to other questions cannot stand among them."
-        ) % {"title": questionnaire.title}
-        if request.method == "POST":
-            return not_taken(request, why, back=reverse("client", args=[client.id]))
-        messages.error(request, why)
-        return redirect("client", client.id)
     sent = request.POST if request.method == "POST" else None
     form = PaperForm(
         sent,
@@ -114,6 +104,7 @@ def paper(request: MemberRequest, logged_id: UUID) -> HttpResponse:
         session=session,
         today=request.today,
     )
+    client = session.treatment.client
     if not form.is_valid():
         audit.read("view paper form", client_ids=[client.id], target=session, by=request.membership)
         context = {"form": form, "session": session, "client": client, "asked": questionnaire}

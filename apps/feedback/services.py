@@ -53,25 +53,12 @@ def practice_questionnaire(practice: Practice) -> Questionnaire:
 
 
 def questionnaire_for(therapy_session: TherapySession) -> Questionnaire:
-    """What the client is asked by about a session.
-
-    Once asked, by the same in whatever way; before sessions that are rated already, by what those
-    were, also where its wording is none of Rapport's (`may_be_sent`): another one in between would
-    end their series, and what is usual in it.
-    """
+    """What the client is asked by about a session: once asked, by the same in whatever way."""
     asked = FeedbackRequest.objects.filter(therapy_session=therapy_session)
     request = asked.select_related("questionnaire").first()
     if request:
         return request.questionnaire
-    treatment = therapy_session.treatment
-    rated_later = AllianceRating.objects.used().filter(
-        therapy_session__treatment=treatment,
-        therapy_session__starts_at__gt=therapy_session.starts_at,
-    )
-    following = rated_later.select_related("questionnaire").order_by("therapy_session__starts_at")
-    if rating := following.first():
-        return rating.questionnaire
-    return practice_questionnaire(treatment.practice)
+    return practice_questionnaire(therapy_session.treatment.practice)
 
 
 @transaction.atomic
@@ -89,7 +76,7 @@ def log_session_and_ask(*, ask_by: str, by: Membership, **session: Any) -> Thera
     take_turn(by=by, treatments=session["treatment"])
     therapy_session = log_therapy_session(by=by, **session)
     refit_requests(therapy_session.treatment)
-    questionnaire = questionnaire_for(therapy_session)
+    questionnaire = practice_questionnaire(by.practice)
     # Also an absence: logged late, it belongs to a session that is screened already.
     screen_treatment(
         treatment=therapy_session.treatment,

@@ -47,8 +47,8 @@ def screen_treatment(
     of the client's data is restricted, nothing is screened.
 
     Args:
-        questionnaire: what the client is asked by, or was; the series of others that reach
-            `since`, or begin after it, are screened as well.
+        questionnaire: what the client is asked by, or was; where steps from `since` on lie in the
+            series of others, those are screened as well.
         at: moment of the screening, for live data; None for history (an import), where each step
             is dated by its own rating or session.
 
@@ -63,46 +63,25 @@ def screen_treatment(
     )
     if treatment.client.restricted_at:
         return []
-    made = []
-    for each, first in steps.series_from(treatment, questionnaire, since):
-        made += _screen_series(treatment, each, first, at)
-    return made
-
-
-def _take_out_of_others(
-    treatment: Treatment, questionnaire: Questionnaire, made: list[Screening], *, is_live: bool
-) -> None:
-    """Withdraw what another series says of these steps: each lies in one.
-
-    As of a step that is rated by the newer questionnaire, and was screened before it was rated.
-    """
-    sessions = [each.therapy_session_id for each in made]
-    taken = Screening.objects.current().filter(therapy_session__in=sessions)
-    by_other: dict[Questionnaire, list[Screening]] = {}
-    for row in taken.exclude(questionnaire=questionnaire).select_related("questionnaire"):
-        by_other.setdefault(row.questionnaire, []).append(row)
-    for other, rows in by_other.items():
-        Screening.objects.filter(id__in=[row.id for row in rows]).update(
-            superseded_at=timezone.now()
-        )
-        _move_episodes(treatment, other, [], rows, is_live=is_live)
+    rulers = steps.rulers_from(treatment, questionnaire, since)
+    return [row for each in rulers for row in _screen_series(treatment, each, since, at)]
 
 
 def _screen_series(
     treatment: Treatment, questionnaire: Questionnaire, since: TherapySession, at: datetime | None
 ) -> list[Screening]:
-    """Screen the series that `since` lies in, from there on."""
+    """Screen the series of one questionnaire from `since` on."""
     series = steps.series_since(treatment, questionnaire, since)
-    existing = _current_screenings(treatment, questionnaire, since, series.ends_before)
-    if not series.steps and not existing:
+    existing = _current_screenings(treatment, questionnaire, since)
+    if not series and not existing:
         return []
     rule = rule_in_force(treatment.practice_id, questionnaire.detection_form)
-    before = _screening_before(treatment, questionnaire, since, begins_after=series.begins_after)
+    before = _screening_before(treatment, questionnaire, since)
     state = _state_after(before, rule)
     at_maximum_run = before.at_maximum_run if before else 0
     verdicts = _verdicts(treatment, questionnaire, before=before)
     made, told = [], []
-    for session, step, known_at in series.steps:
+    for session, step, known_at in series:
         state = _after_verdicts(state, verdicts, session, known_at, rule.parameters)
         after, screening = detection.screen(state, step, rule.parameters)
         if step.pomp is not None:
@@ -141,8 +120,6 @@ def _screen_series(
         superseded_at=at or timezone.now()
     )
     Screening.objects.bulk_create(made)
-    if made:
-        _take_out_of_others(treatment, questionnaire, made, is_live=at is not None)
     if made or superseded:
         _move_episodes(treatment, questionnaire, told, superseded, is_live=at is not None)
     return made
@@ -157,15 +134,10 @@ def _same(one: Screening, other: Screening) -> bool:
 
 
 def _current_screenings(
-    treatment: Treatment,
-    questionnaire: Questionnaire,
-    since: TherapySession,
-    ends_before: datetime | None,
+    treatment: Treatment, questionnaire: Questionnaire, since: TherapySession
 ) -> dict[UUID, Screening]:
     """What is said by now of the sessions from `since` on, by session."""
     sessions = TherapySession.objects.filter(treatment=treatment).exclude(steps.before(since))
-    if ends_before:
-        sessions = sessions.filter(starts_at__lt=ends_before)
     screenings = Screening.objects.current().filter(
         questionnaire=questionnaire, therapy_session__in=sessions
     )
@@ -173,16 +145,10 @@ def _current_screenings(
 
 
 def _screening_before(
-    treatment: Treatment,
-    questionnaire: Questionnaire,
-    session: TherapySession,
-    *,
-    begins_after: datetime | None,
+    treatment: Treatment, questionnaire: Questionnaire, session: TherapySession
 ) -> Screening | None:
     """The current screening of the step before `session` in the same series."""
     earlier = TherapySession.objects.attended().filter(steps.before(session), treatment=treatment)
-    if begins_after:
-        earlier = earlier.filter(starts_at__gt=begins_after)
     return (
         Screening.objects.current()
         .filter(questionnaire=questionnaire, therapy_session__in=earlier)
@@ -209,7 +175,7 @@ def _state_after(before: Screening | None, rule: Rule) -> State:
     verdicts = _verdicts(treatment, questionnaire, before=None)
     state = detection.start(rule.parameters)
     series = steps.series_since(treatment, questionnaire, last, whole=True)
-    for session, step, known_at in series.steps:
+    for session, step, known_at in series:
         if (session.starts_at, session.id) > (last.starts_at, last.id):
             break
         state = _after_verdicts(state, verdicts, session, known_at, rule.parameters)

@@ -9,12 +9,11 @@
 - `gap_days` are days between attended sessions, whoever caused them. They are no evidence and make
   no sentence: after six weeks the filter is less sure of what is usual, also after the therapist's
   own holiday, and so flags less easily, never more.
-- A series is one treatment with one questionnaire version, between steps of another one: another
-  ruler starts anew. Each step lies in one series.
+- A series is one treatment with one questionnaire version; steps of another one in between are
+  passed over. Each step lies in one series.
 """
 
 from datetime import datetime
-from itertools import pairwise
 from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -41,36 +40,25 @@ class StoredStep(NamedTuple):
     known_at: datetime
 
 
-class Series(NamedTuple):
-    """The steps from a session on; starts of the last step of another ruler before them, and of the
-    first after them."""
-
-    steps: list[StoredStep]
-    begins_after: datetime | None
-    ends_before: datetime | None
-
-
 def series_since(
     treatment: Treatment,
     questionnaire: Questionnaire,
     since: TherapySession,
     *,
     whole: bool = False,
-) -> Series:
-    """The steps of the series that `since` lies in, from `since` on, or all of them.
+) -> list[StoredStep]:
+    """The steps of a questionnaire's series from `since` on, or all of them.
 
     Absences and days are counted from the attended session before, also where that is older; days
     by the practice's clock, so that six weeks are 42 days also across a change to summer time.
     """
     logged = TherapySession.objects.filter(treatment=treatment).exclude(attendance="")
-    begins_after, ends_before = _bounds(treatment, questionnaire, since)
+    rulers = _rulers(treatment, questionnaire)
     sessions = logged.order_by("starts_at", "id")
     attended_before = logged.attended().filter(before(since))
     previous = None if whole else attended_before.values_list("starts_at", flat=True).last()
     if previous:
         sessions = sessions.filter(starts_at__gte=previous)
-    if ends_before:
-        sessions = sessions.filter(starts_at__lt=ends_before)
     ratings = {
         rating.therapy_session_id: rating
         for rating in AllianceRating.objects.used().filter(
@@ -89,42 +77,26 @@ def series_since(
         held_at = session.starts_at.astimezone(zone).replace(tzinfo=None)
         days = (held_at - last_attended).days if last_attended else None
         is_wanted = whole or (session.starts_at, session.id) >= (since.starts_at, since.id)
-        if is_wanted and (begins_after is None or session.starts_at > begins_after):
+        if is_wanted and rulers[session.id] == questionnaire.id:
             rating = ratings.get(session.id)
             step = _step(session, rating, absences=absences, gap_days=days)
             steps.append(StoredStep(session, step, _known_at(session, rating)))
         absences, last_attended = 0, held_at
-    return Series(steps, begins_after, ends_before)
+    return steps
 
 
-def series_from(
+def rulers_from(
     treatment: Treatment, questionnaire: Questionnaire, since: TherapySession
-) -> list[tuple[Questionnaire, TherapySession]]:
-    """Each series that reaches `since`, with it, and each that begins after it, with its first
-    session; the arguments of `series_since`. `since` may be no step any more."""
-    rulers = _rulers(treatment, questionnaire)
-    from_here = [
-        each for each in rulers if (each.starts_at, each.session_id) >= (since.starts_at, since.id)
-    ]
-    found = [(each.ruler_id, since.id) for each in from_here[:1]]
-    found += [
-        (each.ruler_id, each.session_id)
-        for last, each in pairwise(from_here)
-        if last.ruler_id != each.ruler_id
-    ]
-    # What is no step any more may still be screened, in whichever series it was.
-    stale = (
-        Screening.objects.current()
-        .filter(treatment=treatment)
-        .exclude(therapy_session__in=[each.session_id for each in rulers])
-    )
-    found += [(each, since.id) for each in stale.values_list("questionnaire_id", flat=True)]
-    found = list(dict.fromkeys(found))
-    questionnaires = Questionnaire.objects.in_bulk({ruler_id for ruler_id, _ in found})
-    sessions = TherapySession.objects.in_bulk({session_id for _, session_id in found}) | {
-        since.id: since
-    }
-    return [(questionnaires[ruler_id], sessions[session_id]) for ruler_id, session_id in found]
+) -> list[Questionnaire]:
+    """The questionnaires whose series have steps from `since` on, in their order, or are said to:
+    what is no step any more, or rated with another one by now, may still be screened as it was."""
+    later = TherapySession.objects.filter(treatment=treatment).exclude(before(since))
+    ids = set(later.values_list("id", flat=True))
+    rulers = [ruler for id_, ruler in _rulers(treatment, questionnaire).items() if id_ in ids]
+    screened = Screening.objects.current().filter(therapy_session__in=ids)
+    rulers += screened.values_list("questionnaire_id", flat=True)
+    questionnaires = Questionnaire.objects.in_bulk(set(rulers))
+    return [questionnaires[each] for each in dict.fromkeys(rulers)]
 
 
 def before(session: TherapySession) -> Q:
@@ -159,16 +131,8 @@ def _step(
     )
 
 
-class _Ruled(NamedTuple):
-    """An attended session, and the questionnaire of the series that it is a step of."""
-
-    starts_at: datetime
-    session_id: UUID
-    ruler_id: UUID
-
-
-def _rulers(treatment: Treatment, questionnaire: Questionnaire) -> list[_Ruled]:
-    """Every step of a treatment, in order: each lies in one series.
+def _rulers(treatment: Treatment, questionnaire: Questionnaire) -> dict[UUID, UUID]:
+    """The questionnaire in whose series each step of a treatment lies, by session, in order.
 
     In that of its rating; without one, in that which it was screened in; else in that of the next
     step, and after all of them in that of `questionnaire`.
@@ -180,23 +144,9 @@ def _rulers(treatment: Treatment, questionnaire: Questionnaire) -> list[_Ruled]:
     found = attended.annotate(
         ruler_id=Coalesce(Subquery(rating.values("questionnaire_id")[:1]), Subquery(newest))
     ).order_by("-starts_at", "-id")
-    ruled = []
+    rulers = {}
     ruler_id = questionnaire.id
-    for starts_at, session_id, own in found.values_list("starts_at", "id", "ruler_id"):
+    for session_id, own in found.values_list("id", "ruler_id"):
         ruler_id = own or ruler_id
-        ruled.append(_Ruled(starts_at, session_id, ruler_id))
-    return ruled[::-1]
-
-
-def _bounds(
-    treatment: Treatment, questionnaire: Questionnaire, since: TherapySession
-) -> tuple[datetime | None, datetime | None]:
-    """Starts of steps of other series: the last before `since`, and the first from it."""
-    others = [
-        each.starts_at
-        for each in _rulers(treatment, questionnaire)
-        if each.ruler_id != questionnaire.id
-    ]
-    earlier = [each for each in others if each < since.starts_at]
-    later = [each for each in others if each >= since.starts_at]
-    return max(earlier, default=None), min(later, default=None)
+        rulers[session_id] = ruler_id
+    return dict(reversed(rulers.items()))

@@ -66,7 +66,7 @@ def other_version(form: Questionnaire) -> Questionnaire:
 
 
 def inputs(since: TherapySession, form: Questionnaire) -> list[Step]:
-    return [each.step for each in series_since(since.treatment, form, since).steps]
+    return [each.step for each in series_since(since.treatment, form, since)]
 
 
 def screen(since: TherapySession, form: Questionnaire):
@@ -213,9 +213,18 @@ class TestAnotherVersionOfTheForm:
         of_form = [row for row in screen(first, form) if row.questionnaire == form]
         assert [row.therapy_session for row in of_form] == [first]
 
-    def test_and_back_again_is_new_too(self, treatment, form):
-        screen(rated(treatment, 0, 90, form), form)
+    def test_is_passed_over_wherever_it_lies(self, treatment, form):
+        """A session of before may be corrected to a day among the newer ones."""
+        newer = other_version(form)
+        [first] = screen(rated(treatment, 0, 90, newer), newer)
+        rated(treatment, 1, 90, form)
+        [made] = screen(rated(treatment, 2, 90, newer), newer)
+        assert made.state_before == first.state_after
+
+    def test_and_back_again_the_first_series_goes_on(self, treatment, form):
+        """Else a session between others, corrected or entered from paper, would end it."""
+        [first] = screen(rated(treatment, 0, 90, form), form)
         newer = other_version(form)
         screen(rated(treatment, 1, 90, newer), newer)
         [made] = screen(rated(treatment, 2, 90, form), form)
-        assert made.state_before == start(SLIDER).to_json()
+        assert made.state_before == first.state_after
