@@ -102,8 +102,9 @@ def recovery_codes(request: HttpRequest) -> HttpResponse:
 def kept_draft(request: HttpRequest) -> HttpResponse:
     """Give back the form that the address names: to send again, or to drop (POST).
 
-    It was written for one practice, and is given back in that one. Beside it stand those of other
-    windows of a session that had ended. What was kept before a proof is found by its address alone.
+    It was written for one practice, and is given back in that one. Beside one of a session that had
+    ended stand those of its other windows. What was kept before a proof is found by its address
+    alone.
     """
     kept = drafts.kept_for(request)
     id_ = request.GET.get(drafts.FIELD, "")
@@ -115,7 +116,7 @@ def kept_draft(request: HttpRequest) -> HttpResponse:
         return redirect("home")
     membership: Membership | None = getattr(request, "membership", None)
     if draft.practice_id in {"", str(membership and membership.practice_id)}:
-        others = [each for each in kept if each.ended and each != draft]
+        others = [each for each in kept if draft.ended and each.ended and each != draft]
         return render(request, "account/kept_draft.html", {"draft": draft, "others": others})
     member = _place_in(request, draft.practice_id)
     if member is None:

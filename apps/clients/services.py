@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from itertools import count
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -276,7 +276,7 @@ def stop_channel(
     """Send nothing more by a channel, and tell whoever treats the client at once.
 
     They find a notice on their caseload, and get a mail that names nobody; of switches to and fro,
-    which whoever holds a link can repeat, one until it is read. Of a channel that was stopped
+    which whoever holds a link can repeat, one a day until it is read. Of a channel that was stopped
     before, the reason that weighs more is kept (`BY_WEIGHT`).
     """
     wait_for_turn(channels=channel)
@@ -288,7 +288,10 @@ def stop_channel(
     current = Treatment.objects.current(on=timezone.localdate())
     treating = current.filter(client=channel.client_id).values("therapist")
     for therapist in Membership.objects.filter(id__in=treating):
-        told = Notice.objects.unread_by(therapist).filter(kind=CHANNEL_STOPPED)
+        today = timezone.now() - timedelta(days=1)
+        told = Notice.objects.unread_by(therapist).filter(
+            kind=CHANNEL_STOPPED, created_at__gte=today
+        )
         if why == Reason.SWITCHED and told.filter(subject_id=channel.id).exists():
             continue
         notice = notices.tell(

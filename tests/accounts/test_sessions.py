@@ -273,6 +273,9 @@ def test_every_window_that_is_sent_after_a_session_has_ended_is_kept(
     assert TEXT not in page
     for other in (kept, third):
         assert f'href="{other}"' in page
+    confirm = reverse("deactivate_member", args=[alice.id])
+    for_a_proof = kept_at(as_mona.post(confirm, {}))
+    assert kept not in shown(as_mona.get(for_a_proof)), "proven is this one alone"
     as_mona.post(reverse("practice"), {"name": "", "draft": third.removeprefix("/kept/?draft=")})
     assert TEXT in shown(as_mona.get(kept))
     assert as_mona.get(third)["Location"] == "/"

@@ -147,7 +147,7 @@ def test_switching_sends_what_is_due_the_other_way_and_can_be_taken_back(
     assert render_feedback_request(asked.id).recipient != address
 
 
-def test_a_switch_is_told_once_until_that_is_read_and_a_stop_anew(
+def test_a_switch_is_told_once_a_day_until_that_is_read_and_a_stop_anew(
     phone: Browser, asked: FeedbackRequest, client_of: Client
 ) -> None:
     """Whoever holds a link can switch to and fro as often as the link may be asked for."""
@@ -160,8 +160,11 @@ def test_a_switch_is_told_once_until_that_is_read_and_a_stop_anew(
     told.update(read_at=timezone.now())
     phone.post(stop_url(asked), {"how": "text"})
     assert mails.count() == 3
+    told.update(created_at=timezone.now() - timedelta(days=1))
+    phone.post(stop_url(asked), {"how": "email"})
+    assert mails.count() == 4
     phone.post(stop_url(asked), {"how": "stop"})
-    assert (told.count(), mails.count()) == (5, 5)
+    assert (told.count(), mails.count()) == (6, 6)
 
 
 def test_that_somebody_else_gets_the_messages_is_kept_also_after_they_were_stopped(
