@@ -75,7 +75,9 @@ def _inside_its_practice(view: View, request: HttpRequest, token: str) -> HttpRe
     with tenancy.practice(practice_id):
         link = find_link(token)
         if link and request.method == "POST":
-            # Whatever came before may have ended it: another address, a form in another way.
+            # All of the form first: nobody waits for a slow one. Then whatever came before may have
+            # ended the link: another address, a form in another way.
+            request.POST.keys()
             wait_for_turn(id=link.client.id)
             link = find_link(token)
         if link is None:

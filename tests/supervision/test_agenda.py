@@ -59,7 +59,7 @@ def ask_by_email(session: TherapySession) -> None:
     )
 
 
-def from_paper(session: TherapySession, *, items: int | None = None, **also: str) -> None:
+def from_paper(session: TherapySession, *, items: int | None = None, **also: Any) -> None:
     """Let the therapist enter what the client gave on paper: answers to so many items, or all."""
     therapist = session.treatment.therapist
     questionnaire = practice_questionnaire(therapist.practice)
@@ -166,6 +166,9 @@ def test_answers_in_the_room_or_from_paper_without_a_score_stand_on_the_agenda(
     as_sam: Browser, alice: Membership, meeting: Meeting
 ) -> None:
     """Or a therapist's dot in the place of a comment would look like the client's answer."""
+    imported = TherapySessionFactory.create(treatment__therapist=alice)
+    from_paper(imported, items=0, tension=1)
+    imported.ratings.update(mode="imported")
     week_ago = timezone.now() - timedelta(days=8)
     for code, items in (("FE-0135", 0), ("FE-0136", None), ("FE-0137", None)):
         treatment = TreatmentFactory.create(therapist=alice, client__code=code)
@@ -177,6 +180,7 @@ def test_answers_in_the_room_or_from_paper_without_a_score_stand_on_the_agenda(
         line = f"{code}, [^:]*: answered in the room or from paper, too late or without a score"
         assert re.search(line, page)
     assert "FE-0136" not in page
+    assert imported.treatment.client.code not in page
 
 
 def test_a_form_that_was_out_is_called_so_whatever_reason_stands_beside_it(

@@ -210,7 +210,8 @@ def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
     by_link = ratings.filter(mode=AllianceRating.Mode.LINK)
     by_others = Q(is_by_message=True, is_rated=True, is_by_link=False)
     # It cannot be screened, so it is no answer that anybody else would notice.
-    unused = ratings.exclude(mode=AllianceRating.Mode.LINK).filter(Q(pomp=None) | Q(is_late=True))
+    entered_here = ratings.filter(mode__in=[AllianceRating.Mode.ROOM, AllianceRating.Mode.PAPER])
+    unused = entered_here.filter(Q(pomp=None) | Q(is_late=True))
     return list(
         TherapySession.objects.filter(treatment__in=meeting.treatments(since=since))
         .annotate(

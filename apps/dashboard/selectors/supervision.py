@@ -315,8 +315,9 @@ def _why(episode: RuptureEpisode) -> str:
 
 
 def waiting_since(episode: RuptureEpisode) -> datetime:
-    """When it asked for a conversation: shared or marked, else opened."""
-    return episode.shared_at or episode.marked_at or episode.opened_at
+    """When it asked for a conversation: shared or marked, else opened, or opened again."""
+    since = episode.shared_at or episode.marked_at or episode.fell_again_at
+    return since or episode.opened_at
 
 
 def _via(episode: RuptureEpisode, today: date) -> str:
