@@ -64,17 +64,34 @@ def screen_treatment(
     if treatment.client.restricted_at:
         return []
     rulers = steps.rulers_from(treatment, questionnaire, since)
-    return [row for each in rulers for row in _screen_series(treatment, each, since, at)]
+    screened = [_screen_series(treatment, each, since, at) for each in rulers]
+    made = [row for each in screened for row in each.made]
+    superseded = [row for each in screened for row in each.superseded]
+    if made or superseded:
+        told = sorted(
+            (row for each in screened for row in each.told),
+            key=lambda row: (row.therapy_session.starts_at, row.therapy_session_id),
+        )
+        _move_episodes(treatment, told, superseded, is_live=at is not None)
+    return made
+
+
+class _Screened(NamedTuple):
+    """Of one series: what is said anew, all that is said, and what is said no more."""
+
+    made: list[Screening]
+    told: list[Screening]
+    superseded: list[Screening]
 
 
 def _screen_series(
     treatment: Treatment, questionnaire: Questionnaire, since: TherapySession, at: datetime | None
-) -> list[Screening]:
+) -> _Screened:
     """Screen the series of one questionnaire from `since` on."""
     series = steps.series_since(treatment, questionnaire, since)
     existing = _current_screenings(treatment, questionnaire, since)
     if not series and not existing:
-        return []
+        return _Screened([], [], [])
     rule = rule_in_force(treatment.practice_id, questionnaire.detection_form)
     before = _screening_before(treatment, questionnaire, since)
     state = _state_after(before, rule)
@@ -110,6 +127,7 @@ def _screen_series(
         earlier = existing.get(session.id)
         if earlier and _same(earlier, row):
             row = earlier
+            row.therapy_session = session
         else:
             made.append(row)
         told.append(row)
@@ -120,9 +138,7 @@ def _screen_series(
         superseded_at=at or timezone.now()
     )
     Screening.objects.bulk_create(made)
-    if made or superseded:
-        _move_episodes(treatment, questionnaire, told, superseded, is_live=at is not None)
-    return made
+    return _Screened(made, told, superseded)
 
 
 def _same(one: Screening, other: Screening) -> bool:
@@ -246,13 +262,13 @@ def _after_verdicts(
 
 def _move_episodes(
     treatment: Treatment,
-    questionnaire: Questionnaire,
     screenings: list[Screening],
     superseded: list[Screening],
     *,
     is_live: bool,
 ) -> None:
-    """Let the episodes follow what the steps say now, and tell whom it concerns; of history, none.
+    """Let the episodes follow what the steps say now, in whichever series, and tell whom it
+    concerns; of history, none.
 
     An opening makes an episode, unless one is open: then the same one goes on. Where a correction
     took an opening away, its episode moves to the opening that stands in for it, or is withdrawn.
@@ -269,9 +285,8 @@ def _move_episodes(
         .order_by("outcome_at")
     )
     episode = next((each for each in episodes if not each.outcome), None)
-    of_series = [each for each in episodes if each.questionnaire_id == questionnaire.id]
-    withdrawn = [each for each in of_series if each.outcome == SUPERSEDED]
-    founding = {each.opened_by_id: each for each in of_series if each.outcome != SUPERSEDED}
+    withdrawn = [each for each in episodes if each.outcome == SUPERSEDED]
+    founding = {each.opened_by_id: each for each in episodes if each.outcome != SUPERSEDED}
     unfounded = founding.keys() & screened - openings.keys()
     was_supervisors = episode is not None and episode.is_supervisors
     for session_id, opening in openings.items():
@@ -284,7 +299,6 @@ def _move_episodes(
             episode = earlier or RuptureEpisode(
                 practice_id=treatment.practice_id,
                 treatment=treatment,
-                questionnaire=questionnaire,
                 opened_at=opening.screened_at,
                 wait_hours=treatment.practice.supervisor_wait_hours,
             )
@@ -293,6 +307,7 @@ def _move_episodes(
             _show_as(episode, earlier)
         unfounded.discard(episode.opened_by_id)
         episode.opened_by = opening.therapy_session
+        episode.questionnaire_id = opening.questionnaire_id
     if episode and episode.opened_by_id in unfounded:
         episode.outcome = SUPERSEDED
         episode.outcome_at = timezone.now()

@@ -356,6 +356,26 @@ def test_a_fall_by_another_questionnaire_marks_what_is_open(
     )
 
 
+@pytest.mark.parametrize("change", ["no fall any more", "rated by the newer one"])
+def test_where_one_questionnaire_opens_no_more_the_opening_of_another_stands_in_for_it(
+    course: tuple[Treatment, Questionnaire], change: str
+) -> None:
+    treatment, _ = course
+    sessions = treatment.therapy_sessions.order_by("starts_at")
+    screen_from(sessions[0])
+    opened = treatment.episodes.get()
+    assert opened.opened_by == sessions[9]
+    ours = practice_questionnaire(treatment.practice)
+    changes = {} if change == "no fall any more" else {"questionnaire": ours}
+    sessions[9].ratings.update(**{"pomp": 90} | changes)
+    screen_from(sessions[9])
+    moved = treatment.episodes.get()
+    last = sessions.last()
+    assert (moved.id, moved.outcome) == (opened.id, "")
+    assert (moved.opened_by, moved.questionnaire) == (last, ours)
+    assert moved.marked_at
+
+
 def test_an_outcome_is_about_what_another_questionnaire_found_as_well(
     course: tuple[Treatment, Questionnaire], alice: Membership
 ) -> None:
