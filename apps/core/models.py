@@ -71,7 +71,7 @@ class OutboxMessage(models.Model):
         default=0, help_text="how often the connection was lost after the message was handed over"
     )
     doubted_at = models.DateTimeField(null=True)  # of the first copy that may be out, as below
-    sent_at = models.DateTimeField(null=True)  # the moment of `taken_at`
+    sent_at = models.DateTimeField(null=True)  # when a sender took the copy that is out
     error = models.CharField(max_length=80, blank=True, help_text="kind of error, never its text")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -116,20 +116,18 @@ class OutboxMessage(models.Model):
         return f"{self.kind} {self.id} ({self.state})"
 
     @property
+    def claimed_at(self) -> datetime:
+        """When its sender took it, or now."""
+        return self.lease_until - self.LEASE if self.lease_until else timezone.now()
+
+    @property
     def taken_at(self) -> datetime:
         """When a sender took it for what went out, or may have gone; of two copies, for the first.
 
         Its address was looked up then or later: one that has led elsewhere since is not known to
         be the one it went to.
         """
-        if self.sent_at:
-            return self.sent_at
-        moments = [timezone.now()]
-        if self.lease_until:
-            moments.append(self.lease_until - self.LEASE)
-        if self.doubted_at:
-            moments.append(self.doubted_at)
-        return min(moments)
+        return self.doubted_at or self.sent_at or self.claimed_at
 
 
 class Sending(models.Model):

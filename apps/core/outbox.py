@@ -220,7 +220,7 @@ def _deliver(message: OutboxMessage) -> bool:
         return _settle(
             message,
             state=State.SENT,
-            sent_at=message.taken_at,
+            sent_at=message.claimed_at,
             channel=rendered.channel,
             error="",
         )

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
-from django.db.models.functions import Least
+from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 
 from apps.accounts.models import Membership
@@ -225,8 +225,10 @@ def _links(request: FeedbackRequest) -> list[tuple[datetime, bool]]:
     since = dict(channels.values_list("kind", "address_since"))
     sent = _sent(request, (FRESH_LINK,) if has_fresh_link(request) else MESSAGES)
     return [
-        (at, kind in since and at >= (since[kind] or at))
-        for kind, at in sent.values_list("channel", "sent_at")
+        (at, kind in since and taken_at >= (since[kind] or taken_at))
+        for kind, at, taken_at in sent.values_list(
+            "channel", "sent_at", Coalesce("doubted_at", "sent_at")
+        )
         if at
     ]
 
