@@ -5,9 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0015_supervision_ended_at"),
         ("alliance", "0005_entered_at"),
-        ("therapy_sessions", "0005_corrected_at"),
     ]
 
     operations = [

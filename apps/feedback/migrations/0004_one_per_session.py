@@ -5,10 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0015_supervision_ended_at"),
-        ("alliance", "0006_one_per_session"),
         ("feedback", "0003_in_the_room"),
-        ("therapy_sessions", "0005_corrected_at"),
     ]
 
     operations = [
