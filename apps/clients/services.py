@@ -288,9 +288,9 @@ def stop_channel(
     current = Treatment.objects.current(on=timezone.localdate())
     treating = current.filter(client=channel.client_id).values("therapist")
     for therapist in Membership.objects.filter(id__in=treating):
-        today = timezone.now() - timedelta(days=1)
+        a_day_ago = timezone.now() - timedelta(days=1)
         told = Notice.objects.unread_by(therapist).filter(
-            kind=CHANNEL_STOPPED, created_at__gte=today
+            kind=CHANNEL_STOPPED, created_at__gte=a_day_ago
         )
         if why == Reason.SWITCHED and told.filter(subject_id=channel.id).exists():
             continue
