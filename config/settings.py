@@ -520,6 +520,8 @@ OUTBOX_UNREACHABLE = dict.fromkeys(
     ("feedback_request", "feedback_reminder", "feedback_fresh_link"),
     "apps.feedback.lifecycle.stop_unreachable",
 )
+# Who is told, by kind, that a message which seemed to be out came back: (subject_id).
+OUTBOX_CAME_BACK = dict.fromkeys(OUTBOX_UNREACHABLE, "apps.feedback.lifecycle.weigh_silence")
 # What members are told in the app, by kind: dotted paths of functions (ids of subjects, member).
 NOTICE_RENDERERS: dict[str, str] = {
     "two_people_needed": "apps.exchange.two_people.say_requested",

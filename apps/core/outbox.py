@@ -296,6 +296,13 @@ def tell_unreachable(message: OutboxMessage, *, channel: str, unwanted: bool) ->
         )
 
 
+def tell_came_back(message: OutboxMessage) -> None:
+    """Tell whoever sent a message of this kind that it reached nobody, once that is noted."""
+    told = settings.OUTBOX_CAME_BACK.get(message.kind)
+    if told:
+        import_string(told)(message.subject_id)
+
+
 def _settle(message: OutboxMessage, **changes: object) -> bool:
     """Write the end of a claim, unless the lease ran out and another sender has it by now."""
     with tenancy.practice(message.practice_id):

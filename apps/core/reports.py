@@ -48,4 +48,6 @@ def note(*, practice_id: UUID, message_id: UUID, outcome: Outcome, channel: str)
             lease_until=None,
             error=UNWANTED if unwanted else "",
         )
+        if outcome != Outcome.COMPLAINED:
+            outbox.tell_came_back(message)
     return True

@@ -4,7 +4,7 @@ from django.db import transaction
 
 from apps.clients.models import Client, ContactChannel
 from apps.clients.services import resume_channel, stop_channel, wait_for_turn
-from apps.feedback.lifecycle import revoke_links, stop_messages
+from apps.feedback.lifecycle import revoke_links, stop_messages, take_silence_back
 from apps.feedback.models import FeedbackRequest
 
 Reason = ContactChannel.StopReason
@@ -39,12 +39,15 @@ def choose(*, client: Client, how: str) -> None:
 
 
 @transaction.atomic
-def not_for_me(*, client: Client, way: str) -> None:
+def not_for_me(*, asked: FeedbackRequest, way: str) -> None:
     """Stop the channel that reached somebody else, and end every link that went out.
 
-    Whoever got the message learns nothing by it: their link is unknown from then on.
+    Whoever got the message learns nothing by it: their link is unknown from then on. No answer to
+    the form that they were sent was no silence of the client's.
     """
+    client = asked.therapy_session.treatment.client
     wait_for_turn(id=client.id)
+    take_silence_back(asked.id)
     for channel in client.channels.filter(kind=way):
         stop_channel(channel=channel, why=Reason.NOT_MINE, by=None)
     revoke_links(client=client, by=None)

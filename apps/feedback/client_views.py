@@ -93,7 +93,7 @@ def feedback_stop(request: HttpRequest, link: Link) -> HttpResponse:
     """Stop messages, or choose between the recorded ways of reaching oneself."""
     sent = request.POST if request.method == "POST" else None
     if sent and "not_me" in sent:
-        choices.not_for_me(client=link.client, way=link.way)
+        choices.not_for_me(asked=link.asked, way=link.way)
         return page_of(request, link, "not_for_me", stop_url="", kind=link.way)
     if sent and sent.get("List-Unsubscribe") == "One-Click":
         # RFC 8058: whoever asks is a mail program, which follows no redirect.

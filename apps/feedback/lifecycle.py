@@ -271,6 +271,34 @@ def stop_unreachable(request_id: UUID, *, channel: str, sent_at: datetime, unwan
 
 
 @transaction.atomic
+def weigh_silence(request_id: UUID) -> None:
+    """Take the silence to a form that has run out back, where no message of it reached the client
+    in time as far as anybody knows now.
+
+    The outbox calls it, once it has noted that one came back.
+    """
+    wait_for_turn(treatments__therapy_sessions__feedback_requests=request_id)
+    for request in FeedbackRequest.objects.filter(id=request_id):
+        by = request.expires_at - LEAST_TIME
+        if not any(at <= by for at, _leads in _links(request)):
+            take_silence_back(request_id)
+
+
+@transaction.atomic
+def take_silence_back(request_id: UUID) -> None:
+    """Count no answer to a form that has run out as no silence of the client's: its session is
+    screened anew as not asked, and stands on the next agenda."""
+    wait_for_turn(treatments__therapy_sessions__feedback_requests=request_id)
+    held = FeedbackRequest.objects.select_related(
+        "therapy_session__treatment", "questionnaire"
+    ).filter(id=request_id, state=FeedbackRequest.State.EXPIRED, therapy_session__asked=True)
+    for request in held:
+        request.therapy_session.corrected_at = timezone.now()
+        request.therapy_session.save(update_fields=["corrected_at"])
+        screen(request, was_asked=False)
+
+
+@transaction.atomic
 def withdraw_unsent(client: Client) -> None:
     """Pull back what is open and not out yet, when the client may no longer be asked by message.
 

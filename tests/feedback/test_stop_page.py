@@ -17,7 +17,7 @@ from apps.core.models import AuditEntry, OutboxMessage
 from apps.core.outbox import NothingToSend
 from apps.feedback import choices
 from apps.feedback.asking import why_not_ask
-from apps.feedback.lifecycle import stop_unreachable
+from apps.feedback.lifecycle import expire_requests, stop_unreachable
 from apps.feedback.messages import render_feedback_reminder, render_feedback_request, token_of
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.tokens import make_token
@@ -234,6 +234,18 @@ def test_this_is_not_for_me_stops_that_channel_and_ends_every_link(
         assert (again.status_code, again.content) == (404, unknown.content)
     assert phone.post(url, {"not_me": "1"}).status_code == 404
     assert Notice.objects.get().kind == "channel_stopped"
+
+
+def test_no_answer_to_a_form_that_was_not_for_its_reader_is_no_silence_also_once_it_ran_out(
+    phone: Browser, asked: FeedbackRequest
+) -> None:
+    sent = {"state": OutboxMessage.State.SENT, "sent_at": asked.due_at}
+    OutboxMessage.objects.filter(kind="feedback_request").update(**sent)
+    with time_machine.travel(asked.expires_at + timedelta(hours=1), tick=False):
+        expire_requests()
+        phone.post(stop_url(asked), {"not_me": "1"})
+    asked.refresh_from_db()
+    assert (asked.state, asked.therapy_session.asked) == (FeedbackRequest.State.EXPIRED, False)
 
 
 def test_stopping_twice_tells_once(phone: Browser, asked: FeedbackRequest) -> None:

@@ -19,9 +19,10 @@ from apps.clients.services import hand_over_caseload, wait_for_turn
 from apps.core import outbox, reports, tenancy
 from apps.core.carriers import Unreachable
 from apps.core.models import OutboxMessage
-from apps.feedback.lifecycle import withdraw_unsent
+from apps.feedback.lifecycle import expire_requests, withdraw_unsent
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
+from apps.ruptures.models import Screening
 from tests.at_once import at_once, elsewhere, wait_for
 from tests.factories import TherapySessionFactory, TreatmentFactory
 from tests.feedback.test_client_form import shown
@@ -229,6 +230,54 @@ def test_a_late_bounce_of_an_earlier_address_stops_no_later_one(
     as_alice.post(f"/clients/{client.id}/details/", details(client, email="RIGHT@mail.example"))
     OutboxMessage.objects.filter(id=message.id).update(**first | {"sent_at": timezone.now()})
     assert reported() == "bounced"
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+@pytest.mark.parametrize(
+    ("kinds", "outcome", "is_silence"),
+    [
+        (["feedback_request", "feedback_reminder"], reports.Outcome.BOUNCED, False),
+        (["feedback_request", "feedback_reminder"], reports.Outcome.REFUSED, False),
+        (["feedback_request"], reports.Outcome.BOUNCED, True),
+        (["feedback_reminder"], reports.Outcome.BOUNCED, True),
+        (["feedback_request", "feedback_reminder"], reports.Outcome.COMPLAINED, True),
+    ],
+)
+def test_what_a_report_says_of_the_clients_silence_it_says_also_once_the_form_has_run_out(
+    asked: FeedbackRequest, kinds: list[str], outcome: reports.Outcome,
+    is_silence: bool, is_late: bool,
+) -> None:  # fmt: skip
+    """What came back was no silence; what reached them was, by whichever message."""
+    sent = {"state": State.SENT, "sent_at": asked.due_at}
+    OutboxMessage.objects.filter(kind__startswith="feedback").update(**sent)
+    with time_machine.travel(asked.expires_at - timedelta(hours=1), tick=False) as clock:
+        for turn in (False, True):
+            if turn == is_late:
+                for message in OutboxMessage.objects.filter(kind__in=kinds):
+                    report(message, outcome)
+            clock.shift(timedelta(hours=2))
+            expire_requests()
+    asked.refresh_from_db()
+    asked.therapy_session.refresh_from_db()
+    silence = (asked.therapy_session.asked, Screening.objects.current().get().inputs["asked"])
+    assert (asked.state, silence) == (FeedbackRequest.State.EXPIRED, (is_silence, is_silence))
+
+
+def test_a_fresh_link_that_came_back_makes_no_silence_and_the_one_before_it_changes_nothing(
+    asked: FeedbackRequest,
+) -> None:
+    sent = {"state": State.SENT, "sent_at": asked.due_at}
+    OutboxMessage.objects.filter(kind="feedback_request").update(**sent)
+    OutboxMessage.objects.create(
+        practice_id=asked.practice_id, kind="feedback_fresh_link", subject_id=asked.id,
+        not_before=asked.due_at, due_at=asked.due_at, **sent,
+    )  # fmt: skip
+    with time_machine.travel(asked.expires_at + timedelta(hours=1), tick=False):
+        expire_requests()
+        for kind, is_silence in (("feedback_request", True), ("feedback_fresh_link", False)):
+            report(OutboxMessage.objects.get(kind=kind), reports.Outcome.BOUNCED)
+            asked.therapy_session.refresh_from_db()
+            assert asked.therapy_session.asked is is_silence, kind
 
 
 def test_a_form_that_is_not_sent_when_it_is_due_ends_and_is_said_to_be_due_no_more(

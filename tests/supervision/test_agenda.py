@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Membership
-from apps.core import outbox
+from apps.core import outbox, reports
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.dashboard.selectors.words import short_day
 from apps.exchange.rights import lift_restriction, restrict
@@ -499,6 +499,33 @@ def test_what_is_said_after_the_last_meeting_of_a_session_before_it_stands_on_th
         "FE-4, [^:]*: asked by message, then answered in the room or from paper",
     ):
         assert re.search(line, page), line
+
+
+def test_a_form_that_is_said_after_the_last_meeting_to_have_come_back_stands_on_the_next_agenda(
+    as_sam: Browser, alice: Membership, sam: Membership, meeting: Meeting
+) -> None:
+    held = timezone.now() - timedelta(days=9)
+    with time_machine.travel(held + timedelta(hours=1), tick=False):
+        session = TherapySessionFactory.create(
+            treatment__therapist=alice, treatment__client__code="FE-1", starts_at=held
+        )
+        ask_by_email(session)
+    with time_machine.travel(held + timedelta(hours=4), tick=False):
+        outbox.deliver_due()
+    with time_machine.travel(held + timedelta(days=6), tick=False):
+        expire_requests()
+    Meeting.objects.filter(id=meeting.id).update(starts_at=timezone.now() - timedelta(days=1))
+    coming = plan_meeting(
+        supervisee=alice, starts_at=timezone.now() + timedelta(days=2), duration_min=50, by=sam
+    )
+    assert "FE-1" not in text(as_sam.get(f"/meetings/{coming.id}/"))
+    message = OutboxMessage.objects.get(kind="feedback_request")
+    reports.note(
+        practice_id=alice.practice_id, message_id=message.id,
+        outcome=reports.Outcome.BOUNCED, channel="email",
+    )  # fmt: skip
+    page = text(as_sam.get(f"/meetings/{coming.id}/"))
+    assert re.search("FE-1, .*: asked by message, but the form ended before an answer", page)
 
 
 def test_a_flag_that_a_correction_took_from_the_supervisor_stands_on_the_agenda(
