@@ -168,6 +168,7 @@ def arrange_move(
     # The times were made with the therapist before: a new one makes their own.
     _call_off(treatment, on=moves_on, by=by)
     [new] = hand_over_caseload(treatments=[treatment], to=to, on=moves_on, by=by)
+    refit_requests(new)
     _end_forms(treatment)
     move.moves_on, move.meeting_on = moves_on, meeting_on
     move.new_treatment, move.arranged_at = new, timezone.now()
@@ -235,7 +236,8 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
     ]
     if gone:
         raise CannotHandOver(" ".join([*gone, _("Untick them.")]))
-    hand_over_caseload(treatments=treatments, to=to, on=on, by=by)
+    for new in hand_over_caseload(treatments=treatments, to=to, on=on, by=by):
+        refit_requests(new)
     moment = timezone.now().isoformat()
     for treatment in treatments:
         back = Move.objects.standing().filter(new_treatment=treatment, treatment__therapist=to)

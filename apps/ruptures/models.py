@@ -6,6 +6,8 @@ from typing import Self
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import ExpressionWrapper, F, Q, Value
+from django.db.models.functions import Coalesce
+from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -89,8 +91,8 @@ def has_waited(*, at: datetime) -> Q:
     or a shorter one since (`apps.ruptures.services.shorten_waits`)."""
     hours = F("wait_hours") * Value(timedelta(hours=1))
     since = Value(at) - ExpressionWrapper(hours, models.DurationField())
-    began = Q(fell_again_at__isnull=True, opened_at__lte=since) | Q(fell_again_at__lte=since)
-    return began & Q(acknowledged_at__isnull=True)
+    fell_at = Coalesce("fell_again_at", "opened_at")
+    return Q(LessThanOrEqual(fell_at, since)) & ~Q(acknowledged_at__gte=fell_at)
 
 
 class RuptureEpisodeQuerySet(models.QuerySet["RuptureEpisode"]):
@@ -211,12 +213,26 @@ class RuptureEpisode(PracticeModel):
         return f"episode {self.id}"
 
     @property
+    def fell_at(self) -> datetime:
+        """When it opened, or opened again."""
+        return self.fell_again_at or self.opened_at
+
+    @property
+    def seen_at(self) -> datetime | None:
+        """When the therapist acknowledged the last fall; None as long as they have not."""
+        seen_at = self.acknowledged_at
+        return seen_at if seen_at and seen_at >= self.fell_at else None
+
+    @property
     def has_waited_by_now(self) -> bool:
         """Whether nobody acknowledged it for its waiting time, noted or not; see `has_waited`."""
-        if self.acknowledged_at:
-            return False
-        began = self.fell_again_at or self.opened_at
-        return timezone.now() >= began + timedelta(hours=self.wait_hours)
+        waits_until = self.fell_at + timedelta(hours=self.wait_hours)
+        return not self.seen_at and timezone.now() >= waits_until
+
+    @property
+    def waiting_is_noted(self) -> bool:
+        """Whether `waited_at` speaks of the last fall."""
+        return self.waited_at is not None and self.waited_at >= self.fell_at
 
     @property
     def is_supervisors(self) -> bool:

@@ -41,7 +41,8 @@ def tell_about(episode: RuptureEpisode) -> None:
         if episode.marked_at:
             notices.tell(member=member, kind=MARKED, subject=episode, mark=mark)
         elif episode.waited_at:
-            notices.tell(member=member, kind=WAITED, subject=episode, mark=mark)
+            anew = max(mark, again) if episode.waiting_is_noted else mark
+            notices.tell(member=member, kind=WAITED, subject=episode, mark=anew)
         elif mark:
             notices.tell(member=member, kind=OPENED, subject=episode, mark=mark)
 

@@ -342,8 +342,11 @@ def _date(episode: RuptureEpisode) -> None:
     """Derive from the steps since its opening when it was marked, recovering, settled lower;
     whichever questionnaire they were rated with, as nothing else opens meanwhile.
 
-    A fall that opens it again, once ratings had come back, waits to be acknowledged as the first.
+    A fall that opens it again, once ratings had come back, waits to be acknowledged as the first:
+    as long as anything opens that was known only after the acknowledgement.
     """
+    acknowledged_at, fell_again_at = episode.acknowledged_at, None
+    waits_anew = acknowledged_at is not None and not episode.seen_at
     episode.marked_at = episode.recovering_since = episode.settled_lower_at = None
     for screening in (
         Screening.objects.current()
@@ -356,14 +359,17 @@ def _date(episode: RuptureEpisode) -> None:
             episode.marked_at = episode.marked_at or screening.screened_at
         if screening.event == Event.OPENED:
             episode.recovering_since = episode.settled_lower_at = None
-            acknowledged_at = episode.acknowledged_at
             is_another = screening.therapy_session_id != episode.opened_by_id
-            if is_another and acknowledged_at and acknowledged_at < screening.known_at:
-                episode.fell_again_at, episode.acknowledged_at = screening.screened_at, None
+            is_new = acknowledged_at is not None and acknowledged_at < screening.known_at
+            if is_new and (is_another or waits_anew):
+                fell_again_at = fell_again_at or screening.screened_at
         elif screening.event == Event.REPAIRED:
             episode.recovering_since = screening.screened_at
         elif screening.event == Event.SETTLED_LOWER:
             episode.settled_lower_at = screening.screened_at
+    # Where it waits already it goes on doing so: no correction begins its waiting time anew.
+    if waits_anew != bool(fell_again_at):
+        episode.fell_again_at = fell_again_at
 
 
 @transaction.atomic
@@ -372,10 +378,10 @@ def acknowledge_episode(*, episode: RuptureEpisode, by: Membership) -> None:
 
     Where the waiting time was over by then, the supervisor goes on seeing it.
     """
-    if not episode.acknowledged_at:
+    if not episode.seen_at:
         now = timezone.now()
-        if episode.has_waited_by_now:
-            episode.waited_at = episode.waited_at or now
+        if episode.has_waited_by_now and not episode.waiting_is_noted:
+            episode.waited_at = now
         episode.acknowledged_at = now
         episode.save(update_fields=["acknowledged_at", "waited_at"])
         audit.record("acknowledge episode", episode, client_id=episode.treatment.client_id, by=by)
@@ -429,7 +435,8 @@ def record_outcome(
     episode.outcome = outcome
     episode.outcome_reason = reason
     episode.outcome_at = at or timezone.now()
-    episode.acknowledged_at = episode.acknowledged_at or episode.outcome_at
+    if not episode.seen_at:
+        episode.acknowledged_at = episode.outcome_at
     episode.save(update_fields=["outcome", "outcome_reason", "outcome_at", "acknowledged_at"])
     if was_supervisors and at is None:
         tell_gone(episode)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
-from django.db.models import Max, Q
+from django.db.models import F, Max, Q
 from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -42,7 +42,8 @@ def note_waiting(practice: Practice, *, at: datetime) -> int:
     """Let supervisors see what waited unacknowledged long enough; returns how many episodes."""
     waiting = (
         RuptureEpisode.objects.open()
-        .filter(has_waited(at=at), practice=practice, waited_at=None)
+        .filter(has_waited(at=at), practice=practice)
+        .filter(Q(waited_at=None) | Q(waited_at__lt=F("fell_again_at")))
         .select_for_update(of=("self",), skip_locked=True)
         .select_related("treatment")
     )

@@ -297,6 +297,25 @@ def test_who_treats_the_client_besides_and_hands_them_back_leaves_nothing_cut_sh
     assert (treatment.ends_on, asked.expires_at) == (None, open_until)
 
 
+def test_a_session_that_comes_with_a_client_ends_the_form_of_the_one_before(
+    alice: Membership, charlie: Membership, mona: Membership, treatment: Treatment
+) -> None:
+    besides = TreatmentFactory.create(therapist=charlie, client=treatment.client)
+    asked = request_feedback(
+        therapy_session=TherapySessionFactory.create(treatment=treatment),
+        questionnaire=practice_questionnaire(alice.practice),
+        channel_kind="email",
+        by=alice,
+    )
+    comes = TherapySessionFactory.create(
+        treatment=besides, attendance="", starts_at=timezone.now() + timedelta(days=2)
+    )
+    assert asked.expires_at > comes.starts_at
+    hand_over([besides], to=alice, by=mona)
+    asked.refresh_from_db()
+    assert asked.expires_at == comes.starts_at, "what came later would count for nothing"
+
+
 def test_who_is_relieved_before_the_day_of_their_own_move_is_told(
     move: Move, alice: Membership, charlie: Membership, mona: Membership
 ) -> None:

@@ -1,5 +1,6 @@
 """Who is told what about an episode in the app, each once."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from apps.ruptures.repair import set_sharing
 from apps.ruptures.services import acknowledge_episode, record_outcome
 from apps.ruptures.transitions import note_waiting
 from apps.therapy_sessions.models import TherapySession
+from tests.conftest import signed_in
 from tests.factories import TherapySessionFactory, TreatmentFactory
 from tests.ruptures.test_screening import FALL, UNMARKED_FALL, add_rating, screen_from
 
@@ -75,7 +77,7 @@ def test_a_fall_after_ratings_had_come_back_waits_to_be_acknowledged_as_the_firs
             clock.shift(timedelta(days=7))
             screen_from(rated_now(treatment, pomp))
         episode.refresh_from_db()
-        assert (episode.acknowledged_at, episode.marked_at) == (None, None)
+        assert (episode.seen_at, episode.marked_at) == (None, None)
         assert Notice.objects.filter(member=alice, kind="episode_opened").count() == 2
         clock.shift(timedelta(hours=71))
         note_waiting(alice.practice, at=timezone.now())
@@ -88,7 +90,56 @@ def test_a_fall_after_ratings_had_come_back_waits_to_be_acknowledged_as_the_firs
         acknowledge_episode(episode=episode, by=alice)
         screen_from(rated_now(treatment, 70))
         episode.refresh_from_db()
-        assert episode.acknowledged_at == timezone.now(), "nothing opened it again"
+        assert episode.seen_at, "nothing opened it again"
+
+
+@pytest.fixture
+def fell_again(alice: Membership, sam: Membership) -> Iterator[TherapySession]:
+    """The session of a second fall, unmarked, three months after the first was acknowledged; the
+    supervisor had seen the first, as it had waited."""
+    treatment = TreatmentFactory.create(therapist=alice, pomps=UNMARKED_FALL)
+    with time_machine.travel(timezone.now() + timedelta(hours=72), tick=False) as clock:
+        note_waiting(alice.practice, at=timezone.now())
+        acknowledge_episode(episode=treatment.episodes.get(), by=alice)
+        for pomp in (90, 90, 90, 70):
+            clock.shift(timedelta(days=7))
+            session = rated_now(treatment, pomp)
+            screen_from(session)
+        yield session
+
+
+def test_where_the_second_fall_is_corrected_away_the_acknowledgement_of_the_first_holds(fell_again):
+    before = fell_again.treatment.episodes.get()
+    assert not before.seen_at
+    fell_again.ratings.update(pomp=90)
+    screen_from(fell_again)
+    episode = fell_again.treatment.episodes.get()
+    assert (episode.seen_at, episode.fell_again_at) == (before.acknowledged_at, None)
+
+
+def test_no_correction_begins_the_waiting_time_of_a_second_fall_anew(fell_again):
+    before = fell_again.treatment.episodes.get()
+    with time_machine.travel(timezone.now() + timedelta(hours=70), tick=False):
+        fell_again.ratings.update(pomp=75)
+        screen_from(fell_again)
+    episode = fell_again.treatment.episodes.get()
+    assert (episode.seen_at, episode.fell_again_at) == (None, before.fell_again_at)
+
+
+def test_who_saw_the_first_fall_is_told_when_the_second_has_waited(fell_again, alice, sam):
+    def page() -> str:
+        return signed_in(sam).get("/supervision/").content.decode()
+
+    assert "Waited 72 hours before; fell again on" in page()
+    Notice.objects.filter(member=sam).update(read_at=timezone.now())
+    note_waiting(alice.practice, at=timezone.now())
+    assert told(sam) == []
+    with time_machine.travel(timezone.now() + timedelta(hours=72), tick=False):
+        for _ in range(2):
+            note_waiting(alice.practice, at=timezone.now())
+        assert len(told(sam)) == 1
+        assert "before; fell again" not in page()
+        assert "Waited 72 hours" in page()
 
 
 def rated_now(treatment: Treatment, pomp: int) -> TherapySession:

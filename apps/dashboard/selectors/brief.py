@@ -266,8 +266,8 @@ def _plan(standing: Standing, sheet: Sheet, today: date) -> tuple[PlanLine, ...]
     if episode is None:
         return ()
     lines = []
-    if episode.acknowledged_at:
-        day = words.short_day(words.local(episode.acknowledged_at).date(), today)
+    if episode.seen_at:
+        day = words.short_day(words.local(episode.seen_at).date(), today)
         lines.append(PlanLine(_("Acknowledged %(day)s") % {"day": day}, done=True))
     for step in (RepairStep.OPEN, RepairStep.AGREE):
         done_on = sheet.step(step).done_on

@@ -282,7 +282,7 @@ def _card(
         if next_at
         else "",
         acknowledge_url=reverse("acknowledge_episode", args=[episode.id])
-        if episode and not episode.acknowledged_at
+        if episode and not episode.seen_at
         else "",
     )
 

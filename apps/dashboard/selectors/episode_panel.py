@@ -65,8 +65,8 @@ def episode_panel(
         suggestion=suggestion(course, episode),
         is_recovering=bool(back_in_range(episode, today)),
         acknowledged=_("Acknowledged %(day)s")
-        % {"day": words.short_day(words.local(episode.acknowledged_at).date(), today)}
-        if episode.acknowledged_at
+        % {"day": words.short_day(words.local(episode.seen_at).date(), today)}
+        if episode.seen_at
         else "",
         seen_by=seen_by(episode, supervisors),
         share_with=first_names(supervisors) if not episode.shared_at else "",
@@ -88,7 +88,7 @@ def seen_by(episode: RuptureEpisode, supervisors: Sequence[Membership]) -> str:
         why = _("It is marked, so %(who)s sees it too:")
     elif supervisors and (episode.waited_at or episode.has_waited_by_now):
         why = _("It waited %(hours)d hours unacknowledged, so %(who)s sees it too:")
-    elif supervisors and not episode.acknowledged_at:
+    elif supervisors and not episode.seen_at:
         return _("Only you see it. Unacknowledged for %(hours)d hours, %(who)s sees it too.") % said
     else:
         return _("Only you see it.")

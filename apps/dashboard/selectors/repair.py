@@ -170,6 +170,7 @@ def _history(
     for moment, what in (
         (episode.marked_at, _("Marked")),
         (episode.acknowledged_at, _("Acknowledged")),
+        (episode.fell_again_at, _("Fell again")),
         (episode.shared_at, _("Shared with supervision")),
         (episode.notes_shared_at, _("Notes shared with supervision")),
         (episode.recovering_since, _("Ratings back in the usual range")),

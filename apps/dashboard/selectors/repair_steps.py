@@ -50,7 +50,7 @@ def repair_steps(episode: RuptureEpisode, sheet: Sheet, today: date) -> tuple[St
         entry = sheet.step(step)
         done = entry.done_on <= today if entry.done_on else bool(entry.note)
         if step == RepairStep.NOTICE:
-            done = done or bool(episode.acknowledged_at)
+            done = done or bool(episode.seen_at)
         elif step == RepairStep.FOLLOW_UP:
             done = done and bool(entry.done_on)
         is_first = not done and all(each.state == "done" for each in steps)

@@ -210,9 +210,7 @@ def supervised_episode_page(
             (_("Waiting"), words.waiting(waiting_since(episode), today)),
             (
                 _("Acknowledged"),
-                words.moment(episode.acknowledged_at, today)
-                if episode.acknowledged_at
-                else _("Not yet"),
+                words.moment(episode.seen_at, today) if episode.seen_at else _("Not yet"),
             ),
         ),
         chart=alliance_chart(
@@ -322,12 +320,15 @@ def waiting_since(episode: RuptureEpisode) -> datetime:
 
 def _via(episode: RuptureEpisode, today: date) -> str:
     why = _why(episode)
-    if why == WAITED:
-        return _("Waited %(hours)d hours") % {"hours": episode.wait_hours}
     said = {
+        "hours": episode.wait_hours,
         "name": episode.treatment.therapist.name.split()[0],
         "day": words.short_day(words.local(waiting_since(episode)).date(), today),
     }
+    if why == WAITED and not (episode.waiting_is_noted or episode.has_waited_by_now):
+        return _("Waited %(hours)d hours before; fell again on %(day)s") % said
+    if why == WAITED:
+        return _("Waited %(hours)d hours") % said
     if why == SHARED:
         return _("Shared by %(name)s on %(day)s") % said
     return _("Marked on %(day)s") % said

@@ -23,6 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from hypothesis.strategies import SearchStrategy, integers, sampled_from
 
 from apps.accounts.models import Membership, Notice, Role
+from apps.alliance.models import Questionnaire
 from apps.clients.models import Treatment
 from apps.core import outbox
 from apps.core.models import OutboxMessage
@@ -109,7 +110,6 @@ class Course(RuleBasedStateMachine):
             SupervisionFactory.create(supervisor=self.sam, supervisee=each)
         treatment = TreatmentFactory.create(therapist=self.alice, pomps=[90, 80, 90, 90])
         self.client = treatment.client
-        self.questionnaire = feedback.practice_questionnaire(practice)
 
     def teardown(self) -> None:
         with self.kept:
@@ -124,6 +124,9 @@ class Course(RuleBasedStateMachine):
         current = Treatment.objects.current(on=timezone.localdate()).filter(client=self.client)
         rows = model._default_manager.filter(**{of_treatment: current}, **(where or {}))
         return rows.order_by(*newest_first)
+
+    def practice_questionnaire(self) -> Questionnaire:
+        return feedback.practice_questionnaire(self.alice.practice)
 
     def other(self, therapist: Membership) -> Membership:
         return self.charlie if therapist == self.alice else self.alice

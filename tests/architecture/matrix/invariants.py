@@ -10,6 +10,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from apps.alliance.models import AllianceRating
+from apps.alliance.services import accepted_until
 from apps.clients.models import Client, Treatment
 from apps.core.crypto import DESTROYED
 from apps.core.fields import ERASED
@@ -42,9 +43,7 @@ def forms_open_where_processing_is_restricted() -> Iterable[Any]:
 
 def forms_open_about_a_session_that_has_its_rating() -> Iterable[Any]:
     ratings = AllianceRating.objects.filter(
-        therapy_session=OuterRef("therapy_session"),
-        questionnaire=OuterRef("questionnaire"),
-        rater=AllianceRating.Rater.CLIENT,
+        therapy_session=OuterRef("therapy_session"), rater=AllianceRating.Rater.CLIENT
     )
     return FeedbackRequest.objects.filter(Exists(ratings), state=OPEN)
 
@@ -113,7 +112,27 @@ def falls_that_an_acknowledgement_of_before_covers() -> Iterable[Any]:
         therapy_session__starts_at__gt=OuterRef("opened_by__starts_at"),
         known_at__gt=OuterRef("acknowledged_at"),
     )
-    return RuptureEpisode.objects.open().filter(Exists(opened_again))
+    acknowledged = Q(fell_again_at=None) | Q(acknowledged_at__gte=F("fell_again_at"))
+    return RuptureEpisode.objects.open().filter(acknowledged, Exists(opened_again))
+
+
+def possible_ruptures_that_wait_anew_without_a_fall() -> Iterable[Any]:
+    fell_again = Screening.objects.current().filter(
+        treatment=OuterRef("treatment"),
+        event=Event.OPENED,
+        therapy_session__starts_at__gte=OuterRef("opened_by__starts_at"),
+        known_at__gt=OuterRef("acknowledged_at"),
+    )
+    waiting = RuptureEpisode.objects.open().filter(fell_again_at__gt=F("acknowledged_at"))
+    processed = waiting.filter(treatment__client__restricted_at=None)
+    return processed.exclude(Exists(fell_again))
+
+
+def forms_open_longer_than_their_answer_counts() -> Iterable[Any]:
+    opened = FeedbackRequest.objects.filter(state=OPEN, expires_at__gt=timezone.now())
+    for each in opened.select_related("therapy_session__treatment__practice"):
+        if each.expires_at > max(accepted_until(each.therapy_session), timezone.now()):
+            yield each
 
 
 def screenings_of_a_session_that_nobody_attended() -> Iterable[Any]:
@@ -180,6 +199,8 @@ RULES: tuple[Callable[[], Iterable[Any]], ...] = (
     possible_ruptures_open_by_a_session_that_nobody_attended,
     falls_that_the_filter_sees_and_nobody_else,
     falls_that_an_acknowledgement_of_before_covers,
+    possible_ruptures_that_wait_anew_without_a_fall,
+    forms_open_longer_than_their_answer_counts,
     screenings_of_a_session_that_nobody_attended,
     second_treatments_of_a_client_with_one_therapist,
     closed_treatments_that_go_on,

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from django.utils import timezone
 from hypothesis.stateful import precondition, rule
@@ -13,7 +14,7 @@ from apps.clients.models import Treatment
 from apps.endings import services as endings
 from apps.endings.models import Ending, Move
 from apps.exchange import rights
-from apps.feedback import corrections, lifecycle
+from apps.feedback import choices, corrections, lifecycle
 from apps.feedback import services as feedback
 from apps.feedback.models import FeedbackRequest
 from apps.ruptures import repair
@@ -28,6 +29,7 @@ Mode, Outcome = AllianceRating.Mode, RuptureEpisode.Outcome
 PLANNED, LOGGED, ATTENDED = {"attendance": ""}, {"attendance__gt": ""}, {"attendance": "attended"}
 OPEN, ARRANGED = {"outcome": ""}, {"arranged_at__isnull": False, "called_off_at": None}
 HOURS = sampled_from((1, 3, 26, 70))
+VERSIONS = 3
 # Who came, how the client was asked, and how much tension there was.
 Log = tuple[str, str, int | None]
 LOGS: SearchStrategy[Log] = sampled_from((
@@ -98,10 +100,17 @@ class Walk(Course):
         if lifecycle.went_out(form):
             lifecycle.send_fresh_link(request_id=form.id)
 
+    @act(FeedbackRequest, is_theirs=booleans())
+    def somebody_stops_messages(self, form: FeedbackRequest, is_theirs: bool) -> None:
+        if is_theirs and lifecycle.went_out(form):
+            lifecycle.stop_messages(client=self.client)
+        elif lifecycle.went_out(form):
+            choices.not_for_me(client=self.client, way=form.channel_kind)
+
     @act(TherapySession, ATTENDED)
     def the_form_is_offered_in_the_room(self, session: TherapySession) -> None:
-        about = {"therapy_session": session, "questionnaire": self.questionnaire}
-        feedback.ask_in_room(by=session.treatment.therapist, **about)
+        questionnaire, by = feedback.questionnaire_for(session), session.treatment.therapist
+        feedback.ask_in_room(therapy_session=session, questionnaire=questionnaire, by=by)
 
     @act(FeedbackRequest)
     def somebody_answers_in_the_room(self, form: FeedbackRequest) -> None:
@@ -110,10 +119,17 @@ class Walk(Course):
 
     @act(TherapySession, ATTENDED)
     def somebody_answers_on_paper(self, session: TherapySession) -> None:
-        about = {"therapy_session": session, "questionnaire": self.questionnaire}
+        about = {"therapy_session": session, "questionnaire": feedback.questionnaire_for(session)}
         answers, by = dict.fromkeys(ITEMS, 10), session.treatment.therapist
         at = min(session.ends_at, timezone.now())
         feedback.record_from_paper(answers=answers, answered_at=at, by=by, **about)
+
+    @precondition(lambda walk: walk.practice_questionnaire().version < VERSIONS)
+    @rule()
+    def the_practice_goes_over_to_a_newer_questionnaire(self) -> None:
+        newer = self.practice_questionnaire()
+        newer.id, newer.version, newer._state.adding = uuid4(), newer.version + 1, True
+        newer.save()
 
     @act(RuptureEpisode, OPEN)
     def a_flag_is_acknowledged(self, flag: RuptureEpisode) -> None:
@@ -143,12 +159,20 @@ class Walk(Course):
         clients.pause_asking(reason="Rest", review_on=timezone.localdate(), **who)
         lifecycle.withdraw_unsent(treatment.client)
 
-    @act(Treatment, address=sampled_from(("one@mail.example", "two@mail.example")))
-    def the_address_is_changed(self, treatment: Treatment, address: str) -> None:
+    @act(
+        Treatment,
+        address=sampled_from(("one@mail.example", "two@mail.example")),
+        talked_again=booleans(),
+    )
+    def the_address_is_changed(
+        self, treatment: Treatment, address: str, talked_again: bool
+    ) -> None:
         client, by = treatment.client, treatment.therapist
         agreed = {"discussed_on": client.discussed_on, "consent": client.consent}
         to = {"email": clients.Address(address, safe=True)}
-        clients.change_client(client=client, addresses=to, talked_again=False, by=by, **agreed)
+        clients.change_client(
+            client=client, addresses=to, talked_again=talked_again, by=by, **agreed
+        )
 
     @act(Treatment)
     def the_treatment_is_closed(self, treatment: Treatment) -> None:
