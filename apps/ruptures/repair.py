@@ -6,7 +6,6 @@ from datetime import date, datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Supervision
@@ -158,22 +157,21 @@ def set_causes(*, episode: RuptureEpisode, causes: list[str], by: Membership) ->
     )
 
 
-def are_notes_shared(episode: RuptureEpisode, supervisions: Iterable[Supervision]) -> bool:
-    """Whether notes were shared while one of these held: with who supervised before is not with
-    who does now."""
+def notes_readers(episode: RuptureEpisode, supervisors: Iterable[Membership]) -> list[Membership]:
+    """Who of its therapist's supervisors reads the notes: those who supervised as they were shared.
+    With who supervised then they were shared, and not with who began since."""
     shared_at = episode.notes_shared_at
-    return shared_at is not None and any(each.held_at(shared_at) for each in supervisions)
-
-
-def supervisions_now(episode: RuptureEpisode) -> QuerySet[Supervision]:
-    """Those that its therapist gets today."""
-    current = Supervision.objects.current(on=timezone.localdate())
-    return current.filter(supervisee=episode.treatment.therapist_id)
+    if shared_at is None:
+        return []
+    received = Supervision.objects.filter(supervisee=episode.treatment.therapist_id)
+    then = {each.supervisor_id for each in received if each.held_at(shared_at)}
+    return [each for each in supervisors if each.id in then]
 
 
 @transaction.atomic
 def set_sharing(*, episode: RuptureEpisode, share: bool, share_notes: bool, by: Membership) -> None:
     """Say what the therapist's current supervisors may see of an open episode; twice equals once.
+    Notes that one of them does not read yet are shared anew, with all of them.
 
     Taking it back holds from the next request on. Notes are shown with the episode or not at all.
     A marked episode, and one that waited too long, they see also when it is not shared. Of one that
@@ -185,12 +183,14 @@ def set_sharing(*, episode: RuptureEpisode, share: bool, share_notes: bool, by: 
     if episode.outcome:
         raise EpisodeClosed
     now = timezone.now()
+    therapist, today = episode.treatment.therapist, timezone.localdate(now)
+    supervisors = list(Membership.objects.supervising(therapist, on=today))
     was_supervisors = episode.is_supervisors
     before = (episode.shared_at, episode.notes_shared_at)
     episode.shared_at = (episode.shared_at or now) if share or share_notes else None
     if not share_notes:
         episode.notes_shared_at = None
-    elif not are_notes_shared(episode, supervisions_now(episode)):
+    elif not episode.notes_shared_at or notes_readers(episode, supervisors) != supervisors:
         episode.notes_shared_at = now
     if before == (episode.shared_at, episode.notes_shared_at):
         return

@@ -26,7 +26,7 @@ from apps.ruptures.repair import (
     sheet_of,
 )
 from apps.ruptures.services import record_outcome
-from tests.factories import TreatmentFactory
+from tests.factories import MembershipFactory, SupervisionFactory, TreatmentFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -196,6 +196,42 @@ def test_the_page_says_whom_the_notes_are_shared_with(
     assert "You and Sam can read the notes" in words(as_alice.get(address(episode)))
     as_alice.post(sharing, {"share": "on"})
     assert "Only you can read the notes" in words(as_alice.get(address(episode)))
+
+
+def test_of_two_supervisors_the_page_names_who_reads_the_notes_and_saving_again_lets_both(
+    episode: RuptureEpisode,
+    alice: Membership,
+    sam: Membership,
+    sign_in: Callable[[Membership], Browser],
+    words: Words,
+) -> None:
+    """Pam began after they were shared; then Sam is away for a while, and supervises again."""
+    pam = MembershipFactory.create(practice=alice.practice, roles=["supervisor"], name="Pam Field")
+    as_alice, as_sam, as_pam = (sign_in(each) for each in (alice, sam, pam))
+
+    def read_by() -> list[bool]:
+        theirs = reverse("supervised_episode", args=[episode.id])
+        return ["Come back" in words(browser.get(theirs)) for browser in (as_sam, as_pam)]
+
+    def said() -> str:
+        return words(as_alice.get(address(episode)))
+
+    send(as_alice, episode)
+    set_sharing(episode=episode, share=True, share_notes=True, by=alice)
+    week_ago = timezone.now() - timedelta(days=7)
+    RuptureEpisode.objects.update(notes_shared_at=week_ago)
+    today = timezone.localdate()
+    sam.supervisions_given.update(ends_on=today - timedelta(days=3))
+    for member in (sam, pam):
+        SupervisionFactory.create(supervisor=member, supervisee=alice, starts_on=today)
+    assert read_by() == [True, False]
+    assert "You and Sam can read the notes" in said()
+    assert "Only Sam can read them now. Save again to share them with Pam, Sam." in said()
+    sharing = reverse("set_sharing", args=[episode.id])
+    as_alice.post(sharing, {"share": "on", "share_notes": "on"})
+    assert read_by() == [True, True]
+    assert "You and Pam, Sam can read the notes" in said()
+    assert "Save again" not in said()
 
 
 def test_a_boundary_issue_says_supervisor_first_also_where_only_the_client_ticked_it(

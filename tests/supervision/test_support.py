@@ -157,7 +157,7 @@ def test_who_supervises_next_reads_no_words_that_were_meant_for_the_one_before(
         assert ("Asked for you, " in queue) == asked
     Supervision.objects.filter(supervisor=sam).update(ends_on=timezone.localdate() - timedelta(1))
     repair = sign_in(alice).get(f"/episodes/{episode.id}/repair/").context["page"]
-    assert not repair.shares_notes
+    assert not repair.notes_readers
     episode.refresh_from_db()
     set_sharing(episode=episode, share=True, share_notes=True, by=alice)
     page = sign_in(pam).get(f"/supervision/{episode.id}/").content.decode()

@@ -24,9 +24,8 @@ from apps.ruptures.models import RepairStep, RuptureEpisode, Worksheet
 from apps.ruptures.reasons import Reasons
 from apps.ruptures.repair import (
     Sheet,
-    are_notes_shared,
+    notes_readers,
     sheet_of,
-    supervisions_now,
     worksheets,
 )
 from apps.ruptures.repair_prompts import prompt_file
@@ -57,8 +56,8 @@ class Event:
 @dataclass(frozen=True)
 class RepairPage:
     """All of the record. `outcome` is '' while the episode is open; `saved` when the worksheet
-    was; `boundary` says that a boundary issue is ticked or suggested; `supervisors` are first
-    names, '' where nobody supervises."""
+    was; `boundary` says that a boundary issue is ticked or suggested; `supervisors`, and of them
+    `notes_readers`, are first names, '' where there is nobody."""
 
     episode_id: UUID
     client_id: UUID
@@ -80,7 +79,7 @@ class RepairPage:
     seen_by: str
     supervisors: str
     is_shared: bool
-    shares_notes: bool
+    notes_readers: str
     history: tuple[Event, ...]
     sources: tuple[str, ...]
     prompts_version: int
@@ -121,7 +120,7 @@ def repair_page(episode: RuptureEpisode, *, today: date) -> RepairPage:
         seen_by=seen_by(episode, supervisors),
         supervisors=first_names(supervisors),
         is_shared=bool(episode.shared_at),
-        shares_notes=are_notes_shared(episode, supervisions_now(episode)),
+        notes_readers=first_names(notes_readers(episode, supervisors)),
         history=_history(episode, course, saved, today),
         sources=tuple(prompt_file().sources.values()),
         prompts_version=prompt_file().version,

@@ -19,7 +19,7 @@ from apps.dashboard.selectors.repair_steps import Step, repair_steps
 from apps.dashboard.sparklines import SLOTS_SPARKLINE, sparkline_floor
 from apps.ruptures.models import RepairStep, RuptureEpisode, Worksheet
 from apps.ruptures.reasons import Reasons
-from apps.ruptures.repair import Sheet, are_notes_shared, latest_worksheet, sheet_of
+from apps.ruptures.repair import Sheet, latest_worksheet, notes_readers, sheet_of
 from apps.ruptures.selectors import Status, episode_status
 from apps.supervision.models import Meeting, SupportMessage
 from apps.supervision.services import supports_by_episode
@@ -185,7 +185,6 @@ def supervised_episode_page(
     """The reasons of an episode, the ratings around it, its steps and causes; of words, what was
     shared or written while `reader` supervised the therapist: it was meant for who did."""
     treatment = episode.treatment
-    supervisions = reader.supervisions_given.filter(supervisee=treatment.therapist_id)
     sheet = sheet_of(latest_worksheet(episode))
     course = load_courses([treatment.id])[treatment.id]
     opened_at = course.opened_at(episode)
@@ -223,7 +222,7 @@ def supervised_episode_page(
         kind=str(Worksheet.Kind(sheet.kind).label) if sheet.kind else "",
         causes=tuple(str(Cause(cause).label) for cause in sheet.causes),
         steps=repair_steps(episode, sheet, today),
-        notes=_notes(sheet) if are_notes_shared(episode, supervisions) else None,
+        notes=_notes(sheet) if notes_readers(episode, [reader]) else None,
         thread=tuple(supports_by_episode([episode], read_by=reader).get(episode.id, ())),
     )
 
