@@ -26,25 +26,32 @@ GONE = "episode_withdrawn"
 
 def tell_about(episode: RuptureEpisode) -> None:
     """Tell therapist and supervisors what is new for them; what they were told stays told, until
-    supervisors were told that it went."""
+    supervisors were told that it went, or it fell again."""
     therapist = episode.treatment.therapist
     again = episode.fell_again_at.isoformat() if episode.fell_again_at else ""
     notices.tell(member=therapist, kind=OPENED, subject=episode, mark=again)
-    supervisors = _supervisors_of(therapist)
-    if episode.marked_at:
-        notices.tell(member=therapist, kind=MARKED, subject=episode)
+    seen_as, is_of_last_fall = _seen_as(episode)
+    of_fall = again if is_of_last_fall else ""
+    if seen_as == MARKED:
+        notices.tell(member=therapist, kind=MARKED, subject=episode, mark=of_fall)
     if not episode.is_supervisors:
         return
-    for member in supervisors:
+    for member in _supervisors_of(therapist):
         went = Notice.objects.filter(member=member, kind=GONE, subject_id=episode.id)
         mark = went.order_by("mark").values_list("mark", flat=True).last() or ""
-        if episode.marked_at:
-            notices.tell(member=member, kind=MARKED, subject=episode, mark=mark)
-        elif episode.waited_at:
-            anew = max(mark, again) if episode.waiting_is_noted else mark
-            notices.tell(member=member, kind=WAITED, subject=episode, mark=anew)
-        elif mark:
-            notices.tell(member=member, kind=OPENED, subject=episode, mark=mark)
+        if mark or seen_as != OPENED:
+            notices.tell(member=member, kind=seen_as, subject=episode, mark=max(mark, of_fall))
+
+
+def _seen_as(episode: RuptureEpisode) -> tuple[str, bool]:
+    """The kind of notice by which supervisors hear of it, and whether its last fall is why."""
+    if episode.marked_at and episode.marked_at >= episode.fell_at:
+        return MARKED, True
+    if episode.waiting_is_noted:
+        return WAITED, True
+    if episode.marked_at:
+        return MARKED, False
+    return (WAITED if episode.waited_at else OPENED), False
 
 
 def tell_gone(episode: RuptureEpisode) -> None:

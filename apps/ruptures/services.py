@@ -356,7 +356,7 @@ def _date(episode: RuptureEpisode) -> None:
         .order_by("therapy_session__starts_at", "therapy_session_id")
     ):
         if screening.level == Level.MARKED and screening.event in (Event.OPENED, Event.ESCALATED):
-            episode.marked_at = episode.marked_at or screening.screened_at
+            episode.marked_at = screening.screened_at  # of each fall, once
         if screening.event == Event.OPENED:
             episode.recovering_since = episode.settled_lower_at = None
             is_another = screening.therapy_session_id != episode.opened_by_id

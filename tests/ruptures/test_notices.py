@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Notice
@@ -130,7 +131,7 @@ def test_who_saw_the_first_fall_is_told_when_the_second_has_waited(fell_again, a
     def page() -> str:
         return signed_in(sam).get("/supervision/").content.decode()
 
-    assert "Waited 72 hours before; fell again on" in page()
+    assert "Waited 72 hours; fell again on" in page()
     Notice.objects.filter(member=sam).update(read_at=timezone.now())
     note_waiting(alice.practice, at=timezone.now())
     assert told(sam) == []
@@ -138,13 +139,36 @@ def test_who_saw_the_first_fall_is_told_when_the_second_has_waited(fell_again, a
         for _ in range(2):
             note_waiting(alice.practice, at=timezone.now())
         assert len(told(sam)) == 1
-        assert "before; fell again" not in page()
+        assert "fell again" not in page()
         assert "Waited 72 hours" in page()
 
 
-def rated_now(treatment: Treatment, pomp: int) -> TherapySession:
+def test_a_second_fall_that_is_marked_is_told_anew_and_the_queue_says_when_it_was(
+    treatment, alice, sam
+):
+    first = treatment.episodes.get()
+    with time_machine.travel(timezone.now() + timedelta(hours=1), tick=False) as clock:
+        acknowledge_episode(episode=first, by=alice)
+        for pomp in (90, 90, 90):
+            clock.shift(timedelta(days=7))
+            screen_from(rated_now(treatment, pomp))
+        Notice.objects.update(read_at=timezone.now())
+        assert told(sam) == []
+        clock.shift(timedelta(days=7))
+        screen_from(rated_now(treatment, 70, tension=4))
+        marked = f"{treatment.client.code}: possible rupture, marked."
+        assert [text for text, _ in told(sam)] == [marked]
+        assert marked in [text for text, _ in told(alice)]
+        day = date_format(timezone.localdate(), "j M")
+        page = signed_in(sam).get("/supervision/").content.decode()
+        assert f"Marked on {day}" in page
+    again = treatment.episodes.get()
+    assert (again.id, again.marked_at) == (first.id, again.fell_again_at)
+
+
+def rated_now(treatment: Treatment, pomp: int, **also: object) -> TherapySession:
     session = TherapySessionFactory.create(treatment=treatment)
-    add_rating(session, pomp)
+    add_rating(session, pomp, **also)
     return session
 
 

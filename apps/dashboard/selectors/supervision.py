@@ -312,25 +312,35 @@ def _why(episode: RuptureEpisode) -> str:
 
 
 def waiting_since(episode: RuptureEpisode) -> datetime:
-    """When it asked for a conversation: shared or marked, else opened, or opened again."""
-    since = episode.shared_at or episode.marked_at or episode.fell_again_at
-    return since or episode.opened_at
+    """When it asked for a conversation: shared or marked, else opened; or fell again since."""
+    since = episode.shared_at or episode.marked_at or episode.opened_at
+    return max(since, episode.fell_again_at or since)
 
 
 def _via(episode: RuptureEpisode, today: date) -> str:
-    why = _why(episode)
-    said = {
+    why, again = _why(episode), episode.fell_again_at
+    if why == SHARED:
+        since, said = episode.shared_at, _("Shared by %(name)s on %(day)s")
+    elif why == MARKED:
+        since, said = episode.marked_at, _("Marked on %(day)s")
+    else:
+        waits = episode.has_waited_by_now
+        since, said = None if waits else episode.waited_at, _("Waited %(hours)d hours")
+    said %= {
         "hours": episode.wait_hours,
         "name": episode.treatment.therapist.name.split()[0],
-        "day": words.short_day(words.local(waiting_since(episode)).date(), today),
+        "day": _short_day(since, today) if since else "",
     }
-    if why == WAITED and not (episode.waiting_is_noted or episode.has_waited_by_now):
-        return _("Waited %(hours)d hours before; fell again on %(day)s") % said
-    if why == WAITED:
-        return _("Waited %(hours)d hours") % said
-    if why == SHARED:
-        return _("Shared by %(name)s on %(day)s") % said
-    return _("Marked on %(day)s") % said
+    if since and again and since < again:
+        said = _("%(seen)s; fell again on %(day)s") % {
+            "seen": said,
+            "day": _short_day(again, today),
+        }
+    return said
+
+
+def _short_day(moment: datetime, today: date) -> str:
+    return words.short_day(words.local(moment).date(), today)
 
 
 def _is_chosen(
