@@ -242,6 +242,11 @@ class SupervisionQuerySet(models.QuerySet["Supervision"]):
         """Those that hold on the day `on` or are to begin later."""
         return self.filter(Q(ends_on__isnull=True) | Q(ends_on__gte=on), ended_at__isnull=True)
 
+    def begun_by(self, day: F) -> "SupervisionQuerySet":
+        """Those of which `day` is no day before `began_on`."""
+        is_made = Q(created_at=None) | Q(created_at__date__lte=day)
+        return self.filter(is_made, starts_on__lte=day)
+
     def current(self, *, on: date) -> "SupervisionQuerySet":
         """Supervisions that hold on the day `on`, first and last day included.
 
@@ -270,6 +275,12 @@ class Supervision(PracticeModel):
         blank=True,
         help_text="when it ended with the supervisor's place or role; else the last day ends it",
     )
+    created_at = models.DateTimeField(
+        default=timezone.now,
+        null=True,
+        editable=False,
+        help_text="empty where it was before this was noted",
+    )
 
     objects = SupervisionQuerySet.as_manager()
 
@@ -292,12 +303,20 @@ class Supervision(PracticeModel):
     def __str__(self) -> str:
         return f"{self.supervisor} → {self.supervisee}"
 
+    @property
+    def began_on(self) -> date:
+        """Its first day, or the one on which it was entered where that was later."""
+        made_on = timezone.localdate(self.created_at) if self.created_at else self.starts_on
+        return max(self.starts_on, made_on)
+
     def held_at(self, at: datetime) -> bool:
-        """Whether it held at that moment, first and last day included."""
+        """Whether it held at that moment, first and last day included, and was on record by then:
+        a first day in the past opens no words of the time before it was entered."""
         day = timezone.localdate(at)
         is_over = self.ends_on is not None and self.ends_on < day
         has_ended = self.ended_at is not None and self.ended_at <= at
-        return self.starts_on <= day and not is_over and not has_ended
+        is_made = self.created_at is None or self.created_at <= at
+        return is_made and self.starts_on <= day and not is_over and not has_ended
 
 
 class AccountLinkQuerySet(models.QuerySet["AccountLink"]):

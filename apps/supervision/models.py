@@ -136,11 +136,8 @@ class Meeting(PracticeModel):
         and those that ended since then, for 90 days at most and if the supervision held by then."""
         today = timezone.localdate()
         known = Treatment.objects.visible_to(self.supervisor)
-        held = Supervision.objects.current(on=today).filter(
-            supervisor=self.supervisor_id,
-            supervisee=self.supervisee_id,
-            starts_on__lte=OuterRef("ends_on"),
-        )
+        held = Supervision.objects.current(on=today).begun_by(OuterRef("ends_on"))
+        held = held.filter(supervisor=self.supervisor_id, supervisee=self.supervisee_id)
         from_day = timezone.localdate(max(since, timezone.now() - LOOKS_BACK))
         ended = Treatment.objects.ended(on=today).filter(Exists(held), ends_on__gte=from_day)
         return Treatment.objects.filter(

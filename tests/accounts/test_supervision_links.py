@@ -18,6 +18,7 @@ from apps.accounts.services import (
     deactivate_member,
     end_supervision,
     reactivate_member,
+    start_supervision,
 )
 from apps.ruptures.models import RuptureEpisode
 from tests.accounts.conftest import link, noted, shown
@@ -129,6 +130,18 @@ def test_links_of_who_had_left_before_links_ended_with_places_are_ended_by_migra
     migration.end_those_of_who_left(apps, None)
     Membership.objects.filter(id=sam.id).update(is_active=True)
     assert Supervision.objects.current(on=TODAY()).get() == of_others
+
+
+def test_when_links_of_before_were_made_is_read_from_the_trail_by_migration(
+    sam: Membership, mona: Membership, charlie: Membership
+) -> None:
+    made = start_supervision(supervisor=sam, supervisee=charlie, starts_on=TODAY(), by=mona)
+    Supervision.objects.update(created_at=None)
+    migration = import_module("apps.accounts.migrations.0016_supervision_created_at")
+    migration.read_from_the_trail(apps, None)
+    [entry] = noted("start supervision", mona)
+    for link_ in Supervision.objects.all():
+        assert link_.created_at == (entry.at if link_ == made else None)
 
 
 def test_the_supervisor_of_who_leaves_goes_on_seeing_the_clients_until_they_are_handed_over(

@@ -63,6 +63,9 @@ def test_each_look_says_who_what_and_why_they_could(
     assert rows(as_alice.get(url(treatment)))[0] == (
         "Alice Moreau", "View who looked", "Treating therapist",
     )  # fmt: skip
+    sam.supervisions_given.update(created_at=timezone.now() + timedelta(days=1))
+    found = rows(as_alice.get(url(treatment)))
+    assert found[7][2] == "No relationship on record that day", "the link was entered later"
 
 
 def test_a_look_of_before_the_treatment_is_nobodys_who_treats_the_client_since(

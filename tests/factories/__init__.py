@@ -83,6 +83,7 @@ class SupervisionFactory(TenantFactory):
 
     practice = factory.SelfAttribute("supervisor.practice")
     starts_on = factory.LazyFunction(lambda: timezone.localdate() - timedelta(days=90))
+    created_at = factory.LazyFunction(lambda: timezone.now() - timedelta(days=900))
 
 
 class ClientFactory(TenantFactory):

@@ -112,6 +112,10 @@ def test_a_treatment_that_ended_before_the_last_meeting_or_the_supervision_is_no
     assert not agenda_lines(meeting)
     links.update(starts_on=timezone.localdate())
     assert agenda_lines(meeting) == [treatment]
+    links.update(created_at=timezone.now() + timedelta(days=1))
+    assert not agenda_lines(meeting), "a first day in the past reaches no further back"
+    links.update(created_at=None)
+    assert agenda_lines(meeting) == [treatment]
     Meeting.objects.filter(id=meeting.id).update(starts_at=timezone.now() + timedelta(days=1))
     later = plan_meeting(
         supervisee=alice, starts_at=timezone.now() + timedelta(days=9), duration_min=50, by=sam

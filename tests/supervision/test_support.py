@@ -10,6 +10,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Role, Supervision
+from apps.accounts.services import start_supervision
 from apps.core.models import AuditEntry
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.repair import Sheet, StepEntry, save_worksheet, set_sharing
@@ -162,6 +163,29 @@ def test_who_supervises_next_reads_no_words_that_were_meant_for_the_one_before(
     set_sharing(episode=episode, share=True, share_notes=True, by=alice)
     page = sign_in(pam).get(f"/supervision/{episode.id}/").content.decode()
     assert "Noted for Sam." in page, "shared anew, with her"
+
+
+@pytest.mark.parametrize("days", [0, 60])
+def test_a_first_day_in_the_past_opens_no_words_of_before_the_link_was_made(
+    sign_in: Callable[[Membership], Browser],
+    alice: Membership,
+    sam: Membership,
+    mona: Membership,
+    episode: RuptureEpisode,
+    days: int,
+) -> None:
+    set_sharing(episode=episode, share=True, share_notes=True, by=alice)
+    sheet = Sheet(steps={"notice": StepEntry("Noted for Sam.")})
+    save_worksheet(episode=episode, sheet=sheet, opened_version=0, by=alice)
+    write_support(episode=episode, text="I cannot work with Pam.", by=alice)
+    pam = MembershipFactory.create(practice=alice.practice, roles=[Role.SUPERVISOR])
+    first = timezone.localdate() - timedelta(days=days)
+    start_supervision(supervisor=pam, supervisee=alice, starts_on=first, by=mona)
+    write_support(episode=episode, text="Written to both.", by=alice)
+    page = sign_in(pam).get(f"/supervision/{episode.id}/").content.decode()
+    assert "Noted for Sam." not in page
+    assert "I cannot work with Pam." not in page
+    assert "Written to both." in page
 
 
 def test_messages_are_ciphertext_in_the_database(

@@ -162,9 +162,9 @@ def _because(
     if member.id in current:
         return _("Treating therapist")
     for each in supervisions:
-        holds = each.starts_on <= on and (each.ends_on is None or on <= each.ends_on)
+        holds = each.began_on <= on and (each.ends_on is None or on <= each.ends_on)
         if each.supervisor_id == member.id and each.supervisee_id in current and holds:
-            return _("Supervision since %(day)s") % {"day": words.short_day(each.starts_on, today)}
+            return _("Supervision since %(day)s") % {"day": words.short_day(each.began_on, today)}
     if route in OF_RECORDS:
         return _("Record holder")
     if member.has_role(Role.MANAGER):

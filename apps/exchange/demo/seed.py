@@ -9,7 +9,7 @@ from django.apps import apps
 from django.db import transaction
 from django.utils import timezone
 
-from apps.accounts.models import Membership, Notice, Practice, PracticeModel, User
+from apps.accounts.models import Membership, Notice, Practice, PracticeModel, Supervision, User
 from apps.accounts.services import add_member, create_practice, start_supervision
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.services import install_shipped_questionnaires
@@ -151,6 +151,9 @@ def _add_members(practice: Practice, *, today: date) -> dict[str, Membership]:
             starts_on=today - SUPERVISED_FOR,
             by=None,
         )
+    Supervision.objects.filter(practice=practice).update(
+        created_at=practice.created_at - SUPERVISED_FOR
+    )
     return members
 
 
