@@ -19,6 +19,8 @@ from apps.core.reports import Outcome
 
 FORBIDDEN = 403
 NO_CONTENT = 204
+# The provider tries no more.
+GIVEN_UP = {EventType.BOUNCED, EventType.REJECTED, EventType.FAILED}
 # A mailbox that is full or a server that is away is no reason to stop writing.
 HARD = {RejectReason.INVALID, RejectReason.BOUNCED}
 # "This is spam", or the provider's own way out: both are a person's word.
@@ -57,6 +59,8 @@ def _note_event(event: object) -> None:
         outcome = Outcome.COMPLAINED
     elif kind == EventType.BOUNCED and getattr(event, "reject_reason", None) in HARD:
         outcome = Outcome.BOUNCED
+    elif kind in GIVEN_UP:
+        outcome = Outcome.LOST
     about = getattr(event, "metadata", None) or {}
     try:
         ids = {"practice_id": UUID(about["practice"]), "message_id": UUID(about["message"])}

@@ -284,7 +284,9 @@ def _give_up(message: OutboxMessage, channel: str, why: Unreachable) -> None:
 def tell_unreachable(message: OutboxMessage, *, channel: str, unwanted: bool) -> None:
     """Tell whoever sent a message of this kind that the address takes none.
 
-    `unwanted`: by the word of a person, who reads what is sent there.
+    Args:
+        channel: '' where that says nothing of the address, and no channel stops.
+        unwanted: by the word of a person, who reads what is sent there.
     """
     told = settings.OUTBOX_UNREACHABLE.get(message.kind)
     if told:

@@ -15,6 +15,7 @@ UNWANTED = "Unwanted"
 class Outcome(StrEnum):
     DELIVERED = "delivered"
     BOUNCED = "bounced"
+    LOST = "lost"  # it was given up on the way: the address may take the next one
     REFUSED = "refused"  # it came back, as its reader had said no before
     COMPLAINED = "complained"  # it arrived, and its reader says no
 
@@ -40,7 +41,8 @@ def note(*, practice_id: UUID, message_id: UUID, outcome: Outcome, channel: str)
         if message is None:
             return False
         # First: it waits for the client's turn (ADR 19), and who has the turn may want this row.
-        outbox.tell_unreachable(message, channel=channel, unwanted=unwanted)
+        stopped = "" if outcome == Outcome.LOST else channel
+        outbox.tell_unreachable(message, channel=stopped, unwanted=unwanted)
         known.update(
             state=State.SENT if outcome == Outcome.COMPLAINED else State.BOUNCED,
             channel=channel,

@@ -256,7 +256,7 @@ def stop_unreachable(request_id: UUID, *, channel: str, sent_at: datetime, unwan
 
     The outbox calls it; whoever treats the client is told (`stop_channel`). That a message came
     back which went out before the channel had the address it has now says nothing about that one.
-    A person's no is talked over first, whatever has become of the address.
+    A person's no is talked over first, whatever has become of the address. `channel` '' stops none.
     """
     which: dict[str, Any] = {"treatments__therapy_sessions__feedback_requests": request_id}
     wait_for_turn(**which)

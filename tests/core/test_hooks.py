@@ -125,6 +125,25 @@ def test_a_full_mailbox_is_no_reason_to_stop() -> None:
     assert told == []
 
 
+@pytest.mark.parametrize(
+    ("event", "also"),
+    [
+        ("failed", {"severity": "permanent", "reason": "old"}),
+        ("failed", {"severity": "permanent", "reason": "generic"}),
+        ("rejected", {"reject": {"reason": "Suppressed"}}),
+    ],
+)
+def test_what_the_provider_gave_up_has_reached_nobody_and_stops_no_channel(
+    event: str, also: dict[str, Any]
+) -> None:
+    """A mailbox that stayed full, a server that stayed away: the next mail may arrive."""
+    message = put()
+    for _ in range(2):
+        assert by_mail(message, event, **also) == 204
+    assert reread(message).state == State.BOUNCED
+    assert told == [(message.subject_id, "")]
+
+
 def test_forged_reports_change_nothing() -> None:
     mail, text = put(), put(channel="text")
     assert bounce(mail, key="another key") == 403

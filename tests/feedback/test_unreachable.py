@@ -131,6 +131,16 @@ def test_a_way_added_after_a_complaint_waits_as_well(
     assert client.channels.get(kind="text").stop_reason == "complained"
 
 
+def test_a_mail_that_was_lost_on_the_way_stops_nothing(asked: FeedbackRequest) -> None:
+    OutboxMessage.objects.filter(kind="feedback_request").update(
+        state=State.SENT, sent_at=timezone.now()
+    )
+    report(first_message(), reports.Outcome.LOST)
+    assert first_message().state == State.BOUNCED
+    assert asked.therapy_session.treatment.client.channels.usable().exists()
+    assert OutboxMessage.objects.get(kind="feedback_reminder").state == State.PENDING
+
+
 @pytest.mark.parametrize("state", [State.CLAIMED, State.SENT])
 def test_a_reminder_that_comes_back_stops_the_way_it_went(
     asked: FeedbackRequest, state: OutboxMessage.State
@@ -238,6 +248,7 @@ def test_a_late_bounce_of_an_earlier_address_stops_no_later_one(
     [
         (["feedback_request", "feedback_reminder"], reports.Outcome.BOUNCED, False),
         (["feedback_request", "feedback_reminder"], reports.Outcome.REFUSED, False),
+        (["feedback_request", "feedback_reminder"], reports.Outcome.LOST, False),
         (["feedback_request"], reports.Outcome.BOUNCED, True),
         (["feedback_reminder"], reports.Outcome.BOUNCED, True),
         (["feedback_request", "feedback_reminder"], reports.Outcome.COMPLAINED, True),
