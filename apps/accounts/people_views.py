@@ -53,8 +53,6 @@ def invite(request: MemberRequest) -> HttpResponse:
 @require_recent_sign_in
 def member(request: MemberRequest, member_id: UUID) -> HttpResponse:
     """One person: their roles, and what else can be done."""
-    if request.method == "POST":
-        services.hold_practice(request.membership)
     person = _colleague(request, member_id)
     form = forms.ChangeRolesForm(_sent(request), initial={"roles": person.roles})
     if form.is_valid() and _roles_changed(request, person, form):

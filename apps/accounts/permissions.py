@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from apps.accounts.models import Membership, Role
+from apps.accounts.turns import hold_practice
 
 P = ParamSpec("P")
 
@@ -67,7 +68,8 @@ MemberView = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
 
 
 def require(permission: Permission) -> Callable[[MemberView[P]], View[P]]:
-    """Let a view be used only by members who hold `permission`; others get a 403.
+    """Let a view be used only by members who hold `permission`; others get a 403. What a manager
+    sends waits for its turn with the practice, and they are asked again then.
 
     The permission is stamped on the view (`view.permission`), so that a test can see it.
     """
@@ -77,7 +79,10 @@ def require(permission: Permission) -> Callable[[MemberView[P]], View[P]]:
         def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if permission not in permissions_of(getattr(request, "membership", None)):
                 raise PermissionDenied
-            return view(cast(MemberRequest, request), *args, **kwargs)
+            member_request = cast(MemberRequest, request)
+            if permission == Permission.MANAGE_PRACTICE and request.method == "POST":
+                hold_practice(member_request.membership)
+            return view(member_request, *args, **kwargs)
 
         guarded.permission = permission  # type: ignore[attr-defined]
         return guarded

@@ -12,6 +12,7 @@ from apps.accounts import links, notices, oneself
 from apps.accounts.models import AccountLink, Membership, Practice, Role, Supervision, User
 from apps.accounts.selectors import memberships_of
 from apps.accounts.sign_in_services import end_sessions
+from apps.accounts.turns import hold_practice
 from apps.core import audit
 
 
@@ -364,12 +365,6 @@ def start_supervision(
     audit.record("start supervision", supervision, by=by)
     notices.tell(member=supervisee, kind="supervision_begins", subject=supervision)
     return supervision
-
-
-def hold_practice(member: Membership) -> None:
-    """Read the member's practice as it is now; whoever else decides for it waits for the end of
-    the transaction."""
-    member.practice.refresh_from_db(from_queryset=Practice.objects.select_for_update(no_key=True))
 
 
 @transaction.atomic

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import Http404
 from django.utils import timezone
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Notice, Practice
+from apps.accounts.turns import ask_again
 from apps.clients.addresses import clean_phone
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.core import audit, crypto, outbox
@@ -137,8 +138,8 @@ def wait_for_turn(*, by: Membership | None = None, **which: Any) -> None:
     """
     clients = Client.objects.select_for_update(of=("self",), no_key=True).filter(**which)
     list(clients.order_by("id").values_list("id"))
-    if by and not Membership.objects.filter(id=by.id, roles=by.roles, is_active=True).exists():
-        raise PermissionDenied
+    if by:
+        ask_again(by)
 
 
 def take_turn(*, by: Membership, **which: Any) -> None:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from apps.accounts import notices
 from apps.accounts.forms import PracticeSettingsForm
 from apps.accounts.permissions import MemberRequest, Permission, permissions_of, require
-from apps.accounts.services import change_practice, hold_practice
+from apps.accounts.services import change_practice
 from apps.accounts.sign_in import require_recent_sign_in
 from apps.clients.models import Client, Treatment
 from apps.core import audit
@@ -134,8 +134,6 @@ def supervised_episode(request: MemberRequest, episode_id: UUID) -> HttpResponse
 @require_http_methods(["GET", "HEAD", "POST"])
 def practice(request: MemberRequest) -> HttpResponseBase:
     """People, links and delivery; a POST changes what is decided for everybody."""
-    if request.method == "POST":
-        hold_practice(request.membership)
     form = PracticeSettingsForm(request.POST or None, practice=request.membership.practice)
     if request.method == "POST" and form.is_valid():
         return _change_practice(request, form)

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from apps.accounts.oneself import NotOneself, TooNew, works_alone
 from apps.accounts.permissions import MemberRequest, Permission, permissions_of, require
-from apps.accounts.services import hold_practice, set_keeping
+from apps.accounts.services import set_keeping
 from apps.accounts.sign_in import require_recent_sign_in
 from apps.clients.models import Client, TwoPersonRequest
 from apps.core import audit
@@ -98,8 +98,6 @@ def close_erasure(request: MemberRequest, erasure_id: UUID) -> HttpResponse:
 @require_recent_sign_in
 def keeping(request: MemberRequest) -> HttpResponse:
     """How long records are kept, and who holds them."""
-    if request.method == "POST":
-        hold_practice(request.membership)
     ours = request.membership.practice
     form = KeepingForm(
         request.POST if request.method == "POST" else None,

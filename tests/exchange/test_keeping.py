@@ -352,6 +352,7 @@ def test_nobody_works_alone_because_they_closed_the_others_places_for_a_minute(
     practice.refresh_from_db()
     assert practice.record_holder is None
     Membership.objects.filter(id=mona.id).update(roles=[Role.MANAGER, Role.THERAPIST])
+    mona.refresh_from_db()
     TreatmentFactory.create(client=ended.client, therapist=mona)
     asked = two_people.ask_to_erase(client=ended.client, by=mona)
     with time_machine.travel(timezone.now() + timedelta(days=8)):

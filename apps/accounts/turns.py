@@ -1,0 +1,23 @@
+"""Whoever decides for a practice waits for their turn, and is asked again once it has come."""
+
+from django.core.exceptions import PermissionDenied
+
+from apps.accounts.models import Membership, Practice
+
+
+def ask_again(member: Membership) -> None:
+    """Raises PermissionDenied where the member's roles or place are others than as they were read:
+    something was waited for since."""
+    if not Membership.objects.filter(id=member.id, roles=member.roles, is_active=True).exists():
+        raise PermissionDenied
+
+
+def hold_practice(member: Membership) -> None:
+    """Read the member's practice as it is now; whoever else decides for it waits for the end of
+    the transaction. Every form of a manager begins with it (`permissions.require`).
+
+    Raises:
+        PermissionDenied: the member lost place or roles while they waited.
+    """
+    member.practice.refresh_from_db(from_queryset=Practice.objects.select_for_update(no_key=True))
+    ask_again(member)

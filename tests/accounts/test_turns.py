@@ -1,0 +1,94 @@
+"""What a manager sends waits for its turn with the practice, and is asked again then."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.test import Client as Browser
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.accounts.models import Membership, Practice, Role, Supervision
+from apps.accounts.services import change_roles, deactivate_member
+from apps.accounts.turns import hold_practice
+from apps.core import tenancy
+from tests.accounts.conftest import link, sent
+from tests.at_once import wait_for
+from tests.factories import MembershipFactory
+
+SETTINGS = {
+    "name": "Ghost Contact",
+    "phone": "020 7946 0018",
+    "email": "",
+    "most_requests_in_30_days": "9",
+    "supervisor_wait_hours": "336",
+}
+
+
+def decided(practice: Practice) -> list[Any]:
+    """What the forms below would change."""
+    return [
+        *Practice.objects.order_by("id").values_list(
+            "contact_name", "supervisor_wait_hours", "record_holder", "retention_years"
+        ),
+        *Membership.objects.filter(practice=practice).order_by("id").values_list("name", "roles"),
+        *Supervision.objects.order_by("id").values_list("id", "ends_on"),
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "way", ["roles", "keeping", "settings", "invitation", "supervision", "its end"]
+)
+@pytest.mark.parametrize("loses", ["place", "role"])
+def test_a_manager_who_lost_place_or_role_while_their_form_waited_decides_nothing(
+    way: str,
+    loses: str,
+    alice: Membership,
+    charlie: Membership,
+    sam: Membership,
+    mona: Membership,
+    practice: Practice,
+    proven: Callable[[Membership], Browser],
+) -> None:
+    second = MembershipFactory.create(practice=practice, name="Max", roles=[Role.MANAGER])
+    browser = proven(mona)
+    tomorrow = timezone.localdate() + timedelta(days=1)
+    address, form = {
+        "roles": (reverse("member", args=[charlie.id]), {"roles": ["therapist", "manager"]}),
+        "keeping": (
+            reverse("keeping"),
+            {"retention_years": "8", "record_holder": str(charlie.id)},
+        ),
+        "settings": (reverse("practice"), SETTINGS),
+        "invitation": (reverse("invite_member"), sent()),
+        "supervision": (reverse("add_supervision"), link(charlie, sam)),
+        "its end": (
+            reverse("end_supervision", args=[Supervision.objects.get().id]),
+            {"ends_on": tomorrow.isoformat()},
+        ),
+    }[way]
+
+    def press() -> Any:
+        try:
+            return browser.post(address, form)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with tenancy.practice(practice.id):
+            hold_practice(second)
+            if loses == "place":
+                deactivate_member(member=mona, by=second)
+            else:
+                change_roles(member=mona, roles=[Role.THERAPIST], by=second)
+            before = decided(practice)
+            other = pool.submit(press)
+            wait_for(other)
+        answer = other.result(timeout=30)
+    assert answer.status_code == 403
+    with tenancy.practice(practice.id):
+        assert decided(practice) == before
