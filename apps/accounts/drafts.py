@@ -4,6 +4,8 @@ and given back to them alone.
 Each form that is kept has an id, which nobody but its sender is told: whoever shares the session
 reads none of them, and puts nothing in the place of one. They lie sealed in the session of the
 browser that sent them, for an hour, until they are sent again. Passwords and files are left out.
+All of a session together are as large as a page of it may read and write at each click; what is
+larger alone is given back at once.
 """
 
 import json
@@ -22,8 +24,9 @@ from apps.core.typed import is_written, typed_fields
 KEY = "drafts"
 PURPOSE = "draft"
 KEPT_FOR_S = 60 * 60
-# As many windows as may have waited; the oldest makes room.
+# As many windows as may have waited, and sealed no longer than this; the oldest makes room.
 MOST = 8
+LONGEST = 1024 * 1024
 # Names the draft in the address of its page, and in the form that sends it again.
 FIELD = "draft"
 
@@ -64,17 +67,29 @@ class Draft:
         return f"{reverse('kept_draft')}?{urlencode({FIELD: self.id})}"
 
 
+class TooLong(Exception):
+    """The form is too long to be kept: it is given back in the answer instead."""
+
+
 def keep(request: HttpRequest, *, user_id: str, practice_id: str, ended: bool) -> Draft:
     """Keep what the request sends, for the person with `user_id`, in the practice they worked in.
 
-    `practice_id` is '' where the session named none.
+    `practice_id` is '' where the session named none. Drops what is too old to be given back.
+
+    Raises:
+        TooLong: nothing is kept, and what was kept stays.
     """
     fields = tuple((name, tuple(values)) for name, values in typed_fields(request) if name != FIELD)
     draft = Draft(str(uuid4()), practice_id, request.get_full_path(), fields, ended)
     about = {"user": user_id, "practice": practice_id, "path": draft.path, "ended": ended}
     sealed = sealing.seal(json.dumps(about | {"fields": fields}), purpose=PURPOSE)
-    kept = [*request.session.get(KEY, {}).items(), (draft.id, sealed)]
-    request.session[KEY] = dict(kept[-MOST:])
+    if len(sealed) > LONGEST:
+        raise TooLong
+    kept = {id_: each for id_, each in request.session.get(KEY, {}).items() if _text_of(each)}
+    kept[draft.id] = sealed
+    while len(kept) > MOST or sum(map(len, kept.values())) > LONGEST:
+        del kept[next(iter(kept))]
+    request.session[KEY] = kept
     return draft
 
 
@@ -88,14 +103,18 @@ def kept_for(request: HttpRequest) -> list[Draft]:
 
 def _readable(request: HttpRequest) -> Iterator[Draft]:
     for id_, sealed in request.session.get(KEY, {}).items():
-        try:
-            text = sealing.unseal(sealed, purpose=PURPOSE, max_age_s=KEPT_FOR_S)
-        except sealing.Unreadable:
-            continue
-        about = json.loads(text)
-        if about["user"] == str(request.user.pk):
+        about = json.loads(_text_of(sealed) or "{}")
+        if about.get("user") == str(request.user.pk):
             fields = tuple((name, tuple(values)) for name, values in about["fields"])
             yield Draft(id_, about["practice"], about["path"], fields, about["ended"])
+
+
+def _text_of(sealed: str) -> str:
+    """'' once it is too old."""
+    try:
+        return sealing.unseal(sealed, purpose=PURPOSE, max_age_s=KEPT_FOR_S)
+    except sealing.Unreadable:
+        return ""
 
 
 def drop(request: HttpRequest, id_: str) -> None:

@@ -119,16 +119,21 @@ def end_if_over(request: HttpRequest) -> Ended | None:
 
 
 def sign_in_again(request: HttpRequest, ended: Ended) -> HttpResponse:
-    """Send the person to the sign-in page, saying why and keeping what they were sending."""
+    """Send the person to the sign-in page, saying why and keeping what they were sending, or with
+    it before them where it is too long."""
     why = {
         "idle": _("You were signed out after 30 minutes without a click."),
         "long": _("You were signed out after 12 hours."),
         "changed": _("You were signed out because your sign-in or your roles have changed."),
     }[ended.why]
     if may_hold_words(request):
-        draft = drafts.keep(
-            request, user_id=ended.user_id, practice_id=ended.practice_id, ended=True
-        )
+        try:
+            draft = drafts.keep(
+                request, user_id=ended.user_id, practice_id=ended.practice_id, ended=True
+            )
+        except drafts.TooLong:
+            long = _("What you were writing is too long to be kept: copy it, and sign in again.")
+            return not_taken(request, f"{why} {long}", back=reverse("login"))
         messages.info(request, f"{why} {_('What you were writing is kept.')}")
         return redirect_to_login(draft.url)
     messages.info(request, why)

@@ -15,16 +15,19 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib.auth import update_session_auth_hash
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CSRF_SESSION_KEY, rotate_token
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from apps.accounts import drafts, sign_in_services
 from apps.accounts.models import Membership, User
 from apps.accounts.selectors import memberships_of, ways_in
+from apps.core.typed import not_taken
 
 P = ParamSpec("P")
 Request = TypeVar("Request", bound=HttpRequest)
@@ -114,7 +117,12 @@ def require_recent_sign_in(view: View[Request, P]) -> View[Request, P]:
                 return _prove_first(request, then=request.get_full_path())
             practice_id = request.session.get(PRACTICE, "")
             user_id = str(request.user.pk)
-            draft = drafts.keep(request, user_id=user_id, practice_id=practice_id, ended=False)
+            try:
+                draft = drafts.keep(request, user_id=user_id, practice_id=practice_id, ended=False)
+            except drafts.TooLong:
+                why = _("You have to show first that it is you, and this is too long to be kept.")
+                first = _prove_first(request, then=reverse("home"))
+                return not_taken(request, f"{why} {_('Copy it first.')}", back=first.url)
             return _prove_first(request, then=draft.url)
         return response
 
@@ -122,7 +130,7 @@ def require_recent_sign_in(view: View[Request, P]) -> View[Request, P]:
     return guarded
 
 
-def _prove_first(request: HttpRequest, *, then: str) -> HttpResponse:
+def _prove_first(request: HttpRequest, *, then: str) -> HttpResponseRedirect:
     [method, *_] = get_adapter().get_reauthentication_methods(request.user)
     return redirect(f"{method['url']}?{urlencode({'next': then})}")
 

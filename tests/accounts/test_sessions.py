@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts import services, sign_in_services
-from apps.accounts.drafts import KEY, MOST
+from apps.accounts.drafts import KEY, LONGEST, MOST
 from apps.accounts.models import Membership, Role
 from apps.accounts.sign_in import SEEN
 from apps.core import tenancy
@@ -297,6 +297,44 @@ def test_who_shares_a_session_fills_it_with_no_more_than_a_few_forms(as_mona: Br
     for _ in range(MOST + 3):
         as_mona.post(reverse("invite_member"), {"name": TEXT})
     assert len(as_mona.session[KEY]) == MOST
+    third = f"{TEXT} " * (LONGEST // 3 // len(TEXT))
+    addresses = [
+        kept_at(as_mona.post(reverse("invite_member"), {"name": f"{third}{number}"}))
+        for number in range(4)
+    ]
+    stored = Session.objects.get(session_key=as_mona.session.session_key).session_data
+    assert len(stored) < 2 * LONGEST, "read, and written, at each click"
+    as_mona.post("/sign-in/again/", {"password": PASSWORD, "next": addresses[-1]})
+    shows = [as_mona.get(address).status_code == 200 for address in addresses]
+    assert shows == [False, False, True, True], "the oldest made room"
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_what_is_too_long_to_be_kept_is_given_back_at_once_and_drives_nothing_out(
+    as_mona: Browser, mona: Membership, ended: bool
+) -> None:
+    kept = kept_at(as_mona.post(reverse("invite_member"), {"name": TEXT}))
+    if ended:
+        kept = send_too_late(as_mona, reverse("practice"))
+    before = as_mona.session[KEY]
+    long = f"{TEXT} " * (LONGEST // len(TEXT))
+    answer = as_mona.post(reverse("invite_member"), {"name": long})
+    assert answer.status_code == 409
+    page = shown(answer)
+    assert TEXT in page
+    assert "too long to be kept" in page
+    assert ('href="/sign-in/"' if ended else 'href="/sign-in/again/?next=%2F"') in page
+    assert as_mona.session[KEY] == before
+    enter(as_mona, mona) if ended else None
+    as_mona.post("/sign-in/again/", {"password": PASSWORD, "next": kept})
+    assert TEXT in shown(as_mona.get(kept))
+
+
+def test_what_is_too_old_to_be_given_back_goes_with_the_next_form(as_mona: Browser) -> None:
+    for minutes, number in ((0, 1), (20, 2), (40, 3), (61, 3)):
+        with time_machine.travel(timezone.now() + timedelta(minutes=minutes), tick=False):
+            as_mona.post(reverse("invite_member"), {"name": TEXT})
+            assert len(as_mona.session[KEY]) == number
 
 
 # ── Several practices ────────────────────────────────────────────────────────────────────────
