@@ -26,8 +26,9 @@ KIND = "feedback_request"
 REMINDER = "feedback_reminder"
 FRESH_LINK = "feedback_fresh_link"
 MESSAGES = (KIND, REMINDER, FRESH_LINK)
-LEAST_TIME = timedelta(hours=12)
-"""In less of it even a willing client may not have seen the form: no answer says nothing."""
+LEAST_TIME = timedelta(hours=8)
+"""Outside the quiet hours. In less of it even a willing client may not have seen the form: no
+answer says nothing."""
 
 
 class RequestClosed(Exception):
@@ -105,7 +106,7 @@ def expire_request(*, request_id: UUID, is_cut_short: bool = False) -> None:
         settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
     else:
         by_message = request.is_read and bool(request.channel_kind) and not is_cut_short
-        was_asked = by_message and _had_it(request, by=request.expires_at - LEAST_TIME)
+        was_asked = by_message and _had_it(request, by=_least_before_end(request))
         settle(request, FeedbackRequest.State.EXPIRED, rating=None, was_asked=was_asked)
 
 
@@ -219,6 +220,16 @@ def _had_it(request: FeedbackRequest, *, by: datetime) -> bool:
     return all(leads for _at, leads in links) and any(at <= by for at, _leads in links)
 
 
+def _least_before_end(request: FeedbackRequest) -> datetime:
+    """By when the client must have had the form, if no answer is to say anything."""
+    return timing.awake_before(
+        request.expires_at,
+        LEAST_TIME,
+        time_zone=request.therapy_session.treatment.client.time_zone,
+        quiet_hours=timing_rules().quiet_hours,
+    )
+
+
 def _links(request: FeedbackRequest) -> list[tuple[datetime, bool]]:
     """When the links that open the form went out, and whether each led to where its way leads."""
     channels = request.therapy_session.treatment.client.channels.exclude(address="")
@@ -279,7 +290,7 @@ def weigh_silence(request_id: UUID) -> None:
     """
     wait_for_turn(treatments__therapy_sessions__feedback_requests=request_id)
     for request in FeedbackRequest.objects.filter(id=request_id):
-        by = request.expires_at - LEAST_TIME
+        by = _least_before_end(request)
         if not any(at <= by for at, _leads in _links(request)):
             take_silence_back(request_id)
 

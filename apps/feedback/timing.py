@@ -8,6 +8,8 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Self
 from zoneinfo import ZoneInfo
 
+QUARTER = timedelta(minutes=15)
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -111,6 +113,30 @@ def due_at(
     local = due.astimezone(zone)
     day = local.date() + timedelta(days=1 if starts > ends and local.time() >= starts else 0)
     return datetime.combine(day, ends, tzinfo=zone).astimezone(UTC)
+
+
+def awake_before(
+    end: datetime,
+    spell: timedelta,
+    *,
+    time_zone: str,
+    quiet_hours: tuple[time, time] | None,
+) -> datetime:
+    """The moment from which on a `spell` of time outside the quiet hours lies before `end`, to a
+    quarter of an hour.
+
+    >>> from datetime import UTC
+    >>> morning = datetime(2026, 11, 20, 8, 30, tzinfo=UTC)
+    >>> awake_before(morning, timedelta(hours=2), time_zone="Europe/London",
+    ...              quiet_hours=(time(21), time(8))).isoformat()
+    '2026-11-19T19:30:00+00:00'
+    """
+    since = end.astimezone(UTC)
+    while spell > timedelta(0):
+        since -= QUARTER
+        if quiet_hours is None or not is_quiet(since, time_zone=time_zone, quiet_hours=quiet_hours):
+            spell -= QUARTER
+    return since
 
 
 def is_quiet(moment: datetime, *, time_zone: str, quiet_hours: tuple[time, time]) -> bool:

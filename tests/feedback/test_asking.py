@@ -250,12 +250,22 @@ def test_a_message_that_could_not_be_answered_in_time_any_more_is_pulled_back(
     assert {each.state for each in OutboxMessage.objects.all()} == {"cancelled"}
 
 
-@pytest.mark.parametrize(("hours", "is_silence"), [(1.5, False), (11, False), (13, True)])
+@pytest.mark.usefixtures("quiet_hours")
+@pytest.mark.parametrize(
+    ("sent_after", "hours", "is_silence"),
+    [(0, 1.5, False), (0, 7, False), (0, 9, True), (8, 20.5, False), (8, 28, True)],
+)
 def test_silence_to_a_form_cut_short_by_a_session_that_is_moved_ahead_says_nothing(
-    treatment: Treatment, noon: time_machine.Traveller, hours: float, is_silence: bool
+    treatment: Treatment,
+    noon: time_machine.Traveller,
+    sent_after: int,
+    hours: float,
+    is_silence: bool,
 ) -> None:
+    """Eight hours outside the night it must have been there: from noon, or from 8 pm."""
     asked = ask(treatment)
     mark_sent(asked)
+    OutboxMessage.objects.filter(state="sent").update(sent_at=NOON + timedelta(hours=sent_after))
     planned = TherapySessionFactory.create(
         treatment=treatment, starts_at=NOON + timedelta(days=2), attendance=""
     )

@@ -229,6 +229,20 @@ def test_a_form_that_was_out_and_answered_in_the_room_stands_on_the_agenda(
     assert "FE-0136" not in page, "where the room is the only way, it is the client's own"
 
 
+def test_what_was_offered_in_the_room_and_entered_from_paper_stands_on_the_agenda(
+    as_sam: Browser, alice: Membership, meeting: Meeting
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0135")
+    session = TherapySessionFactory.create(treatment=treatment)
+    questionnaire = practice_questionnaire(alice.practice)
+    ask_in_room(therapy_session=session, questionnaire=questionnaire, by=alice)
+    with time_machine.travel(timezone.now() + timedelta(minutes=20), tick=False):
+        expire_requests()
+        from_paper(session)
+    page = text(as_sam.get(f"/meetings/{meeting.id}/"))
+    assert re.search(r"FE-0135, [^:]*: offered in the room, then entered from paper\.", page)
+
+
 def test_what_is_asked_again_in_the_room_takes_no_line_off_the_agenda(
     as_sam: Browser, as_alice: Browser, alice: Membership, meeting: Meeting
 ) -> None:

@@ -200,15 +200,17 @@ def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
         feedback_requests__state__in=[State.CANCELLED, State.EXPIRED], asked=False, is_rated=False
     )
     corrected = Q(feedback_requests__isnull=False) & ~Q(attendance=ATTENDED)
-    # What was asked by message stays so, in whatever way it is asked or answered afterwards: who
-    # has the code of the room, or paper, can answer in the client's place.
+    # What was asked by message, or in the room, stays so, in whatever way it is asked or answered
+    # afterwards: who has the code of the room, or paper, can answer in the client's place.
     requests = FeedbackRequest.objects.filter(therapy_session=OuterRef(OuterRef("pk")))
     messages = OutboxMessage.objects.filter(
         practice_id=meeting.practice_id, kind__in=MESSAGES, subject_id__in=requests.values("id")
     )
     ratings = AllianceRating.objects.filter(therapy_session=OuterRef("pk"))
     by_link = ratings.filter(mode=AllianceRating.Mode.LINK)
-    by_others = Q(is_by_message=True, is_rated=True, is_by_link=False)
+    by_paper = ratings.filter(mode=AllianceRating.Mode.PAPER)
+    asked = Q(is_by_message=True) | Q(feedback_requests__isnull=False, is_by_paper=True)
+    by_others = Q(asked, is_rated=True, is_by_link=False)
     # It cannot be screened, so it is no answer that anybody else would notice.
     entered_here = ratings.filter(mode__in=[AllianceRating.Mode.ROOM, AllianceRating.Mode.PAPER])
     unused = entered_here.filter(Q(pomp=None) | Q(is_late=True))
@@ -217,6 +219,7 @@ def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
         .annotate(
             is_rated=Exists(ratings),
             is_by_link=Exists(by_link),
+            is_by_paper=Exists(by_paper),
             is_by_message=Exists(messages),
             is_unused=Exists(unused),
         )
@@ -249,7 +252,8 @@ def _skipped(sessions: Sequence[Any], today: date) -> tuple[str, ...]:
 def _became(session: Any) -> str:
     """What became of asking about the session, a part of a sentence."""
     states = {each.state for each in session.feedback_requests.all()}
-    is_by_others = session.is_by_message and session.is_rated and not session.is_by_link
+    is_asked = session.is_by_message or (states and session.is_by_paper)
+    is_by_others = is_asked and session.is_rated and not session.is_by_link
     was_asked = is_by_others or session.is_unused or states & {State.CANCELLED, State.EXPIRED}
     if not session.attendance:
         said = _("planned, and not logged.")
@@ -261,8 +265,10 @@ def _became(session: Any) -> str:
         }
     elif session.is_unused and not is_by_others:
         said = _("answered in the room or from paper, too late or without a score.")
-    elif session.is_rated:
+    elif session.is_rated and session.is_by_message:
         said = _("asked by message, then answered in the room or from paper.")
+    elif session.is_rated:
+        said = _("offered in the room, then entered from paper.")
     elif State.CANCELLED in states:
         said = _("asked, then the form was withdrawn before an answer.")
     elif session.is_by_message:

@@ -206,7 +206,7 @@ class Course(RuleBasedStateMachine):
         assert not lost, f"on no agenda: {said}"
 
 
-def _is_for_the_agenda(session: TherapySession) -> bool:
+def _is_for_the_agenda(session: TherapySession) -> object:
     """Whether nobody asked the client, or they did not answer by the link that they had."""
     form, rating = session.feedback_requests.first(), session.ratings.first()
     if not session.attendance:
@@ -216,4 +216,4 @@ def _is_for_the_agenda(session: TherapySession) -> bool:
     if rating is None:
         return session.attendance == "attended" and not session.asked
     sent = OutboxMessage.objects.filter(kind__in=MESSAGES, subject_id=form.id if form else None)
-    return rating.mode != "link" and sent.exists()
+    return (rating.mode != "link" and sent.exists()) or (form and rating.mode == "paper")
