@@ -44,6 +44,7 @@ class Shown:
     age: str = "Opened today, 10:58"
     next_session: str = "Next session Thu 26 Nov, 10:00"
     acknowledge_url: str = "#"
+    fall: str = ""
     waiting: str = "7 days"
     therapist: str = "Priya Raman"
     via: str = "Marked on 12 Nov"

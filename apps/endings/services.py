@@ -354,8 +354,8 @@ def _go_on(treatment: Treatment, *, but_for: Move) -> None:
 
 
 def _withdraw(new: Treatment, *, back_to: Treatment) -> None:
-    """Undo what a move made of `new`: delete it where it was made for the move and has not begun,
-    or end it again where the client had come from it."""
+    """Undo what a move made of `new`: delete it where it was made for the move and has not begun;
+    else give the sessions back that came, and end it again where the client had come from it."""
     if new.follows_id == back_to.id and new.starts_on > timezone.localdate():
         planned_anew = back_to.therapy_sessions.values("starts_at")
         twice = new.therapy_sessions.filter(starts_at__in=planned_anew).first()
@@ -369,9 +369,14 @@ def _withdraw(new: Treatment, *, back_to: Treatment) -> None:
         except (ProtectedError, RestrictedError) as held:
             why = _("The client was handed on meanwhile, so the move stays: ask your manager.")
             raise CannotCallOff(why) from held
-    elif back_to.follows_id == new.id:
+        return
+    # Whoever treats the client besides wrote no note of the other's: by it their session is known.
+    to_come = new.therapy_sessions.planned().filter(starts_at__gt=timezone.now())
+    to_come.filter(process_notes__author=back_to.therapist).update(treatment=back_to)
+    if back_to.follows_id == new.id:
         new.ends_on = back_to.starts_on
         new.save(update_fields=["ends_on"])
+    refit_requests(new)
 
 
 def _close_episode(

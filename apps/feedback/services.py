@@ -189,9 +189,10 @@ def ask_in_room(
     if missing:
         raise CannotAsk(" ".join(missing))
     if request is None or request.state != FeedbackRequest.State.OPEN:
-        # Silence to a message stays silence; to one that was withdrawn it never was.
-        is_silent = request and request.state == FeedbackRequest.State.EXPIRED
-        kind = request.channel_kind if request and is_silent else ""
+        # Silence to a message stays silence; to one that was withdrawn, or ended too soon, it never
+        # was.
+        therapy_session.refresh_from_db(fields=["asked"])
+        kind = request.channel_kind if request and therapy_session.asked else ""
         request = _open_request(
             therapy_session, questionnaire, channel_kind=kind, due_at=now, expires_at=until
         )

@@ -218,6 +218,11 @@ class RuptureEpisode(PracticeModel):
         return self.fell_again_at or self.opened_at
 
     @property
+    def fall(self) -> str:
+        """Tells its falls apart: '' for the first, else the moment of the last one."""
+        return self.fell_again_at.isoformat() if self.fell_again_at else ""
+
+    @property
     def seen_at(self) -> datetime | None:
         """When the therapist acknowledged the last fall; None as long as they have not."""
         seen_at = self.acknowledged_at

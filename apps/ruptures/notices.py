@@ -28,10 +28,9 @@ def tell_about(episode: RuptureEpisode) -> None:
     """Tell therapist and supervisors what is new for them; what they were told stays told, until
     supervisors were told that it went, or it fell again."""
     therapist = episode.treatment.therapist
-    again = episode.fell_again_at.isoformat() if episode.fell_again_at else ""
-    notices.tell(member=therapist, kind=OPENED, subject=episode, mark=again)
+    notices.tell(member=therapist, kind=OPENED, subject=episode, mark=episode.fall)
     seen_as, is_of_last_fall = _seen_as(episode)
-    of_fall = again if is_of_last_fall else ""
+    of_fall = episode.fall if is_of_last_fall else ""
     if seen_as == MARKED:
         notices.tell(member=therapist, kind=MARKED, subject=episode, mark=of_fall)
     if not episode.is_supervisors:

@@ -21,10 +21,13 @@ CLOSED = gettext_lazy("This episode is closed: its outcome is recorded. Nothing 
 @require(Permission.REVIEW_EPISODE)
 @require_POST
 def acknowledge(request: MemberRequest, episode_id: UUID) -> HttpResponse:
-    """Note that the therapist has seen it."""
+    """Note that the therapist has seen it, up to the fall that their page was about."""
     episode = _own_episode(request, episode_id)
     if episode.outcome:
         messages.info(request, CLOSED)
+    elif request.POST.get("fall", "") != episode.fall:
+        said = _("Ratings fell again after that page was opened. Look once more, then acknowledge.")
+        messages.warning(request, said)
     else:
         services.acknowledge_episode(episode=episode, by=request.membership)
         said = _("Acknowledged. It stays on your list until you record an outcome.")

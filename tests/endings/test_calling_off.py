@@ -316,6 +316,26 @@ def test_a_session_that_comes_with_a_client_ends_the_form_of_the_one_before(
     assert asked.expires_at == comes.starts_at, "what came later would count for nothing"
 
 
+def test_a_planned_session_with_a_note_comes_back_from_who_treats_the_client_besides(
+    alice: Membership, charlie: Membership, treatment: Treatment, as_alice: Browser
+) -> None:
+    besides = TreatmentFactory.create(therapist=charlie, client=treatment.client)
+    mine, theirs = (
+        TherapySessionFactory.create(
+            treatment=each, attendance="", starts_at=timezone.now() + timedelta(days=5, hours=n)
+        )
+        for n, each in enumerate((treatment, besides))
+    )
+    for session, author in ((mine, alice), (theirs, charlie)):
+        save_process_note(therapy_session=session, text="Bring the letter", by=author)
+    walk(as_alice, treatment, FITS, consent(), handover(charlie, days=2))
+    assert set(besides.therapy_sessions.planned()) == {mine, theirs}
+    move = Move.objects.get()
+    call_off_move(move=move, reason="", version=move.version, by=alice)
+    assert treatment.therapy_sessions.planned().get() == mine
+    assert besides.therapy_sessions.planned().get() == theirs
+
+
 def test_who_is_relieved_before_the_day_of_their_own_move_is_told(
     move: Move, alice: Membership, charlie: Membership, mona: Membership
 ) -> None:

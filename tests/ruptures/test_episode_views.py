@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from django.test import Client as Browser
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.accounts.models import Membership, Role
 from apps.core.models import AuditEntry
@@ -95,6 +98,24 @@ def test_acknowledging_notes_the_time(episode: RuptureEpisode, as_alice: Browser
     episode.refresh_from_db()
     assert episode.acknowledged_at
     assert not episode.outcome
+
+
+def test_a_page_of_before_acknowledges_no_fall_that_came_since(
+    episode: RuptureEpisode, as_alice: Browser
+) -> None:
+    falls = (None, timezone.now() - timedelta(hours=2), timezone.now() - timedelta(hours=1))
+    for before, now in pairwise(falls):
+        RuptureEpisode.objects.update(fell_again_at=now)
+        act(as_alice, episode, "acknowledge_episode", fall=before.isoformat() if before else "")
+        episode.refresh_from_db()
+        assert not episode.seen_at
+    for url in (reverse("caseload"), reverse("client", args=[episode.treatment.client_id])):
+        page = as_alice.get(url).content.decode()
+        assert f'name="fall" value="{episode.fall}"' in page
+        assert "Ratings fell again after that page was opened" in page or url != "/caseload/"
+    act(as_alice, episode, "acknowledge_episode", fall=episode.fall)
+    episode.refresh_from_db()
+    assert episode.seen_at
 
 
 def test_acknowledging_on_the_caseload_stays_there(

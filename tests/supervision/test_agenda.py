@@ -33,13 +33,15 @@ from apps.feedback.services import (
     practice_questionnaire,
     record_from_paper,
     request_feedback,
+    submit_response,
 )
 from apps.ruptures.models import RuptureEpisode
 from apps.supervision.models import Meeting
 from apps.supervision.services import plan_meeting
 from apps.therapy_sessions.models import TherapySession
+from tests.conftest import signed_in
 from tests.factories import TherapySessionFactory, TreatmentFactory
-from tests.feedback.conftest import answers
+from tests.feedback.conftest import ITEMS, answers
 
 pytestmark = pytest.mark.django_db
 
@@ -241,6 +243,43 @@ def test_what_was_offered_in_the_room_and_entered_from_paper_stands_on_the_agend
         from_paper(session)
     page = text(as_sam.get(f"/meetings/{meeting.id}/"))
     assert re.search(r"FE-0135, [^:]*: offered in the room, then entered from paper\.", page)
+
+
+def test_what_was_asked_later_after_all_is_not_called_not_asked(
+    as_sam: Browser, alice: Membership, meeting: Meeting
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0135")
+    session = TherapySessionFactory.create(treatment=treatment, not_asked_reason="crisis")
+    line = r"FE-0135, [^:]*: not asked at first, and asked later\. “Crisis or emergency"
+    assert not re.search(line, text(as_sam.get(f"/meetings/{meeting.id}/")))
+    ask_by_email(session)
+    assert re.search(line, text(as_sam.get(f"/meetings/{meeting.id}/")))
+    request = session.feedback_requests.get()
+    submit_response(request_id=request.id, answers=dict.fromkeys(ITEMS, 9))
+    assert re.search(line, text(as_sam.get(f"/meetings/{meeting.id}/")))
+
+
+def test_a_form_that_ended_too_soon_is_no_silence_once_it_was_offered_in_the_room(
+    alice: Membership, meeting: Meeting
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0135")
+    session = TherapySessionFactory.create(treatment=treatment)
+    ask_by_email(session)
+    outbox.deliver_due()
+    cut_short = timezone.now() + timedelta(hours=3)
+    session.feedback_requests.update(expires_at=cut_short)
+    line = "asked by message, but the form ended before an answer"
+    with time_machine.travel(cut_short, tick=False) as clock:
+        expire_requests()
+        assert line in text(signed_in(meeting.supervisor).get(f"/meetings/{meeting.id}/"))
+        clock.shift(timedelta(hours=14))
+        questionnaire = practice_questionnaire(alice.practice)
+        ask_in_room(therapy_session=session, questionnaire=questionnaire, by=alice)
+        clock.shift(timedelta(minutes=20))
+        expire_requests()
+        session.refresh_from_db()
+        assert not session.asked
+        assert line in text(signed_in(meeting.supervisor).get(f"/meetings/{meeting.id}/"))
 
 
 def test_what_is_asked_again_in_the_room_takes_no_line_off_the_agenda(

@@ -254,10 +254,9 @@ def _became(session: Any) -> str:
     states = {each.state for each in session.feedback_requests.all()}
     is_asked = session.is_by_message or (states and session.is_by_paper)
     is_by_others = is_asked and session.is_rated and not session.is_by_link
-    was_asked = is_by_others or session.is_unused or states & {State.CANCELLED, State.EXPIRED}
     if not session.attendance:
         said = _("planned, and not logged.")
-    elif session.not_asked_reason and not was_asked:
+    elif session.not_asked_reason and not (states or session.is_unused):
         said = _("not asked.")
     elif session.attendance != ATTENDED:
         said = _("asked, then corrected to “%(attendance)s”.") % {
@@ -265,10 +264,12 @@ def _became(session: Any) -> str:
         }
     elif session.is_unused and not is_by_others:
         said = _("answered in the room or from paper, too late or without a score.")
-    elif session.is_rated and session.is_by_message:
+    elif is_by_others and session.is_by_message:
         said = _("asked by message, then answered in the room or from paper.")
-    elif session.is_rated:
+    elif is_by_others:
         said = _("offered in the room, then entered from paper.")
+    elif states & {State.OPEN, State.ANSWERED}:
+        said = _("not asked at first, and asked later.")
     elif State.CANCELLED in states:
         said = _("asked, then the form was withdrawn before an answer.")
     elif session.is_by_message:

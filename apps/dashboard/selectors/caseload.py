@@ -100,6 +100,7 @@ class AttentionCard:
     age: str
     next_session: str
     acknowledge_url: str
+    fall: str
 
 
 @dataclass(frozen=True)
@@ -284,6 +285,7 @@ def _card(
         acknowledge_url=reverse("acknowledge_episode", args=[episode.id])
         if episode and not episode.seen_at
         else "",
+        fall=episode.fall if episode else "",
     )
 
 

@@ -38,6 +38,7 @@ class EpisodePanel:
     suggestion: str
     is_recovering: bool
     acknowledged: str
+    fall: str
     seen_by: str
     share_with: str
     causes: tuple[str, ...]
@@ -68,6 +69,7 @@ def episode_panel(
         % {"day": words.short_day(words.local(episode.seen_at).date(), today)}
         if episode.seen_at
         else "",
+        fall=episode.fall,
         seen_by=seen_by(episode, supervisors),
         share_with=first_names(supervisors) if not episode.shared_at else "",
         causes=sheet.causes,
