@@ -32,6 +32,11 @@ class AccountAdapter(DefaultAccountAdapter):
         "email_password_mismatch": gettext_lazy(
             "Email address and password do not belong together. Check both and try again."
         ),
+        "too_many_login_attempts": gettext_lazy(
+            "A hundred sign-ins failed at your internet address within an hour, perhaps not yours. "
+            "Wait up to an hour, use another connection, or a browser in which you were the last "
+            "to sign in. If it was none of you, tell your practice manager."
+        ),
         "incorrect_password": gettext_lazy("That is not your password. Try again."),
         "enter_current_password": gettext_lazy("That is not your present password. Try again."),
         "incorrect_code": gettext_lazy(
@@ -52,14 +57,24 @@ class AccountAdapter(DefaultAccountAdapter):
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
         """Check a password, slower and slower for an account that is guessed at.
 
+        What fails counts towards the limit of the address it comes from, which a browser that is
+        known for the account passes.
+
         Raises:
-            ValidationError: it is too early for another attempt.
+            ValidationError: it is too early for another attempt, or one from that address.
         """
-        whose = known_browsers.name_of(credentials["email"], request)
-        with throttle.attempt(f"password:{whose}") as attempt:
+        email: str = credentials["email"]
+        number = known_browsers.number_of(email, request)
+        if not number:
+            super().pre_authenticate(request, **credentials)
+        with throttle.attempt(f"password:{email.lower()} {number}") as attempt:
             user: User | None = super().authenticate(request, **credentials)
             attempt.succeeded = user is not None
         return user
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """The limit of the address was asked already, before the account's pause: what it refuses
+        counts for no account."""
 
     def reauthenticate(self, user: AbstractBaseUser, password: str) -> bool:
         email = cast(User, user).email

@@ -1,10 +1,11 @@
 """Browsers in which a person has signed in before are guessed at apart from all others.
 
 After a sign-in the browser keeps a cookie: a random number, signed for this one account. What is
-tried with it has failures and pauses of its own, so that strangers who guess at an account slow
-each other down and not its owner. It proves nothing else, and password and second step are asked
-for as ever. It ends with the sessions: what was known before a new password or second step, other
-roles or a closed place is a stranger's from then on. (OWASP: "device cookies".)
+tried with it has failures and pauses of its own, and is not asked how much others at its address
+failed, so that strangers who guess slow each other down and not the owner. It proves nothing else,
+and password and second step are asked for as ever. It ends with the sessions: what was known before
+a new password or second step, other roles or a closed place is a stranger's from then on. (OWASP:
+"device cookies".)
 """
 
 from secrets import token_urlsafe
@@ -20,13 +21,18 @@ KNOWN_FOR_S = 400 * 24 * 60 * 60
 
 def name_of(account: str, request: HttpRequest) -> str:
     """By which name attempts at the account (an email address) are counted from this browser."""
+    return f"{account.lower()} {number_of(account, request)}"
+
+
+def number_of(account: str, request: HttpRequest) -> str:
+    """The browser's own where it is known for the account, else ''."""
     # One look-up for every address.
     ended = User.objects.filter(email=account.lower()).values_list("sessions_ended", flat=True)
     salt = _salt(account, ended=ended.first())
     number = request.get_signed_cookie(
         settings.KNOWN_BROWSER_COOKIE_NAME, default="", salt=salt, max_age=KNOWN_FOR_S
     )
-    return f"{account.lower()} {number}"
+    return number or ""
 
 
 def remember(request: HttpRequest, response: HttpResponse) -> None:

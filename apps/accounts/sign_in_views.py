@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from apps.accounts import drafts, selectors, services, sign_in_services
+from apps.accounts import drafts, known_browsers, selectors, services, sign_in_services
 from apps.accounts.links import LinkClosed, read_token
 from apps.accounts.models import AccountLink, Membership, User
 from apps.accounts.sign_in import require_recent_sign_in, work_in
@@ -25,12 +25,17 @@ from apps.core import tenancy
 @login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def forgotten(request: HttpRequest) -> HttpResponse:
-    """Ask for a link to choose a new password; the answer is the same for every address."""
+    """Ask for a link to choose a new password; the answer is the same for every address.
+
+    A browser that is known for the account is counted apart from all others.
+    """
     form = AddressForm(request.POST or None)
     if not (request.method == "POST" and form.is_valid()):
         return render(request, "account/forgotten.html", {"form": form})
     email = form.cleaned_data["email"].lower()
-    if not ratelimit.consume(request, action="reset_password", key=email):
+    is_known = known_browsers.number_of(email, request)
+    action = "reset_password_known" if is_known else "reset_password"
+    if not ratelimit.consume(request, action=action, key=email):
         too_many: HttpResponse = ratelimit.respond_429(request)
         return too_many
     sign_in_services.request_password_reset(email=email)

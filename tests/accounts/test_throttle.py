@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 import pytest
 import time_machine
@@ -20,6 +21,7 @@ from tests.accounts.conftest import code_of, enrol, enter, is_in, shown, wrong_c
 from tests.factories import PASSWORD
 
 TOO_EARLY = "Too many attempts."
+AT_THE_ADDRESS = "sign-ins failed at your internet address"
 CHANGE = "/account/password/"
 
 
@@ -269,19 +271,82 @@ def test_the_present_password_is_guessed_at_as_slowly_where_it_is_changed(
     assert alice.user.check_password("another quiet lantern")
 
 
-def test_an_address_has_a_hundred_attempts_an_hour(client: Browser, alice: Membership) -> None:
+def fail_a_hundred_times(browser: Browser) -> None:
+    for number in range(100):
+        sent = {"username": f"nobody{number}@x.example", "password": "x"}
+        assert AT_THE_ADDRESS not in shown(browser.post("/sign-in/", sent))
+
+
+def test_an_address_has_a_hundred_failures_an_hour(client: Browser, alice: Membership) -> None:
     with time_machine.travel(timezone.now(), tick=False) as clock:
-        for number in range(100):
-            sent = {"username": f"nobody{number}@x.example", "password": ""}
-            assert client.post("/sign-in/", sent).status_code == 200
-        assert enter(client, alice).status_code == 429
-        assert client.get("/sign-in/").status_code == 200, "looking is no attempt"
+        fail_a_hundred_times(client)
+        page = shown(enter(client, alice))
+        assert AT_THE_ADDRESS in page
+        assert "Wait up to an hour" in page
         elsewhere = Browser(REMOTE_ADDR="192.0.2.7")
         enter(elsewhere, alice)
         assert is_in(elsewhere)
         clock.shift(timedelta(hours=1, seconds=1))
         enter(client, alice)
         assert is_in(client)
+
+
+def test_what_is_refused_for_its_address_counts_for_no_account(
+    client: Browser, alice: Membership
+) -> None:
+    fail_a_hundred_times(client)
+    for _ in range(20):
+        assert AT_THE_ADDRESS in shown(enter(client, alice, "wrong"))
+    elsewhere = Browser(REMOTE_ADDR="192.0.2.7")
+    enter(elsewhere, alice)
+    assert is_in(elsewhere)
+
+
+def test_signing_in_uses_up_nothing_of_an_address_that_a_clinic_shares(
+    alice: Membership, settings: Settings
+) -> None:
+    settings.ACCOUNT_RATE_LIMITS = {**settings.ACCOUNT_RATE_LIMITS, "login_failed": "3/h/ip"}
+    for _ in range(5):
+        browser = Browser()
+        enter(browser, alice)
+        assert is_in(browser)
+    guess(alice, 3)
+    assert AT_THE_ADDRESS in shown(enter(Browser(), alice))
+
+
+def test_strangers_at_the_same_address_do_not_keep_the_owner_out_of_a_known_browser(
+    client: Browser, alice: Membership, sam: Membership
+) -> None:
+    enter(client, alice)
+    client.post("/sign-out/")
+    stranger = Browser()
+    fail_a_hundred_times(stranger)
+    assert AT_THE_ADDRESS in shown(enter(client, sam)), "known for alice alone"
+    enter(client, alice)
+    assert is_in(client)
+    again = client.post("/sign-in/again/", {"password": PASSWORD, "next": "/"})
+    assert again.status_code == 302
+    client.post("/sign-out/")
+    for _ in range(10):
+        assert TOO_EARLY not in shown(enter(client, alice, "wrong"))
+    assert TOO_EARLY in shown(enter(client, alice)), "its own ten, and pauses, hold"
+
+
+def test_nor_do_they_keep_the_owner_from_choosing_a_new_password_there(
+    client: Browser, alice: Membership
+) -> None:
+    ask = partial(client.post, "/sign-in/forgotten/")
+    enter(client, alice)
+    client.post("/sign-out/")
+    stranger = Browser()
+    for number in range(20):
+        stranger.post("/sign-in/forgotten/", {"email": f"nobody{number}@x.example"})
+    refused = stranger.post("/sign-in/forgotten/", {"email": "nobody@x.example"})
+    assert refused.status_code == 429
+    assert "Wait up to an hour" in shown(refused)
+    statuses = [ask({"email": alice.user.email}).status_code for _ in range(6)]  # type: ignore[union-attr]
+    assert statuses == [200] * 5 + [429]
+    assert ask({"email": "nobody@x.example"}).status_code == 429
 
 
 def test_links_for_a_new_password_are_few(client: Browser, alice: Membership) -> None:
