@@ -53,12 +53,13 @@ class Draft:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """What was chosen or pressed, in words: of a form without texts it says what it does."""
+        """What was chosen or pressed, in words, and of whom, by code: of a form without texts it
+        says what it does."""
         return tuple(
-            value.replace("_", " ")
-            for _name, values in self.fields
+            value.replace("_", " ") if name != "code" else value
+            for name, values in self.fields
             for value in values
-            if re.fullmatch("[a-z_]{2,}", value)
+            if name == "code" or re.fullmatch("[a-z_]{2,}", value)
         )
 
     @property

@@ -1,5 +1,6 @@
 """Keeping, erasing and handing over: what takes two people, and the record holder's pages."""
 
+from collections.abc import Callable
 from functools import partial
 from uuid import UUID
 
@@ -56,18 +57,33 @@ def erasures(request: MemberRequest) -> HttpResponse:
     return render(request, "exchange/erasures.html", context)
 
 
+# By what was pressed, in the words that the page of kept forms shows.
+DOES: dict[str, Callable[..., object]] = {
+    "ask_for_this": two_people.take_up,
+    "erase_for_good": two_people.confirm,
+    "give_out_all_records": two_people.confirm,
+    "withdraw_the_request": two_people.withdraw,
+}
+
+
 @require(Permission.CONFIRM_ERASURE)
 @require_recent_sign_in
 @require_POST
 def close_erasure(request: MemberRequest, erasure_id: UUID) -> HttpResponse:
     """Carry a request out, or withdraw it."""
     asked = get_object_or_404(_waiting(request), id=erasure_id)
+    do = DOES.get(request.POST.get("do", ""))
+    if do is None:
+        messages.error(request, _("Nothing was done: choose one of the buttons."))
+        return redirect("erasures")
     try:
-        if "withdraw" in request.POST:
-            two_people.withdraw(request=asked, by=request.membership)
-        else:
-            two_people.confirm(request=asked, by=request.membership)
+        do(request=asked, by=request.membership)
         messages.success(request, _("Done, and noted in the audit trail."))
+    except two_people.AskedMeanwhile:
+        said = _(
+            "Somebody asked for this meanwhile, so yours would be the second word. Read again."
+        )
+        messages.error(request, said)
     except rights.OnHold:
         messages.error(request, ON_HOLD)
     except two_people.NotTheHolder:

@@ -38,6 +38,10 @@ class Lapsed(Exception):
     """Who asked could not ask today, or the client is to be kept for longer (`lapsed`)."""
 
 
+class AskedMeanwhile(Exception):
+    """Somebody took a proposal up meanwhile: the next word would be the second one."""
+
+
 class InTreatment(Exception):
     """Somebody treats the client now, and is neither of the two people."""
 
@@ -222,6 +226,20 @@ def may_be_confirmed_from(
         settled = [each.joined_at + ALONE_WAITS for each in both if each and each.joined_at]
         return max([request.requested_at, *settled])
     return request.requested_at + ALONE_WAITS if is_alone else None
+
+
+@transaction.atomic
+def take_up(*, request: TwoPersonRequest, by: Membership) -> None:
+    """Ask for what Rapport proposed; somebody else confirms it.
+
+    Raises:
+        AskedMeanwhile: somebody has asked already; nothing is carried out by this word.
+        Lapsed, Closed: as for `confirm`.
+    """
+    request = _locked(request)
+    if request.requested_by:
+        raise AskedMeanwhile
+    confirm(request=request, by=by)
 
 
 @transaction.atomic

@@ -70,7 +70,7 @@ class FeedbackForm(forms.Form):
     )
     comment = PlainTextField(
         label=gettext_lazy("Anything you want to add?"),
-        help_text=gettext_lazy("Only your therapist reads this."),
+        help_text=gettext_lazy("While your therapy lasts, only your therapist reads this."),
         required=False,
         # No maxlength in the page: browsers cut a longer text off without a word.
         validators=[

@@ -1,6 +1,7 @@
 """A treatment is closed with a review, and can begin again."""
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -44,6 +45,14 @@ from tests.feedback.conftest import answers, link_of
 pytestmark = pytest.mark.django_db
 TODAY = timezone.localdate
 REVIEW = {"how": "agreed", "review": "We found our way back twice."}
+
+
+@pytest.fixture(autouse=True)
+def midday() -> Iterator[None]:
+    """A form that is due today is due before tomorrow, at whatever hour the tests run."""
+    noon = timezone.localtime().replace(hour=12, minute=0)
+    with time_machine.travel(noon):
+        yield
 
 
 @pytest.fixture

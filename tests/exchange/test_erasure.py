@@ -68,13 +68,13 @@ def test_the_clients_own_words_are_erased_by_two_people_only(
         url(treatment, "erase/"), {"what": [f"alliance.AllianceRating.comment:{rating.id}"]}
     )
     [asked] = TwoPersonRequest.objects.all()
-    alices.post(f"/erasures/{asked.id}/", {"confirm": ""})
+    alices.post(f"/erasures/{asked.id}/", {"do": "erase_for_good"})
     assert AllianceRating.objects.get(id=rating.id).comment == f"{CANARY} comment"
     as_mona.post("/sign-in/again/", {"password": PASSWORD})
     page = as_mona.get("/erasures/").content.decode()
     assert "1 text" in page
     assert f"{CANARY} comment" not in page
-    as_mona.post(f"/erasures/{asked.id}/", {"confirm": ""})
+    as_mona.post(f"/erasures/{asked.id}/", {"do": "erase_for_good"})
     assert AllianceRating.objects.get(id=rating.id).comment == ""
     assert {each.comment for each in AllianceRating.objects.all()} == {"", f"{CANARY} stays"}
     listed = {
@@ -128,11 +128,11 @@ def test_two_people_erase_a_client_and_no_canary_is_left(
     assert crypto.secret_of(crypto.key_id_of(in_an_old_dump))
     alices.post(url(treatment, "act/"), {"action": "request_erasure"})
     request = TwoPersonRequest.objects.get()
-    alices.post(f"/erasures/{request.id}/", {"confirm": ""})
+    alices.post(f"/erasures/{request.id}/", {"do": "erase_for_good"})
     assert TwoPersonRequest.objects.filter(closed_at=None).exists()
     as_mona.post("/sign-in/again/", {"password": PASSWORD})
     assert treatment.client.code in as_mona.get("/erasures/").content.decode()
-    as_mona.post(f"/erasures/{request.id}/", {"confirm": ""})
+    as_mona.post(f"/erasures/{request.id}/", {"do": "erase_for_good"})
     assert sings(dump()) == 0
     with pytest.raises(crypto.KeyDestroyed):
         crypto.secret_of(crypto.key_id_of(in_an_old_dump))
@@ -290,8 +290,10 @@ def test_everybody_may_be_the_second_person_and_nobody_elsewhere(
     request = two_people.ask_to_erase(client=treatment.client, by=alice)
     for browser in (as_dora, as_sam):
         browser.post("/sign-in/again/", {"password": PASSWORD})
-    assert as_dora.post(f"/erasures/{request.id}/", {"confirm": ""}).status_code == 404
+    assert as_dora.post(f"/erasures/{request.id}/", {"do": "erase_for_good"}).status_code == 404
     assert CANARY not in as_dora.get("/erasures/").content.decode()
-    assert as_sam.post(f"/erasures/{request.id}/", {"withdraw": ""}).status_code == 302
+    assert (
+        as_sam.post(f"/erasures/{request.id}/", {"do": "withdraw_the_request"}).status_code == 302
+    )
     assert TwoPersonRequest.objects.get().closed_at
     assert Permission.CONFIRM_ERASURE == "be the second person who erases a client"

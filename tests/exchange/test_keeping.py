@@ -3,7 +3,9 @@
 import csv
 import io
 import re
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from html import unescape
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import time_machine
@@ -19,6 +21,7 @@ from apps.endings.services import close_treatment, hand_over
 from apps.exchange import rights, two_people
 from apps.exchange.retention import years_before
 from apps.exchange.tasks import propose_erasures
+from tests.conftest import signed_in
 from tests.exchange.conftest import NOON, NOTE, files, fresh, hold
 from tests.factories import MembershipFactory, TreatmentFactory
 
@@ -50,6 +53,50 @@ def test_a_practice_may_keep_longer_or_without_a_limit(ended: Treatment) -> None
     assert propose(date(2099, 6, 10)) == []
     Practice.objects.update(retention_years=20)
     assert len(propose(date(2046, 6, 11))) == 1
+
+
+def test_asking_on_a_page_of_before_somebody_else_asked_erases_nobody(
+    ended: Treatment, mona: Membership, charlie: Membership
+) -> None:
+    [asked] = propose(date(2035, 1, 1))
+    asks, confirms = {"do": "ask_for_this"}, {"do": "erase_for_good"}
+    with time_machine.travel(datetime(2035, 1, 2, 12, tzinfo=UTC)):
+        monas, charlies = (fresh(signed_in(each)) for each in (mona, charlie))
+        for browser in (monas, charlies):
+            assert 'value="ask_for_this"' in browser.get("/erasures/").content.decode()
+        monas.post(f"/erasures/{asked.id}/", asks)
+        page = charlies.post(f"/erasures/{asked.id}/", asks, follow=True).content.decode()
+        assert "Somebody asked for this meanwhile" in page
+        assert not Client.objects.get().erased_at
+        charlies.post(f"/erasures/{asked.id}/", {})
+        assert not Client.objects.get().erased_at, "nothing was pressed"
+        assert 'value="erase_for_good"' in page
+        charlies.post(f"/erasures/{asked.id}/", confirms)
+    assert Client.objects.get().erased_at
+
+
+@pytest.mark.parametrize(
+    ("address", "sent", "said"),
+    [
+        ("/erasures/{}/", {"do": "erase_for_good"}, ["erase for good"]),
+        ("/erasures/{}/", {"do": "withdraw_the_request"}, ["withdraw the request"]),
+        (
+            "/practice/holds/",
+            {"code": "=OLD-1", "lift": "lift_the_hold"},
+            ["=OLD-1", "lift the hold"],
+        ),
+    ],
+)
+def test_a_form_that_waits_for_a_proof_says_what_it_does_and_to_whom(
+    ended: Treatment, as_mona: Browser, address: str, sent: dict[str, str], said: list[str]
+) -> None:
+    [asked] = propose(date(2035, 1, 1))
+    asks_who = as_mona.post(address.format(asked.id), sent)
+    kept = parse_qs(urlsplit(asks_who["Location"]).query)["next"][0]
+    fresh(as_mona)
+    page = " ".join(unescape(as_mona.get(kept).content.decode()).split())
+    for words in said:
+        assert words in page
 
 
 @pytest.mark.parametrize("why", ["held", "in treatment", "treated again"])
@@ -241,9 +288,9 @@ def test_two_people_let_the_record_holder_take_all_records(
     asked = TwoPersonRequest.objects.get()
     address = f"/erasures/{asked.id}/export/"
     assert fresh(as_sam).get(address).status_code == 404
-    as_mona.post(f"/erasures/{asked.id}/", {"confirm": ""})
+    as_mona.post(f"/erasures/{asked.id}/", {"do": "give_out_all_records"})
     assert as_sam.get(address).status_code == 404
-    fresh(as_charlie).post(f"/erasures/{asked.id}/", {"confirm": ""})
+    fresh(as_charlie).post(f"/erasures/{asked.id}/", {"do": "give_out_all_records"})
     for other in (as_mona, as_charlie):
         assert other.get(address).status_code == 404
     taken = as_sam.get(address)
@@ -280,13 +327,13 @@ def test_what_two_people_agreed_for_one_record_holder_is_no_others(
     for browser, whose in ((as_charlie, "the next"), (as_sam, "the one before")):
         taken = fresh(browser).get(f"/erasures/{agreed.id}/export/")
         assert taken.status_code == 404, whose
-    sent = as_charlie.post(f"/erasures/{waiting.id}/", {"confirm": ""}, follow=True)
+    sent = as_charlie.post(f"/erasures/{waiting.id}/", {"do": "erase_for_good"}, follow=True)
     assert "The record holder is somebody else now" in sent.content.decode()
     alice.practice.refresh_from_db()
     anew = two_people.ask_for_export(by=alice)
     assert not TwoPersonRequest.objects.filter(closed_at=None).exclude(id=anew.id).exists()
     assert "For Charlie Nowak" in as_charlie.get("/erasures/").content.decode()
-    as_charlie.post(f"/erasures/{anew.id}/", {"confirm": ""})
+    as_charlie.post(f"/erasures/{anew.id}/", {"do": "erase_for_good"})
     assert "index.csv" in files(as_charlie.get(f"/erasures/{anew.id}/export/"))
     withdrawn = two_people.ask_for_export(by=alice)
     two_people.withdraw(request=withdrawn, by=alice)
@@ -318,7 +365,7 @@ def test_a_client_in_treatment_is_erased_only_where_their_therapist_is_one_of_th
     asked = two_people.ask_to_erase(client=ended.client, by=alice)
     TreatmentFactory.create(client=ended.client, therapist=charlie)
     TreatmentFactory.create(therapist=alice)
-    page = fresh(as_mona).post(f"/erasures/{asked.id}/", {"confirm": ""}, follow=True)
+    page = fresh(as_mona).post(f"/erasures/{asked.id}/", {"do": "erase_for_good"}, follow=True)
     assert "their therapist has to be one of the two" in page.content.decode()
     assert not Client.objects.get(id=ended.client_id).erased_at
     assert two_people.confirm(request=asked, by=charlie)

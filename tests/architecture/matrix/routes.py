@@ -320,7 +320,7 @@ ROUTES = {
     "erasures": Route(READ, Permission.CONFIRM_ERASURE, codes=True),
     "close_erasure": Route(
         WRITE, Permission.CONFIRM_ERASURE, kwarg="erasure_id", reach=OF_THE_PRACTICE,
-        body=lambda case: {"withdraw": ""},
+        body=lambda case: {"do": "withdraw_the_request"},
         still=still("supervisor", after=("closed",), why="Two people agreed, and nobody treats."),
     ),
     "plan_sessions": Route(

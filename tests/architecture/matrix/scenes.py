@@ -293,7 +293,7 @@ FURTHER = (
         never=frozenset({"restricted"}),
     ),
     Further("cancel_session", state=a_session_is_planned),
-    Further("close_erasure", lambda at: {}, who="supervisor"),
+    Further("close_erasure", lambda at: {"do": "erase_for_good"}, who="supervisor"),
     Further("confirm_consent"),
     Further("end_pause", state=asking_rests),
     Further("erase_texts", its_own_note),
