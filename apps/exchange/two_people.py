@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -155,14 +156,19 @@ def _ask(
 def _tell_others(request: TwoPersonRequest, by: Membership | None) -> None:
     verb = "request" if by else "propose"
     audit.record(f"{verb} {_noun(request)}", request, client_id=request.client_id, by=by)
-    others = Membership.objects.filter(here_lately(), practice=request.practice_id)
-    for colleague in others.exclude(id=by.id) if by else others:
+    for colleague in _others(request, by):
         tell(member=colleague, kind="two_people_needed", subject=request)
+
+
+def _others(request: TwoPersonRequest, by: Membership | None) -> QuerySet[Membership]:
+    here = Membership.objects.filter(here_lately(), practice=request.practice_id)
+    return here.exclude(id=by.id) if by else here
 
 
 @transaction.atomic
 def withdraw(*, request: TwoPersonRequest, by: Membership) -> None:
-    """Take the request back; nothing happens. Who asked for it is told, where somebody else does.
+    """Take the request back; nothing happens. Who asked for it is told, where somebody else does;
+    of what Rapport proposed by itself, everybody who was told of it, whoever took it up.
 
     Raises:
         Closed: it is too late.
@@ -170,9 +176,10 @@ def withdraw(*, request: TwoPersonRequest, by: Membership) -> None:
     request = _locked(request)
     _close(request, by)
     audit.record(f"withdraw {_noun(request)}", request, client_id=request.client_id, by=by)
-    asked = request.requested_by
-    if asked and asked.id != by.id:
-        tell(member=asked, kind="request_withdrawn", subject=request)
+    asker = request.requested_by
+    asked = [asker] if asker and asker != by else []
+    for colleague in _others(request, by) if request.is_proposal else asked:
+        tell(member=colleague, kind="request_withdrawn", subject=request)
 
 
 def lapsed(requests: Collection[TwoPersonRequest], *, practice: Practice) -> list[TwoPersonRequest]:
@@ -343,7 +350,7 @@ def say_requested(subject_ids: Collection[UUID], member: Membership) -> dict[UUI
 
 
 def say_withdrawn(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
-    """The notice to whoever asked that a colleague withdrew the request."""
+    """Notices that a colleague withdrew what one asked for, or what Rapport proposed."""
     withdrawn = TwoPersonRequest.objects.in_practice_of(member).filter(
         id__in=subject_ids, is_carried_out=False, closed_by__isnull=False
     )

@@ -358,6 +358,21 @@ def test_whoever_asked_is_told_that_a_colleague_withdrew_it(
     assert "withdrew" not in "".join(each.said.text for each in notices.unread(mona))
 
 
+@pytest.mark.parametrize("taken_up", [False, True])
+def test_everybody_is_told_who_withdrew_what_rapport_proposed(
+    ended: Treatment, alice: Membership, charlie: Membership, mona: Membership, taken_up: bool
+) -> None:
+    [asked] = propose(date(2035, 1, 1))
+    with time_machine.travel(date(2035, 1, 2)):
+        if taken_up:
+            assert not two_people.confirm(request=asked, by=charlie)
+        two_people.withdraw(request=asked, by=charlie)
+    for member in (alice, mona):
+        [told] = notices.unread(member)
+        assert told.said.text == "=OLD-1: Charlie Nowak withdrew the request to erase."
+    assert notices.unread(charlie) == ()
+
+
 def test_a_client_in_treatment_is_erased_only_where_their_therapist_is_one_of_the_two(
     ended: Treatment, alice: Membership, charlie: Membership, mona: Membership, as_mona: Browser
 ) -> None:
