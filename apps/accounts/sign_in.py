@@ -144,12 +144,15 @@ def changes_sign_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResp
 
     This one goes on, and its browser stays a known one. What stands afterwards tells, not how the
     view answers. What was pressed before a proof is kept nowhere: the page asks for it again.
+    What several windows send at one moment goes one after the other: the first ends the others.
     """
 
     @page
     @wraps(view)
     def changing(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         user = cast(User, request.user)
+        if request.method not in SAFE_METHODS and not _goes_on_after_its_turn(user):
+            return redirect(request.get_full_path())
         before = ways_in(user.pk)
         try:
             response = view(request, *args, **kwargs)
@@ -162,6 +165,12 @@ def changes_sign_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResp
         return response
 
     return changing
+
+
+def _goes_on_after_its_turn(user: User) -> bool:
+    """Hold the person's row until the transaction ends; whether the session is good by then."""
+    held = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    return held.get_session_auth_hash() == user.get_session_auth_hash()
 
 
 def proves_anew(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:

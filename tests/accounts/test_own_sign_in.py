@@ -4,6 +4,7 @@ Half a sign-in, a proof, a mailed link for a new password; and a proof is that o
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from apps.accounts.models import Membership, Practice, Role
 from tests.accounts.conftest import address_of, code_of, enrol, enter, goes_on, is_in, noted
 from tests.architecture.matrix.building import taken_back
 from tests.architecture.matrix.routes import ROUTES, urls
+from tests.at_once import at_once
 from tests.conftest import signed_in
 from tests.factories import PASSWORD
 
@@ -102,6 +104,21 @@ def test_each_change_is_noted_and_ends_the_other_sessions_however_it_is_asked_fo
     assert len(noted("change own sign-in", alice)) == 1
     assert goes_on(here)
     assert not goes_on(there)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("change", [a_password, a_first_app])
+def test_of_two_windows_that_change_it_at_once_one_does_and_the_other_has_ended(
+    alice: Membership,
+    proven: Callable[[Membership], Browser],
+    change: Callable[[Browser, Membership], tuple[str, dict[str, str]]],
+) -> None:
+    windows = [proven(alice), proven(alice)]
+    forms = [change(each, alice) for each in windows]
+    ways = [partial(browser.post, *form) for browser, form in zip(windows, forms, strict=True)]
+    assert [each.status_code for each in at_once(*ways)] == [302, 302]
+    assert sorted(goes_on(each) for each in windows) == [False, True]
+    assert len(noted("change own sign-in", alice)) == 1
 
 
 def test_what_changes_nothing_ends_no_session(
