@@ -110,6 +110,8 @@ def reactivate(request: MemberRequest, member_id: UUID) -> HttpResponse:
         messages.success(request, said % person.name)
     except services.NeverJoined:
         messages.error(request, _("%s has not joined yet. Invite them again.") % person.name)
+    except oneself.NotOneself:
+        messages.error(request, _("Nobody opens their own place: ask another manager."))
     except oneself.TooNew as error:
         messages.error(request, str(error))
     return redirect("people")

@@ -251,9 +251,12 @@ def reactivate_member(*, member: Membership, by: Membership) -> bool:
 
     Raises, with nothing changed:
         NeverJoined
+        NotOneself: nobody opens their own place.
         TooNew
     """
     oneself.refuse_newcomer(by)
+    if by.id == member.id:
+        raise oneself.NotOneself
     if member.is_active:
         return True
     if is_waiting(member):

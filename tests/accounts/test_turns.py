@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Practice, Role, Supervision
-from apps.accounts.services import change_roles, deactivate_member
+from apps.accounts.oneself import NotOneself
+from apps.accounts.services import (
+    change_roles,
+    deactivate_member,
+    reactivate_member,
+)
 from apps.accounts.turns import hold_practice
 from apps.core import tenancy
 from tests.accounts.conftest import link, sent
@@ -71,24 +77,53 @@ def test_a_manager_who_lost_place_or_role_while_their_form_waited_decides_nothin
             {"ends_on": tomorrow.isoformat()},
         ),
     }[way]
+    before = []
+
+    def dismiss() -> None:
+        hold_practice(second)
+        if loses == "place":
+            deactivate_member(member=mona, by=second)
+        else:
+            change_roles(member=mona, roles=[Role.THERAPIST], by=second)
+        before.extend(decided(practice))
+
+    assert sent_during(dismiss, practice, partial(browser.post, address, form)).status_code == 403
+    with tenancy.practice(practice.id):
+        assert decided(practice) == before
+
+
+def sent_during(act: Callable[[], Any], practice: Practice, send: Callable[[], Any]) -> Any:
+    """How a form is answered that is sent, and waits, while the act is under way."""
 
     def press() -> Any:
         try:
-            return browser.post(address, form)
+            return send()
         finally:
             connections.close_all()
 
     with ThreadPoolExecutor(1) as pool:
         with tenancy.practice(practice.id):
-            hold_practice(second)
-            if loses == "place":
-                deactivate_member(member=mona, by=second)
-            else:
-                change_roles(member=mona, roles=[Role.THERAPIST], by=second)
-            before = decided(practice)
+            act()
             other = pool.submit(press)
             wait_for(other)
-        answer = other.result(timeout=30)
-    assert answer.status_code == 403
-    with tenancy.practice(practice.id):
-        assert decided(practice) == before
+        return other.result(timeout=30)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_is_dismissed_does_not_open_their_place_again_at_that_moment(
+    mona: Membership, practice: Practice, manager: Browser
+) -> None:
+    second = MembershipFactory.create(practice=practice, name="Max", roles=[Role.MANAGER])
+    dismiss = partial(deactivate_member, member=mona, by=second)
+    address = reverse("reactivate_member", args=[mona.id])
+    assert sent_during(dismiss, practice, partial(manager.post, address)).status_code == 403
+    assert not Membership.objects.get(id=mona.id).is_active
+
+
+def test_nobody_opens_their_own_place(mona: Membership, manager: Browser) -> None:
+    page = manager.post(reverse("reactivate_member", args=[mona.id]), follow=True)
+    assert "Nobody opens their own place" in page.content.decode()
+    Membership.objects.filter(id=mona.id).update(is_active=False)
+    mona.refresh_from_db()
+    with pytest.raises(NotOneself):
+        reactivate_member(member=mona, by=mona)
