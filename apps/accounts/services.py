@@ -12,7 +12,7 @@ from apps.accounts import links, notices, oneself
 from apps.accounts.models import AccountLink, Membership, Practice, Role, Supervision, User
 from apps.accounts.selectors import memberships_of
 from apps.accounts.sign_in_services import end_sessions
-from apps.accounts.turns import hold_practice
+from apps.accounts.turns import hold, hold_practice
 from apps.core import audit
 
 
@@ -148,6 +148,8 @@ def accept_invitation(*, link_id: UUID, password: str) -> Membership:
     Raises:
         LinkClosed: nothing was changed.
     """
+    for link in AccountLink.objects.filter(id=link_id).select_related("practice"):
+        hold(link.practice)
     member, user = links.use(link_id, AccountLink.Purpose.INVITATION)
     if not user.has_usable_password():
         user.set_password(password)
@@ -225,6 +227,7 @@ def deactivate_member(*, member: Membership, by: Membership) -> None:
     hold_practice(by)
     _refuse_last_manager(member)
     oneself.refuse_newcomer(by, takes_from=member)
+    links.withdraw(member, *AccountLink.Purpose)  # before sessions end, as who uses one does
     if member.is_active:
         # Whoever never joined has no sessions here: those elsewhere are none of this practice's.
         _end_sessions_of(member)
@@ -234,7 +237,6 @@ def deactivate_member(*, member: Membership, by: Membership) -> None:
     _end_supervisions(member, by=by)
     if by.practice.record_holder_id == member.id:
         _change_holder(by.practice, None, by=by)
-    links.withdraw(member, *AccountLink.Purpose)
     audit.record("deactivate member", member, by=by)
 
 
@@ -354,7 +356,7 @@ def start_supervision(
     first = oneself.access_from(to=supervisor, by=by)
     if starts_on < first > timezone.localdate():
         raise ValueError("too soon")
-    Membership.objects.select_for_update(of=("self",)).get(pk=supervisee.pk)
+    hold(supervisee.practice)
     pair = Supervision.objects.filter(supervisor=supervisor, supervisee=supervisee)
     if standing := pair.filter(ends_on__isnull=True).first():
         return standing

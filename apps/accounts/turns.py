@@ -12,12 +12,18 @@ def ask_again(member: Membership) -> None:
         raise PermissionDenied
 
 
+def hold(practice: Practice) -> None:
+    """Read the practice as it is now; whoever else decides for it, or joins it, waits for the end
+    of the transaction."""
+    practice.refresh_from_db(from_queryset=Practice.objects.select_for_update(no_key=True))
+
+
 def hold_practice(member: Membership) -> None:
-    """Read the member's practice as it is now; whoever else decides for it waits for the end of
-    the transaction. Every form of a manager begins with it (`permissions.require`).
+    """`hold` for what a manager sends. Every form of theirs begins with it (`permissions.require`):
+    what it is about, a place, an invitation or a supervision, is read after it.
 
     Raises:
         PermissionDenied: the member lost place or roles while they waited.
     """
-    member.practice.refresh_from_db(from_queryset=Practice.objects.select_for_update(no_key=True))
+    hold(member.practice)
     ask_again(member)

@@ -12,18 +12,22 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.accounts.models import Membership, Practice, Role, Supervision
+from apps.accounts.links import make_token
+from apps.accounts.models import AccountLink, Membership, Practice, Role, Supervision
 from apps.accounts.oneself import NotOneself
 from apps.accounts.services import (
+    accept_invitation,
     change_roles,
     deactivate_member,
+    invite_member,
     reactivate_member,
 )
 from apps.accounts.turns import hold_practice
 from apps.core import tenancy
+from apps.core.models import AuditEntry
 from tests.accounts.conftest import link, sent
 from tests.at_once import wait_for
-from tests.factories import MembershipFactory
+from tests.factories import PASSWORD, MembershipFactory
 
 SETTINGS = {
     "name": "Ghost Contact",
@@ -107,6 +111,62 @@ def sent_during(act: Callable[[], Any], practice: Practice, send: Callable[[], A
             other = pool.submit(press)
             wait_for(other)
         return other.result(timeout=30)
+
+
+@pytest.fixture
+def invited(mona: Membership, practice: Practice) -> AccountLink:
+    member = invite_member(practice=practice, **sent(), by=mona)
+    return AccountLink.objects.get(membership=member)
+
+
+def is_open(invitation: AccountLink) -> bool:
+    return Membership.objects.get(id=invitation.membership_id).is_active
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_place_that_is_closed_as_its_person_joins_is_closed(
+    invited: AccountLink, practice: Practice, manager: Browser
+) -> None:
+    close = reverse("deactivate_member", args=[invited.membership_id])
+    join = partial(accept_invitation, link_id=invited.id, password=PASSWORD)
+    assert sent_during(join, practice, partial(manager.post, close)).status_code == 302
+    assert not is_open(invited)
+    assert len(AuditEntry.objects.filter(action="join practice")) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_joins_a_place_that_is_closed_as_they_do(
+    invited: AccountLink, practice: Practice, mona: Membership
+) -> None:
+    close = partial(deactivate_member, member=invited.membership, by=mona)
+    form = {"password": PASSWORD, "again": PASSWORD}
+    join = partial(Browser().post, f"/link/{make_token(invited)}/", form)
+    assert sent_during(close, practice, join).status_code == 410
+    assert not is_open(invited)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_is_made_supervisor_as_their_place_is_closed(
+    alice: Membership, sam: Membership, charlie: Membership, mona: Membership, manager: Browser
+) -> None:
+    close = partial(deactivate_member, member=sam, by=mona)
+    add = partial(manager.post, reverse("add_supervision"), link(charlie, sam))
+    assert sent_during(close, sam.practice, add).status_code == 200
+    assert not Supervision.objects.filter(supervisee=charlie).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_last_day_that_is_set_as_the_role_is_taken_away_leaves_it_ended_at_once(
+    sam: Membership, mona: Membership, practice: Practice, manager: Browser
+) -> None:
+    def take_role() -> None:
+        hold_practice(mona)
+        change_roles(member=sam, roles=[Role.THERAPIST], by=mona)
+
+    address = reverse("end_supervision", args=[Supervision.objects.get().id])
+    form = {"ends_on": timezone.localdate().isoformat()}
+    assert sent_during(take_role, practice, partial(manager.post, address, form)).status_code == 302
+    assert Supervision.objects.get().ended_at
 
 
 @pytest.mark.django_db(transaction=True)

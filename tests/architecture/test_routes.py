@@ -11,6 +11,7 @@ from django.core.management import get_commands
 from django.test import Client as Browser
 
 from apps.accounts.permissions import Permission
+from apps.clients.turns import WAYS
 from config.celery import app as celery
 from tests.architecture.matrix.building import world
 from tests.architecture.matrix.cells import ask, cells
@@ -51,6 +52,13 @@ def test_every_id_in_an_address_is_declared() -> None:
         if not row.made_up:
             assert list(pattern.pattern.converters) == ([row.kwarg] if row.kwarg else []), name
             assert bool(row.kwarg) <= bool(row.reach), f"{name}: say in `reach` whose it opens"
+
+
+def test_who_waits_for_the_practice_waits_for_no_client_before() -> None:
+    """`require` holds the practice after `TurnMiddleware` held a client: a hand-over holds clients
+    after the practice, and two that wait the other way round would wait for each other."""
+    waiting = {row.kwarg for row in ROUTES.values() if row.who == Permission.MANAGE_PRACTICE}
+    assert not waiting & WAYS.keys()
 
 
 def test_every_permission_is_used() -> None:
