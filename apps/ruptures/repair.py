@@ -158,14 +158,17 @@ def set_causes(*, episode: RuptureEpisode, causes: list[str], by: Membership) ->
 
 
 def notes_readers(episode: RuptureEpisode, supervisors: Iterable[Membership]) -> list[Membership]:
-    """Who of its therapist's supervisors reads the notes: those who supervised as they were shared.
-    With who supervised then they were shared, and not with who began since."""
+    """Who of its therapist's supervisors reads the notes: those whose supervision has held since
+    they were shared. Not who began since, nor who begins again: what was written while they were
+    away was not for them."""
     shared_at = episode.notes_shared_at
     if shared_at is None:
         return []
-    received = Supervision.objects.filter(supervisee=episode.treatment.therapist_id)
-    then = {each.supervisor_id for each in received if each.held_at(shared_at)}
-    return [each for each in supervisors if each.id in then]
+    current = Supervision.objects.current(on=timezone.localdate()).filter(
+        supervisee=episode.treatment.therapist_id
+    )
+    since = {each.supervisor_id for each in current if each.held_at(shared_at)}
+    return [each for each in supervisors if each.id in since]
 
 
 @transaction.atomic

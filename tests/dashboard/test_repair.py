@@ -205,7 +205,7 @@ def test_of_two_supervisors_the_page_names_who_reads_the_notes_and_saving_again_
     sign_in: Callable[[Membership], Browser],
     words: Words,
 ) -> None:
-    """Pam began after they were shared; then Sam is away for a while, and supervises again."""
+    """Pam began after they were shared; then Sam's supervision ends, and begins again."""
     pam = MembershipFactory.create(practice=alice.practice, roles=["supervisor"], name="Pam Field")
     as_alice, as_sam, as_pam = (sign_in(each) for each in (alice, sam, pam))
 
@@ -221,9 +221,7 @@ def test_of_two_supervisors_the_page_names_who_reads_the_notes_and_saving_again_
     week_ago = timezone.now() - timedelta(days=7)
     RuptureEpisode.objects.update(notes_shared_at=week_ago)
     today = timezone.localdate()
-    sam.supervisions_given.update(ends_on=today - timedelta(days=3))
-    for member in (sam, pam):
-        SupervisionFactory.create(supervisor=member, supervisee=alice, starts_on=today)
+    SupervisionFactory.create(supervisor=pam, supervisee=alice, starts_on=today)
     assert read_by() == [True, False]
     assert "You and Sam can read the notes" in said()
     assert "Only Sam can read them now. Save again to share them with Pam, Sam." in said()
@@ -232,6 +230,11 @@ def test_of_two_supervisors_the_page_names_who_reads_the_notes_and_saving_again_
     assert read_by() == [True, True]
     assert "You and Pam, Sam can read the notes" in said()
     assert "Save again" not in said()
+    RuptureEpisode.objects.update(notes_shared_at=week_ago)
+    sam.supervisions_given.update(ends_on=today - timedelta(days=1))
+    SupervisionFactory.create(supervisor=sam, supervisee=alice, starts_on=today)
+    assert read_by() == [False, False]
+    assert "Only you can read the notes" in said()
 
 
 def test_a_boundary_issue_says_supervisor_first_also_where_only_the_client_ticked_it(
