@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
+from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.accounts.permissions import Permission, permissions_of
@@ -42,6 +43,7 @@ def open_calendar(*, by: Membership) -> str:
             "practice_id": by.practice_id,
             "digest": _digest(secret),
             "sessions_ended": by.user.sessions_ended if by.user else 0,
+            "created_at": timezone.now(),
         },
     )
     audit.record("open calendar", feed, by=by)

@@ -8,6 +8,7 @@ import pytest
 import time_machine
 from django.test import Client as Browser
 from django.utils import timezone
+from django.utils.formats import date_format
 from icalendar import Calendar
 
 from apps.accounts.models import Membership, Practice, User
@@ -144,6 +145,16 @@ def test_the_address_is_shown_once_and_kept_nowhere(as_alice: Browser, alice: Me
     assert practice_id == alice.practice_id
     assert CalendarFeed.objects.get().digest == digest
     assert token not in digest
+
+
+def test_the_page_says_when_the_address_that_reads_was_made(
+    as_alice: Browser, alice: Membership
+) -> None:
+    with time_machine.travel(timezone.now() - timedelta(days=90)):
+        open_calendar(by=alice)
+    open_calendar(by=alice)
+    today = date_format(timezone.localdate(), "j M Y")
+    assert f"made on {today}" in as_alice.get("/diary/calendar/").content.decode()
 
 
 def test_an_address_that_is_made_as_the_sessions_end_ends_with_them(
