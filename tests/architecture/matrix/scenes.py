@@ -330,7 +330,7 @@ def pages(world: World) -> Iterator[Page]:
             form
             for form in forms_of(world, scene.person)
             if is_about_a_client(ROUTES[form.route])
-            and "withdraw" not in form.sends  # whoever treats the client: it keeps them
+            and "withdraw_the_request" not in form.sends.values()  # anybody's: it keeps the client
             and (not ROUTES[form.route].kwarg or any(each in form.action for each in ids))
         ]
         yield Page(scene, partial(_as_found, found), never=never(scene.person.name))
