@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from allauth.mfa.totp.internal import auth as totp
 from django.conf import settings
 from django.db import transaction
+from django.middleware.csrf import CSRF_SECRET_LENGTH, CSRF_SESSION_KEY
 from django.test import Client as Browser
 from django.test.utils import override_settings
 from django.urls import reverse
@@ -226,6 +227,8 @@ def signed_in(member: Membership) -> str:
     session = browser.session
     session[BEGAN] = session[SEEN] = later = int(time.time()) + 60 * 60
     session[PRACTICE] = str(member.practice_id)
+    # As after a first page, so that no cell writes its session for it.
+    session[CSRF_SESSION_KEY] = "a" * CSRF_SECRET_LENGTH
     session["account_authentication_methods"] = [
         {"method": "mfa", "at": later, "reauthenticated": True}
     ]

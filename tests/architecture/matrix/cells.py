@@ -173,7 +173,7 @@ def cells(world: World, name: str) -> Iterator[Cell]:
 
     Methods that the route declares, and GET, are asked about every object. HEAD and OPTIONS run
     the same code as GET: about the missing object, the first, another practice's and links. What
-    the route does not take is refused before any object is looked at: one shows it.
+    the route does not take is refused before any object is looked at, as GET shows: one is enough.
     """
     row = ROUTES[name]
     for person in world.people:
@@ -198,7 +198,7 @@ def _asked_about(
 ) -> list[tuple[Any, Case]]:
     if method == "GET" or method in row.methods - SAFE:
         return objects
-    if method in SAFE:
+    if method in row.methods:
         others = {Relation.FOREIGN, Relation.LINK}
         return [each for n, each in enumerate(objects) if n < 2 or each[0] in others]
     return objects[:1]
