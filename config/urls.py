@@ -6,6 +6,7 @@ from django.urls import include, path
 from apps.core import hooks
 from apps.core import views as core
 
+handler400 = "apps.core.views.bad_request"
 handler500 = "apps.feedback.client_views.server_error"
 
 urlpatterns = [

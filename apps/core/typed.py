@@ -79,5 +79,8 @@ def typed_texts(request: HttpRequest | None) -> list[str]:
 
 
 def not_taken(request: HttpRequest, why: str | Promise, *, back: str) -> HttpResponse:
-    """The answer to a form that came too late: why, what was typed, and the way `back`."""
-    return render(request, "not_taken.html", {"why": why, "back": back}, status=409)
+    """The answer to a form that came too late: why, what was typed, and the way `back`. No browser
+    keeps it."""
+    page = render(request, "not_taken.html", {"why": why, "back": back}, status=409)
+    page.headers["Cache-Control"] = "no-store"
+    return page

@@ -9,14 +9,23 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.contrib.sessions.exceptions import SessionInterrupted
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.core import outbox, sending
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler400. Where the session ended meanwhile, what it sent may have been carried out."""
+    was_signed_out = isinstance(exception, SessionInterrupted)
+    # Without the processors: what cannot be read may be the host or the session.
+    return HttpResponseBadRequest(render_to_string("400.html", {"was_signed_out": was_signed_out}))
 
 
 @login_not_required

@@ -29,7 +29,7 @@ def repair(request: MemberRequest, episode_id: UUID) -> HttpResponse:
     if form.is_valid() and _save(request, episode, form):
         messages.success(request, _("Saved."))
         return redirect("repair", episode.id)
-    return _page(request, episode, form, OutcomeForm())
+    return _page(request, episode, form, OutcomeForm(None, fall=episode.fall))
 
 
 @require(Permission.REVIEW_EPISODE)
@@ -37,7 +37,7 @@ def repair(request: MemberRequest, episode_id: UUID) -> HttpResponse:
 def record_outcome(request: MemberRequest, episode_id: UUID) -> HttpResponse:
     """End an episode; a form with errors comes back on the record as it was typed."""
     episode = _own_episode(request, episode_id, lock=True)
-    form = OutcomeForm(request.POST)
+    form = OutcomeForm(request.POST, fall=episode.fall)
     if not episode.outcome and not form.is_valid():
         worksheet = WorksheetForm(worksheet=latest_worksheet(episode))
         return _page(request, episode, worksheet, form)

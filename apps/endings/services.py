@@ -370,9 +370,10 @@ def _withdraw(new: Treatment, *, back_to: Treatment) -> None:
             why = _("The client was handed on meanwhile, so the move stays: ask your manager.")
             raise CannotCallOff(why) from held
         return
-    # Whoever treats the client besides wrote no note of the other's: by it their session is known.
+    # By a note of the other's their session is known; the author of one more keeps it at hand.
     to_come = new.therapy_sessions.planned().filter(starts_at__gt=timezone.now())
-    to_come.filter(process_notes__author=back_to.therapist).update(treatment=back_to)
+    theirs = to_come.filter(process_notes__author=back_to.therapist)
+    theirs.exclude(process_notes__author=new.therapist).update(treatment=back_to)
     if back_to.follows_id == new.id:
         new.ends_on = back_to.starts_on
         new.save(update_fields=["ends_on"])

@@ -106,7 +106,11 @@ def expire_request(*, request_id: UUID, is_cut_short: bool = False) -> None:
         settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
     else:
         by_message = request.is_read and bool(request.channel_kind) and not is_cut_short
-        was_asked = by_message and _had_it(request, by=_least_before_end(request))
+        was_asked = (
+            by_message
+            and not request.ended_too_soon
+            and _had_it(request, by=_least_before_end(request))
+        )
         settle(request, FeedbackRequest.State.EXPIRED, rating=None, was_asked=was_asked)
 
 
@@ -130,7 +134,8 @@ def revoke_links(*, client: Client, by: Membership | None) -> int:
     """End every link this client was ever sent: whoever holds one sees what a stranger sees.
 
     For a message that reached a wrong person. What still waited for an answer is withdrawn, and
-    counts as not asked: silence to it says nothing. Ratings given stay.
+    counts as not asked: silence to it says nothing. So does silence to what had run out, where a
+    fresh link could still have been asked for. Ratings given stay.
 
     Returns:
         How many links ended.
@@ -144,6 +149,8 @@ def revoke_links(*, client: Client, by: Membership | None) -> int:
         request.save(update_fields=["generation"])
         if request.state == FeedbackRequest.State.OPEN:
             settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
+        elif accepted_until(request.therapy_session) > timezone.now():
+            take_silence_back(request.id)
     audit.record("revoke links", client, client_id=client.id, by=by)
     return len(ended)
 
@@ -221,12 +228,14 @@ def _had_it(request: FeedbackRequest, *, by: datetime) -> bool:
 
 
 def _least_before_end(request: FeedbackRequest) -> datetime:
-    """By when the client must have had the form, if no answer is to say anything."""
-    return timing.awake_before(
-        request.expires_at,
-        LEAST_TIME,
-        time_zone=request.therapy_session.treatment.client.time_zone,
-        quiet_hours=timing_rules().quiet_hours,
+    """By when the client must have had the form, if no answer is to say anything.
+
+    By the practice's clock as well: the client's is as their therapist says at the moment.
+    """
+    client, quiet_hours = request.therapy_session.treatment.client, timing_rules().quiet_hours
+    return min(
+        timing.awake_before(request.expires_at, LEAST_TIME, time_zone=zone, quiet_hours=quiet_hours)
+        for zone in (client.time_zone, client.practice.time_zone)
     )
 
 

@@ -53,6 +53,11 @@ class FeedbackRequest(PracticeModel):
     generation = models.PositiveSmallIntegerField(
         default=0, help_text="one more revokes the links made before"
     )
+    ended_too_soon = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="it ran out once, and no answer said nothing: so it stays",
+    )
     rating = models.OneToOneField(
         AllianceRating, on_delete=models.PROTECT, null=True, related_name="feedback_request"
     )

@@ -191,10 +191,15 @@ def ask_in_room(
     if request is None or request.state != FeedbackRequest.State.OPEN:
         # Silence to a message stays silence; to one that was withdrawn, or ended too soon, it never
         # was.
+        has_run_out = request is not None and request.state == FeedbackRequest.State.EXPIRED
         therapy_session.refresh_from_db(fields=["asked"])
-        kind = request.channel_kind if request and therapy_session.asked else ""
         request = _open_request(
-            therapy_session, questionnaire, channel_kind=kind, due_at=now, expires_at=until
+            therapy_session,
+            questionnaire,
+            channel_kind=request.channel_kind if request and has_run_out else "",
+            due_at=now,
+            expires_at=until,
+            ended_too_soon=has_run_out and not therapy_session.asked,
         )
     request.room_until = until
     request.expires_at = max(request.expires_at, until)

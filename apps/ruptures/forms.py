@@ -45,8 +45,12 @@ class CausesForm(forms.Form):
 
 
 class OutcomeForm(forms.Form):
-    """How an episode ended; *not a rupture* needs a reason, the others may have one."""
+    """How an episode ended; *not a rupture* needs a reason, the others may have one.
 
+    `fall` is the one that the page was about: of a later one nothing is recorded unseen.
+    """
+
+    fall = forms.CharField(widget=forms.HiddenInput, required=False)
     outcome = forms.TypedChoiceField(
         label=gettext_lazy("Outcome"),
         choices=[(outcome.value, outcome.label) for outcome in OUTCOMES],
@@ -66,8 +70,18 @@ class OutcomeForm(forms.Form):
         required=False,
     )
 
+    def __init__(self, sent: QueryDict | None, *, fall: str) -> None:
+        super().__init__(sent, initial={"fall": fall})
+        self.last_fall = fall
+
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
+        if cleaned.pop("fall", "") != self.last_fall:
+            sent = cast(QueryDict, self.data).copy()
+            sent["fall"] = self.last_fall
+            self.data = sent
+            said = _("Ratings fell again after you opened this page. Look once more, and send it.")
+            self.add_error(None, said)
         if cleaned.get("outcome") == Outcome.NOT_A_RUPTURE and not (
             cleaned.get("reason") or "reason" in self.errors
         ):

@@ -15,8 +15,11 @@ from apps.accounts.models import Membership, PracticeModel, Supervision
 from apps.alliance.models import Cause, Questionnaire
 from apps.clients.models import Treatment
 from apps.core.fields import EncryptedTextField
-from apps.ruptures.detection import Level
+from apps.ruptures.detection import Event, Level
 from apps.therapy_sessions.models import TherapySession
+
+# The events with which a step can mark its episode.
+MARKS = (Event.OPENED, Event.ESCALATED)
 
 
 class ScreeningQuerySet(models.QuerySet["Screening"]):

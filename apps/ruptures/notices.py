@@ -18,7 +18,8 @@ from django.utils.translation import gettext as _
 from apps.accounts import notices
 from apps.accounts.models import Membership, Notice, Supervision
 from apps.accounts.notices import Said
-from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.detection import Event, Level
+from apps.ruptures.models import MARKS, RuptureEpisode, Screening
 
 OPENED, MARKED, WAITED = "episode_opened", "episode_marked", "episode_waited"
 GONE = "episode_withdrawn"
@@ -29,28 +30,40 @@ def tell_about(episode: RuptureEpisode) -> None:
     supervisors were told that it went, or it fell again."""
     therapist = episode.treatment.therapist
     notices.tell(member=therapist, kind=OPENED, subject=episode, mark=episode.fall)
-    seen_as, is_of_last_fall = _seen_as(episode)
-    of_fall = episode.fall if is_of_last_fall else ""
-    if seen_as == MARKED:
-        notices.tell(member=therapist, kind=MARKED, subject=episode, mark=of_fall)
+    marked = _last_marked_fall(episode) if episode.marked_at else None
+    if marked is not None:
+        notices.tell(member=therapist, kind=MARKED, subject=episode, mark=marked)
     if not episode.is_supervisors:
         return
+    is_marked_since = episode.marked_at and episode.marked_at >= episode.fell_at
+    has_waited = episode.waiting_is_noted if marked is not None else episode.waited_at
     for member in _supervisors_of(therapist):
         went = Notice.objects.filter(member=member, kind=GONE, subject_id=episode.id)
-        mark = went.order_by("mark").values_list("mark", flat=True).last() or ""
-        if mark or seen_as != OPENED:
-            notices.tell(member=member, kind=seen_as, subject=episode, mark=max(mark, of_fall))
+        gone = went.order_by("mark").values_list("mark", flat=True).last() or ""
+        if marked is not None:
+            notices.tell(member=member, kind=MARKED, subject=episode, mark=max(gone, marked))
+        if has_waited and not is_marked_since:
+            fall = episode.fall if episode.waiting_is_noted else ""
+            notices.tell(member=member, kind=WAITED, subject=episode, mark=max(gone, fall))
+        elif gone and marked is None:
+            notices.tell(member=member, kind=OPENED, subject=episode, mark=gone)
 
 
-def _seen_as(episode: RuptureEpisode) -> tuple[str, bool]:
-    """The kind of notice by which supervisors hear of it, and whether its last fall is why."""
-    if episode.marked_at and episode.marked_at >= episode.fell_at:
-        return MARKED, True
-    if episode.waiting_is_noted:
-        return WAITED, True
-    if episode.marked_at:
-        return MARKED, False
-    return (WAITED if episode.waited_at else OPENED), False
+def _last_marked_fall(episode: RuptureEpisode) -> str | None:
+    """Which of its falls was marked last: '' the first, else by when its rating, or log, came; None
+    where none is marked."""
+    steps = Screening.objects.current().filter(
+        treatment=episode.treatment_id,
+        event__in=MARKS,
+        therapy_session__starts_at__gte=episode.opened_by.starts_at,
+    )
+    fall, marked = "", None
+    for step in steps.order_by("therapy_session__starts_at", "therapy_session_id"):
+        if step.event == Event.OPENED and step.therapy_session_id != episode.opened_by_id:
+            fall = step.known_at.isoformat()
+        if step.level == Level.MARKED:
+            marked = fall
+    return marked
 
 
 def tell_gone(episode: RuptureEpisode) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, Min, OuterRef, Q
 from django.utils import timezone
 
 from apps.accounts.models import Membership
@@ -15,7 +15,7 @@ from apps.clients.models import Treatment
 from apps.core import audit
 from apps.ruptures import detection, steps
 from apps.ruptures.detection import Event, Level, State, Verdict
-from apps.ruptures.models import RuptureEpisode, Screening
+from apps.ruptures.models import MARKS, RuptureEpisode, Screening
 from apps.ruptures.notices import tell_about, tell_gone
 from apps.ruptures.rules import Rule, rule_in_force
 from apps.therapy_sessions.models import TherapySession
@@ -345,8 +345,12 @@ def _date(episode: RuptureEpisode) -> None:
     A fall that opens it again, once ratings had come back, waits to be acknowledged as the first:
     as long as anything opens that was known only after the acknowledgement.
     """
-    acknowledged_at, fell_again_at = episode.acknowledged_at, None
+    acknowledged_at, fell_again_at, is_marked_anew = episode.acknowledged_at, None, False
     waits_anew = acknowledged_at is not None and not episode.seen_at
+    # Also of what was screened anew since: no correction makes a mark younger.
+    marking = Screening.objects.filter(treatment=episode.treatment, level=Level.MARKED)
+    marking = marking.filter(event__in=MARKS).order_by()
+    first_marked = dict(marking.values_list("therapy_session").annotate(Min("screened_at")))
     episode.marked_at = episode.recovering_since = episode.settled_lower_at = None
     for screening in (
         Screening.objects.current()
@@ -355,12 +359,15 @@ def _date(episode: RuptureEpisode) -> None:
         .only("level", "event", "screened_at", "known_at", "therapy_session_id")
         .order_by("therapy_session__starts_at", "therapy_session_id")
     ):
-        if screening.level == Level.MARKED and screening.event in (Event.OPENED, Event.ESCALATED):
-            episode.marked_at = screening.screened_at  # of each fall, once
+        is_new = acknowledged_at is not None and acknowledged_at < screening.known_at
+        marks = screening.event in MARKS and screening.level == Level.MARKED
+        # The first of those that nobody has acknowledged, else the first.
+        if marks and (episode.marked_at is None or (is_new and not is_marked_anew)):
+            episode.marked_at = first_marked[screening.therapy_session_id]
+            is_marked_anew = is_new
         if screening.event == Event.OPENED:
             episode.recovering_since = episode.settled_lower_at = None
             is_another = screening.therapy_session_id != episode.opened_by_id
-            is_new = acknowledged_at is not None and acknowledged_at < screening.known_at
             if is_new and (is_another or waits_anew):
                 fell_again_at = fell_again_at or screening.screened_at
         elif screening.event == Event.REPAIRED:

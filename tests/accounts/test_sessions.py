@@ -320,6 +320,7 @@ def test_what_is_too_long_to_be_kept_is_given_back_at_once_and_drives_nothing_ou
     long = f"{TEXT} " * (LONGEST // len(TEXT))
     answer = as_mona.post(reverse("invite_member"), {"name": long})
     assert answer.status_code == 409
+    assert answer["Cache-Control"] == "no-store"
     page = shown(answer)
     assert TEXT in page
     assert "too long to be kept" in page

@@ -252,17 +252,26 @@ def test_a_message_that_could_not_be_answered_in_time_any_more_is_pulled_back(
 
 @pytest.mark.usefixtures("quiet_hours")
 @pytest.mark.parametrize(
-    ("sent_after", "hours", "is_silence"),
-    [(0, 1.5, False), (0, 7, False), (0, 9, True), (8, 20.5, False), (8, 28, True)],
+    ("sent_after", "hours", "zone", "is_silence"),
+    [
+        (0, 1.5, "Europe/London", False),
+        (0, 7, "Europe/London", False),
+        (0, 9, "Europe/London", True),
+        (8, 20.5, "Europe/London", False),
+        (8, 20.5, "America/Los_Angeles", False),
+        (8, 28, "Europe/London", True),
+    ],
 )
 def test_silence_to_a_form_cut_short_by_a_session_that_is_moved_ahead_says_nothing(
     treatment: Treatment,
     noon: time_machine.Traveller,
     sent_after: int,
     hours: float,
+    zone: str,
     is_silence: bool,
 ) -> None:
-    """Eight hours outside the night it must have been there: from noon, or from 8 pm."""
+    """Eight hours outside the night it must have been there: from noon, or from 8 pm; by the clock
+    of the practice as well, whatever zone the client is said to live in as it ends."""
     asked = ask(treatment)
     mark_sent(asked)
     OutboxMessage.objects.filter(state="sent").update(sent_at=NOON + timedelta(hours=sent_after))
@@ -272,6 +281,7 @@ def test_silence_to_a_form_cut_short_by_a_session_that_is_moved_ahead_says_nothi
     starts_at = NOON + timedelta(hours=hours)
     move_session(session=planned, starts_at=starts_at, duration_min=50, by=treatment.therapist)
     noon.move_to(starts_at + timedelta(minutes=1))
+    Client.objects.update(time_zone=zone)
     expire_request(request_id=asked.id)
     asked.refresh_from_db()
     asked.therapy_session.refresh_from_db()

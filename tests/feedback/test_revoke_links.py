@@ -1,11 +1,14 @@
 """A message reached a wrong person: the links end, and whoever holds one learns nothing."""
 
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
 from django.test import Client as Browser
+from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
@@ -16,6 +19,7 @@ from apps.feedback.lifecycle import KIND, revoke_links
 from apps.feedback.messages import render_feedback_request
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
+from apps.therapy_sessions.models import TherapySession
 from tests.factories import TherapySessionFactory, TreatmentFactory
 from tests.feedback.conftest import answers, link_of
 
@@ -48,6 +52,20 @@ def test_what_waited_is_withdrawn_and_silence_to_it_is_no_silence(
     with pytest.raises(NothingToSend):
         render_feedback_request(asked.id)
     assert AuditEntry.objects.get(action="revoke links").actor_id == alice.id
+
+
+@pytest.mark.parametrize("counts_still", [True, False])
+def test_silence_to_what_could_still_have_been_answered_says_nothing(
+    asked: FeedbackRequest, alice: Membership, counts_still: bool
+) -> None:
+    """By a fresh link, which ends with the others."""
+    FeedbackRequest.objects.update(state=State.EXPIRED)
+    TherapySession.objects.update(asked=True)
+    later = timezone.now() + timedelta(days=0 if counts_still else 8)
+    with time_machine.travel(later):
+        revoke_links(client=client_of(asked), by=alice)
+    asked.therapy_session.refresh_from_db()
+    assert asked.therapy_session.asked is not counts_still
 
 
 def test_ratings_stay_and_the_link_to_their_thanks_ends(

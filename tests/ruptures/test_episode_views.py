@@ -157,6 +157,21 @@ def test_a_closed_episode_says_so_and_stays_as_it_is(
     assert latest_worksheet(episode) is None
 
 
+def test_a_page_of_before_records_no_outcome_of_a_fall_that_came_since(
+    episode: RuptureEpisode, as_alice: Browser
+) -> None:
+    RuptureEpisode.objects.update(fell_again_at=timezone.now())
+    page = act(as_alice, episode, "record_outcome", reason="We talked.").content.decode()
+    episode.refresh_from_db()
+    assert not episode.outcome
+    assert "Ratings fell again after you opened this page" in page
+    assert "We talked." in page
+    assert f'name="fall" value="{episode.fall}"' in page
+    act(as_alice, episode, "record_outcome", fall=episode.fall)
+    episode.refresh_from_db()
+    assert episode.outcome
+
+
 @pytest.mark.parametrize("outcome", ["repaired", "settled_lower", "ended_unrepaired"])
 def test_an_outcome_needs_no_reason(
     episode: RuptureEpisode, as_alice: Browser, outcome: str

@@ -118,6 +118,19 @@ def test_where_the_second_fall_is_corrected_away_the_acknowledgement_of_the_firs
     assert (episode.seen_at, episode.fell_again_at) == (before.acknowledged_at, None)
 
 
+def test_no_correction_of_an_earlier_session_makes_a_mark_younger(treatment):
+    last = treatment.therapy_sessions.latest("starts_at")
+    last.ratings.update(tension=4)
+    screen_from(last)
+    marked_at = treatment.episodes.get().marked_at
+    assert marked_at
+    with time_machine.travel(timezone.now() + timedelta(days=9), tick=False):
+        earlier = treatment.therapy_sessions.order_by("starts_at")[3]
+        earlier.ratings.update(pomp=85)
+        assert screen_from(earlier)
+    assert treatment.episodes.get().marked_at == marked_at
+
+
 def test_no_correction_begins_the_waiting_time_of_a_second_fall_anew(fell_again):
     before = fell_again.treatment.episodes.get()
     with time_machine.travel(timezone.now() + timedelta(hours=70), tick=False):
@@ -143,12 +156,14 @@ def test_who_saw_the_first_fall_is_told_when_the_second_has_waited(fell_again, a
         assert "Waited 72 hours" in page()
 
 
-def test_a_second_fall_that_is_marked_is_told_anew_and_the_queue_says_when_it_was(
-    treatment, alice, sam
+@pytest.mark.parametrize("is_acknowledged", [True, False])
+def test_a_second_fall_that_is_marked_is_told_anew_and_the_queue_says_since_when_it_waits(
+    treatment, alice, sam, is_acknowledged
 ):
     first = treatment.episodes.get()
     with time_machine.travel(timezone.now() + timedelta(hours=1), tick=False) as clock:
-        acknowledge_episode(episode=first, by=alice)
+        if is_acknowledged:
+            acknowledge_episode(episode=first, by=alice)
         for pomp in (90, 90, 90):
             clock.shift(timedelta(days=7))
             screen_from(rated_now(treatment, pomp))
@@ -159,11 +174,15 @@ def test_a_second_fall_that_is_marked_is_told_anew_and_the_queue_says_when_it_wa
         marked = f"{treatment.client.code}: possible rupture, marked."
         assert [text for text, _ in told(sam)] == [marked]
         assert marked in [text for text, _ in told(alice)]
-        day = date_format(timezone.localdate(), "j M")
+        screen_from(treatment.therapy_sessions.latest("starts_at"))
+        note_waiting(alice.practice, at=timezone.now())
+        assert len(told(sam)) == 1, "once"
+        again = treatment.episodes.get()
+        assert again.id == first.id
+        assert again.marked_at == (timezone.now() if is_acknowledged else first.marked_at)
+        day = date_format(timezone.localdate(again.marked_at), "j M")
         page = signed_in(sam).get("/supervision/").content.decode()
         assert f"Marked on {day}" in page
-    again = treatment.episodes.get()
-    assert (again.id, again.marked_at) == (first.id, again.fell_again_at)
 
 
 def rated_now(treatment: Treatment, pomp: int, **also: object) -> TherapySession:

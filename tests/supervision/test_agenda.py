@@ -41,7 +41,7 @@ from apps.supervision.services import plan_meeting
 from apps.therapy_sessions.models import TherapySession
 from tests.conftest import signed_in
 from tests.factories import TherapySessionFactory, TreatmentFactory
-from tests.feedback.conftest import ITEMS, answers
+from tests.feedback.conftest import ITEMS, answers, link_of
 
 pytestmark = pytest.mark.django_db
 
@@ -268,6 +268,7 @@ def test_a_form_that_ended_too_soon_is_no_silence_once_it_was_offered_in_the_roo
     OutboxMessage.objects.filter(kind="feedback_request").update(
         state="sent", sent_at=timezone.now(), channel="email"
     )
+    link = link_of(session.feedback_requests.get())
     cut_short = timezone.now() + timedelta(hours=3)
     session.feedback_requests.update(expires_at=cut_short)
     line = "asked by message, but the form ended before an answer"
@@ -281,6 +282,7 @@ def test_a_form_that_ended_too_soon_is_no_silence_once_it_was_offered_in_the_roo
         expire_requests()
         session.refresh_from_db()
         assert not session.asked
+        assert "send a fresh link" in text(Browser().get(link)), "theirs as before"
         assert line in text(signed_in(meeting.supervisor).get(f"/meetings/{meeting.id}/"))
 
 

@@ -4,6 +4,8 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client as Browser
 from django.utils import timezone
 
@@ -47,6 +49,22 @@ def test_the_author_changes_it_and_takes_it_away(
         version = ProcessNote.objects.get().version
         as_alice.post(url(session), {"text": text, "version": version})
         assert [each.text for each in ProcessNote.objects.all()] == [text] * bool(text.strip())
+
+
+def test_what_is_saved_as_the_session_ends_in_another_window_is_not_said_to_be_lost(
+    session: TherapySession, as_alice: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def has_gone(*args: object, **kwargs: object) -> None:
+        raise UpdateError
+
+    version = ProcessNote.objects.get().version
+    monkeypatch.setattr(SessionStore, "save", has_gone)
+    answer = as_alice.post(url(session), {"text": "Another thought.", "version": version})
+    assert ProcessNote.objects.get().text == "Another thought."
+    assert answer.status_code == 400
+    page = answer.content.decode()
+    assert "The last step may have been saved" in page
+    assert "Nothing was changed" not in page
 
 
 def test_an_older_window_overwrites_no_newer_note_unless_it_is_sent_again(
