@@ -78,7 +78,7 @@ def test_asking_on_a_page_of_before_somebody_else_asked_erases_nobody(
 @pytest.mark.parametrize(
     ("address", "sent", "said"),
     [
-        ("/erasures/{}/", {"do": "erase_for_good"}, ["erase for good"]),
+        ("/erasures/{}/", {"do": "erase_for_good", "code": "=OLD-1"}, ["erase for good", "=OLD-1"]),
         ("/erasures/{}/", {"do": "withdraw_the_request"}, ["withdraw the request"]),
         (
             "/practice/holds/",
@@ -91,6 +91,8 @@ def test_a_form_that_waits_for_a_proof_says_what_it_does_and_to_whom(
     ended: Treatment, as_mona: Browser, address: str, sent: dict[str, str], said: list[str]
 ) -> None:
     [asked] = propose(date(2035, 1, 1))
+    if "erasures" in address:
+        assert 'name="code" value="=OLD-1"' in as_mona.get("/erasures/").content.decode()
     asks_who = as_mona.post(address.format(asked.id), sent)
     kept = parse_qs(urlsplit(asks_who["Location"]).query)["next"][0]
     fresh(as_mona)
