@@ -356,24 +356,26 @@ def _go_on(treatment: Treatment, *, but_for: Move) -> None:
 def _withdraw(new: Treatment, *, back_to: Treatment) -> None:
     """Undo what a move made of `new`: delete it where it was made for the move and has not begun;
     else give the sessions back that came, and end it again where the client had come from it."""
-    if new.follows_id == back_to.id and new.starts_on > timezone.localdate():
-        planned_anew = back_to.therapy_sessions.values("starts_at")
-        twice = new.therapy_sessions.filter(starts_at__in=planned_anew).first()
-        if twice:
-            when = date_format(timezone.localtime(twice.starts_at), "j M Y, H:i")
-            why = _("A session of %s comes back, and you planned another then: cancel yours first.")
-            raise CannotCallOff(why % when)
-        new.therapy_sessions.update(treatment=back_to)
+    is_made_for_it = new.follows_id == back_to.id and new.starts_on > timezone.localdate()
+    coming = new.therapy_sessions.all()
+    if not is_made_for_it:
+        # By a note of the other's it is known; the author of one more keeps it at hand.
+        to_come = coming.planned().filter(starts_at__gt=timezone.now())
+        theirs = to_come.filter(process_notes__author=back_to.therapist)
+        coming = theirs.exclude(process_notes__author=new.therapist)
+    twice = coming.filter(starts_at__in=back_to.therapy_sessions.values("starts_at")).first()
+    if twice:
+        when = date_format(timezone.localtime(twice.starts_at), "j M Y, H:i")
+        why = _("A session of %s comes back, and you planned another then: cancel yours first.")
+        raise CannotCallOff(why % when)
+    coming.update(treatment=back_to)
+    if is_made_for_it:
         try:
             new.delete()
         except (ProtectedError, RestrictedError) as held:
             why = _("The client was handed on meanwhile, so the move stays: ask your manager.")
             raise CannotCallOff(why) from held
         return
-    # By a note of the other's their session is known; the author of one more keeps it at hand.
-    to_come = new.therapy_sessions.planned().filter(starts_at__gt=timezone.now())
-    theirs = to_come.filter(process_notes__author=back_to.therapist)
-    theirs.exclude(process_notes__author=new.therapist).update(treatment=back_to)
     if back_to.follows_id == new.id:
         new.ends_on = back_to.starts_on
         new.save(update_fields=["ends_on"])

@@ -168,7 +168,7 @@ def _others(request: TwoPersonRequest, by: Membership | None) -> QuerySet[Member
 @transaction.atomic
 def withdraw(*, request: TwoPersonRequest, by: Membership) -> None:
     """Take the request back; nothing happens. Who asked for it is told, where somebody else does;
-    of what Rapport proposed by itself, everybody who was told of it, whoever took it up.
+    of what Rapport proposed by itself, everybody who is here, whoever took it up.
 
     Raises:
         Closed: it is too late.

@@ -149,7 +149,10 @@ def revoke_links(*, client: Client, by: Membership | None) -> int:
         request.save(update_fields=["generation"])
         if request.state == FeedbackRequest.State.OPEN:
             settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
-        elif accepted_until(request.therapy_session) > timezone.now():
+        elif (
+            request.therapy_session.asked
+            and accepted_until(request.therapy_session) > timezone.now()
+        ):
             take_silence_back(request.id)
     audit.record("revoke links", client, client_id=client.id, by=by)
     return len(ended)

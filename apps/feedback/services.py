@@ -193,13 +193,14 @@ def ask_in_room(
         # was.
         has_run_out = request is not None and request.state == FeedbackRequest.State.EXPIRED
         therapy_session.refresh_from_db(fields=["asked"])
+        kind = request.channel_kind if request and has_run_out else ""
         request = _open_request(
             therapy_session,
             questionnaire,
-            channel_kind=request.channel_kind if request and has_run_out else "",
+            channel_kind=kind,
             due_at=now,
             expires_at=until,
-            ended_too_soon=has_run_out and not therapy_session.asked,
+            ended_too_soon=bool(kind) and not therapy_session.asked,
         )
     request.room_until = until
     request.expires_at = max(request.expires_at, until)

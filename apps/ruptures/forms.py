@@ -76,7 +76,7 @@ class OutcomeForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        if cleaned.pop("fall", "") != self.last_fall:
+        if self.last_fall > cleaned.pop("fall", ""):
             sent = cast(QueryDict, self.data).copy()
             sent["fall"] = self.last_fall
             self.data = sent

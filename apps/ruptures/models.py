@@ -141,8 +141,8 @@ class RuptureEpisode(PracticeModel):
 
     The detector opens it, marks it and says that ratings are back (`recovering_since`) or have
     settled lower (`settled_lower_at`). The therapist ends it; where treatment stops before that,
-    `apps.ruptures.transitions` does. Each of its times is set once: one opening, one escalation and
-    one waiting time are told once.
+    `apps.ruptures.transitions` does. A fall after ratings had come back opens it again; of each the
+    opening, the mark and the waiting time are told once.
     """
 
     class Outcome(models.TextChoices):

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Min, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -30,28 +30,34 @@ def tell_about(episode: RuptureEpisode) -> None:
     supervisors were told that it went, or it fell again."""
     therapist = episode.treatment.therapist
     notices.tell(member=therapist, kind=OPENED, subject=episode, mark=episode.fall)
-    marked = _last_marked_fall(episode) if episode.marked_at else None
+    marked, is_last = _marked_fall(episode) if episode.marked_at else (None, False)
     if marked is not None:
         notices.tell(member=therapist, kind=MARKED, subject=episode, mark=marked)
     if not episode.is_supervisors:
         return
-    is_marked_since = episode.marked_at and episode.marked_at >= episode.fell_at
     has_waited = episode.waiting_is_noted if marked is not None else episode.waited_at
     for member in _supervisors_of(therapist):
         went = Notice.objects.filter(member=member, kind=GONE, subject_id=episode.id)
         gone = went.order_by("mark").values_list("mark", flat=True).last() or ""
         if marked is not None:
             notices.tell(member=member, kind=MARKED, subject=episode, mark=max(gone, marked))
-        if has_waited and not is_marked_since:
+        if has_waited and not is_last:
             fall = episode.fall if episode.waiting_is_noted else ""
             notices.tell(member=member, kind=WAITED, subject=episode, mark=max(gone, fall))
         elif gone and marked is None:
             notices.tell(member=member, kind=OPENED, subject=episode, mark=gone)
 
 
-def _last_marked_fall(episode: RuptureEpisode) -> str | None:
-    """Which of its falls was marked last: '' the first, else by when its rating, or log, came; None
-    where none is marked."""
+def _marked_fall(episode: RuptureEpisode) -> tuple[str | None, bool]:
+    """Which of its falls was marked last, and whether that is the last one.
+
+    '' is the first fall, another goes by when its session first opened something, which no later
+    answer or correction changes; None where none is marked.
+    """
+    opened = Screening.objects.filter(treatment=episode.treatment_id, event=Event.OPENED)
+    first_opened = dict(
+        opened.order_by().values_list("therapy_session").annotate(Min("screened_at"))
+    )
     steps = Screening.objects.current().filter(
         treatment=episode.treatment_id,
         event__in=MARKS,
@@ -60,10 +66,10 @@ def _last_marked_fall(episode: RuptureEpisode) -> str | None:
     fall, marked = "", None
     for step in steps.order_by("therapy_session__starts_at", "therapy_session_id"):
         if step.event == Event.OPENED and step.therapy_session_id != episode.opened_by_id:
-            fall = step.known_at.isoformat()
+            fall = first_opened[step.therapy_session_id].isoformat()
         if step.level == Level.MARKED:
             marked = fall
-    return marked
+    return marked, marked == fall
 
 
 def tell_gone(episode: RuptureEpisode) -> None:

@@ -363,7 +363,7 @@ def _date(episode: RuptureEpisode) -> None:
         marks = screening.event in MARKS and screening.level == Level.MARKED
         # The first of those that nobody has acknowledged, else the first.
         if marks and (episode.marked_at is None or (is_new and not is_marked_anew)):
-            episode.marked_at = first_marked[screening.therapy_session_id]
+            episode.marked_at = max(first_marked[screening.therapy_session_id], episode.opened_at)
             is_marked_anew = is_new
         if screening.event == Event.OPENED:
             episode.recovering_since = episode.settled_lower_at = None

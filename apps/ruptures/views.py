@@ -25,7 +25,7 @@ def acknowledge(request: MemberRequest, episode_id: UUID) -> HttpResponse:
     episode = _own_episode(request, episode_id)
     if episode.outcome:
         messages.info(request, CLOSED)
-    elif request.POST.get("fall", "") != episode.fall:
+    elif episode.fall > request.POST.get("fall", ""):
         said = _("Ratings fell again after that page was opened. Look once more, then acknowledge.")
         messages.warning(request, said)
     else:

@@ -17,7 +17,7 @@ from apps.clients.models import Client, Treatment
 from apps.clients.services import hand_over_caseload
 from apps.core.models import AuditEntry
 from apps.endings.models import Move
-from apps.endings.services import ChangedMeanwhile, call_off_move, hand_over
+from apps.endings.services import CannotCallOff, ChangedMeanwhile, call_off_move, hand_over
 from apps.feedback.services import practice_questionnaire, request_feedback
 from apps.therapy_sessions.services import save_process_note
 from tests.accounts.conftest import shown
@@ -342,6 +342,21 @@ def test_a_planned_session_with_a_note_comes_back_from_who_treats_the_client_bes
     call_off_move(move=move, reason="", version=move.version, by=alice)
     assert set(treatment.therapy_sessions.planned()) == (set() if both_wrote else {mine})
     assert set(besides.therapy_sessions.planned()) == {theirs, *([mine] if both_wrote else [])}
+
+
+def test_what_comes_back_from_who_treats_the_client_besides_lies_on_no_session_planned_anew(
+    alice: Membership, charlie: Membership, treatment: Treatment, as_alice: Browser
+) -> None:
+    TreatmentFactory.create(therapist=charlie, client=treatment.client)
+    starts_at = timezone.now() + timedelta(days=5)
+    planned = {"treatment": treatment, "attendance": "", "starts_at": starts_at}
+    session = TherapySessionFactory.create(**planned)
+    save_process_note(therapy_session=session, text="Bring the letter", by=alice)
+    walk(as_alice, treatment, FITS, consent(), handover(charlie, days=2))
+    TherapySessionFactory.create(**planned)
+    move = Move.objects.get()
+    with pytest.raises(CannotCallOff, match="cancel yours first"):
+        call_off_move(move=move, reason="", version=move.version, by=alice)
 
 
 def test_who_is_relieved_before_the_day_of_their_own_move_is_told(

@@ -185,6 +185,33 @@ def test_a_second_fall_that_is_marked_is_told_anew_and_the_queue_says_since_when
         assert f"Marked on {day}" in page
 
 
+def test_a_marked_fall_is_told_once_though_its_rating_came_later_and_it_was_acknowledged(
+    treatment, alice, sam
+):
+    acknowledge_episode(episode=treatment.episodes.get(), by=alice)
+    with time_machine.travel(timezone.now() + timedelta(hours=1), tick=False) as clock:
+        for pomp in (90, 90, 90, 80):
+            clock.shift(timedelta(days=7))
+            screen_from(rated_now(treatment, pomp))
+        Notice.objects.update(read_at=timezone.now())
+        for _ in range(2):
+            clock.shift(timedelta(days=7))
+            TherapySessionFactory.create(treatment=treatment, attendance="no_show")
+        clock.shift(timedelta(days=7))
+        session = TherapySessionFactory.create(treatment=treatment, tension=4, tension_resolved=0)
+        [logged] = screen_from(session)
+        assert (logged.level, logged.event) == (3, "opened")
+        clock.shift(timedelta(hours=3))
+        add_rating(session, 0, tension=4)
+        screen_from(session)
+        assert len(told(sam)) == 1
+        clock.shift(timedelta(hours=80))
+        note_waiting(alice.practice, at=timezone.now())
+        acknowledge_episode(episode=treatment.episodes.get(), by=alice)
+        screen_from(rated_now(treatment, 10))
+        assert len(told(sam)) == 1, "and not that it waits"
+
+
 def rated_now(treatment: Treatment, pomp: int, **also: object) -> TherapySession:
     session = TherapySessionFactory.create(treatment=treatment)
     add_rating(session, pomp, **also)

@@ -286,6 +286,25 @@ def test_a_form_that_ended_too_soon_is_no_silence_once_it_was_offered_in_the_roo
         assert line in text(signed_in(meeting.supervisor).get(f"/meetings/{meeting.id}/"))
 
 
+def test_silence_to_a_message_counts_however_often_the_room_was_offered_before_it(
+    alice: Membership, meeting: Meeting
+) -> None:
+    session = TherapySessionFactory.create(treatment=TreatmentFactory.create(therapist=alice))
+    questionnaire = practice_questionnaire(alice.practice)
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        for _ in range(2):
+            ask_in_room(therapy_session=session, questionnaire=questionnaire, by=alice)
+            clock.shift(timedelta(minutes=20))
+            expire_requests()
+        ask_by_email(session)
+        for _ in range(10):
+            clock.shift(timedelta(hours=12))
+            outbox.deliver_due()
+            expire_requests()
+    session.refresh_from_db()
+    assert session.asked
+
+
 def test_what_is_asked_again_in_the_room_takes_no_line_off_the_agenda(
     as_sam: Browser, as_alice: Browser, alice: Membership, meeting: Meeting
 ) -> None:
