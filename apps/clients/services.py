@@ -45,19 +45,21 @@ class Address(NamedTuple):
 def next_code(practice: Practice) -> str:
     """The next free client code of a practice: two letters of its name and a running number.
 
-    Codes of other shapes (from an import) are passed over, and those of erased clients: what is
-    kept about the work may speak of them. Only a proposal: the unique constraint decides.
+    It follows the highest of at most six digits. Codes of other shapes (made up, or from an import)
+    are not counted from, and those of erased clients passed over: what is kept about the work may
+    speak of them. Only a proposal: the unique constraint decides.
     """
     prefix = "".join(re.findall(r"[A-Z]", practice.sender_name.upper()))[:2].ljust(2, "X")
-    numbers = [
-        int(code[3:])
-        for code in Client.objects.filter(
-            practice=practice, code__startswith=f"{prefix}-"
-        ).values_list("code", flat=True)
-        if code[3:].isdigit()
-    ]
+    taken = set(
+        Client.objects.filter(practice=practice, code__startswith=f"{prefix}-").values_list(
+            "code", flat=True
+        )
+    )
+    numbers = [int(code[3:]) for code in taken if re.fullmatch(r"[0-9]{1,6}", code[3:])]
     free = (f"{prefix}-{number:04}" for number in count(max(numbers, default=100) + 1))
-    return next(code for code in free if not was_erased(code, practice=practice))
+    return next(
+        code for code in free if code not in taken and not was_erased(code, practice=practice)
+    )
 
 
 HALF = 32

@@ -16,6 +16,12 @@ def test_the_next_code_follows_the_highest_of_the_practice(practice: Practice) -
     assert next_code(practice) == "FE-0151"
 
 
+def test_no_made_up_code_spoils_the_next_one(practice: Practice) -> None:
+    for code in ("FE-99999999999999999", "FE-²", "FE-999999", "FE-1000000"):
+        ClientFactory.create(practice=practice, code=code)
+    assert next_code(practice) == "FE-1000001"
+
+
 @pytest.mark.parametrize(("sender", "code"), [("Ö1", "XX-0101"), ("q", "QX-0101")])
 def test_a_short_name_gives_a_code_as_well(practice: Practice, sender: str, code: str) -> None:
     practice.sender_name = sender
