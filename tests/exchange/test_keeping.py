@@ -101,6 +101,22 @@ def test_a_form_that_waits_for_a_proof_says_what_it_does_and_to_whom(
         assert words in page
 
 
+def test_what_a_therapist_asks_about_a_client_says_whom_while_it_waits_for_a_proof(
+    alice: Membership, as_alice: Browser
+) -> None:
+    client = TreatmentFactory.create(therapist=alice, client__code="FE-0107").client
+    address = f"/clients/{client.id}/records/"
+    fresh(as_alice)
+    hidden = '<input type="hidden" name="code" value="FE-0107">'
+    assert hidden in as_alice.get(address).content.decode()
+    stale = signed_in(alice)
+    asks_who = stale.post(f"{address}act/", {"action": "request_erasure", "code": "FE-0107"})
+    kept = parse_qs(urlsplit(asks_who["Location"]).query)["next"][0]
+    page = fresh(stale).get(kept).content.decode()
+    assert "FE-0107" in page
+    assert "request erasure" in page
+
+
 @pytest.mark.parametrize("why", ["held", "in treatment", "treated again"])
 def test_who_is_held_or_still_treated_is_not_proposed(
     ended: Treatment, alice: Membership, why: str
