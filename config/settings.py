@@ -323,11 +323,14 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 5 * 60
-# A clinic shares one address: failures alone count, and a browser that is known for the account is
-# not asked (`AccountAdapter`). What is counted per account grows slower: apps/accounts/throttle.py.
+# A clinic shares one address: wrong passwords alone count, and a browser that is known for the
+# account is not asked (`AccountAdapter.authenticate`); allauth's own count has the second step ask
+# for it as well, and forgets all of it after one right code. What is counted per account grows
+# slower: apps/accounts/throttle.py.
 ACCOUNT_RATE_LIMITS = {
     "login": None,
-    "login_failed": "100/h/ip",
+    "login_failed": None,
+    "password_failed": "100/h/ip",  # pragma: allowlist secret
     "reset_password": "20/h/ip,5/h/key",  # pragma: allowlist secret
     "reset_password_known": "5/h/key",  # pragma: allowlist secret
     "reauthenticate": None,

@@ -4,10 +4,11 @@ Nobody signs up, guessing slows down, a step-up asks for the second step where t
 the secrets of second steps are sealed in the database.
 """
 
+from functools import partial
 from typing import Any, cast
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.core import context
+from allauth.core import context, ratelimit
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.contrib.auth import HASH_SESSION_KEY
@@ -58,23 +59,24 @@ class AccountAdapter(DefaultAccountAdapter):
         """Check a password, slower and slower for an account that is guessed at.
 
         What fails counts towards the limit of the address it comes from, which a browser that is
-        known for the account passes.
+        known for the account passes. What the limit refuses counts for no account. Steps after the
+        password are not asked for it: their codes have a pause of their own, and whoever is in
+        must be able to prove it.
 
         Raises:
             ValidationError: it is too early for another attempt, or one from that address.
         """
         email: str = credentials["email"]
         number = known_browsers.number_of(email, request)
-        if not number:
-            super().pre_authenticate(request, **credentials)
+        count = partial(ratelimit.consume, request, action="password_failed")
+        if not (number or count(dry_run=True)):
+            raise self.validation_error("too_many_login_attempts")
         with throttle.attempt(f"password:{email.lower()} {number}") as attempt:
             user: User | None = super().authenticate(request, **credentials)
             attempt.succeeded = user is not None
+        if not (user or number):
+            count()
         return user
-
-    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        """The limit of the address was asked already, before the account's pause: what it refuses
-        counts for no account."""
 
     def reauthenticate(self, user: AbstractBaseUser, password: str) -> bool:
         email = cast(User, user).email

@@ -305,7 +305,7 @@ def test_what_is_refused_for_its_address_counts_for_no_account(
 def test_signing_in_uses_up_nothing_of_an_address_that_a_clinic_shares(
     alice: Membership, settings: Settings
 ) -> None:
-    settings.ACCOUNT_RATE_LIMITS = {**settings.ACCOUNT_RATE_LIMITS, "login_failed": "3/h/ip"}
+    settings.ACCOUNT_RATE_LIMITS = {**settings.ACCOUNT_RATE_LIMITS, "password_failed": "3/h/ip"}
     for _ in range(5):
         browser = Browser()
         enter(browser, alice)
@@ -330,6 +330,36 @@ def test_strangers_at_the_same_address_do_not_keep_the_owner_out_of_a_known_brow
     for _ in range(10):
         assert TOO_EARLY not in shown(enter(client, alice, "wrong"))
     assert TOO_EARLY in shown(enter(client, alice)), "its own ten, and pauses, hold"
+
+
+def test_nor_out_of_their_second_step_or_of_a_proof(client: Browser, alice: Membership) -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        enrol(alice)
+        enter(client, alice)
+        client.post("/sign-in/second-step/", {"code": code_of(alice)})
+        client.post("/sign-out/")
+        fail_a_hundred_times(Browser())
+        clock.shift(timedelta(minutes=1))
+        enter(client, alice)
+        client.post("/sign-in/second-step/", {"code": code_of(alice)})
+        assert is_in(client)
+        clock.shift(timedelta(minutes=1))
+        proof = client.post("/sign-in/again/code/", {"code": code_of(alice), "next": "/"})
+        assert proof.status_code == 302
+
+
+def test_a_right_code_forgets_no_failures_of_its_address(
+    client: Browser, alice: Membership, sam: Membership
+) -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        enrol(alice)
+        enter(client, alice)
+        client.post("/sign-in/second-step/", {"code": code_of(alice)})
+        fail_a_hundred_times(Browser())
+        clock.shift(timedelta(minutes=1))
+        proof = client.post("/sign-in/again/code/", {"code": code_of(alice), "next": "/"})
+        assert proof.status_code == 302
+        assert AT_THE_ADDRESS in shown(enter(Browser(), sam))
 
 
 def test_nor_do_they_keep_the_owner_from_choosing_a_new_password_there(
