@@ -6,7 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, Min, OuterRef, Q
+from django.db.models import Exists, Min, OuterRef
 from django.utils import timezone
 
 from apps.accounts.models import Membership
@@ -96,11 +96,12 @@ def _screen_series(
     before = _screening_before(treatment, questionnaire, since)
     state = _state_after(before, rule)
     at_maximum_run = before.at_maximum_run if before else 0
-    verdicts = _verdicts(treatment, questionnaire, before=before)
+    verdicts = _Verdicts(treatment, questionnaire, before=before)
     made, told = [], []
     for session, step, known_at in series:
-        state = _after_verdicts(state, verdicts, session, known_at, rule.parameters)
+        state = verdicts.put_into(state, session, known_at, rule.parameters)
         after, screening = detection.screen(state, step, rule.parameters)
+        verdicts.note(screening.event, known_at)
         if step.pomp is not None:
             at_maximum_run = at_maximum_run + 1 if step.pomp == 100 else 0
         row = Screening(
@@ -188,14 +189,15 @@ def _state_after(before: Screening | None, rule: Rule) -> State:
         return State.from_json(before.state_after)
     treatment, questionnaire = before.treatment, before.questionnaire
     last = before.therapy_session
-    verdicts = _verdicts(treatment, questionnaire, before=None)
+    verdicts = _Verdicts(treatment, questionnaire, before=None)
     state = detection.start(rule.parameters)
     series = steps.series_since(treatment, questionnaire, last, whole=True)
     for session, step, known_at in series:
         if (session.starts_at, session.id) > (last.starts_at, last.id):
             break
-        state = _after_verdicts(state, verdicts, session, known_at, rule.parameters)
-        state, _ = detection.screen(state, step, rule.parameters)
+        state = verdicts.put_into(state, session, known_at, rule.parameters)
+        state, screening = detection.screen(state, step, rule.parameters)
+        verdicts.note(screening.event, known_at)
     if state.open and not before.state_after["open"]:
         return detection.after_verdict(state, Verdict.NOT_A_RUPTURE, rule.parameters)
     return state
@@ -209,55 +211,84 @@ class Recorded(NamedTuple):
     verdict: Verdict
     opened: datetime
     is_of_series: bool
+    is_taken_in: bool
 
 
-def _verdicts(
-    treatment: Treatment, questionnaire: Questionnaire, *, before: Screening | None
-) -> list[Recorded]:
-    """Outcomes that the state after `before` has not taken in, oldest first: dated inputs of the
-    filter (`_after_verdicts`).
+class _Verdicts:
+    """What people recorded of a treatment, oldest first: dated inputs of the filter, each taken in
+    before the first step that was known only afterwards.
 
     One that ended unrepaired in a treatment that goes on is over for the filter as well: what falls
-    afterwards is a new one.
+    afterwards is a new one. A session of between opening and outcome that is logged, or answered,
+    after the outcome is such a step. What a later one then opens anew, though all of it was known
+    by the outcome, is what the outcome was about: it is closed once more.
     """
-    recorded = RuptureEpisode.objects.filter(treatment=treatment, outcome__in=VERDICTS)
-    if before:
-        took_it_in = Screening.objects.current().filter(
-            treatment=treatment,
-            questionnaire=questionnaire,
+
+    def __init__(
+        self, treatment: Treatment, questionnaire: Questionnaire, *, before: Screening | None
+    ) -> None:
+        """Before the first step, or where a series goes on after `before`."""
+        steps_before = Screening.objects.none()
+        if before:
+            steps_before = Screening.objects.current().filter(
+                treatment=treatment,
+                questionnaire=questionnaire,
+                therapy_session__starts_at__lte=before.therapy_session.starts_at,
+            )
+        took_it_in = steps_before.filter(
             known_at__gt=OuterRef("outcome_at"),
             therapy_session__starts_at__gte=OuterRef("opened_by__starts_at"),
-            therapy_session__starts_at__lte=before.therapy_session.starts_at,
         )
-        recorded = recorded.exclude(Exists(took_it_in))
-    return [
-        Recorded(at, VERDICTS[outcome], opened, ruler == questionnaire.id)
-        for at, outcome, opened, ruler in recorded.order_by("outcome_at").values_list(
-            "outcome_at", "outcome", "opened_by__starts_at", "questionnaire_id"
-        )
-        if at
-    ]
+        recorded = RuptureEpisode.objects.filter(treatment=treatment, outcome__in=VERDICTS)
+        self._recorded = [
+            Recorded(at, VERDICTS[outcome], opened, ruler == questionnaire.id, is_taken_in)
+            for at, outcome, opened, ruler, is_taken_in in recorded.order_by("outcome_at")
+            .annotate(is_taken_in=Exists(took_it_in))
+            .values_list(
+                "outcome_at", "outcome", "opened_by__starts_at", "questionnaire_id", "is_taken_in"
+            )
+            if at
+        ]
+        self._due = [each for each in self._recorded if not each.is_taken_in]
+        self._opening_known_at: datetime | None = None
+        if self._recorded and before and before.state_after["open"]:
+            openings = steps_before.filter(event=Event.OPENED)
+            self._opening_known_at = (
+                openings.order_by("therapy_session__starts_at", "therapy_session_id")
+                .values_list("known_at", flat=True)
+                .last()
+            )
 
+    def put_into(
+        self,
+        state: State,
+        session: TherapySession,
+        known_at: datetime,
+        parameters: detection.Parameters,
+    ) -> State:
+        """The state after all that people recorded before this step was known, of what opened by
+        then.
 
-def _after_verdicts(
-    state: State,
-    verdicts: list[Recorded],
-    session: TherapySession,
-    known_at: datetime,
-    parameters: detection.Parameters,
-) -> State:
-    """The state after all that people recorded before this step was known, of what opened by then;
-    takes it off `verdicts`.
+        A session of before the opening, logged after the outcome, is before both. Of another series
+        it is about what was open in this one, too; where nothing was, it says nothing.
+        """
+        for each in self._recorded:
+            if each.at >= known_at or each.opened > session.starts_at:
+                continue
+            if each in self._due:
+                self._due.remove(each)
+                is_about_it = each.is_of_series or state.open
+            else:
+                opening = self._opening_known_at
+                is_about_it = state.open and opening is not None and opening <= each.at
+            if is_about_it:
+                state = detection.after_verdict(state, each.verdict, parameters)
+        return state
 
-    A session of before the opening, logged after the outcome, is before both. Of another series it
-    is about what was open in this one, too; where nothing was, it says nothing.
-    """
-    due = [each for each in verdicts if each.at < known_at and each.opened <= session.starts_at]
-    for each in due:
-        if each.is_of_series or state.open:
-            state = detection.after_verdict(state, each.verdict, parameters)
-        verdicts.remove(each)
-    return state
+    def note(self, event: Event | None, known_at: datetime) -> None:
+        """What the step, known by then, did to the filter."""
+        if event == Event.OPENED:
+            self._opening_known_at = known_at
 
 
 def _move_episodes(
@@ -274,14 +305,15 @@ def _move_episodes(
     took an opening away, its episode moves to the opening that stands in for it, or is withdrawn.
     It is back as it was, waiting times and sharing included, where something opens again of which
     all was known as it was withdrawn. What was known only after an episode had its outcome, such
-    as an answer, opens a new one.
+    as an answer, opens a new one; what was known by then, since its opening, the outcome is about.
     """
     screened = {screening.therapy_session_id for screening in (*screenings, *superseded)}
     openings = {row.therapy_session_id: row for row in screenings if row.event == Event.OPENED}
     # Locked, as the whole row is saved below: what a person does meanwhile must not be undone.
     episodes = (
         RuptureEpisode.objects.select_for_update(of=("self",))
-        .filter(Q(opened_by__in=screened) | Q(outcome__in=["", SUPERSEDED]), treatment=treatment)
+        .filter(treatment=treatment)
+        .select_related("opened_by")
         .order_by("outcome_at")
     )
     episode = next((each for each in episodes if not each.outcome), None)
@@ -289,8 +321,8 @@ def _move_episodes(
     founding = {each.opened_by_id: each for each in episodes if each.outcome != SUPERSEDED}
     unfounded = founding.keys() & screened - openings.keys()
     was_supervisors = episode is not None and episode.is_supervisors
-    for session_id, opening in openings.items():
-        if session_id in founding and not _is_over_before(founding[session_id], opening):
+    for opening in openings.values():
+        if any(_is_about(each, opening) for each in founding.values()):
             continue
         if episode and episode.opened_by_id not in unfounded:
             continue
@@ -320,9 +352,12 @@ def _move_episodes(
             tell_about(episode)
 
 
-def _is_over_before(episode: RuptureEpisode, opening: Screening) -> bool:
-    """Whether its outcome is older than what opens now: the filter, too, was past it by then."""
-    return episode.outcome_at is not None and episode.outcome_at < opening.known_at
+def _is_about(episode: RuptureEpisode, opening: Screening) -> bool:
+    """Whether it began with this opening, or before it, and had no outcome as that was known."""
+    if episode.outcome_at is None:
+        return episode.opened_by_id == opening.therapy_session_id
+    opened, opens = episode.opened_by.starts_at, opening.therapy_session.starts_at
+    return opened <= opens and opening.known_at <= episode.outcome_at
 
 
 def _is_of(opening: Screening, withdrawn: RuptureEpisode) -> bool:

@@ -18,7 +18,7 @@ from apps.ruptures.transitions import note_waiting
 from apps.therapy_sessions.models import TherapySession
 from tests.conftest import signed_in
 from tests.factories import TherapySessionFactory, TreatmentFactory
-from tests.ruptures.test_screening import FALL, UNMARKED_FALL, add_rating, screen_from
+from tests.ruptures.test_screening import FALL, UNMARKED_FALL, add_rating, rated_now, screen_from
 
 pytestmark = pytest.mark.django_db
 
@@ -210,12 +210,6 @@ def test_a_marked_fall_is_told_once_though_its_rating_came_later_and_it_was_ackn
         acknowledge_episode(episode=treatment.episodes.get(), by=alice)
         screen_from(rated_now(treatment, 10))
         assert len(told(sam)) == 1, "and not that it waits"
-
-
-def rated_now(treatment: Treatment, pomp: int, **also: object) -> TherapySession:
-    session = TherapySessionFactory.create(treatment=treatment)
-    add_rating(session, pomp, **also)
-    return session
 
 
 def test_what_a_correction_took_back_is_said_to_be_withdrawn_not_deleted(treatment, alice, sam):

@@ -47,6 +47,12 @@ def add_rating(
     return rating
 
 
+def rated_now(treatment: Treatment, pomp: int, **also: object) -> TherapySession:
+    session = TherapySessionFactory.create(treatment=treatment)
+    add_rating(session, pomp, **also)
+    return session
+
+
 def screen_from(session: TherapySession) -> list[Screening]:
     return screen_treatment(
         treatment=session.treatment,
@@ -212,6 +218,38 @@ def test_a_session_of_before_a_fall_that_is_logged_after_its_outcome_takes_nothi
     screen_from(TherapySession.objects.get(id=late.id))
     assert treatment.episodes.open().get().opened_by == again
     assert not treatment.episodes.filter(outcome="superseded").exists()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "falls_to"), [("repaired", 0), ("not_a_rupture", 0), ("settled_lower", 40)]
+)
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_what_was_known_by_an_outcome_is_no_new_fall_where_a_session_of_between_is_logged_later(
+    alice: Membership, outcome: str, falls_to: int, *, goes_on: bool
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, pomps=[*FALL, 60])
+    fell, last = treatment.therapy_sessions.order_by("-starts_at")[:2][::-1]
+    episode = treatment.episodes.get()
+    assert episode.opened_by == fell
+    outcome_, reason = RuptureEpisode.Outcome(outcome), "We spoke of it at once."
+    record_outcome(episode=episode, outcome=outcome_, reason=reason, by=alice)
+    if goes_on:
+        screen_from(rated_now(treatment, 90))
+    late = TherapySessionFactory.create(
+        treatment=treatment,
+        starts_at=fell.starts_at + timedelta(days=1),
+        logged_at=timezone.now(),
+    )
+    screen_from(late)
+    opened = Screening.objects.current().get(therapy_session=last)
+    assert opened.event == "opened", "the outcome is taken in before what was logged after it"
+    assert treatment.episodes.get() == episode
+    again = rated_now(treatment, falls_to)
+    screen_from(again)
+    assert treatment.episodes.open().get().opened_by == again
+    for session in treatment.therapy_sessions.all():
+        assert screen_from(session) == [], "from whichever session it goes on"
+    assert treatment.episodes.count() == 2
 
 
 def test_answers_entered_from_paper_after_the_outcome_are_known_from_then_on(
