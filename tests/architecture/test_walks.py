@@ -4,11 +4,15 @@ The same few courses at each run; WALKS=200 tries as many others, which --hypoth
 """
 
 import os
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from django.utils import timezone
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.strategies import fixed_dictionaries
 
+from tests.architecture.matrix.building import taken_back
 from tests.architecture.matrix.walks import Walk
 
 WALKS = int(os.environ.get("WALKS", "0"))
@@ -26,3 +30,42 @@ COURSES = settings(
 @pytest.mark.django_db
 def test_what_is_promised_holds_whatever_is_done_in_a_treatment_in_whatever_order() -> None:
     run_state_machine_as_test(Walk, settings=COURSES)
+
+
+@pytest.mark.django_db
+def test_each_act_of_a_walk_can_be_done_also_those_that_few_walks_come_to() -> None:
+    """It raises nothing but what a service refuses it by."""
+    walk = Walk()
+    with walk.kept:
+        walk.a_treatment_goes_well(day="2026-02-02")
+        asked = {"which": 0, "log": ("attended", "email", None), "hours": 1}
+        walk.an_unplanned_session_is_logged(**asked)
+        walk.time_passes(hours=26)
+        walk.the_client_answers(which=0, answer=0, tension=None)
+        walk.an_unplanned_session_is_logged(**asked)
+        walk.a_session_is_planned(which=0, hours=26)
+        walk.time_passes(hours=3)
+        left = [each for each in walk.rules if not _is_done(each, walk)]
+        with taken_back():
+            walk.a_move_is_arranged(which=0, days=3)
+            left = [each for each in left if not _is_done(each, walk)]
+        walk.the_treatment_is_closed(which=0)
+        left = [each for each in left if not _is_done(each, walk)]
+    assert not left
+
+
+def _is_done(act: Any, walk: Walk) -> bool:
+    """Whether it can be done here; then it is, with a few of its values, and taken back."""
+    now = timezone.now()
+
+    @settings(COURSES, max_examples=4, derandomize=True)
+    @given(fixed_dictionaries(act.arguments))
+    def do(values: dict[str, Any]) -> None:
+        with taken_back():
+            act.function(walk, **values)
+        walk.clock.move_to(now)
+
+    can_be_done = all(holds(walk) for holds in act.preconditions)
+    if can_be_done:
+        do()
+    return can_be_done

@@ -11,6 +11,7 @@ from hypothesis.strategies import SearchStrategy, booleans, sampled_from
 from apps.alliance.models import AllianceRating
 from apps.clients import services as clients
 from apps.clients.models import Treatment
+from apps.core.models import OutboxMessage
 from apps.endings import services as endings
 from apps.endings.models import Ending, Move
 from apps.exchange import rights
@@ -29,6 +30,9 @@ from tests.factories import TreatmentFactory
 Mode, Outcome = AllianceRating.Mode, RuptureEpisode.Outcome
 PLANNED, LOGGED, ATTENDED = {"attendance": ""}, {"attendance__gt": ""}, {"attendance": "attended"}
 OPEN, ARRANGED = {"outcome": ""}, {"arranged_at__isnull": False, "called_off_at": None}
+SENT = OutboxMessage.objects.filter(kind__in=lifecycle.MESSAGES, state=OutboxMessage.State.SENT)
+# A message of the form was delivered: whoever has it has a link.
+OUT = {"id__in": SENT.values("subject_id")}
 HOURS = sampled_from((1, 3, 26, 70))
 VERSIONS = 3
 # Who came, how the client was asked, and how much tension there was.
@@ -90,23 +94,22 @@ class Walk(Course):
     def logging_is_undone(self, session: TherapySession) -> None:
         corrections.undo_log(session=session, by=session.treatment.therapist)
 
-    @act(FeedbackRequest, answer=sampled_from((0, 3, 9)), tension=sampled_from((None, 4)))
+    @act(FeedbackRequest, OUT, answer=sampled_from((0, 3, 9)), tension=sampled_from((None, 4)))
     def the_client_answers(self, form: FeedbackRequest, answer: int, tension: int | None) -> None:
-        if lifecycle.went_out(form):
-            answers = dict.fromkeys(ITEMS, answer)
-            feedback.submit_response(request_id=form.id, answers=answers, tension=tension)
+        answers = dict.fromkeys(ITEMS, answer)
+        feedback.submit_response(request_id=form.id, answers=answers, tension=tension)
 
-    @act(FeedbackRequest)
+    @act(FeedbackRequest, OUT)
     def the_client_asks_for_a_fresh_link(self, form: FeedbackRequest) -> None:
-        if lifecycle.went_out(form):
-            lifecycle.send_fresh_link(request_id=form.id)
+        lifecycle.send_fresh_link(request_id=form.id)
 
-    @act(FeedbackRequest, is_theirs=booleans())
-    def somebody_stops_messages(self, form: FeedbackRequest, is_theirs: bool) -> None:
-        if is_theirs and lifecycle.went_out(form):
-            lifecycle.stop_messages(client=self.client)
-        elif lifecycle.went_out(form):
-            choices.not_for_me(client=self.client, way=form.channel_kind)
+    @act(FeedbackRequest, OUT)
+    def the_client_stops_messages(self, form: FeedbackRequest) -> None:
+        lifecycle.stop_messages(client=self.client)
+
+    @act(FeedbackRequest, OUT)
+    def somebody_says_that_a_message_is_not_for_them(self, form: FeedbackRequest) -> None:
+        choices.not_for_me(asked=form, way="email")
 
     @act(TherapySession, ATTENDED)
     def the_form_is_offered_in_the_room(self, session: TherapySession) -> None:
