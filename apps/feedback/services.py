@@ -148,6 +148,7 @@ def request_feedback(
         channel_kind=channel_kind,
         due_at=window.due_at,
         expires_at=window.expires_at,
+        ended_too_soon=False,
     )
     enqueue(request, KIND, window.due_at)
     if window.remind_at:
@@ -200,7 +201,7 @@ def ask_in_room(
             channel_kind=kind,
             due_at=now,
             expires_at=until,
-            ended_too_soon=bool(kind) and not therapy_session.asked,
+            ended_too_soon=request is not None and not therapy_session.asked,
         )
     request.room_until = until
     request.expires_at = max(request.expires_at, until)
@@ -233,8 +234,9 @@ def _open_request(
     )
     if not created:
         request.state = FeedbackRequest.State.OPEN
-        # Asked in another way, what was sent or shown before opens no longer.
-        request.generation += request.channel_kind != values["channel_kind"]
+        # Asked by message after all, the code that was shown opens no longer. A link that went out
+        # stays the client's way to stop messages, whatever became of its form.
+        request.generation += bool(values["channel_kind"]) and not request.channel_kind
         for name, value in values.items():
             setattr(request, name, value)
         request.save()

@@ -17,9 +17,11 @@ from apps.core.models import AuditEntry, OutboxMessage
 from apps.core.outbox import NothingToSend
 from apps.feedback import choices
 from apps.feedback.asking import why_not_ask
+from apps.feedback.corrections import correct_session
 from apps.feedback.lifecycle import expire_requests, stop_unreachable
 from apps.feedback.messages import render_feedback_reminder, render_feedback_request, token_of
 from apps.feedback.models import FeedbackRequest
+from apps.feedback.services import ask_in_room
 from apps.feedback.tokens import make_token
 from tests.feedback.conftest import answers
 from tests.feedback.test_client_form import away, hidden, shown
@@ -76,6 +78,34 @@ def test_only_recorded_ways_are_offered_and_none_of_them_is_shown(
         assert channel.address not in page.content.decode()
     client_of.channels.filter(kind="text").update(safe_to_contact=False)
     assert "Switch to text" not in shown(phone.get(stop_url(asked)))
+
+
+def test_a_link_stays_the_clients_where_its_form_is_withdrawn_and_offered_in_the_room(
+    phone: Browser, alice: Membership, asked: FeedbackRequest, client_of: Client, link: str
+) -> None:
+    """Silence to it is none, also where they have a fresh link sent."""
+    session, url = asked.therapy_session, stop_url(asked)
+    with time_machine.travel(asked.due_at, tick=False) as clock:
+        outbox.deliver_due()
+        for who_came in ({"attendance": "no_show"}, {"attendance": "attended"}):
+            session.refresh_from_db()
+            correct_session(session=session, by=alice, **who_came)
+        assert "Stop all messages" in shown(phone.get(url))
+        for _ in range(2):
+            ask_in_room(therapy_session=session, questionnaire=asked.questionnaire, by=alice)
+            clock.shift(timedelta(minutes=20))
+            expire_requests()
+            assert "Stop all messages" in shown(phone.get(url))
+        assert "A fresh link" in shown(phone.post(f"{link}fresh/"))
+        outbox.deliver_due()
+        clock.shift(timedelta(days=8))
+        expire_requests()
+        session.refresh_from_db()
+        assert not session.asked
+        asked.refresh_from_db()
+        assert asked.state == FeedbackRequest.State.EXPIRED
+        assert phone.post(stop_url(asked), {"List-Unsubscribe": "One-Click"}).status_code == 200
+    assert reasons(client_of) == {"email": "stopped", "text": "stopped"}
 
 
 def test_stopping_pulls_back_what_is_not_out_and_tells_the_therapist_at_once(
