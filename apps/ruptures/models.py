@@ -2,10 +2,11 @@
 
 from datetime import datetime, timedelta
 from typing import Self
+from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import ExpressionWrapper, F, Q, Value
+from django.db.models import ExpressionWrapper, F, Min, Q, Value
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
@@ -26,6 +27,12 @@ class ScreeningQuerySet(models.QuerySet["Screening"]):
     def current(self) -> Self:
         """The latest word on each step; earlier words about it are kept for the record."""
         return self.filter(superseded_at__isnull=True)
+
+    def first_opened(self) -> dict[UUID, datetime]:
+        """When each session of these first opened something, corrected or not: no later answer or
+        correction makes a fall younger."""
+        opened = self.filter(event=Event.OPENED).order_by().values_list("therapy_session")
+        return dict(opened.annotate(Min("screened_at")))
 
 
 class Screening(PracticeModel):
@@ -172,6 +179,9 @@ class RuptureEpisode(PracticeModel):
     fell_again_at = models.DateTimeField(
         null=True, help_text="when a fall opened it again that nobody has acknowledged before"
     )
+    last_fell_at = models.DateTimeField(
+        null=True, help_text="when a fall last opened it again, acknowledged or not"
+    )
     shared_at = models.DateTimeField(null=True)
     waited_at = models.DateTimeField(
         null=True, help_text="when the supervisor's waiting time ended unacknowledged"
@@ -217,13 +227,13 @@ class RuptureEpisode(PracticeModel):
 
     @property
     def fell_at(self) -> datetime:
-        """When it opened, or opened again."""
+        """When it opened, or opened again, since when nobody has acknowledged it."""
         return self.fell_again_at or self.opened_at
 
     @property
     def fall(self) -> str:
         """Tells its falls apart: '' for the first, else the moment of the last one."""
-        return self.fell_again_at.isoformat() if self.fell_again_at else ""
+        return self.last_fell_at.isoformat() if self.last_fell_at else ""
 
     @property
     def seen_at(self) -> datetime | None:

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Min, QuerySet
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -42,8 +42,9 @@ def tell_about(episode: RuptureEpisode) -> None:
         if marked is not None:
             notices.tell(member=member, kind=MARKED, subject=episode, mark=max(gone, marked))
         if has_waited and not is_last:
-            fall = episode.fall if episode.waiting_is_noted else ""
-            notices.tell(member=member, kind=WAITED, subject=episode, mark=max(gone, fall))
+            waited = episode.fell_again_at if episode.waiting_is_noted else None
+            mark = max(gone, waited.isoformat() if waited else "")
+            notices.tell(member=member, kind=WAITED, subject=episode, mark=mark)
         elif gone and marked is None:
             notices.tell(member=member, kind=OPENED, subject=episode, mark=gone)
 
@@ -51,13 +52,10 @@ def tell_about(episode: RuptureEpisode) -> None:
 def _marked_fall(episode: RuptureEpisode) -> tuple[str | None, bool]:
     """Which of its falls was marked last, and whether that is the last one.
 
-    '' is the first fall, another goes by when its session first opened something, which no later
-    answer or correction changes; None where none is marked.
+    '' is the first fall, another goes by when its session first opened something; None where none
+    is marked.
     """
-    opened = Screening.objects.filter(treatment=episode.treatment_id, event=Event.OPENED)
-    first_opened = dict(
-        opened.order_by().values_list("therapy_session").annotate(Min("screened_at"))
-    )
+    first_opened = Screening.objects.filter(treatment=episode.treatment_id).first_opened()
     steps = Screening.objects.current().filter(
         treatment=episode.treatment_id,
         event__in=MARKS,

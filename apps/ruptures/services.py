@@ -378,33 +378,39 @@ def _date(episode: RuptureEpisode) -> None:
     whichever questionnaire they were rated with, as nothing else opens meanwhile.
 
     A fall that opens it again, once ratings had come back, waits to be acknowledged as the first:
-    as long as anything opens that was known only after the acknowledgement.
+    as long as anything opens that first did so after the acknowledgement.
     """
     acknowledged_at, fell_again_at, is_marked_anew = episode.acknowledged_at, None, False
     waits_anew = acknowledged_at is not None and not episode.seen_at
+    first_opened = Screening.objects.filter(treatment=episode.treatment).first_opened()
     # Also of what was screened anew since: no correction makes a mark younger.
     marking = Screening.objects.filter(treatment=episode.treatment, level=Level.MARKED)
     marking = marking.filter(event__in=MARKS).order_by()
     first_marked = dict(marking.values_list("therapy_session").annotate(Min("screened_at")))
-    episode.marked_at = episode.recovering_since = episode.settled_lower_at = None
+    episode.marked_at = episode.last_fell_at = None
+    episode.recovering_since = episode.settled_lower_at = None
     for screening in (
         Screening.objects.current()
         .filter(treatment=episode.treatment)
         .filter(therapy_session__starts_at__gte=episode.opened_by.starts_at)
-        .only("level", "event", "screened_at", "known_at", "therapy_session_id")
+        .only("level", "event", "screened_at", "therapy_session_id")
         .order_by("therapy_session__starts_at", "therapy_session_id")
     ):
-        is_new = acknowledged_at is not None and acknowledged_at < screening.known_at
-        marks = screening.event in MARKS and screening.level == Level.MARKED
-        # The first of those that nobody has acknowledged, else the first.
-        if marks and (episode.marked_at is None or (is_new and not is_marked_anew)):
-            episode.marked_at = max(first_marked[screening.therapy_session_id], episode.opened_at)
-            is_marked_anew = is_new
+        session_id = screening.therapy_session_id
+        if screening.event in MARKS and screening.level == Level.MARKED:
+            marked_at = max(first_marked[session_id], episode.opened_at)
+            is_new = acknowledged_at is not None and acknowledged_at < marked_at
+            # The first of those that nobody has acknowledged, else the first.
+            if episode.marked_at is None or (is_new and not is_marked_anew):
+                episode.marked_at, is_marked_anew = marked_at, is_new
         if screening.event == Event.OPENED:
             episode.recovering_since = episode.settled_lower_at = None
-            is_another = screening.therapy_session_id != episode.opened_by_id
+            fell_at, is_another = first_opened[session_id], session_id != episode.opened_by_id
+            is_new = acknowledged_at is not None and acknowledged_at < fell_at
+            if is_another:
+                episode.last_fell_at = fell_at
             if is_new and (is_another or waits_anew):
-                fell_again_at = fell_again_at or screening.screened_at
+                fell_again_at = fell_again_at or fell_at
         elif screening.event == Event.REPAIRED:
             episode.recovering_since = screening.screened_at
         elif screening.event == Event.SETTLED_LOWER:
@@ -418,14 +424,17 @@ def _date(episode: RuptureEpisode) -> None:
 def acknowledge_episode(*, episode: RuptureEpisode, by: Membership) -> None:
     """The therapist has seen it; its waiting time for the supervisor ends. Twice equals once.
 
-    Where the waiting time was over by then, the supervisor goes on seeing it.
+    Where the waiting time was over by then, the supervisor goes on seeing it, and is told.
     """
     if not episode.seen_at:
         now = timezone.now()
-        if episode.has_waited_by_now and not episode.waiting_is_noted:
-            episode.waited_at = now
+        has_waited = episode.has_waited_by_now and not episode.waiting_is_noted
         episode.acknowledged_at = now
+        if has_waited:
+            episode.waited_at = now
         episode.save(update_fields=["acknowledged_at", "waited_at"])
+        if has_waited:
+            tell_about(episode)
         audit.record("acknowledge episode", episode, client_id=episode.treatment.client_id, by=by)
 
 

@@ -105,7 +105,7 @@ def test_a_page_of_before_acknowledges_no_fall_that_came_since(
 ) -> None:
     falls = (None, timezone.now() - timedelta(hours=2), timezone.now() - timedelta(hours=1))
     for before, now in pairwise(falls):
-        RuptureEpisode.objects.update(fell_again_at=now)
+        RuptureEpisode.objects.update(fell_again_at=now, last_fell_at=now)
         act(as_alice, episode, "acknowledge_episode", fall=before.isoformat() if before else "")
         episode.refresh_from_db()
         assert not episode.seen_at
@@ -160,7 +160,7 @@ def test_a_closed_episode_says_so_and_stays_as_it_is(
 def test_a_page_of_before_records_no_outcome_of_a_fall_that_came_since(
     episode: RuptureEpisode, as_alice: Browser
 ) -> None:
-    RuptureEpisode.objects.update(fell_again_at=timezone.now())
+    RuptureEpisode.objects.update(last_fell_at=timezone.now())
     page = act(as_alice, episode, "record_outcome", reason="We talked.").content.decode()
     episode.refresh_from_db()
     assert not episode.outcome
@@ -168,7 +168,7 @@ def test_a_page_of_before_records_no_outcome_of_a_fall_that_came_since(
     assert "We talked." in page
     assert f'name="fall" value="{episode.fall}"' in page
     page_of_before = episode.fall
-    RuptureEpisode.objects.update(fell_again_at=None)
+    RuptureEpisode.objects.update(last_fell_at=None)
     act(as_alice, episode, "record_outcome", fall=page_of_before)
     episode.refresh_from_db()
     assert episode.outcome, "the later fall was corrected away: nothing came that was not seen"

@@ -5,13 +5,15 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Notice
 from apps.clients.models import Treatment
-from apps.ruptures.models import RuptureEpisode
+from apps.ruptures import notices as notices_of_ruptures
+from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.repair import set_sharing
 from apps.ruptures.services import acknowledge_episode, record_outcome
 from apps.ruptures.transitions import note_waiting
@@ -107,6 +109,81 @@ def fell_again(alice: Membership, sam: Membership) -> Iterator[TherapySession]:
             session = rated_now(treatment, pomp)
             screen_from(session)
         yield session
+
+
+@pytest.fixture
+def came_back(alice: Membership, sam: Membership) -> Iterator[time_machine.Traveller]:
+    """A clock three months after a first, unmarked fall that has waited, ratings being back."""
+    treatment = TreatmentFactory.create(therapist=alice, pomps=UNMARKED_FALL)
+    with time_machine.travel(timezone.now() + timedelta(hours=72), tick=False) as clock:
+        note_waiting(alice.practice, at=timezone.now())
+        for _week in range(6):
+            clock.shift(timedelta(days=7))
+            screen_from(rated_now(treatment, 90))
+        yield clock
+
+
+def test_a_second_fall_that_was_acknowledged_as_the_log_opened_it_is_told_once(came_back, alice):
+    episode = RuptureEpisode.objects.get()
+    acknowledge_episode(episode=episode, by=alice)
+    came_back.shift(timedelta(days=7))
+    session = TherapySessionFactory.create(
+        treatment=episode.treatment, tension=4, tension_resolved=0
+    )
+    screen_from(session)
+    episode.refresh_from_db()
+    assert not episode.seen_at
+    came_back.shift(timedelta(minutes=5))
+    acknowledge_episode(episode=episode, by=alice)
+    came_back.shift(timedelta(hours=3))
+    add_rating(session, 70)
+    screen_from(session)
+    assert Screening.objects.current().get(therapy_session=session).event == "opened"
+    episode.refresh_from_db()
+    assert episode.seen_at
+    assert Notice.objects.filter(member=alice, kind=notices_of_ruptures.OPENED).count() == 2
+
+
+def test_no_acknowledgement_covers_a_fall_that_the_end_of_a_form_opened_after_it(came_back, alice):
+    episode = RuptureEpisode.objects.get()
+    came_back.shift(timedelta(days=7))
+    session = TherapySessionFactory.create(
+        treatment=episode.treatment, tension=2, tension_resolved=0
+    )
+    screen_from(session)
+    assert Screening.objects.current().get(therapy_session=session).event != "opened"
+    came_back.shift(timedelta(hours=20))
+    acknowledge_episode(episode=episode, by=alice)
+    came_back.shift(timedelta(hours=76))
+    session.asked = True
+    session.save()
+    screen_from(session)
+    assert Screening.objects.current().get(therapy_session=session).event == "opened"
+    episode.refresh_from_db()
+    assert not episode.seen_at
+    assert episode.fell_again_at == timezone.now()
+
+
+def test_who_never_acknowledged_the_first_fall_looks_at_the_second_before_they_do(came_back, alice):
+    episode = RuptureEpisode.objects.get()
+    page_of_before = {"fall": episode.fall, "outcome": "repaired"}
+    came_back.shift(timedelta(days=7))
+    screen_from(rated_now(episode.treatment, 0))
+    assert Notice.objects.filter(member=alice, kind=notices_of_ruptures.OPENED).count() == 2
+    for page in ("acknowledge_episode", "record_outcome"):
+        signed_in(alice).post(reverse(page, args=[episode.id]), page_of_before)
+        episode.refresh_from_db()
+        assert (episode.acknowledged_at, episode.outcome) == (None, "")
+
+
+def test_who_acknowledges_after_the_waiting_time_and_before_the_beat_lets_the_supervisor_be_told(
+    alice, sam
+):
+    treatment = TreatmentFactory.create(therapist=alice, pomps=UNMARKED_FALL)
+    with time_machine.travel(timezone.now() + timedelta(hours=72, minutes=1), tick=False):
+        acknowledge_episode(episode=treatment.episodes.get(), by=alice)
+        assert note_waiting(alice.practice, at=timezone.now()) == 0
+        assert Notice.objects.get(member=sam).kind == notices_of_ruptures.WAITED
 
 
 def test_where_the_second_fall_is_corrected_away_the_acknowledgement_of_the_first_holds(fell_again):

@@ -6,7 +6,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from apps.alliance.models import AllianceRating
@@ -105,23 +105,27 @@ def falls_that_the_filter_sees_and_nobody_else() -> Iterable[Any]:
     )
 
 
+def _opened_since_the_acknowledgement() -> QuerySet[Screening]:
+    """Of the episode outside: what opens by a session that had opened nothing by then."""
+    opened = Screening.objects.filter(event=Event.OPENED)
+    had_opened = opened.filter(
+        therapy_session=OuterRef("therapy_session"),
+        screened_at__lte=OuterRef(OuterRef("acknowledged_at")),
+    )
+    return opened.current().filter(~Exists(had_opened), treatment=OuterRef("treatment"))
+
+
 def falls_that_an_acknowledgement_of_before_covers() -> Iterable[Any]:
-    opened_again = Screening.objects.current().filter(
-        treatment=OuterRef("treatment"),
-        event=Event.OPENED,
-        therapy_session__starts_at__gt=OuterRef("opened_by__starts_at"),
-        known_at__gt=OuterRef("acknowledged_at"),
+    opened_again = _opened_since_the_acknowledgement().filter(
+        therapy_session__starts_at__gt=OuterRef("opened_by__starts_at")
     )
     acknowledged = Q(fell_again_at=None) | Q(acknowledged_at__gte=F("fell_again_at"))
     return RuptureEpisode.objects.open().filter(acknowledged, Exists(opened_again))
 
 
 def possible_ruptures_that_wait_anew_without_a_fall() -> Iterable[Any]:
-    fell_again = Screening.objects.current().filter(
-        treatment=OuterRef("treatment"),
-        event=Event.OPENED,
-        therapy_session__starts_at__gte=OuterRef("opened_by__starts_at"),
-        known_at__gt=OuterRef("acknowledged_at"),
+    fell_again = _opened_since_the_acknowledgement().filter(
+        therapy_session__starts_at__gte=OuterRef("opened_by__starts_at")
     )
     waiting = RuptureEpisode.objects.open().filter(fell_again_at__gt=F("acknowledged_at"))
     processed = waiting.filter(treatment__client__restricted_at=None)
@@ -142,8 +146,15 @@ def screenings_of_a_session_that_nobody_attended() -> Iterable[Any]:
 
 
 def second_treatments_of_a_client_with_one_therapist() -> Iterable[Any]:
+    """At one time. Where two moves cross, one may begin on the day on which the other has ended."""
     running = Treatment.objects.not_ended(on=timezone.localdate())
-    return running.values("client", "therapist").annotate(n=Count("id")).filter(n__gt=1)
+    others = running.filter(client=OuterRef("client"), therapist=OuterRef("therapist"))
+    begun_before = others.filter(
+        Q(ends_on=None) | Q(ends_on__gt=OuterRef("starts_on")),
+        Q(starts_on__lt=OuterRef("starts_on"))
+        | Q(starts_on=OuterRef("starts_on"), id__lt=OuterRef("id")),
+    )
+    return running.filter(Exists(begun_before))
 
 
 def closed_treatments_that_go_on() -> Iterable[Any]:
