@@ -535,6 +535,7 @@ NOTICE_RENDERERS: dict[str, str] = {
     "record_holder_ends": "apps.accounts.notices.say_record_holder_ends",
     "left_notes_opened": "apps.exchange.holder.say_left_notes_opened",
     "channel_stopped": "apps.clients.messages.say_channel_stopped",
+    "one_mailbox": "apps.clients.messages.say_one_mailbox",
     "caseload_handed_over": "apps.endings.notices.render_handover",
     "client_moves_here": "apps.endings.notices.render_arrival",
     "move_called_off": "apps.endings.notices.render_called_off",

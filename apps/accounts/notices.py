@@ -24,6 +24,7 @@ class Said:
     text: str
     url: str = ""
     client_id: UUID | None = None
+    other_client_ids: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,12 @@ def unread(member: Membership) -> tuple[ShownNotice, ...]:
 
 def clients_of(shown: Collection[ShownNotice]) -> set[UUID]:
     """Clients of whom these notices say anything, for the audit trail."""
-    return {each.said.client_id for each in shown if each.said.client_id}
+    return {
+        client_id
+        for each in shown
+        for client_id in (each.said.client_id, *each.said.other_client_ids)
+        if client_id
+    }
 
 
 def mark_read(*, notice: Notice) -> None:

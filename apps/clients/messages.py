@@ -8,6 +8,8 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.text import get_text_list
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import Membership, Notice, Role
@@ -57,6 +59,33 @@ def say_channel_stopped(channel_ids: Collection[UUID], member: Membership) -> di
         )
         for channel in channels.select_related("client")
     }
+
+
+@told_as(Role.MANAGER, Role.THERAPIST)
+def say_one_mailbox(client_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+    """The notice, by codes alone, for who manages the practice or treats one of these clients;
+    nothing where they are no longer reached at one mailbox."""
+    channels = ContactChannel.objects.filter(practice=member.practice_id).exclude(address="")
+    theirs = channels.filter(client__in=client_ids).values("address_index")
+    reached: dict[bytes, dict[UUID, str]] = {}
+    for index, client_id, code in channels.filter(address_index__in=theirs).values_list(
+        "address_index", "client", "client__code"
+    ):
+        reached.setdefault(bytes(index), {})[client_id] = code
+    treated = set(Client.objects.treated_by(member).values_list("id", flat=True))
+    said = {}
+    for client_id in client_ids:
+        sharing: dict[UUID, str] = {}
+        for clients in reached.values():
+            sharing |= clients if client_id in clients else {}
+        if len(sharing) > 1 and (member.has_role(Role.MANAGER) or treated & sharing.keys()):
+            said[client_id] = Said(
+                _("%(codes)s have one mailbox: ask their therapists whether that is right.")
+                % {"codes": get_text_list(sorted(sharing.values()), _("and"))},
+                client_id=client_id,
+                other_client_ids=tuple(sharing.keys() - {client_id}),
+            )
+    return said
 
 
 def render_channel_stopped(notice_id: UUID) -> RenderedMessage:

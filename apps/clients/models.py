@@ -277,6 +277,15 @@ class TreatmentQuerySet(models.QuerySet["Treatment"]):
         """Treatments that ended on the day `on` or before it."""
         return self.filter(ends_on__lte=on)
 
+    def sharing_a_mailbox(self, client: Client, *, on: date) -> Self:
+        """Current treatments of other clients of the practice who are reached where `client` is."""
+        channels = ContactChannel.objects.filter(practice=client.practice_id).exclude(address="")
+        theirs = channels.filter(client=client).values("address_index")
+        others = channels.filter(address_index__in=theirs).exclude(client=client)
+        return self.current(on=on).filter(
+            practice=client.practice_id, client__in=others.values("client")
+        )
+
     def visible_to(self, membership: Membership, *, on: date | None = None) -> Self:
         """Current treatments of clients that the member may know of."""
         on = on or timezone.localdate()

@@ -10,11 +10,13 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
 from django.http import Http404
 from django.utils import timezone
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Notice, Practice
+from apps.accounts.oneself import manages_lately, must_ask_another
 from apps.accounts.turns import ask_again
 from apps.clients.addresses import clean_phone
 from apps.clients.models import Client, ContactChannel, Treatment
@@ -22,6 +24,7 @@ from apps.core import audit, crypto, outbox
 from apps.core.spellings import mailbox
 
 CHANNEL_STOPPED = "channel_stopped"
+ONE_MAILBOX = "one_mailbox"
 Reason = ContactChannel.StopReason
 # A message that comes back undoes no wish of the client's; that somebody else reads it, every stop.
 BY_WEIGHT = (
@@ -121,6 +124,7 @@ def add_client(
         approach=approach,
         starts_on=starts_on,
     )
+    _tell_of_one_mailbox(client, by=by)
     audit.record("add client", client, client_id=client.id, by=by)
     return treatment
 
@@ -186,6 +190,7 @@ def change_client(
     client.save()
     talked = talked_again and consent == Client.Consent.AGREED
     _record_addresses(client, addresses, talked_on=discussed_on if talked else None)
+    _tell_of_one_mailbox(client, by=by)
     audit.record("change client", client, client_id=client.id, by=by)
 
 
@@ -230,6 +235,25 @@ def _record_addresses(
             # The mailbox counts as given anew: what was stopped there before was talked about.
             channel.address_since = timezone.now()
         channel.lead_to(address, safe=safe)
+
+
+def _tell_of_one_mailbox(client: Client, *, by: Membership | None) -> None:
+    """Tell the other managers that a client of another therapist is reached at the same mailbox,
+    once for each pair; where nobody else manages who has been here for a while, that therapist too.
+    """
+    today = timezone.localdate()
+    own = Treatment.objects.current(on=today).filter(client=client).values("therapist")
+    others = Treatment.objects.sharing_a_mailbox(client, on=today).exclude(therapist__in=own)
+    for other in others.select_related("client", "therapist"):
+        told = Membership.objects.colleagues_of(other.therapist).filter(
+            manages_lately()
+            if by and must_ask_another(by)
+            else manages_lately() | Q(id=other.therapist_id)
+        )
+        first, last = sorted((client, other.client), key=lambda each: each.id)
+        for member in told:
+            if member != by:
+                notices.tell(member=member, kind=ONE_MAILBOX, subject=first, mark=str(last.id))
 
 
 def _may_be_used_again(channel: ContactChannel, address: str, *, agreed_anew: bool) -> bool:

@@ -54,7 +54,8 @@ def feedback_form(request: HttpRequest, link: Link) -> HttpResponse:
     asked, frame = link.asked, ClientFrame.of(link.asked)
     form = FeedbackForm(sent, questionnaire=asked.questionnaire, contact=frame.contact)
     if not form.is_valid():
-        return page_of(request, link, "form", form=form, asked=asked, signed_frame=frame.signed())
+        context = {"form": form, "asked": asked, "therapist": link.named_therapist()}
+        return page_of(request, link, "form", signed_frame=frame.signed(), **context)
     mode = AllianceRating.Mode.ROOM if link.way == ROOM else AllianceRating.Mode.LINK
     try:
         submit_response(request_id=asked.id, mode=mode, **form.submission())

@@ -74,6 +74,23 @@ class Link(NamedTuple):
     def is_open(self) -> bool:
         return self.asked.is_open(at=timezone.now(), in_room=self.way == ROOM)
 
+    def named_therapist(self) -> str:
+        """With whom the session was, where who reads the mailbox may be asked about one with
+        another therapist too; else '', as in the room, where the therapist sees the page.
+
+        The first name; all of it where that does not tell them apart.
+        """
+        treatment, today = self.asked.therapy_session.treatment, timezone.localdate()
+        others = Treatment.objects.sharing_a_mailbox(self.client, on=today).exclude(
+            therapist=treatment.therapist_id
+        )
+        names = [] if self.way == ROOM else others.values_list("therapist__name", flat=True)
+        first_names = {name.split()[0].casefold() for name in names}
+        name = treatment.therapist.name if first_names else ""
+        first = name.split()[0] if name else ""
+        is_enough = first.casefold() not in first_names and not first.endswith(".")
+        return first if is_enough else name
+
 
 def find_link(token: str) -> Link | None:
     """What a genuine link is for, with all that its pages need; else None, as where the channel

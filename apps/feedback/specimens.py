@@ -56,7 +56,7 @@ def _page(language: str, template: str, context: dict[str, Any]) -> str:
     return render_to_string(f"feedback/{template}.html", around | context)
 
 
-def _form(**sent: Any) -> tuple[str, dict[str, Any]]:
+def _form(*, therapist: str = "", **sent: Any) -> tuple[str, dict[str, Any]]:
     data = json.loads((SHIPPED / "rapport-alliance-form.v1.json").read_text("utf-8"))
     scale = data["scale"]
     questionnaire = Questionnaire(
@@ -64,7 +64,7 @@ def _form(**sent: Any) -> tuple[str, dict[str, Any]]:
     )
     form = FeedbackForm(sent or None, questionnaire=questionnaire, contact=FRAME.contact)
     asked = SimpleNamespace(therapy_session=SimpleNamespace(starts_at=HELD_AT))
-    return "form", {"form": form, "asked": asked, "signed_frame": ""}
+    return "form", {"form": form, "asked": asked, "signed_frame": "", "therapist": therapist}
 
 
 def _stop(*kinds: str, way: str = "email", sent: Any = None) -> tuple[str, dict[str, Any]]:
@@ -77,6 +77,7 @@ PAGES: dict[str, Callable[[], tuple[str, dict[str, Any]]]] = {
     "form": _form,
     "form with errors": lambda: _form(item_heard="11", causes=["x"], comment="x" * 5001),
     "form with nothing answered": lambda: _form(comment=" "),
+    "form, where two therapists’ clients have one mailbox": lambda: _form(therapist="Robin"),
     "thanks": lambda: ("thanks", {}),
     "already received": lambda: ("already_received", {}),
     "already received, sent again": lambda: (

@@ -15,7 +15,12 @@ from apps.clients.services import stop_channel
 from apps.endings.models import Move
 from apps.ruptures.models import RuptureEpisode
 from apps.supervision.models import Meeting, SupportMessage
-from tests.factories import MembershipFactory, SupervisionFactory, TreatmentFactory
+from tests.factories import (
+    ClientFactory,
+    MembershipFactory,
+    SupervisionFactory,
+    TreatmentFactory,
+)
 
 TO_EVERYBODY = {
     "two_people_needed",
@@ -67,9 +72,16 @@ def nora(mona: Membership, alice: Membership, sam: Membership) -> Membership:
         )
         for each in (by_treatment[own.id], shared)
     }
+    shared_with_others, _other = (
+        ClientFactory.create(practice=nora.practice, email="one@mail.example") for _ in range(2)
+    )
     Notice.objects.all().delete()
     for role, subjects in {
-        Role.MANAGER: {"many_clients_read": [alice], "supervision_ends": [of_sam]},
+        Role.MANAGER: {
+            "many_clients_read": [alice],
+            "one_mailbox": [shared_with_others],
+            "supervision_ends": [of_sam],
+        },
         Role.THERAPIST: {
             "channel_stopped": [channel],
             "client_moves_here": [move(own, new_treatment=own)],
@@ -122,6 +134,7 @@ def test_who_neither_treats_nor_supervises_any_more_is_told_of_no_meetings(
     change_roles(member=nora, roles=[Role.MANAGER], by=mona)
     assert read(nora) == {
         (Role.MANAGER, "many_clients_read"),
+        (Role.MANAGER, "one_mailbox"),
         (Role.MANAGER, "supervision_ends"),
         (str(timezone.localdate()), "supervision_ends"),
     }

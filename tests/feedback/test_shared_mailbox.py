@@ -1,22 +1,29 @@
 """One mailbox, recorded for several clients of a practice: what its reader says holds for all."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
 from django.test import Client as Browser
+from django.urls import reverse
 from django.utils import timezone
 
+from apps.accounts import notices
 from apps.accounts.models import Membership
-from apps.clients.models import Client, ContactChannel
+from apps.clients.models import Client, ContactChannel, Treatment
 from apps.clients.services import stop_channel
+from apps.core.models import AuditEntry
 from apps.core.outbox import NothingToSend
 from apps.feedback.asking import usable_channels, why_not_ask
 from apps.feedback.lifecycle import stop_messages
 from apps.feedback.messages import render_feedback_request
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
+from apps.feedback.tokens import ROOM, make_token
+from tests.conftest import signed_in
 from tests.factories import ClientFactory, TherapySessionFactory, TreatmentFactory
+from tests.feedback.conftest import answers, link_of
 from tests.feedback.test_client_form import shown
 from tests.feedback.test_details import anew, details, page_of
 
@@ -147,3 +154,115 @@ def test_what_no_reader_stopped_holds_for_its_own_client_alone(
     as_alice.post(page_of(second), details(second, email=MAILBOX))
     stop(first, why)
     assert usable_channels(second)
+
+
+def shared(client: Client) -> None:
+    """It is reached at the mailbox as well, however that came."""
+    channel = client.channels.get()
+    channel.address = MAILBOX
+    channel.save()
+
+
+def form_of(client: Client) -> Any:
+    return Browser().get(link_of(ask(client)))
+
+
+def codes_told(member: Membership) -> list[str]:
+    return [each.said.text for each in notices.unread(member)]
+
+
+SAID = "FE-0102 and FE-0150 have one mailbox: ask their therapists whether that is right."
+
+
+def test_where_two_therapists_clients_have_one_mailbox_each_form_says_whose_session_it_is_about(
+    first: Client, second: Client
+) -> None:
+    page = link_of(ask(first))
+    assert "about your session with" not in shown(Browser().get(page))
+    shared(second)
+    assert "This is about your session with Charlie." in shown(Browser().get(page))
+    link = link_of(ask(second))
+    assert "This is about your session with Alice." in shown(Browser().get(link))
+    refused = Browser().post(link, answers(item_heard="11"))
+    assert "This is about your session with Alice." in shown(refused)
+    for told_apart_from in ("FE-0", "Moreau", "Charlie", MAILBOX):
+        assert told_apart_from not in refused.content.decode()
+
+
+def test_a_number_that_two_therapists_clients_have_names_them_too(
+    as_alice: Browser, first: Client, second: Client
+) -> None:
+    for client in (first, second):
+        ContactChannel.objects.create(
+            practice=client.practice, client=client, kind="text", address="+447400123456",
+            safe_to_contact=True,
+        )  # fmt: skip
+    assert "This is about your session with Alice." in shown(form_of(second))
+
+
+@pytest.mark.parametrize("name", ["Alice Nowak", "Dr. Charlie Nowak"])
+def test_a_name_that_does_not_tell_them_apart_is_said_in_full(
+    charlie: Membership, first: Client, second: Client, name: str
+) -> None:
+    shared(second)
+    charlie.name = name
+    charlie.save()
+    assert f"your session with {name}." in shown(form_of(first))
+
+
+def test_a_couple_of_one_therapist_is_named_nobody(first: Client, second: Client) -> None:
+    shared(second)
+    Treatment.objects.filter(client=first).update(therapist=second.treatments.get().therapist)
+    assert "about your session with" not in shown(form_of(second))
+
+
+def test_in_the_room_no_page_tells_the_therapist_that_a_colleague_has_the_mailbox(
+    as_alice: Browser, second: Client, first: Client
+) -> None:
+    shared(second)
+    asked = ask(second)
+    as_alice.post(f"/sessions/{asked.therapy_session_id}/room/")
+    asked.refresh_from_db()
+    token = make_token(asked.id, generation=asked.generation, way=ROOM)
+    page = Browser().get(reverse("feedback_form", args=[token]))
+    assert "How was this session for you?" in shown(page)
+    assert "about your session with" not in shown(page)
+
+
+def test_managers_are_told_once_that_two_therapists_clients_have_one_mailbox(
+    as_alice: Browser, as_mona: Browser, alice: Membership, charlie: Membership,
+    mona: Membership, first: Client, second: Client,
+) -> None:  # fmt: skip
+    for changes in ({"email": MAILBOX}, {"email": "two@mail.example"}, {"email": MAILBOX}):
+        as_alice.post(page_of(second), details(second, **changes))
+    as_charlie = signed_in(charlie)
+    as_charlie.post(page_of(first), details(first))
+    assert SAID in shown(as_mona.get("/practice/"))
+    look = AuditEntry.objects.filter(action="view practice").latest("at")
+    assert set(look.client_ids) == {first.id, second.id}
+    assert codes_told(mona) == [SAID]
+    assert not codes_told(alice)
+    assert not codes_told(charlie)
+    as_alice.post(page_of(second), details(second, email="two@mail.example"))
+    assert not codes_told(mona), "it is right by now"
+
+
+@pytest.mark.parametrize("their_own", [True, False])
+def test_a_new_client_with_a_colleagues_clients_mailbox_is_told_of_and_with_ones_own_is_not(
+    as_alice: Browser, mona: Membership, first: Client, second: Client, their_own: bool
+) -> None:
+    typed = "two@mail.example" if their_own else MAILBOX
+    assert as_alice.post("/clients/add/", added(email=typed)).status_code == 302
+    assert bool(codes_told(mona)) is not their_own
+
+
+def test_where_nobody_else_manages_the_other_therapist_is_told_while_they_treat_the_client(
+    as_alice: Browser, alice: Membership, charlie: Membership, first: Client, second: Client
+) -> None:
+    alice.roles = ["therapist", "manager"]
+    alice.save()
+    as_alice.post(page_of(second), details(second, email=MAILBOX))
+    assert codes_told(charlie) == [SAID]
+    assert not codes_told(alice)
+    Treatment.objects.filter(client=first).update(ends_on=timezone.localdate())
+    assert not codes_told(charlie)
