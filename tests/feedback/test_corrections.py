@@ -1,5 +1,6 @@
 """Moving, cancelling and correcting sessions: what was asked about them follows."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,6 +27,13 @@ from tests.feedback.test_client_form import shown
 
 State = FeedbackRequest.State
 PAGES = ("move", "cancel", "correct")
+
+
+@pytest.fixture(autouse=True)
+def _at_noon() -> Iterator[None]:
+    """Or a quarter past seven is still to come at night."""
+    with time_machine.travel(datetime(2026, 11, 19, 12, tzinfo=UTC), tick=False):
+        yield
 
 
 def form(session: TherapySession, **changes: object) -> dict[str, object]:
