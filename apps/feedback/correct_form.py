@@ -78,6 +78,7 @@ class CorrectSessionForm(NotAskedForm, MoveSessionForm):
     def __init__(self, *args: Any, session: TherapySession, **kwargs: Any) -> None:
         initial = {name: getattr(session, name) for name in (*self.SAME, *self.WHY)}
         super().__init__(*args, session=session, initial=initial, **kwargs)
+        self.has_begun = session.starts_at <= timezone.now()
         self.needs_reason = session.attendance != Attendance.ATTENDED
 
     def clean(self) -> dict[str, Any]:
@@ -87,7 +88,7 @@ class CorrectSessionForm(NotAskedForm, MoveSessionForm):
             data.update(dict.fromkeys((*TherapySession.OWN_VIEW, "tension")))
         if not data.get("tension"):
             data["tension_resolved"] = None
-        if took_place or data.get("attendance") == Attendance.NO_SHOW:
+        if took_place or self.has_begun or data.get("attendance") == Attendance.NO_SHOW:
             self._refuse_to_come(data)
         if took_place and self.needs_reason:
             self.clean_reason(data)

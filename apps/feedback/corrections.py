@@ -36,7 +36,7 @@ class EndsForm(Exception):
 
 
 class HasBegun(Exception):
-    """The planned session has begun: it is logged, also as cancelled or missed."""
+    """The session has begun: it is logged, also as cancelled or missed, and never to come again."""
 
 
 class AfterTheEnd(Exception):
@@ -118,6 +118,7 @@ def correct_session(*, session: TherapySession, by: Membership, **values: Any) -
         HasAnswers: it is said not to have taken place, and the client has rated it.
         EndsForm: it took place, but on a day that leaves the client no time, or less than before
             for a form that they have.
+        HasBegun: it would be still to come.
         StartTaken: nothing is stored.
         DoesNotExist: the session was undone meanwhile; nothing is stored.
     """
@@ -127,6 +128,9 @@ def correct_session(*, session: TherapySession, by: Membership, **values: Any) -
     if not attended and AllianceRating.objects.filter(therapy_session=session).exists():
         raise HasAnswers
     before = session.starts_at
+    # Or it could be undone then, and cancelled.
+    if before <= timezone.now() < values.get("starts_at", before):
+        raise HasBegun
     session = change_therapy_session(session=session, corrected_at=timezone.now(), by=by, **values)
     if not attended:
         _withdraw(session)

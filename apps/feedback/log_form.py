@@ -230,7 +230,8 @@ class LogSessionForm(NotAskedForm):
                 )
 
     def _find_planned(self, data: dict[str, Any]) -> None:
-        """Which planned session this is, if any: the one asked for, else that of the day."""
+        """Which planned session this is, if any: on its own day the one asked for, else that of
+        the day. What was planned for another day stays planned, or nobody would hear of it."""
         sessions = TherapySession.objects.filter(treatment=data["treatment"])
         same_start = sessions.filter(starts_at=data["starts_at"]).first()
         if same_start and same_start.attendance:
@@ -239,8 +240,9 @@ class LogSessionForm(NotAskedForm):
             return
         asked_for = self.chosen.session if self.chosen.by_id else None
         if asked_for and asked_for.treatment_id == data["treatment"].id:
-            data["planned"] = asked_for
-        if same_start or "planned" not in data:
+            day = timezone.localdate(asked_for.starts_at)
+            data["planned"] = asked_for if asked_for.attendance or day == data["held_on"] else None
+        if same_start or not data.get("planned"):
             data["planned"] = same_start or self._of_the_day(sessions, data["starts_at"])
 
     @staticmethod

@@ -16,6 +16,7 @@ from apps.clients.models import Treatment
 from apps.core import audit
 from apps.feedback.log_form import LogSessionForm, logged_already
 from apps.feedback.selectors import (
+    Chosen,
     choose_session,
     client_card,
     next_today,
@@ -47,6 +48,8 @@ def log_session(request: MemberRequest) -> HttpResponse:
     logged = _log(request, form) if form.is_valid() else None
     if logged is None:
         return render(request, "feedback/log_session.html", _context(request, form))
+    if stays := _what_stays_planned(form.shown, logged):
+        messages.info(request, stays)
     if form.cleaned_data["ask_by"] == ROOM:
         return redirect("in_room", logged.id)
     messages.success(request, _what_was_saved(logged))
@@ -100,6 +103,21 @@ def _context(request: MemberRequest, form: LogSessionForm) -> dict[str, Any]:
     when = when_sent(client, ends_at=ends_at, at=now)
     form.fit_to(client, missing=card.missing, when=when)
     return context | {"card": card}
+
+
+def _what_stays_planned(chosen: Chosen, logged: TherapySession) -> str:
+    """That the session which was asked for, or waits to be logged, is not the one that was logged;
+    '' where it is."""
+    session = chosen.session
+    if session is None or session == logged:
+        return ""
+    if not (chosen.by_id or session.starts_at <= timezone.now()):
+        return ""
+    start = date_format(timezone.localtime(session.starts_at), "D j M, H:i")
+    return _(
+        "The session planned for %(start)s stays in the diary until it is logged, also as cancelled"
+        " or missed."
+    ) % {"start": start}
 
 
 def _what_was_saved(session: TherapySession) -> str:

@@ -102,7 +102,8 @@ def log_therapy_session(
 ) -> TherapySession:
     """Record what happened: fills `planned` (which may have moved), else makes a new row.
 
-    A planned session that was taken out of the diary meanwhile took place after all.
+    A planned session that was taken out of the diary meanwhile took place after all. One that has
+    begun is none that is to come: it stays planned.
 
     Args:
         own_view: the therapist's own view, keyed by `TherapySession.OWN_VIEW`, 0–10 or None.
@@ -121,10 +122,10 @@ def log_therapy_session(
         session = locked.filter(pk=planned.pk).first()
         if session and session.treatment_id != treatment.id:
             raise TherapySession.DoesNotExist
-    if session is None:
-        session = TherapySession(practice_id=treatment.practice_id, treatment=treatment)
-    if session.attendance:
+    if session and session.attendance:
         raise AlreadyLogged
+    if session is None or session.starts_at <= timezone.now() < starts_at:
+        session = TherapySession(practice_id=treatment.practice_id, treatment=treatment)
     session.starts_at = starts_at
     session.duration_min = duration_min
     session.attendance = attendance

@@ -309,26 +309,52 @@ def test_a_form_that_lost_the_race_says_that_the_session_is_logged(
     assert "This session was logged a moment ago" in shown(page)
 
 
-def test_a_session_asked_for_by_id_may_have_moved_to_another_day(
-    as_alice: Browser, treatment: Treatment, planned: TherapySession
-) -> None:
-    as_alice.post(f"{URL}?session={planned.id}", form_data(treatment, held_on="2026-11-18"))
-    assert TherapySession.objects.get().id == planned.id
-    planned.refresh_from_db()
-    assert planned.starts_at.isoformat() == "2026-11-18T11:30:00+00:00"
-
-
-def test_without_its_id_a_planned_session_is_taken_on_its_own_day_only(
-    as_alice: Browser, treatment: Treatment, planned: TherapySession
+@pytest.mark.parametrize("address", [URL, f"{URL}?session={{}}"])
+def test_a_planned_session_is_logged_on_its_own_day_and_waits_where_another_is_typed(
+    as_alice: Browser, treatment: Treatment, planned: TherapySession, address: str
 ) -> None:
     not_asked = {"ask_by": "none", "not_asked_reason": "client_asked"}
-    as_alice.post(URL, form_data(treatment, held_on="2026-11-18", **not_asked))
+    sent = form_data(treatment, held_on="2026-11-18", process_note="On Wednesday.", **not_asked)
+    page = as_alice.post(address.format(planned.id), sent, follow=True)
+    assert "The session planned for Thu 19 Nov, 11:30 stays in the diary" in shown(page)
+    before = planned.starts_at
     planned.refresh_from_db()
-    assert planned.attendance == ""
-    as_alice.post(URL, form_data(treatment, start="11:45", **not_asked))
+    assert (planned.attendance, planned.starts_at) == ("", before)
+    held = TherapySession.objects.exclude(id=planned.id).get()
+    assert held.starts_at.isoformat() == "2026-11-18T11:30:00+00:00"
+    assert held.process_notes.get().text == "On Wednesday."
+    own_day = form_data(treatment, start="11:45", **not_asked)
+    page = as_alice.post(address.format(planned.id), own_day, follow=True)
+    assert "stays in the diary" not in shown(page)
     planned.refresh_from_db()
     assert planned.attendance == "attended"
-    assert TherapySession.objects.count() == 2
+
+
+@pytest.mark.parametrize(("day", "start"), [("2026-12-01", "17:00"), ("2026-11-19", "17:00")])
+def test_no_log_lets_a_session_that_has_begun_be_undone_and_cancelled(
+    as_alice: Browser, treatment: Treatment, planned: TherapySession, day: str, start: str
+) -> None:
+    sent = form_data(treatment, held_on=day, start=start, attendance="therapist_cancelled")
+    as_alice.post(f"{URL}?session={planned.id}", sent)
+    logged = TherapySession.objects.exclude(attendance="").get()
+    as_alice.post(reverse("undo_log", args=[logged.id]))
+    as_alice.post(reverse("cancel_session", args=[logged.id]))
+    assert TherapySession.objects.get() == planned
+    before = planned.starts_at
+    planned.refresh_from_db()
+    assert (planned.attendance, planned.starts_at) == ("", before)
+
+
+def test_what_is_planned_for_a_day_to_come_stays_where_another_day_is_logged_and_undone(
+    as_alice: Browser, treatment: Treatment
+) -> None:
+    planned = TherapySessionFactory.create(
+        treatment=treatment, starts_at=timezone.now() + timedelta(days=1), attendance=""
+    )
+    as_alice.post(f"{URL}?session={planned.id}", form_data(treatment))
+    logged = TherapySession.objects.exclude(attendance="").get()
+    as_alice.post(reverse("undo_log", args=[logged.id]))
+    assert TherapySession.objects.planned().filter(starts_at=planned.starts_at).exists()
 
 
 def test_a_session_logged_already_stays_as_it_is_and_loses_nothing_that_is_typed(

@@ -191,6 +191,27 @@ def test_a_session_whose_click_was_taken_back_is_in_nobodys_way(
     assert planned.exists() == (then != "erase")
 
 
+@pytest.mark.parametrize("is_planned", [True, False])
+@pytest.mark.parametrize("held_on", ["2026-11-19", "2026-12-01"])
+def test_no_correction_lets_a_session_that_has_begun_be_undone_and_cancelled(
+    as_alice: Browser, treatment: Treatment, is_planned: bool, held_on: str
+) -> None:
+    if is_planned:
+        session = plan(treatment, hours_from_now=-1)
+        log(as_alice, session, "no_show")
+    else:
+        session = TherapySessionFactory.create(treatment=treatment, logged_at=timezone.now())
+    to_come = {"held_on": held_on, "start": "17:00", "minutes": "50"}
+    as_alice.post(
+        f"/sessions/{session.id}/correct/", to_come | {"attendance": "therapist_cancelled"}
+    )
+    undo(as_alice, session)
+    as_alice.post(f"/sessions/{session.id}/cancel/")
+    session = TherapySession.objects.get(id=session.id)
+    assert session.attendance == ""
+    assert session.starts_at < timezone.now()
+
+
 def test_what_has_gone_out_is_not_taken_back_and_that_is_said(
     as_alice: Browser, treatment: Treatment, asked_last_week: FeedbackRequest
 ) -> None:
