@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Membership, Practice
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.scoring import pomp, subscale_pomps
+from apps.clients.models import Treatment
 from apps.core import audit
 from apps.therapy_sessions.models import TherapySession
 
@@ -143,3 +144,18 @@ def record_rating(
     rating.save()
     audit.record("record rating", rating, client_id=therapy_session.treatment.client_id, by=by)
     return rating
+
+
+@transaction.atomic
+def count_what_is_in_time(treatment: Treatment) -> list[TherapySession]:
+    """Let ratings count that were late only by what the sessions were before; returns their
+    sessions. One that was in time stays so, whatever is planned or logged since.
+    """
+    late = AllianceRating.objects.filter(therapy_session__treatment=treatment, is_late=True)
+    in_time = [
+        rating
+        for rating in late.select_related("therapy_session__treatment__practice")
+        if rating.answered_at < accepted_until(rating.therapy_session)
+    ]
+    AllianceRating.objects.filter(id__in=[each.id for each in in_time]).update(is_late=False)
+    return [rating.therapy_session for rating in in_time]

@@ -12,11 +12,10 @@ from apps.alliance.models import AllianceRating
 from apps.clients.models import Treatment
 from apps.clients.services import take_turn
 from apps.core.models import OutboxMessage
-from apps.feedback.lifecycle import MESSAGES, refit_requests, settle, went_out
+from apps.feedback.lifecycle import MESSAGES, refit_requests, screen_changed, settle, went_out
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.models import RuptureEpisode, Screening
-from apps.ruptures.services import screen_treatment
 from apps.therapy_sessions.models import TherapySession
 from apps.therapy_sessions.services import (
     cancel_planned_session,
@@ -140,11 +139,8 @@ def correct_session(*, session: TherapySession, by: Membership, **values: Any) -
     now_open = {each.id: each for each in of_treatment.open(at=timezone.now())}
     if attended and any(_is_cut_short(each, now_open.get(each.id)) for each in opened):
         raise EndsForm
-    screen_treatment(
-        treatment=session.treatment,
-        questionnaire=practice_questionnaire(by.practice),
-        since=_earliest(session, before),
-        at=timezone.now(),
+    screen_changed(
+        since=_earliest(session, before), questionnaire=practice_questionnaire(by.practice)
     )
 
 
@@ -193,12 +189,7 @@ def undo_log(*, session: TherapySession, by: Membership) -> None:
         **nothing_yet,
     )
     refit_requests(session.treatment)
-    screen_treatment(
-        treatment=session.treatment,
-        questionnaire=practice_questionnaire(by.practice),
-        since=session,
-        at=timezone.now(),
-    )
+    screen_changed(since=session, questionnaire=practice_questionnaire(by.practice))
     if session.episodes_opened.exclude(outcome=RuptureEpisode.Outcome.SUPERSEDED).exists():
         raise CannotUndo(
             _(

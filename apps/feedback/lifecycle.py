@@ -10,8 +10,8 @@ from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 
 from apps.accounts.models import Membership
-from apps.alliance.models import AllianceRating
-from apps.alliance.services import accepted_until
+from apps.alliance.models import AllianceRating, Questionnaire
+from apps.alliance.services import accepted_until, count_what_is_in_time
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.clients.services import stop_channel, wait_for_turn
 from apps.core import audit, outbox, tenancy
@@ -70,6 +70,18 @@ def screen(request: FeedbackRequest, *, was_asked: bool) -> None:
         treatment=session.treatment,
         questionnaire=request.questionnaire,
         since=session,
+        at=timezone.now(),
+    )
+
+
+def screen_changed(*, since: TherapySession, questionnaire: Questionnaire) -> None:
+    """Screen a treatment of which sessions have changed from `since` on, or from an earlier one
+    whose rating is not late by what they are now."""
+    counted = count_what_is_in_time(since.treatment)
+    screen_treatment(
+        treatment=since.treatment,
+        questionnaire=questionnaire,
+        since=min([since, *counted], key=lambda each: (each.starts_at, each.id)),
         at=timezone.now(),
     )
 

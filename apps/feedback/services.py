@@ -27,6 +27,7 @@ from apps.feedback.lifecycle import (
     enqueue,
     refit_requests,
     screen,
+    screen_changed,
     settle,
 )
 from apps.feedback.models import FeedbackRequest
@@ -78,12 +79,7 @@ def log_session_and_ask(*, ask_by: str, by: Membership, **session: Any) -> Thera
     refit_requests(therapy_session.treatment)
     questionnaire = practice_questionnaire(by.practice)
     # Also an absence: logged late, it belongs to a session that is screened already.
-    screen_treatment(
-        treatment=therapy_session.treatment,
-        questionnaire=questionnaire,
-        since=therapy_session,
-        at=timezone.now(),
-    )
+    screen_changed(since=therapy_session, questionnaire=questionnaire)
     if ask_by == ROOM:
         ask_in_room(therapy_session=therapy_session, questionnaire=questionnaire, by=by)
     elif ask_by:
