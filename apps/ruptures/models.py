@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import ExpressionWrapper, F, Min, Q, Value
+from django.db.models import Exists, ExpressionWrapper, F, Min, OuterRef, Q, Value
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
@@ -28,11 +28,19 @@ class ScreeningQuerySet(models.QuerySet["Screening"]):
         """The latest word on each step; earlier words about it are kept for the record."""
         return self.filter(superseded_at__isnull=True)
 
-    def first_opened(self) -> dict[UUID, datetime]:
-        """When each session of these first opened something, corrected or not: no later answer or
-        correction makes a fall younger."""
-        opened = self.filter(event=Event.OPENED).order_by().values_list("therapy_session")
-        return dict(opened.annotate(Min("screened_at")))
+    def opened_since(self) -> dict[UUID, datetime]:
+        """Since when each session of these opens what it opens: an answer that says the same makes
+        no fall younger, and one that a correction took back has ended."""
+        taken_back = Screening.objects.exclude(event=Event.OPENED).filter(
+            therapy_session=OuterRef("therapy_session"), screened_at__gt=OuterRef("screened_at")
+        )
+        opened = self.filter(~Exists(taken_back), event=Event.OPENED).order_by()
+        return dict(opened.values_list("therapy_session").annotate(Min("screened_at")))
+
+    def within_an_episode(self, *, at: datetime) -> Self:
+        """What was said by then, of steps that a possible rupture was open at."""
+        said = self.filter(in_episode=True, screened_at__lte=at)
+        return said.exclude(superseded_at__lte=at)
 
 
 class Screening(PracticeModel):

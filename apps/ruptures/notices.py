@@ -52,10 +52,10 @@ def tell_about(episode: RuptureEpisode) -> None:
 def _marked_fall(episode: RuptureEpisode) -> tuple[str | None, bool]:
     """Which of its falls was marked last, and whether that is the last one.
 
-    '' is the first fall, another goes by when its session first opened something; None where none
-    is marked.
+    '' is the first fall, another goes by since when its session opens it; None where none is
+    marked.
     """
-    first_opened = Screening.objects.filter(treatment=episode.treatment_id).first_opened()
+    opened_since = Screening.objects.filter(treatment=episode.treatment_id).opened_since()
     steps = Screening.objects.current().filter(
         treatment=episode.treatment_id,
         event__in=MARKS,
@@ -64,7 +64,7 @@ def _marked_fall(episode: RuptureEpisode) -> tuple[str | None, bool]:
     fall, marked = "", None
     for step in steps.order_by("therapy_session__starts_at", "therapy_session_id"):
         if step.event == Event.OPENED and step.therapy_session_id != episode.opened_by_id:
-            fall = first_opened[step.therapy_session_id].isoformat()
+            fall = opened_since[step.therapy_session_id].isoformat()
         if step.level == Level.MARKED:
             marked = fall
     return marked, marked == fall

@@ -101,7 +101,7 @@ def _screen_series(
     for session, step, known_at in series:
         state = verdicts.put_into(state, session, known_at, rule.parameters)
         after, screening = detection.screen(state, step, rule.parameters)
-        verdicts.note(screening.event, known_at)
+        verdicts.note(screening.event, session, known_at)
         if step.pomp is not None:
             at_maximum_run = at_maximum_run + 1 if step.pomp == 100 else 0
         row = Screening(
@@ -197,7 +197,7 @@ def _state_after(before: Screening | None, rule: Rule) -> State:
             break
         state = verdicts.put_into(state, session, known_at, rule.parameters)
         state, screening = detection.screen(state, step, rule.parameters)
-        verdicts.note(screening.event, known_at)
+        verdicts.note(screening.event, session, known_at)
     if state.open and not before.state_after["open"]:
         return detection.after_verdict(state, Verdict.NOT_A_RUPTURE, rule.parameters)
     return state
@@ -220,8 +220,8 @@ class _Verdicts:
 
     One that ended unrepaired in a treatment that goes on is over for the filter as well: what falls
     afterwards is a new one. A session of between opening and outcome that is logged, or answered,
-    after the outcome is such a step. What a later one then opens anew, though all of it was known
-    by the outcome, is what the outcome was about: it is closed once more.
+    after the outcome is such a step. What a later one then opens anew, though all of it was known,
+    and part of the episode, by the outcome, is what that was about: it is closed once more.
     """
 
     def __init__(
@@ -250,12 +250,12 @@ class _Verdicts:
             if at
         ]
         self._due = [each for each in self._recorded if not each.is_taken_in]
-        self._opening_known_at: datetime | None = None
+        self._opening: tuple[UUID, datetime] | None = None
         if self._recorded and before and before.state_after["open"]:
             openings = steps_before.filter(event=Event.OPENED)
-            self._opening_known_at = (
+            self._opening = (
                 openings.order_by("therapy_session__starts_at", "therapy_session_id")
-                .values_list("known_at", flat=True)
+                .values_list("therapy_session", "known_at")
                 .last()
             )
 
@@ -279,16 +279,25 @@ class _Verdicts:
                 self._due.remove(each)
                 is_about_it = each.is_of_series or state.open
             else:
-                opening = self._opening_known_at
-                is_about_it = state.open and opening is not None and opening <= each.at
+                is_about_it = (
+                    state.open
+                    and self._opening is not None
+                    and _was_known_within(*self._opening, at=each.at)
+                )
             if is_about_it:
                 state = detection.after_verdict(state, each.verdict, parameters)
         return state
 
-    def note(self, event: Event | None, known_at: datetime) -> None:
+    def note(self, event: Event | None, session: TherapySession, known_at: datetime) -> None:
         """What the step, known by then, did to the filter."""
         if event == Event.OPENED:
-            self._opening_known_at = known_at
+            self._opening = (session.id, known_at)
+
+
+def _was_known_within(session_id: UUID, known_at: datetime, *, at: datetime) -> bool:
+    """Whether a step was known at a moment, and a possible rupture was open at it then."""
+    said = Screening.objects.filter(therapy_session=session_id)
+    return known_at <= at and said.within_an_episode(at=at).exists()
 
 
 def _move_episodes(
@@ -356,8 +365,10 @@ def _is_about(episode: RuptureEpisode, opening: Screening) -> bool:
     """Whether it began with this opening, or before it, and had no outcome as that was known."""
     if episode.outcome_at is None:
         return episode.opened_by_id == opening.therapy_session_id
-    opened, opens = episode.opened_by.starts_at, opening.therapy_session.starts_at
-    return opened <= opens and opening.known_at <= episode.outcome_at
+    opens, known_at = opening.therapy_session, opening.known_at
+    return episode.opened_by.starts_at <= opens.starts_at and _was_known_within(
+        opens.id, known_at, at=episode.outcome_at
+    )
 
 
 def _is_of(opening: Screening, withdrawn: RuptureEpisode) -> bool:
@@ -378,11 +389,11 @@ def _date(episode: RuptureEpisode) -> None:
     whichever questionnaire they were rated with, as nothing else opens meanwhile.
 
     A fall that opens it again, once ratings had come back, waits to be acknowledged as the first:
-    as long as anything opens that first did so after the acknowledgement.
+    as long as anything opens that did not when it was acknowledged.
     """
     acknowledged_at, fell_again_at, is_marked_anew = episode.acknowledged_at, None, False
     waits_anew = acknowledged_at is not None and not episode.seen_at
-    first_opened = Screening.objects.filter(treatment=episode.treatment).first_opened()
+    opened_since = Screening.objects.filter(treatment=episode.treatment).opened_since()
     # Also of what was screened anew since: no correction makes a mark younger.
     marking = Screening.objects.filter(treatment=episode.treatment, level=Level.MARKED)
     marking = marking.filter(event__in=MARKS).order_by()
@@ -405,10 +416,10 @@ def _date(episode: RuptureEpisode) -> None:
                 episode.marked_at, is_marked_anew = marked_at, is_new
         if screening.event == Event.OPENED:
             episode.recovering_since = episode.settled_lower_at = None
-            fell_at, is_another = first_opened[session_id], session_id != episode.opened_by_id
+            fell_at, is_another = opened_since[session_id], session_id != episode.opened_by_id
             is_new = acknowledged_at is not None and acknowledged_at < fell_at
             if is_another:
-                episode.last_fell_at = fell_at
+                episode.last_fell_at = max(fell_at, episode.last_fell_at or fell_at)
             if is_new and (is_another or waits_anew):
                 fell_again_at = fell_again_at or fell_at
         elif screening.event == Event.REPAIRED:

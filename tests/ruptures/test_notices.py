@@ -186,6 +186,74 @@ def test_who_acknowledges_after_the_waiting_time_and_before_the_beat_lets_the_su
         assert Notice.objects.get(member=sam).kind == notices_of_ruptures.WAITED
 
 
+def test_a_fall_that_a_correction_took_back_is_acknowledged_by_nobody_in_advance(came_back, alice):
+    episode = RuptureEpisode.objects.get()
+    came_back.shift(timedelta(days=7))
+    slip = {"tension": 4, "tension_resolved": 0}
+    session = TherapySessionFactory.create(treatment=episode.treatment, **slip)
+    screen_from(session)
+    came_back.shift(timedelta(minutes=2))
+    session.tension = session.tension_resolved = None
+    session.save()
+    screen_from(session)
+    acknowledge_episode(episode=episode, by=alice)
+    came_back.shift(timedelta(hours=20))
+    add_rating(session, 70)
+    screen_from(session)
+    episode.refresh_from_db()
+    assert (episode.seen_at, episode.fell_again_at) == (None, timezone.now())
+    assert Notice.objects.filter(member=alice, kind=notices_of_ruptures.OPENED).count() == 3
+
+
+def test_a_fall_of_between_two_others_that_is_known_last_is_told_and_looked_at(came_back, alice):
+    episode = RuptureEpisode.objects.get()
+    of_between = timezone.now() + timedelta(days=1)
+    for pomp in (90, 90, 90, 90, 90, 90, 70):
+        came_back.shift(timedelta(days=7))
+        screen_from(rated_now(episode.treatment, pomp))
+    acknowledge_episode(episode=episode, by=alice)
+    episode.refresh_from_db()
+    page_of_before = {"fall": episode.fall}
+    came_back.shift(timedelta(hours=1))
+    late = TherapySessionFactory.create(
+        treatment=episode.treatment,
+        starts_at=of_between,
+        logged_at=timezone.now(),
+        tension=4,
+        tension_resolved=0,
+    )
+    screen_from(late)
+    assert Screening.objects.current().get(therapy_session=late).event == "opened"
+    assert Notice.objects.filter(member=alice, kind=notices_of_ruptures.OPENED).count() == 3
+    signed_in(alice).post(reverse("acknowledge_episode", args=[episode.id]), page_of_before)
+    episode.refresh_from_db()
+    assert not episode.seen_at
+
+
+@pytest.mark.parametrize("how", ["silence", "own tension", "attendance"])
+def test_what_opens_only_after_an_outcome_of_a_fall_that_was_over_is_a_new_one(
+    came_back, alice, how
+):
+    """Also where nothing dates what is known of the session anew."""
+    first = RuptureEpisode.objects.get()
+    came_back.shift(timedelta(days=7))
+    said = {"tension": 2, "tension_resolved": 0} if how == "silence" else {}
+    attendance = "no_show" if how == "attendance" else "attended"
+    session = TherapySessionFactory.create(treatment=first.treatment, attendance=attendance, **said)
+    screen_from(session)
+    came_back.shift(timedelta(hours=20))
+    record_outcome(episode=first, outcome=RuptureEpisode.Outcome.REPAIRED, by=alice)
+    came_back.shift(timedelta(hours=76))
+    if how == "silence":
+        session.asked = True
+    else:
+        session.attendance, session.tension, session.tension_resolved = "attended", 4, 0
+    session.save()
+    screen_from(session)
+    assert RuptureEpisode.objects.open().get().opened_by == session
+    assert Notice.objects.filter(member=alice, kind=notices_of_ruptures.OPENED).count() == 2
+
+
 def test_where_the_second_fall_is_corrected_away_the_acknowledgement_of_the_first_holds(fell_again):
     before = fell_again.treatment.episodes.get()
     assert not before.seen_at

@@ -106,10 +106,16 @@ def falls_that_the_filter_sees_and_nobody_else() -> Iterable[Any]:
 
 
 def _opened_since_the_acknowledgement() -> QuerySet[Screening]:
-    """Of the episode outside: what opens by a session that had opened nothing by then."""
+    """Of the episode outside: what opens by a session that opened nothing then, or has opened
+    nothing since."""
     opened = Screening.objects.filter(event=Event.OPENED)
-    had_opened = opened.filter(
-        therapy_session=OuterRef("therapy_session"),
+    of_session = Screening.objects.filter(therapy_session=OuterRef("therapy_session"))
+    taken_back = of_session.filter(screened_at__gt=OuterRef("screened_at")).exclude(
+        event=Event.OPENED
+    )
+    had_opened = of_session.filter(
+        ~Exists(taken_back),
+        event=Event.OPENED,
         screened_at__lte=OuterRef(OuterRef("acknowledged_at")),
     )
     return opened.current().filter(~Exists(had_opened), treatment=OuterRef("treatment"))
