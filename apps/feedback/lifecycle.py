@@ -1,7 +1,7 @@
 """What becomes of a request once it is asked: it moves, ends, is withdrawn or opened once more."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -13,7 +13,7 @@ from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.services import accepted_until, count_what_is_in_time
 from apps.clients.models import Client, ContactChannel, Treatment
-from apps.clients.services import stop_channel, wait_for_turn
+from apps.clients.services import reaches_staff, stop_channel, wait_for_turn
 from apps.core import audit, outbox, tenancy
 from apps.core.models import OutboxMessage
 from apps.feedback import timing
@@ -22,6 +22,7 @@ from apps.feedback.models import FeedbackRequest
 from apps.ruptures.services import screen_treatment
 from apps.therapy_sessions.models import TherapySession
 
+Reason = ContactChannel.StopReason
 KIND = "feedback_request"
 REMINDER = "feedback_reminder"
 FRESH_LINK = "feedback_fresh_link"
@@ -100,7 +101,8 @@ def expire_requests() -> None:
 def expire_request(*, request_id: UUID, is_cut_short: bool = False) -> None:
     """Close a request whose time is over. Only silence to a form that went out is silence; to one
     that nobody would have read, that ended with its treatment, or that the client had for less than
-    `LEAST_TIME`, as the next session was moved ahead, it is none.
+    `LEAST_TIME`, as the next session was moved ahead, it is none. Nor is it where the client may
+    not be asked by that way as it ends (`_is_silence`).
 
     Args:
         is_cut_short: it was open until this moment, and a session that is logged now ends it.
@@ -118,11 +120,7 @@ def expire_request(*, request_id: UUID, is_cut_short: bool = False) -> None:
         settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
     else:
         by_message = request.is_read and bool(request.channel_kind) and not is_cut_short
-        was_asked = (
-            by_message
-            and not request.ended_too_soon
-            and _had_it(request, by=_least_before_end(request))
-        )
+        was_asked = by_message and not request.ended_too_soon and _is_silence(request)
         settle(request, FeedbackRequest.State.EXPIRED, rating=None, was_asked=was_asked)
 
 
@@ -161,11 +159,7 @@ def revoke_links(*, client: Client, by: Membership | None) -> int:
         request.save(update_fields=["generation"])
         if request.state == FeedbackRequest.State.OPEN:
             settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
-        elif (
-            request.therapy_session.asked
-            and accepted_until(request.therapy_session) > timezone.now()
-        ):
-            take_silence_back(request.id)
+    _take_back_what_would_count(client)
     audit.record("revoke links", client, client_id=client.id, by=by)
     return len(ended)
 
@@ -232,14 +226,32 @@ def went_out(request: FeedbackRequest) -> bool:
 
 def link_is_out(request: FeedbackRequest) -> bool:
     """Whether the client got a link that still opens the form."""
-    return any(leads for _at, leads in _links(request))
+    return any(link.leads for link in _links(request))
 
 
-def _had_it(request: FeedbackRequest, *, by: datetime) -> bool:
-    """Whether the client had the form by then, and had it all along: no link of it went to a
-    mailbox other than the one that its way leads to now."""
-    links = _links(request)
-    return all(leads for _at, leads in links) and any(at <= by for at, _leads in links)
+def _is_silence(request: FeedbackRequest) -> bool:
+    """Whether no answer to a form that ends says something.
+
+    The client had it in time, and all along: no link of it went to a mailbox other than the one
+    that its way leads to now. And they may still be asked by that way: nobody who has said no, or
+    whose mailbox others read, is silent.
+    """
+    client, links = request.therapy_session.treatment.client, _links(request)
+    if client.pause_review_on or why_not_agreed(client, on=timezone.localdate(request.expires_at)):
+        return False
+    by, open_ways = _least_before_end(request), _open_ways(client)
+    in_time = {link.way for link in links if link.sent_at <= by}
+    return all(link.leads for link in links) and bool(in_time & open_ways)
+
+
+def _open_ways(client: Client) -> set[str]:
+    """Ways that are safe, and that nobody said no to: to switch to another, or that a message came
+    back, is no such word."""
+    no_word = client.channels.filter(
+        safe_to_contact=True, stop_reason__in=[Reason.SWITCHED, Reason.BOUNCED]
+    )
+    channels = (*client.channels.usable(), *no_word)
+    return {each.kind for each in channels if not reaches_staff(each, client.practice)}
 
 
 def _least_before_end(request: FeedbackRequest) -> datetime:
@@ -254,13 +266,20 @@ def _least_before_end(request: FeedbackRequest) -> datetime:
     )
 
 
-def _links(request: FeedbackRequest) -> list[tuple[datetime, bool]]:
-    """When the links that open the form went out, and whether each led to where its way leads."""
+class _Link(NamedTuple):
+    """One that went out, and opens the form: `leads` where it led to where its way leads now."""
+
+    way: str
+    sent_at: datetime
+    leads: bool
+
+
+def _links(request: FeedbackRequest) -> list[_Link]:
     channels = request.therapy_session.treatment.client.channels.exclude(address="")
     since = dict(channels.values_list("kind", "address_since"))
     sent = _sent(request, (FRESH_LINK,) if has_fresh_link(request) else MESSAGES)
     return [
-        (at, kind in since and taken_at >= (since[kind] or taken_at))
+        _Link(kind, at, leads=kind in since and taken_at >= (since[kind] or taken_at))
         for kind, at, taken_at in sent.values_list(
             "channel", "sent_at", Coalesce("doubted_at", "sent_at")
         )
@@ -275,14 +294,16 @@ def _sent(request: FeedbackRequest, kinds: tuple[str, ...]) -> QuerySet[OutboxMe
 
 
 @transaction.atomic
-def stop_messages(
-    *, client: Client, why: ContactChannel.StopReason = ContactChannel.StopReason.STOPPED
-) -> None:
-    """Stop every channel, and pull back what is not out yet."""
+def stop_messages(*, client: Client, why: ContactChannel.StopReason = Reason.STOPPED) -> None:
+    """Stop every channel, and pull back what is not out yet.
+
+    Who says no while an answer to a form that has run out would count is not silent to it.
+    """
     wait_for_turn(id=client.id)
     for channel in client.channels.all():
         stop_channel(channel=channel, why=why, by=None)
     withdraw_unsent(client)
+    _take_back_what_would_count(client)
 
 
 @transaction.atomic
@@ -297,12 +318,12 @@ def stop_unreachable(request_id: UUID, *, channel: str, sent_at: datetime, unwan
     wait_for_turn(**which)
     if unwanted:
         for client in Client.objects.filter(**which):
-            stop_messages(client=client, why=ContactChannel.StopReason.COMPLAINED)
+            stop_messages(client=client, why=Reason.COMPLAINED)
         return
     used = ContactChannel.objects.filter(kind=channel, client__in=Client.objects.filter(**which))
     for each in used:
         if not (each.address_since and sent_at < each.address_since):
-            stop_channel(channel=each, why=ContactChannel.StopReason.BOUNCED, by=None)
+            stop_channel(channel=each, why=Reason.BOUNCED, by=None)
 
 
 @transaction.atomic
@@ -315,7 +336,7 @@ def weigh_silence(request_id: UUID) -> None:
     wait_for_turn(treatments__therapy_sessions__feedback_requests=request_id)
     for request in FeedbackRequest.objects.filter(id=request_id):
         by = _least_before_end(request)
-        if not any(at <= by for at, _leads in _links(request)):
+        if not any(link.sent_at <= by for link in _links(request)):
             take_silence_back(request_id)
 
 
@@ -331,6 +352,14 @@ def take_silence_back(request_id: UUID) -> None:
         request.therapy_session.corrected_at = timezone.now()
         request.therapy_session.save(update_fields=["corrected_at"])
         screen(request, was_asked=False)
+
+
+def _take_back_what_would_count(client: Client) -> None:
+    """Take back the silence to forms that a fresh link could still have opened."""
+    silent = FeedbackRequest.objects.of(client).filter(therapy_session__asked=True)
+    for request in silent.select_related("therapy_session__treatment__practice"):
+        if accepted_until(request.therapy_session) > timezone.now():
+            take_silence_back(request.id)
 
 
 @transaction.atomic

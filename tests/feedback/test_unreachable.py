@@ -251,14 +251,14 @@ def test_a_late_bounce_of_an_earlier_address_stops_no_later_one(
         (["feedback_request", "feedback_reminder"], reports.Outcome.LOST, False),
         (["feedback_request"], reports.Outcome.BOUNCED, True),
         (["feedback_reminder"], reports.Outcome.BOUNCED, True),
-        (["feedback_request", "feedback_reminder"], reports.Outcome.COMPLAINED, True),
+        (["feedback_request", "feedback_reminder"], reports.Outcome.COMPLAINED, False),
     ],
 )
 def test_what_a_report_says_of_the_clients_silence_it_says_also_once_the_form_has_run_out(
     asked: FeedbackRequest, kinds: list[str], outcome: reports.Outcome,
     is_silence: bool, is_late: bool,
 ) -> None:  # fmt: skip
-    """What came back was no silence; what reached them was, by whichever message."""
+    """What came back was no silence, nor is a no; what reached them was, by whichever message."""
     sent = {"state": State.SENT, "sent_at": asked.due_at}
     OutboxMessage.objects.filter(kind__startswith="feedback").update(**sent)
     with time_machine.travel(asked.expires_at - timedelta(hours=1), tick=False) as clock:

@@ -237,6 +237,37 @@ def test_a_form_that_ended_too_soon_is_no_silence_once_it_was_offered_in_the_roo
         assert line in text(signed_in(meeting.supervisor).get(f"/meetings/{meeting.id}/"))
 
 
+@pytest.mark.parametrize("is_over", [False, True])
+def test_who_said_stop_in_place_of_an_answer_stands_on_the_agenda_and_is_not_silent(
+    alice: Membership, sam: Membership, meeting: Meeting, is_over: bool
+) -> None:
+    """While the form was out, or once it had run out, after the meeting that lay in between."""
+    treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0135")
+    session = TherapySessionFactory.create(treatment=treatment)
+    ask_by_email(session)
+    form = session.feedback_requests.get()
+    stop = link_of(form) + "stop/"
+    with time_machine.travel(form.due_at, tick=False) as clock:
+        outbox.deliver_due()
+        assert is_over or Browser().post(stop, {"how": "stop"}).status_code == 302
+        clock.move_to(form.expires_at)
+        expire_requests()
+        session.refresh_from_db()
+        assert session.asked is is_over
+        now = timezone.now()
+        coming = plan_meeting(
+            supervisee=alice, starts_at=now + timedelta(days=1), duration_min=50, by=sam
+        )
+        if is_over:
+            Meeting.objects.filter(id=meeting.id).update(starts_at=now + timedelta(hours=1))
+            clock.shift(timedelta(hours=2))
+            assert Browser().post(stop, {"how": "stop"}).status_code == 302
+        session.refresh_from_db()
+        assert not session.asked
+        page = text(signed_in(sam).get(f"/meetings/{coming.id}/"))
+    assert re.search(r"FE-0135, [^:]*: asked by message, but the form ended before an answer", page)
+
+
 def test_silence_to_a_message_counts_however_often_the_room_was_offered_before_it(
     alice: Membership, meeting: Meeting
 ) -> None:

@@ -195,7 +195,8 @@ def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
         | Q(feedback_requests__expires_at__gte=since - ENDS_LATE)
     )
     # By restricting, revoking, or a session planned so soon that the form had no time. Or the way
-    # was not safe while it was due, the message came back, or the room was offered.
+    # was not safe while it was due, the message came back, the client was to be asked no more as
+    # the form ended, or the room was offered.
     unanswered = Q(
         feedback_requests__state__in=[State.CANCELLED, State.EXPIRED], asked=False, is_rated=False
     )
