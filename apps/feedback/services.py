@@ -147,8 +147,8 @@ def request_feedback(
         ended_too_soon=False,
     )
     enqueue(request, KIND, window.due_at)
-    if window.remind_at:
-        enqueue(request, REMINDER, window.remind_at)
+    # Also where it has no time now: what ends the form so soon may be moved (`refit_requests`).
+    enqueue(request, REMINDER, window.remind_at or window.expires_at)
     audit.record("request feedback", request, client_id=client.id, by=by)
     return request
 

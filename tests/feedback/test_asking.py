@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from django.core import mail
 from django.utils import timezone
 
 from apps.accounts.models import Membership
@@ -13,7 +14,7 @@ from apps.core import outbox
 from apps.core.models import OutboxMessage
 from apps.core.outbox import NothingToSend, NotYet
 from apps.feedback.asking import why_not_ask
-from apps.feedback.corrections import move_session
+from apps.feedback.corrections import cancel_session, move_session
 from apps.feedback.lifecycle import KIND, REMINDER, expire_request, refit_requests, withdraw_unsent
 from apps.feedback.messages import render_feedback_reminder, render_feedback_request
 from apps.feedback.models import FeedbackRequest
@@ -235,6 +236,31 @@ def test_a_session_planned_in_between_ends_the_form_at_its_start(treatment: Trea
     refit_requests(treatment)
     asked.refresh_from_db()
     assert asked.expires_at == asked.due_at + timedelta(hours=96)
+
+
+@pytest.mark.parametrize("becomes", ["moved", "cancelled", "kept"])
+def test_a_reminder_goes_by_what_is_planned_as_it_is_due(
+    treatment: Treatment, noon: time_machine.Traveller, becomes: str
+) -> None:
+    """As the form was asked for, the next session left it no time for a reminder."""
+    planned = TherapySessionFactory.create(
+        treatment=treatment, starts_at=NOON + timedelta(hours=20), attendance=""
+    )
+    asked = ask(treatment)
+    noon.shift(timedelta(minutes=10))
+    outbox.deliver_due()
+    if becomes == "moved":
+        moved_to = NOON + timedelta(days=7)
+        move_session(session=planned, starts_at=moved_to, duration_min=50, by=treatment.therapist)
+    elif becomes == "cancelled":
+        cancel_session(session=planned, by=treatment.therapist)
+    for _ in range(50):
+        noon.shift(timedelta(hours=2))
+        outbox.deliver_due()
+        expire_request(request_id=asked.id)
+    asked.refresh_from_db()
+    assert asked.state == State.EXPIRED
+    assert len(mail.outbox) == (1 if becomes == "kept" else 2)
 
 
 def test_a_message_that_could_not_be_answered_in_time_any_more_is_pulled_back(
