@@ -221,13 +221,7 @@ class ChangeClientForm(ComparedForm, ContactForm):
 
 
 def _stopped(client: Client) -> list[ContactChannel]:
-    """Channels that are stopped, also by who reads the same mailbox under another code."""
-    channels = list(client.channels.order_by("kind"))
-    for channel in channels:
-        if not channel.stopped_at and (stops := channel.stops_elsewhere(channel.address)):
-            channel.stopped_at = max(stops)
-            channel.stop_reason = ContactChannel.StopReason.STOPPED
-    return [channel for channel in channels if channel.stopped_at]
+    return list(client.channels.filter(stopped_at__isnull=False).order_by("kind"))
 
 
 def _details_of(client: Client) -> dict[str, Any]:

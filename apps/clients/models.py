@@ -1,14 +1,13 @@
 """Clients, how they may be reached, and the treatments they are in."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -27,7 +26,6 @@ from apps.core.spellings import mailbox
 # A consent is asked about again after this time; until it is, nothing is sent.
 CONSENT_HOLDS = timedelta(days=180)
 NOBODY = UUID(int=0)
-EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ClientQuerySet(models.QuerySet["Client"]):
@@ -148,28 +146,23 @@ class Client(PracticeModel):
 
 class ContactChannelQuerySet(models.QuerySet["ContactChannel"]):
     def usable(self) -> Self:
-        """Channels that something may be sent by: recorded as safe, and stopped neither here nor
-        by the reader of the same mailbox under another client (`stops_elsewhere`)."""
-        elsewhere = ContactChannel.objects.stopped_by_reader().filter(
-            practice=OuterRef("practice"),
-            address_index=OuterRef("address_index"),
-            stopped_at__gt=Coalesce(OuterRef("address_since"), Value(EVER)),
-        )
-        return self.filter(
-            ~Exists(elsewhere.exclude(client=OuterRef("client"))),
-            safe_to_contact=True,
-            stopped_at__isnull=True,
-        )
-
-    def stopped_by_reader(self) -> Self:
-        """Channels whose messages somebody who read them wants no more, whoever that is."""
-        why = ContactChannel.StopReason
-        return self.filter(stop_reason__in=[why.STOPPED, why.COMPLAINED, why.NOT_MINE])
+        """Channels that something may be sent by: recorded as safe, and not stopped."""
+        return self.filter(safe_to_contact=True, stopped_at__isnull=True)
 
     def with_address(self, address: str, *, practice_id: UUID) -> Self:
         """Channels of the practice with this email address or number, in any spelling."""
         index = crypto.blind_index(mailbox(address), practice_id=practice_id)
         return self.filter(practice=practice_id, address_index=index)
+
+    def stopped_by_reader(self) -> Self:
+        """Channels stopped by who reads them, while they led to the mailbox that they are known by:
+        a wrong one is known by its own, wherever else it leads by now."""
+        why = ContactChannel.StopReason
+        said_there = Q(address_since__isnull=True) | Q(stopped_at__gte=F("address_since"))
+        return self.filter(
+            Q(stop_reason=why.NOT_MINE)
+            | Q(said_there, stop_reason__in=[why.STOPPED, why.COMPLAINED])
+        )
 
 
 class ContactChannel(PracticeModel):
@@ -239,17 +232,6 @@ class ContactChannel(PracticeModel):
         """Whether this is its address in any spelling; of a wrong one, the address that was."""
         index = crypto.blind_index(mailbox(address), practice_id=self.practice_id)
         return bytes(self.address_index) == index
-
-    def stops_elsewhere(self, address: str) -> list[datetime]:
-        """When who reads `address` stopped messages to other clients of the practice: a stop is of
-        the mailbox. Where it leads there already, those since `address_since`: earlier ones were
-        taken over, or talked about, then.
-        """
-        others = ContactChannel.objects.with_address(address, practice_id=self.practice_id)
-        stops = others.stopped_by_reader().exclude(client=self.client_id)
-        since = (self.address_since if self.is_known_as(address) else None) or EVER
-        moments = stops.filter(stopped_at__gt=since).values_list("stopped_at", flat=True)
-        return [moment for moment in moments if moment]
 
     def lead_to(self, address: str, *, safe: bool) -> None:
         """Save another address ('' for none). A wrong one is known by its index until it ends."""

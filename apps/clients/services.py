@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
-from itertools import chain, count
+from itertools import count
 from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -116,7 +116,7 @@ def add_client(
         discussed_on=discussed_on,
         consent=consent,
     )
-    _record_addresses(client, addresses or {}, talked_on=None)
+    _record_addresses(client, addresses or {}, agreed_anew=False)
     treatment = Treatment.objects.create(
         practice_id=client.practice_id,
         client=client,
@@ -173,9 +173,8 @@ def change_client(
 ) -> None:
     """Correct a client's details; `details` are initials, country, time_zone and language.
 
-    What was stopped, also at another address, by a way that is recorded only now, or by the reader
-    of the same mailbox under another code, stays stopped until it was discussed anew, on the day it
-    was stopped or later. A channel that reached somebody
+    What was stopped, also at another address or by a way that is recorded only now, stays stopped
+    until it was discussed anew, on the day it was stopped or later. A channel that reached somebody
     else needs another mailbox besides; one whose messages came back needs that alone. Taking the
     address away is no way round.
 
@@ -184,56 +183,63 @@ def change_client(
     """
     take_turn(by=by, id=client.id)
     client = Client.objects.get(id=client.id)
+    ended_by_talk = client.channels.filter(stopped_at__isnull=False).exclude(
+        stop_reason=Reason.BOUNCED
+    )
+    stopped = ended_by_talk.values_list("stopped_at", flat=True)
+    agreed_anew = bool(
+        talked_again
+        and consent == Client.Consent.AGREED
+        and discussed_on
+        and all(timezone.localdate(moment) <= discussed_on for moment in stopped)
+    )
     client.discussed_on, client.consent = discussed_on, consent
     for name, value in details.items():
         setattr(client, name, value)
     client.save()
-    talked = talked_again and consent == Client.Consent.AGREED
-    _record_addresses(client, addresses, talked_on=discussed_on if talked else None)
+    _record_addresses(client, addresses, agreed_anew=agreed_anew)
     _tell_of_one_mailbox(client, by=by)
     audit.record("change client", client, client_id=client.id, by=by)
 
 
 def _record_addresses(
-    client: Client, addresses: Mapping[str, Address], *, talked_on: date | None
+    client: Client, addresses: Mapping[str, Address], *, agreed_anew: bool
 ) -> None:
+    """Save where a client is reached. Where the reader of a mailbox that is recorded now stopped it
+    under another code, the client's ways begin stopped: no talk noted until now was about that.
+    """
     channels = {channel.kind: channel for channel in client.channels.all()}
-    for kind in addresses.keys() - channels.keys():
-        channels[kind] = ContactChannel(
-            practice_id=client.practice_id, client=client, kind=kind, address=""
-        )
-    stopped = [
-        (each.stopped_at, Reason(each.stop_reason)) for each in channels.values() if each.stopped_at
-    ]
-    elsewhere = {
-        kind: [(moment, Reason.STOPPED) for moment in channels[kind].stops_elsewhere(address)]
+    led_to = {channel.kind: channel.mailbox for channel in channels.values()}
+    others = ContactChannel.objects.stopped_by_reader().exclude(client=client)
+    elsewhere = [
+        stopped
         for kind, (address, _safe) in addresses.items()
-        if address
-    }
-    ended_by_talk = [
-        timezone.localdate(moment)
-        for moment, why in chain(stopped, *elsewhere.values())
-        if why != Reason.BOUNCED
+        if address and mailbox(address) != led_to.get(kind)
+        for stopped in others.with_address(address, practice_id=client.practice_id)
     ]
-    agreed_anew = bool(talked_on and all(day <= talked_on for day in ended_by_talk))
+    agreed_anew = agreed_anew and not elsewhere
+    stopped = [
+        (each.stopped_at, Reason(each.stop_reason))
+        for each in (*channels.values(), *elsewhere)
+        if each.stopped_at
+    ]
     stops = [stop for stop in stopped if stop[1] in {Reason.STOPPED, Reason.COMPLAINED}]
     # The client may have stopped messages before a wrong reader said so: a new way waits as well.
     wrong = [(moment, Reason.STOPPED) for moment, why in stopped if why == Reason.NOT_MINE]
     for kind, (address, safe) in addresses.items():
-        channel = channels[kind]
-        is_new = channel._state.adding
+        channel = channels.get(kind)
         if not address:
-            if not is_new:
+            if channel:
                 take_address_away(channel, agreed_anew=agreed_anew)
             continue
-        holding = [*stops, *elsewhere[kind], *(wrong if is_new else ())]
+        holding = stops if channel and not elsewhere else stops + wrong
+        channel = channel or ContactChannel(
+            practice_id=client.practice_id, client=client, kind=kind, address=""
+        )
         if _may_be_used_again(channel, address, agreed_anew=agreed_anew):
             channel.stopped_at, channel.stop_reason = None, ""
         if holding and not agreed_anew and channel.stop_reason in {"", Reason.SWITCHED}:
             channel.stopped_at, channel.stop_reason = max(holding)
-        if elsewhere[kind] and agreed_anew:
-            # The mailbox counts as given anew: what was stopped there before was talked about.
-            channel.address_since = timezone.now()
         channel.lead_to(address, safe=safe)
 
 
