@@ -4,11 +4,13 @@ Nobody signs up, guessing slows down, a step-up asks for the second step where t
 the secrets of second steps are sealed in the database.
 """
 
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, cast
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.core import context, ratelimit
+from allauth.core import context
+from allauth.core.internal import ratelimit
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.contrib.auth import HASH_SESSION_KEY
@@ -68,15 +70,29 @@ class AccountAdapter(DefaultAccountAdapter):
         """
         email: str = credentials["email"]
         number = known_browsers.number_of(email, request)
-        count = partial(ratelimit.consume, request, action="password_failed")
-        if not (number or count(dry_run=True)):
-            raise self.validation_error("too_many_login_attempts")
-        with throttle.attempt(f"password:{email.lower()} {number}") as attempt:
+        with (
+            nullcontext() if number else self._counted_at_address(request) as at_address,
+            throttle.attempt(f"password:{email.lower()} {number}") as attempt,
+        ):
             user: User | None = super().authenticate(request, **credentials)
             attempt.succeeded = user is not None
-        if not (user or number):
-            count()
+            if at_address:
+                at_address.succeeded = attempt.succeeded
         return user
+
+    @contextmanager
+    def _counted_at_address(self, request: HttpRequest) -> Iterator[throttle.Attempt]:
+        """One attempt from an address. It counts before the block runs, so that many at once gain
+        nothing, and counts no more where it succeeded or was refused unread."""
+        used = ratelimit.consume(request, app="allauth.account", action="password_failed")
+        if used is None:
+            raise self.validation_error("too_many_login_attempts")
+        this = throttle.Attempt(succeeded=True)
+        try:
+            yield this
+        finally:
+            if this.succeeded:
+                used.rollback()
 
     def reauthenticate(self, user: AbstractBaseUser, password: str) -> bool:
         email = cast(User, user).email

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership, Practice
@@ -151,7 +152,11 @@ def count_what_is_in_time(treatment: Treatment) -> list[TherapySession]:
     """Let ratings count that were late only by what the sessions were before; returns their
     sessions. One that was in time stays so, whatever is planned or logged since.
     """
-    late = AllianceRating.objects.filter(therapy_session__treatment=treatment, is_late=True)
+    late = AllianceRating.objects.filter(
+        therapy_session__treatment=treatment,
+        is_late=True,
+        answered_at__lt=F("therapy_session__starts_at") + ACCEPTED_FOR,
+    )
     in_time = [
         rating
         for rating in late.select_related("therapy_session__treatment__practice")

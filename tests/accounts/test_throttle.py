@@ -1,6 +1,6 @@
 """Guessing grows slower, nobody is locked out, and without counters nobody signs in."""
 
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from functools import partial
 
@@ -311,6 +311,26 @@ def test_signing_in_uses_up_nothing_of_an_address_that_a_clinic_shares(
         enter(browser, alice)
         assert is_in(browser)
     guess(alice, 3)
+    assert AT_THE_ADDRESS in shown(enter(Browser(), alice))
+
+
+def test_many_guesses_at_once_from_one_address_gain_nothing(
+    client: Browser, alice: Membership, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are looked at meanwhile are counted already, and what is refused is not."""
+    settings.ACCOUNT_RATE_LIMITS = {**settings.ACCOUNT_RATE_LIMITS, "password_failed": "3/h/ip"}
+    attempt, pages = throttle.attempt, list[str]()
+    depth = iter(range(5))
+
+    def guess_meanwhile(account: str) -> AbstractContextManager[throttle.Attempt]:
+        if next(depth, None) is not None:
+            pages.append(shown(enter(Browser(), alice, "wrong")))
+        return attempt(account)
+
+    monkeypatch.setattr(throttle, "attempt", guess_meanwhile)
+    enter(client, alice, "wrong")
+    assert [AT_THE_ADDRESS in page for page in pages] == [True, False, False]
+    monkeypatch.undo()
     assert AT_THE_ADDRESS in shown(enter(Browser(), alice))
 
 
