@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating, Questionnaire
-from apps.alliance.services import accepted_until, count_what_is_in_time
+from apps.alliance.services import ACCEPTED_FOR, accepted_until, count_what_is_in_time
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.clients.services import reaches_staff, stop_channel, wait_for_turn
 from apps.core import audit, outbox, tenancy
@@ -356,9 +356,12 @@ def take_silence_back(request_id: UUID) -> None:
 
 def _take_back_what_would_count(client: Client) -> None:
     """Take back the silence to forms that a fresh link could still have opened."""
-    silent = FeedbackRequest.objects.of(client).filter(therapy_session__asked=True)
+    now = timezone.now()
+    silent = FeedbackRequest.objects.of(client).filter(
+        therapy_session__asked=True, therapy_session__starts_at__gt=now - ACCEPTED_FOR
+    )
     for request in silent.select_related("therapy_session__treatment__practice"):
-        if accepted_until(request.therapy_session) > timezone.now():
+        if accepted_until(request.therapy_session) > now:
             take_silence_back(request.id)
 
 

@@ -231,27 +231,40 @@ class LogSessionForm(NotAskedForm):
 
     def _find_planned(self, data: dict[str, Any]) -> None:
         """Which planned session this is, if any: on its own day the one asked for, else that of
-        the day. What was planned for another day stays planned, or nobody would hear of it."""
+        the day. What was planned for another day stays planned, or nobody would hear of it; so does
+        what has begun, where the start that was typed is to come."""
+        now, is_to_come = timezone.now(), data["starts_at"] > timezone.now()
         sessions = TherapySession.objects.filter(treatment=data["treatment"])
         same_start = sessions.filter(starts_at=data["starts_at"]).first()
         if same_start and same_start.attendance:
             advice = _("Choose another start if this was another session.")
             self.add_error("start", f"{logged_already(same_start)} {advice}")
             return
+        of_the_day = (
+            sessions.planned().filter(starts_at__gt=now) if is_to_come else sessions.planned()
+        )
         asked_for = self.chosen.session if self.chosen.by_id else None
         if asked_for and asked_for.treatment_id == data["treatment"].id:
             day = timezone.localdate(asked_for.starts_at)
-            data["planned"] = asked_for if asked_for.attendance or day == data["held_on"] else None
+            if asked_for.attendance or day == data["held_on"]:
+                data["planned"] = asked_for
+            elif not is_to_come:
+                of_the_day = of_the_day.filter(starts_at__lte=now)
+            if asked_for.starts_at <= now and is_to_come and day == data["held_on"]:
+                began = date_format(timezone.localtime(asked_for.starts_at), "H:i")
+                advice = _("This session began at %(start)s: log it with that start.")
+                self.add_error("start", advice % {"start": began})
         if same_start or not data.get("planned"):
-            data["planned"] = same_start or self._of_the_day(sessions, data["starts_at"])
+            data["planned"] = same_start or self._nearest(of_the_day, data["starts_at"])
 
     @staticmethod
-    def _of_the_day(sessions: Any, starts_at: datetime) -> TherapySession | None:
+    def _nearest(sessions: Any, starts_at: datetime) -> TherapySession | None:
+        """Of these, that of the day which is nearest."""
         midnight = starts_at.replace(hour=0, minute=0)
-        planned = sessions.planned().filter(
+        of_the_day = sessions.filter(
             starts_at__gte=midnight, starts_at__lt=midnight + timedelta(days=1)
         )
-        return min(planned, key=lambda each: abs(each.starts_at - starts_at), default=None)
+        return min(of_the_day, key=lambda each: abs(each.starts_at - starts_at), default=None)
 
     def log(self) -> dict[str, Any]:
         """The arguments of `log_session_and_ask`."""

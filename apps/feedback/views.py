@@ -109,7 +109,7 @@ def _what_stays_planned(chosen: Chosen, logged: TherapySession) -> str:
     """That the session which was asked for, or waits to be logged, is not the one that was logged;
     '' where it is."""
     session = chosen.session
-    if session is None or session == logged:
+    if session is None or session == logged or session.attendance:
         return ""
     if not (chosen.by_id or session.starts_at <= timezone.now()):
         return ""

@@ -34,7 +34,8 @@ class ScreeningQuerySet(models.QuerySet["Screening"]):
         taken_back = Screening.objects.exclude(event=Event.OPENED).filter(
             therapy_session=OuterRef("therapy_session"), screened_at__gt=OuterRef("screened_at")
         )
-        opened = self.filter(~Exists(taken_back), event=Event.OPENED).order_by()
+        stands = Q(superseded_at__isnull=True) | ~Exists(taken_back)
+        opened = self.filter(stands, event=Event.OPENED).order_by()
         return dict(opened.values_list("therapy_session").annotate(Min("screened_at")))
 
     def within_an_episode(self, *, at: datetime) -> Self:

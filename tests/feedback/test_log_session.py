@@ -330,11 +330,50 @@ def test_a_planned_session_is_logged_on_its_own_day_and_waits_where_another_is_t
     assert planned.attendance == "attended"
 
 
-@pytest.mark.parametrize(("day", "start"), [("2026-12-01", "17:00"), ("2026-11-19", "17:00")])
-def test_no_log_lets_a_session_that_has_begun_be_undone_and_cancelled(
-    as_alice: Browser, treatment: Treatment, planned: TherapySession, day: str, start: str
+def test_a_session_that_has_begun_is_not_logged_with_a_start_of_later_that_day(
+    as_alice: Browser, treatment: Treatment, planned: TherapySession
 ) -> None:
-    sent = form_data(treatment, held_on=day, start=start, attendance="therapist_cancelled")
+    late = form_data(treatment, start="17:00", attendance="late_cancellation")
+    page = as_alice.post(f"{URL}?session={planned.id}", late)
+    assert "This session began at 11:30: log it with that start." in shown(page)
+    assert TherapySession.objects.get() == planned
+    as_alice.post(URL, late)
+    assert TherapySession.objects.planned().get() == planned, "another one of that day"
+    assert TherapySession.objects.count() == 2
+
+
+def test_what_is_planned_for_tonight_stays_where_another_days_session_is_logged_under_today(
+    as_alice: Browser, treatment: Treatment, planned: TherapySession
+) -> None:
+    planned.starts_at -= timedelta(days=1)
+    planned.save()
+    tonight = TherapySessionFactory.create(
+        treatment=treatment, starts_at=timezone.now() + timedelta(hours=5), attendance=""
+    )
+    as_alice.post(f"{URL}?session={planned.id}", form_data(treatment))
+    assert set(TherapySession.objects.planned()) == {planned, tonight}
+    assert TherapySession.objects.count() == 3
+
+
+def test_nothing_is_said_to_stay_planned_that_is_logged(
+    as_alice: Browser, treatment: Treatment, planned: TherapySession
+) -> None:
+    other = TherapySessionFactory.create(
+        treatment=treatment, starts_at=planned.starts_at - timedelta(days=1), attendance="no_show"
+    )
+    sent = form_data(treatment, ask_by="none", not_asked_reason="client_asked")
+    page = as_alice.post(f"{URL}?session={other.id}", sent, follow=True)
+    planned.refresh_from_db()
+    assert planned.attendance == "attended"
+    assert "stays in the diary" not in shown(page)
+
+
+def test_no_log_lets_a_session_that_has_begun_be_undone_and_cancelled(
+    as_alice: Browser, treatment: Treatment, planned: TherapySession
+) -> None:
+    sent = form_data(
+        treatment, held_on="2026-12-01", start="17:00", attendance="therapist_cancelled"
+    )
     as_alice.post(f"{URL}?session={planned.id}", sent)
     logged = TherapySession.objects.exclude(attendance="").get()
     as_alice.post(reverse("undo_log", args=[logged.id]))

@@ -271,6 +271,31 @@ def test_answers_entered_from_paper_after_the_outcome_are_known_from_then_on(
     assert treatment.episodes.open().get().opened_by == session
 
 
+def test_history_that_is_read_behind_a_session_which_opened_a_fall_already_is_taken(
+    alice: Membership,
+) -> None:
+    """Of history each step is dated by its answer: before the live one that it stands in for."""
+    treatment = TreatmentFactory.create(therapist=alice)
+    live = TherapySessionFactory.create(treatment=treatment)
+    screen_from(live)
+    add_rating(live, 0)
+    screen_from(live)
+    starts = [timezone.now() - timedelta(weeks=weeks) for weeks in range(8, 1, -1)]
+    for starts_at, pomp in zip(starts, FALL[:7], strict=True):
+        add_rating(
+            TherapySessionFactory.create(treatment=treatment, starts_at=starts_at),
+            pomp,
+            answered_at=starts_at,
+        )
+    screen_treatment(
+        treatment=treatment,
+        questionnaire=practice_questionnaire(treatment.practice),
+        since=treatment.therapy_sessions.earliest("starts_at"),
+        at=None,
+    )
+    assert treatment.episodes.open().get().opened_by == live
+
+
 def test_silence_alone_never_opens_an_episode(alice: Membership) -> None:
     treatment = TreatmentFactory.create(therapist=alice, pomps=FALL[:-1])
     for weeks in range(1, 8):
