@@ -139,6 +139,9 @@ class AllianceRating(PracticeModel):
     entered_at = models.DateTimeField(null=True, help_text="when it was entered from paper")
     # Came after the next session started or after 7 days: stored and shown, not used.
     is_late = models.BooleanField(default=False)
+    counted_at = models.DateTimeField(
+        null=True, help_text="since when it is used, where it was late as it was given"
+    )
 
     objects = AllianceRatingQuerySet.as_manager()
 

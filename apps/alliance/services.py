@@ -8,7 +8,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership, Practice
@@ -149,18 +150,22 @@ def record_rating(
 
 @transaction.atomic
 def count_what_is_in_time(treatment: Treatment) -> list[TherapySession]:
-    """Let ratings count that were late only by what the sessions were before; returns their
-    sessions. One that was in time stays so, whatever is planned or logged since.
+    """Let ratings count that were late only by what the sessions were before, as long as they are
+    in time; returns the sessions of those that changed. One that was in time as it was given stays
+    so, whatever is planned or logged since.
     """
-    late = AllianceRating.objects.filter(
+    given_late = AllianceRating.objects.filter(
+        Q(is_late=True, answered_at__lt=F("therapy_session__starts_at") + ACCEPTED_FOR)
+        | Q(counted_at__isnull=False),
         therapy_session__treatment=treatment,
-        is_late=True,
-        answered_at__lt=F("therapy_session__starts_at") + ACCEPTED_FOR,
     )
-    in_time = [
+    changed = [
         rating
-        for rating in late.select_related("therapy_session__treatment__practice")
-        if rating.answered_at < accepted_until(rating.therapy_session)
+        for rating in given_late.select_related("therapy_session__treatment__practice")
+        if rating.is_late == (rating.answered_at < accepted_until(rating.therapy_session))
     ]
-    AllianceRating.objects.filter(id__in=[each.id for each in in_time]).update(is_late=False)
-    return [rating.therapy_session for rating in in_time]
+    for rating in changed:
+        rating.is_late = not rating.is_late
+        rating.counted_at = None if rating.is_late else timezone.now()
+    AllianceRating.objects.bulk_update(changed, ["is_late", "counted_at"])
+    return [rating.therapy_session for rating in changed]

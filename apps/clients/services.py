@@ -206,7 +206,8 @@ def _record_addresses(
     client: Client, addresses: Mapping[str, Address], *, agreed_anew: bool
 ) -> None:
     """Save where a client is reached. Where the reader of a mailbox that is recorded now stopped it
-    under another code, the client's ways begin stopped: no talk noted until now was about that.
+    under another code, what is recorded now begins stopped: no talk noted until now was about that.
+    A way that leads where it did stays as it was.
     """
     channels = {channel.kind: channel for channel in client.channels.all()}
     led_to = {channel.kind: channel.mailbox for channel in channels.values()}
@@ -217,7 +218,6 @@ def _record_addresses(
         if address and mailbox(address) != led_to.get(kind)
         for stopped in others.with_address(address, practice_id=client.practice_id)
     ]
-    agreed_anew = agreed_anew and not elsewhere
     stopped = [
         (each.stopped_at, Reason(each.stop_reason))
         for each in (*channels.values(), *elsewhere)
@@ -232,13 +232,16 @@ def _record_addresses(
             if channel:
                 take_address_away(channel, agreed_anew=agreed_anew)
             continue
+        is_led_anew = mailbox(address) != led_to.get(kind)
+        was_talked_about = agreed_anew and not (is_led_anew and elsewhere)
         holding = stops if channel and not elsewhere else stops + wrong
         channel = channel or ContactChannel(
             practice_id=client.practice_id, client=client, kind=kind, address=""
         )
-        if _may_be_used_again(channel, address, agreed_anew=agreed_anew):
+        if _may_be_used_again(channel, address, agreed_anew=was_talked_about):
             channel.stopped_at, channel.stop_reason = None, ""
-        if holding and not agreed_anew and channel.stop_reason in {"", Reason.SWITCHED}:
+        is_held = is_led_anew and not was_talked_about
+        if holding and is_held and channel.stop_reason in {"", Reason.SWITCHED}:
             channel.stopped_at, channel.stop_reason = max(holding)
         channel.lead_to(address, safe=safe)
 

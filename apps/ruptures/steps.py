@@ -107,7 +107,7 @@ def before(session: TherapySession) -> Q:
 def _known_at(session: TherapySession, rating: AllianceRating | None) -> datetime:
     if rating is None:
         return session.logged_at or session.ends_at
-    return rating.entered_at or rating.answered_at
+    return rating.counted_at or rating.entered_at or rating.answered_at
 
 
 def _step(

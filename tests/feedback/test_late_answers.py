@@ -42,8 +42,10 @@ def log(browser: Browser, treatment: Treatment, day: int, **how: str) -> Therapy
     return treatment.therapy_sessions.exclude(attendance="").latest("logged_at", "starts_at")
 
 
-def correct(browser: Browser, session: TherapySession, day: int, attendance: str) -> None:
-    sent = when(day) | {"attendance": attendance}
+def correct(
+    browser: Browser, session: TherapySession, day: int, attendance: str, **also: str
+) -> None:
+    sent = when(day) | {"attendance": attendance} | also
     assert browser.post(f"/sessions/{session.id}/correct/", sent).status_code == 302
 
 
@@ -96,6 +98,26 @@ def test_answers_count_once_the_session_before_them_has_turned_out_not_to_take_p
         enter_paper(as_alice, session, 17, 1)
     assert said_about(session) == (False, 10)
     assert RuptureEpisode.objects.open().get().opened_by == session
+
+
+@pytest.mark.parametrize("taken_back_by", ["undo", "correction"])
+def test_answers_are_late_again_where_what_let_them_count_was_a_slip(
+    as_alice: Browser, well: Treatment, taken_back_by: str
+) -> None:
+    session = log(as_alice, well, 12, **NOT_ASKED)
+    other = log(as_alice, well, 16, **NOT_ASKED)
+    enter_paper(as_alice, session, 17, 1)
+    if taken_back_by == "undo":
+        as_alice.post(f"/sessions/{other.id}/undo/")
+        other = log(as_alice, well, 16, attendance="therapist_cancelled")
+        assert said_about(session) == (False, 10)
+        as_alice.post(f"/sessions/{other.id}/undo/")
+    else:
+        correct(as_alice, other, 16, "therapist_cancelled")
+        assert said_about(session) == (False, 10)
+        correct(as_alice, other, 16, "attended", not_asked_reason="client_asked")
+    assert said_about(session) == (True, None)
+    assert not RuptureEpisode.objects.open().exists()
 
 
 def test_answers_of_which_the_session_was_moved_behind_another_are_screened_in_their_order(

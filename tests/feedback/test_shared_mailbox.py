@@ -175,17 +175,27 @@ def test_a_stop_that_was_taken_over_is_not_handed_on(
 
 
 @pytest.mark.parametrize("why", READER_STOPS)
-def test_a_stopped_mailbox_stops_the_other_way_as_well_as_any_stop_does(
+def test_a_stopped_mailbox_leaves_a_way_as_it_was_that_leads_where_it_did(
     as_alice: Browser, first: Client, second: Client, why: Reason
 ) -> None:
     number: dict[str, object] = {"text": "07400 123456", "text_safe": "yes"}
     as_alice.post(page_of(second), details(second, **number))
     assert len(usable_channels(second)) == 2
     stop(first, why)
-    as_alice.post(page_of(second), details(second, email=MAILBOX, **number))
-    assert not usable_channels(second)
+    for _again in range(2):
+        as_alice.post(page_of(second), details(second, email=MAILBOX, **number))
+        assert [each.kind for each in usable_channels(second)] == ["text"]
     as_alice.post(page_of(second), details(second, **number, **anew()))
     assert len(usable_channels(second)) == 2
+
+
+def test_a_way_that_is_recorded_with_a_stopped_mailbox_waits_as_well(
+    as_alice: Browser, first: Client
+) -> None:
+    """It may be the client again, under another code."""
+    stop(first)
+    as_alice.post("/clients/add/", added(text="07400 123456", text_safe="yes"))
+    assert not usable_channels(Client.objects.get(code="FE-0191"))
 
 
 def test_a_talk_that_is_saved_with_the_stopped_mailbox_was_not_about_that_stop(
