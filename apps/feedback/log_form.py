@@ -230,32 +230,35 @@ class LogSessionForm(NotAskedForm):
                 )
 
     def _find_planned(self, data: dict[str, Any]) -> None:
-        """Which planned session this is, if any: on its own day the one asked for, else that of
-        the day. What was planned for another day stays planned, or nobody would hear of it; so does
-        what has begun, where the start that was typed is to come."""
-        now, is_to_come = timezone.now(), data["starts_at"] > timezone.now()
+        """Which planned session this is, if any: the one that begins just then, else the one asked
+        for on its own day, else the nearest of the day. What was planned for another day stays
+        planned, or nobody would hear of it; so does what has begun, where the start that was typed
+        is to come."""
+        now, starts_at = timezone.now(), data["starts_at"]
         sessions = TherapySession.objects.filter(treatment=data["treatment"])
-        same_start = sessions.filter(starts_at=data["starts_at"]).first()
+        of_the_day = sessions.planned()
+        same_start = sessions.filter(starts_at=starts_at).first()
+        asked_for = self.chosen.session if self.chosen.by_id else None
+        if asked_for and asked_for.treatment_id != data["treatment"].id:
+            asked_for = None
+        is_its_day = asked_for and timezone.localdate(asked_for.starts_at) == data["held_on"]
         if same_start and same_start.attendance:
             advice = _("Choose another start if this was another session.")
             self.add_error("start", f"{logged_already(same_start)} {advice}")
-            return
-        of_the_day = (
-            sessions.planned().filter(starts_at__gt=now) if is_to_come else sessions.planned()
-        )
-        asked_for = self.chosen.session if self.chosen.by_id else None
-        if asked_for and asked_for.treatment_id == data["treatment"].id:
-            day = timezone.localdate(asked_for.starts_at)
-            if asked_for.attendance or day == data["held_on"]:
-                data["planned"] = asked_for
-            elif not is_to_come:
-                of_the_day = of_the_day.filter(starts_at__lte=now)
-            if asked_for.starts_at <= now and is_to_come and day == data["held_on"]:
-                began = date_format(timezone.localtime(asked_for.starts_at), "H:i")
-                advice = _("This session began at %(start)s: log it with that start.")
-                self.add_error("start", advice % {"start": began})
-        if same_start or not data.get("planned"):
-            data["planned"] = same_start or self._nearest(of_the_day, data["starts_at"])
+        elif asked_for and is_its_day and asked_for.starts_at <= now < starts_at:
+            began = date_format(timezone.localtime(asked_for.starts_at), "H:i")
+            advice = _("This session began at %(start)s: log it with that start.")
+            self.add_error("start", advice % {"start": began})
+        elif same_start:
+            data["planned"] = same_start
+        elif asked_for and (is_its_day or asked_for.attendance):
+            data["planned"] = asked_for
+        elif starts_at > now:
+            data["planned"] = self._nearest(of_the_day.filter(starts_at__gt=now), starts_at)
+        elif asked_for:
+            data["planned"] = self._nearest(of_the_day.filter(starts_at__lte=now), starts_at)
+        else:
+            data["planned"] = self._nearest(of_the_day, starts_at)
 
     @staticmethod
     def _nearest(sessions: Any, starts_at: datetime) -> TherapySession | None:
