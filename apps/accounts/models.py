@@ -384,7 +384,7 @@ class Notice(PracticeModel):
     kind = models.CharField(max_length=40, help_text="key of settings.NOTICE_RENDERERS")
     subject_id = models.UUIDField(help_text="row that it is about")
     mark = models.CharField(
-        max_length=40, blank=True, help_text="tells repetitions apart, e.g. a moment"
+        max_length=50, blank=True, help_text="tells repetitions apart, e.g. a moment"
     )
     created_at = models.DateTimeField(default=timezone.now)
     read_at = models.DateTimeField(null=True)

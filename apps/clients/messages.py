@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from apps.accounts.models import Membership, Notice, Role
 from apps.accounts.notices import Said, told_as
 from apps.clients.models import Client, ContactChannel
+from apps.clients.services import ONE_MAILBOX
 from apps.core.outbox import NothingToSend, RenderedMessage
 
 Reason = ContactChannel.StopReason
@@ -63,27 +64,26 @@ def say_channel_stopped(channel_ids: Collection[UUID], member: Membership) -> di
 
 @told_as(Role.MANAGER, Role.THERAPIST)
 def say_one_mailbox(client_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
-    """The notice, by codes alone, for who manages the practice or treats one of these clients;
-    nothing where they are no longer reached at one mailbox."""
-    channels = ContactChannel.objects.filter(practice=member.practice_id).exclude(address="")
-    theirs = channels.filter(client__in=client_ids).values("address_index")
-    reached: dict[bytes, dict[UUID, str]] = {}
-    for index, client_id, code in channels.filter(address_index__in=theirs).values_list(
-        "address_index", "client", "client__code"
-    ):
-        reached.setdefault(bytes(index), {})[client_id] = code
+    """The notice, by codes alone, for who manages the practice or treats one of the two; also where
+    they are reached at one mailbox no more: what went there may have been read."""
+    told = Notice.objects.told_to(member).filter(kind=ONE_MAILBOX, subject_id__in=client_ids)
+    sharing: dict[UUID, set[UUID]] = {}
     treated = set(Client.objects.treated_by(member).values_list("id", flat=True))
+    for client_id, mark in told.values_list("subject_id", "mark"):
+        pair = {client_id, UUID(mark.split()[0])}
+        if member.has_role(Role.MANAGER) or treated & pair:
+            sharing.setdefault(client_id, set()).update(pair)
+    clients = Client.objects.filter(practice=member.practice_id, erased_at=None)
+    codes = dict(clients.filter(id__in=set().union(*sharing.values())).values_list("id", "code"))
     said = {}
-    for client_id in client_ids:
-        sharing: dict[UUID, str] = {}
-        for clients in reached.values():
-            sharing |= clients if client_id in clients else {}
-        if len(sharing) > 1 and (member.has_role(Role.MANAGER) or treated & sharing.keys()):
+    for client_id, ids in sharing.items():
+        shown = ids & codes.keys()
+        if len(shown) > 1:
             said[client_id] = Said(
-                _("%(codes)s have one mailbox: ask their therapists whether that is right.")
-                % {"codes": get_text_list(sorted(sharing.values()), _("and"))},
+                _("%(codes)s have or had one mailbox: ask their therapists whether that is right.")
+                % {"codes": get_text_list(sorted(codes[each] for each in shown), _("and"))},
                 client_id=client_id,
-                other_client_ids=tuple(sharing.keys() - {client_id}),
+                other_client_ids=tuple(shown - {client_id}),
             )
     return said
 

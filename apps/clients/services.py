@@ -1,6 +1,7 @@
 """Writes about clients: adding one, and how they may be asked."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from itertools import count
@@ -10,7 +11,6 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Q
 from django.http import Http404
 from django.utils import timezone
 
@@ -248,21 +248,35 @@ def _record_addresses(
 
 def _tell_of_one_mailbox(client: Client, *, by: Membership | None) -> None:
     """Tell the other managers that a client of another therapist is reached at the same mailbox,
-    once for each pair; where nobody else manages who has been here for a while, that therapist too.
-    """
+    once for each pair and day from which they are; where nobody else manages who has been here for
+    a while, that therapist too."""
     today = timezone.localdate()
     own = Treatment.objects.current(on=today).filter(client=client).values("therapist")
     others = Treatment.objects.sharing_a_mailbox(client, on=today).exclude(therapist__in=own)
-    for other in others.select_related("client", "therapist"):
-        told = Membership.objects.colleagues_of(other.therapist).filter(
-            manages_lately()
-            if by and must_ask_another(by)
-            else manages_lately() | Q(id=other.therapist_id)
-        )
+    others = others.select_related("therapist").prefetch_related("client__channels")
+    if not others:
+        return
+    managers = set(Membership.objects.filter(manages_lately(), practice=client.practice_id))
+    is_managed = bool(by and must_ask_another(by))
+    ours = list(ContactChannel.objects.filter(client=client))
+    for other in others:
         first, last = sorted((client, other.client), key=lambda each: each.id)
-        for member in told:
-            if member != by:
-                notices.tell(member=member, kind=ONE_MAILBOX, subject=first, mark=str(last.id))
+        mark = f"{last.id} {_one_mailbox_since([*ours, *other.client.channels.all()])}"
+        told = (managers if is_managed else managers | {other.therapist}) - {by}
+        for member in sorted(told, key=lambda each: each.id):
+            notices.tell(member=member, kind=ONE_MAILBOX, subject=first, mark=mark)
+
+
+def _one_mailbox_since(channels: list[ContactChannel]) -> str:
+    """The day on which the second of two clients was recorded at a mailbox that both have; '' where
+    nobody noted it."""
+    times = Counter(bytes(each.address_index) for each in channels if each.address)
+    moments = [
+        each.address_since
+        for each in channels
+        if each.address and each.address_since and times[bytes(each.address_index)] > 1
+    ]
+    return timezone.localdate(max(moments)).isoformat() if moments else ""
 
 
 def _may_be_used_again(channel: ContactChannel, address: str, *, agreed_anew: bool) -> bool:

@@ -75,16 +75,18 @@ class Link(NamedTuple):
         return self.asked.is_open(at=timezone.now(), in_room=self.way == ROOM)
 
     def named_therapist(self) -> str:
-        """With whom the session was, where who reads the mailbox may be asked about one with
-        another therapist too; else '', as in the room, where the therapist sees the page.
+        """With whom the session was, where who reads the mailbox that the link went to may be asked
+        about one with another therapist too; else ''.
 
-        The first name; all of it where that does not tell them apart.
+        The first name; all of it where that does not tell them apart. Of the client's other ways
+        nothing is told: a therapist who reads this one would learn what colleagues have. In the
+        room, too, the therapist sees the page.
         """
         treatment, today = self.asked.therapy_session.treatment, timezone.localdate()
-        others = Treatment.objects.sharing_a_mailbox(self.client, on=today).exclude(
+        others = Treatment.objects.sharing_a_mailbox(self.client, on=today, by=[self.way]).exclude(
             therapist=treatment.therapist_id
         )
-        names = [] if self.way == ROOM else others.values_list("therapist__name", flat=True)
+        names = others.values_list("therapist__name", flat=True)
         first_names = {name.split()[0].casefold() for name in names}
         name = treatment.therapist.name if first_names else ""
         first = name.split()[0] if name else ""

@@ -87,6 +87,7 @@ def test_a_mailbox_is_known_in_any_spelling(one: str, other: str) -> None:
         ("kim@m\u0430il.example", "mixes letters of several alphabets"),
         ("kím@mail.example", "Before the @ only letters without accents"),
         ("ким@mail.example", "Before the @ only letters without accents"),
+        ("kim@fa\u00df.example", "could be read as another: type it as “xn--…”"),
         ('"kim"@mail.example', "without quotes and brackets"),
         ("kim@[203.0.113.7]", "without quotes and brackets"),
         ("kim", "This is no email address"),

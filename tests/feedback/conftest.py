@@ -40,8 +40,8 @@ def phone() -> Browser:
     return Browser(enforce_csrf_checks=True)
 
 
-def link_of(asked: FeedbackRequest) -> str:
-    return reverse("feedback_form", args=[token_of(asked)])
+def link_of(asked: FeedbackRequest, *, way: str = "email") -> str:
+    return reverse("feedback_form", args=[token_of(asked, way=way)])
 
 
 def answers(**changes: object) -> dict[str, object]:

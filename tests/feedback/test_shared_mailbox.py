@@ -1,16 +1,21 @@
 """One mailbox, recorded for several clients of a practice."""
 
+from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
+import time_machine
+from django.apps import apps
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts import notices
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Notice
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.clients.services import stop_channel
+from apps.core import crypto
 from apps.core.models import AuditEntry
 from apps.feedback.asking import usable_channels, why_not_ask
 from apps.feedback.lifecycle import stop_messages
@@ -19,7 +24,12 @@ from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
 from apps.feedback.tokens import ROOM, make_token
 from tests.conftest import signed_in
-from tests.factories import ClientFactory, TherapySessionFactory, TreatmentFactory
+from tests.factories import (
+    ClientFactory,
+    MembershipFactory,
+    TherapySessionFactory,
+    TreatmentFactory,
+)
 from tests.feedback.conftest import answers, link_of
 from tests.feedback.test_client_form import shown
 from tests.feedback.test_details import anew, details, page_of
@@ -39,6 +49,13 @@ def first(charlie: Membership) -> Client:
 
 
 @pytest.fixture
+def dual(charlie: Membership) -> Membership:
+    """Who manages the practice, and treats clients."""
+    roles = ["therapist", "manager"]
+    return MembershipFactory.create(practice=charlie.practice, name="Dana Kaya", roles=roles)
+
+
+@pytest.fixture
 def second(alice: Membership) -> Client:
     """Alice's client, who is reached elsewhere."""
     client = ClientFactory.create(practice=alice.practice, email="two@mail.example", code="FE-0150")
@@ -50,11 +67,11 @@ def stop(client: Client, why: Reason = Reason.STOPPED) -> None:
     stop_channel(channel=client.channels.get(), why=why, by=None)
 
 
-def ask(client: Client) -> FeedbackRequest:
+def ask(client: Client, way: str = "email") -> FeedbackRequest:
     return request_feedback(
         therapy_session=TherapySessionFactory.create(treatment=client.treatments.get()),
         questionnaire=practice_questionnaire(client.practice),
-        channel_kind="email",
+        channel_kind=way,
         by=None,
     )
 
@@ -227,10 +244,10 @@ def test_what_no_reader_stopped_holds_for_its_own_client_alone(
     assert usable_channels(second)
 
 
-def shared(client: Client) -> None:
+def shared(client: Client, typed: str = MAILBOX) -> None:
     """It is reached at the mailbox as well, however that came."""
     channel = client.channels.get()
-    channel.address = MAILBOX
+    channel.address = typed
     channel.save()
 
 
@@ -242,7 +259,7 @@ def codes_told(member: Membership) -> list[str]:
     return [each.said.text for each in notices.unread(member)]
 
 
-SAID = "FE-0102 and FE-0150 have one mailbox: ask their therapists whether that is right."
+SAID = "FE-0102 and FE-0150 have or had one mailbox: ask their therapists whether that is right."
 
 
 def test_where_two_therapists_clients_have_one_mailbox_each_form_says_whose_session_it_is_about(
@@ -260,15 +277,42 @@ def test_where_two_therapists_clients_have_one_mailbox_each_form_says_whose_sess
         assert told_apart_from not in refused.content.decode()
 
 
-def test_a_number_that_two_therapists_clients_have_names_them_too(
-    as_alice: Browser, first: Client, second: Client
+@pytest.mark.parametrize("typed", ["kimlee@gmail.com", "Kim.Lee+x@googlemail.com"])
+def test_a_mailbox_of_a_large_provider_is_known_by_whichever_spelling_it_is_delivered(
+    as_alice: Browser, mona: Membership, first: Client, second: Client, typed: str
 ) -> None:
+    shared(first, "kim.lee@gmail.com")
+    as_alice.post(page_of(second), details(second, email=typed))
+    assert codes_told(mona) == [SAID]
+    assert "This is about your session with Alice." in shown(form_of(second))
+
+
+def test_addresses_of_before_are_known_by_their_large_provider_by_migration(
+    first: Client, second: Client
+) -> None:
+    shared(first, "kim.lee@gmail.com")
+    shared(second, "kimlee@gmail.com")
+    before = crypto.blind_index("kim.lee@gmail.com", practice_id=first.practice_id)
+    first.channels.update(address_index=before)
+    link = link_of(ask(second))
+    assert "about your session with" not in shown(Browser().get(link))
+    migration = import_module("apps.clients.migrations.0015_largest_providers")
+    migration.index_mailboxes(apps, None)
+    assert "This is about your session with Alice." in shown(Browser().get(link))
+
+
+@pytest.mark.parametrize("way", ["email", "text"])
+def test_a_form_names_nobody_for_a_mailbox_that_it_did_not_go_to(
+    first: Client, second: Client, way: str
+) -> None:
+    """Else who reads the one learns whether a colleague has the other."""
     for client in (first, second):
         ContactChannel.objects.create(
             practice=client.practice, client=client, kind="text", address="+447400123456",
             safe_to_contact=True,
         )  # fmt: skip
-    assert "This is about your session with Alice." in shown(form_of(second))
+    page = shown(Browser().get(link_of(ask(second, way), way=way)))
+    assert ("This is about your session with Alice." in page) is (way == "text")
 
 
 @pytest.mark.parametrize("name", ["Alice Nowak", "Dr. Charlie Nowak"])
@@ -315,7 +359,41 @@ def test_managers_are_told_once_that_two_therapists_clients_have_one_mailbox(
     assert not codes_told(alice)
     assert not codes_told(charlie)
     as_alice.post(page_of(second), details(second, email="two@mail.example"))
-    assert not codes_told(mona), "it is right by now"
+    assert codes_told(mona) == [SAID], "what went there may have been read"
+
+
+def test_managers_are_told_anew_where_a_mailbox_is_shared_again_on_another_day(
+    alice: Membership, mona: Membership, first: Client, second: Client
+) -> None:
+    def record(address: str) -> None:
+        signed_in(alice).post(page_of(second), details(second, email=address))
+
+    record(MAILBOX)
+    [told] = notices.unread(mona)
+    notices.mark_read(notice=Notice.objects.get(id=told.id))
+    with time_machine.travel(timezone.now() + timedelta(days=1), tick=False):
+        record(MAILBOX)
+        assert not codes_told(mona), "nothing has changed"
+        record("two@mail.example")
+        record(MAILBOX)
+        assert codes_told(mona) == [SAID]
+
+
+def test_who_manages_no_more_reads_of_their_own_clients_mailbox_alone(
+    as_alice: Browser, dual: Membership, first: Client, second: Client
+) -> None:
+    """As a therapist who is told where nobody manages; who came there later they never hear."""
+    third = ClientFactory.create(practice=first.practice, email=MAILBOX, code="FE-0177")
+    TreatmentFactory.create(therapist=dual, client=third)
+    as_alice.post(page_of(second), details(second, email=MAILBOX))
+    assert "FE-0102" in " ".join(codes_told(dual))
+    dual.roles = ["therapist"]
+    dual.save()
+    said = codes_told(dual)
+    assert said
+    assert "FE-0102" not in " ".join(said)
+    Treatment.objects.filter(client=third).update(ends_on=timezone.localdate())
+    assert not codes_told(dual)
 
 
 @pytest.mark.parametrize("their_own", [True, False])
