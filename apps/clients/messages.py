@@ -67,23 +67,31 @@ def say_one_mailbox(client_ids: Collection[UUID], member: Membership) -> dict[UU
     """The notice, by codes alone, for who manages the practice or treats one of the two; also where
     they are reached at one mailbox no more: what went there may have been read."""
     told = Notice.objects.told_to(member).filter(kind=ONE_MAILBOX, subject_id__in=client_ids)
-    sharing: dict[UUID, set[UUID]] = {}
+    others_of: dict[UUID, set[UUID]] = {}
     treated = set(Client.objects.treated_by(member).values_list("id", flat=True))
     for client_id, mark in told.values_list("subject_id", "mark"):
-        pair = {client_id, UUID(mark.split()[0])}
-        if member.has_role(Role.MANAGER) or treated & pair:
-            sharing.setdefault(client_id, set()).update(pair)
+        other_id = UUID(mark.split()[0])
+        if member.has_role(Role.MANAGER) or treated & {client_id, other_id}:
+            others_of.setdefault(client_id, set()).add(other_id)
     clients = Client.objects.filter(practice=member.practice_id, erased_at=None)
-    codes = dict(clients.filter(id__in=set().union(*sharing.values())).values_list("id", "code"))
+    codes = dict(
+        clients.filter(id__in=set(others_of).union(*others_of.values())).values_list("id", "code")
+    )
     said = {}
-    for client_id, ids in sharing.items():
-        shown = ids & codes.keys()
-        if len(shown) > 1:
+    for client_id, ids in others_of.items():
+        others = ids & codes.keys()
+        if others and client_id in codes:
             said[client_id] = Said(
-                _("%(codes)s have or had one mailbox: ask their therapists whether that is right.")
-                % {"codes": get_text_list(sorted(codes[each] for each in shown), _("and"))},
+                _(
+                    "%(code)s has or had one mailbox with %(others)s: ask their therapists whether"
+                    " that is right."
+                )
+                % {
+                    "code": codes[client_id],
+                    "others": get_text_list(sorted(codes[each] for each in others), _("and")),
+                },
                 client_id=client_id,
-                other_client_ids=tuple(shown - {client_id}),
+                other_client_ids=tuple(others),
             )
     return said
 
