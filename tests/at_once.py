@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from threading import Barrier
 from typing import Any
 from uuid import UUID
@@ -38,10 +39,11 @@ def somebody_waits_for_us() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def elsewhere(act: Callable[[], Any], *, practice_id: UUID) -> None:
+def elsewhere(act: Callable[[], Any], *, practice_id: UUID | None) -> Any:
+    """What it returns, in a practice where it needs one, on a connection of its own thread."""
     try:
-        with tenancy.practice(practice_id):
-            act()
+        with tenancy.practice(practice_id) if practice_id else nullcontext():
+            return act()
     finally:
         connections.close_all()
 
@@ -52,3 +54,14 @@ def wait_for(other: Future[Any]) -> None:
     while not (somebody_waits_for_us() or other.done() or time.monotonic() > until):
         time.sleep(0.02)
     assert somebody_waits_for_us(), "it did not wait"
+
+
+def sent_during(act: Callable[[], Any], practice: Any, send: Callable[[], Any]) -> Any:
+    """How a form is answered that is sent, and waits, while the act is under way."""
+
+    with ThreadPoolExecutor(1) as pool:
+        with tenancy.practice(practice.id):
+            act()
+            other = pool.submit(elsewhere, send, practice_id=None)
+            wait_for(other)
+        return other.result(timeout=30)

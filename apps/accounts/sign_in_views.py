@@ -77,12 +77,13 @@ def _use(request: HttpRequest, link: AccountLink, password: str) -> HttpResponse
             messages.success(request, _("Your new password is set. Sign in with it."))
             return redirect("login")
         member = services.accept_invitation(link_id=link.id, password=password)
-    if not password:
+    user = cast(User, member.user)
+    if not (password and user.check_password(password)):
         messages.success(request, _("You have joined. Sign in with the password you have."))
         return redirect("login")
     # They have just chosen the password: they need not type it again to set up a second step.
-    record_authentication(request, member.user, method="password", reauthenticated=True)
-    response: HttpResponse = perform_login(request, member.user)
+    record_authentication(request, user, method="password", reauthenticated=True)
+    response: HttpResponse = perform_login(request, user)
     return response
 
 

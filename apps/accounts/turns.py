@@ -6,9 +6,12 @@ from apps.accounts.models import Membership, Practice
 
 
 def ask_again(member: Membership) -> None:
-    """Raises PermissionDenied where the member's roles or place are others than as they were read:
-    something was waited for since."""
-    if not Membership.objects.filter(id=member.id, roles=member.roles, is_active=True).exists():
+    """Raises PermissionDenied where the member's roles or place are others than as they were read,
+    or the records are theirs no more: something was waited for since."""
+    same = Membership.objects.filter(id=member.id, roles=member.roles, is_active=True)
+    if member.practice.record_holder_id == member.id:
+        same = same.filter(practice__record_holder=member.id)
+    if not same.exists():
         raise PermissionDenied
 
 

@@ -105,6 +105,9 @@ def add_client(
 
     Args:
         addresses: by `ContactChannel.Kind`.
+
+    Raises:
+        PermissionDenied: `by` lost roles or place while somebody else was about to take the code.
     """
     client = Client.objects.create(
         practice_id=therapist.practice_id,
@@ -116,6 +119,8 @@ def add_client(
         discussed_on=discussed_on,
         consent=consent,
     )
+    if by:
+        ask_again(by)
     _record_addresses(client, addresses or {}, agreed_anew=False)
     treatment = Treatment.objects.create(
         practice_id=client.practice_id,

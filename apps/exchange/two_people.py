@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Membership, Practice, Role
 from apps.accounts.notices import Said, tell
 from apps.accounts.oneself import ALONE_WAITS, here_lately, works_alone
+from apps.accounts.turns import ask_again
 from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.core import audit, tenancy
 from apps.exchange import retention, rights
@@ -173,7 +174,7 @@ def withdraw(*, request: TwoPersonRequest, by: Membership) -> None:
     Raises:
         Closed: it is too late.
     """
-    request = _locked(request)
+    request = _locked(request, by=by)
     _close(request, by)
     audit.record(f"withdraw {_noun(request)}", request, client_id=request.client_id, by=by)
     asker = request.requested_by
@@ -243,7 +244,7 @@ def take_up(*, request: TwoPersonRequest, by: Membership) -> None:
         AskedMeanwhile: somebody has asked already; nothing is carried out by this word.
         Lapsed, Closed: as for `confirm`.
     """
-    request = _locked(request)
+    request = _locked(request, by=by)
     if request.requested_by:
         raise AskedMeanwhile
     confirm(request=request, by=by)
@@ -263,7 +264,7 @@ def confirm(*, request: TwoPersonRequest, by: Membership) -> bool:
         NotTheHolder: an export was asked for somebody who is not the record holder any more.
         Closed: it was carried out or withdrawn meanwhile.
     """
-    request = _locked(request)
+    request = _locked(request, by=by)
     if lapsed([request], practice=by.practice):
         raise Lapsed
     if request.requested_by is None:
@@ -308,10 +309,11 @@ def exports_of(holder: Membership, *, at: datetime) -> list[TwoPersonRequest]:
     return list(agreed.order_by("closed_at"))
 
 
-def _locked(request: TwoPersonRequest) -> TwoPersonRequest:
-    found = (
-        TwoPersonRequest.objects.select_for_update().filter(id=request.id, closed_at=None).first()
-    )
+def _locked(request: TwoPersonRequest, *, by: Membership) -> TwoPersonRequest:
+    """Raises Closed, or PermissionDenied where `by` lost roles or place while they waited."""
+    open_ones = TwoPersonRequest.objects.select_for_update().filter(closed_at=None)
+    found = open_ones.filter(id=request.id).first()
+    ask_again(by)
     if found is None:
         raise Closed
     return found

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from apps.accounts import notices
 from apps.accounts.models import Membership
+from apps.accounts.turns import ask_again
 from apps.clients.services import wait_for_turn
 from apps.core import audit
 from apps.ruptures.models import RuptureEpisode
@@ -125,6 +126,7 @@ def write_meeting(
         ChangedMeanwhile: the other one saved something else since version `opened_version`.
     """
     meeting = Meeting.objects.select_for_update().get(pk=meeting.pk)
+    ask_again(by)
     if meeting.is_over:
         raise SupervisionOver
     wish = meeting.wish if wish is None else wish

@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connections
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.links import make_token
-from apps.accounts.models import AccountLink, Membership, Practice, Role, Supervision
+from apps.accounts.models import AccountLink, Membership, Practice, Role, Supervision, User
 from apps.accounts.oneself import NotOneself
 from apps.accounts.services import (
     accept_invitation,
@@ -22,12 +22,15 @@ from apps.accounts.services import (
     invite_member,
     reactivate_member,
 )
-from apps.accounts.turns import hold_practice
+from apps.accounts.turns import hold, hold_practice
+from apps.clients.models import Client
+from apps.clients.services import wait_for_turn
 from apps.core import tenancy
 from apps.core.models import AuditEntry
-from tests.accounts.conftest import link, sent
-from tests.at_once import wait_for
-from tests.factories import PASSWORD, MembershipFactory
+from tests.accounts.conftest import is_in, link, sent
+from tests.at_once import elsewhere, sent_during, wait_for
+from tests.factories import PASSWORD, ClientFactory, MembershipFactory, TreatmentFactory
+from tests.therapy_sessions.test_add_client import form_data
 
 SETTINGS = {
     "name": "Ghost Contact",
@@ -96,21 +99,73 @@ def test_a_manager_who_lost_place_or_role_while_their_form_waited_decides_nothin
         assert decided(practice) == before
 
 
-def sent_during(act: Callable[[], Any], practice: Practice, send: Callable[[], Any]) -> Any:
-    """How a form is answered that is sent, and waits, while the act is under way."""
+@pytest.mark.django_db(transaction=True)
+def test_who_holds_the_records_no_more_as_their_form_waits_lifts_no_hold(
+    alice: Membership,
+    charlie: Membership,
+    mona: Membership,
+    practice: Practice,
+    proven: Callable[[Membership], Browser],
+) -> None:
+    client = TreatmentFactory.create(therapist=alice).client
+    Client.objects.update(held_at=timezone.now())
+    Practice.objects.filter(id=practice.id).update(record_holder=charlie)
+    browser = proven(charlie)
 
-    def press() -> Any:
-        try:
-            return send()
-        finally:
-            connections.close_all()
+    def dismiss() -> None:
+        wait_for_turn(id=client.id)
+        Practice.objects.filter(id=practice.id).update(record_holder=None)
 
-    with ThreadPoolExecutor(1) as pool:
-        with tenancy.practice(practice.id):
-            act()
-            other = pool.submit(press)
-            wait_for(other)
-        return other.result(timeout=30)
+    lift = partial(browser.post, reverse("holds"), {"code": client.code, "lift": "1"})
+    assert sent_during(dismiss, practice, lift).status_code == 403
+    with tenancy.practice(practice.id):
+        assert Client.objects.get().held_at
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whose_place_is_closed_as_they_wait_for_a_code_adds_no_client(
+    as_alice: Browser, alice: Membership, mona: Membership, practice: Practice
+) -> None:
+    """Somebody else was about to take it, and does not."""
+    add = partial(as_alice.post, reverse("add_client"), form_data(code="FE-0777"))
+    close = partial(deactivate_member, member=alice, by=mona)
+    with ThreadPoolExecutor(2) as pool:
+        with suppress(ConnectionAbortedError), tenancy.practice(practice.id):
+            ClientFactory.create(practice=practice, code="FE-0777")
+            answer = pool.submit(elsewhere, add, practice_id=None)
+            wait_for(answer)
+            pool.submit(elsewhere, close, practice_id=practice.id).result(timeout=30)
+            raise ConnectionAbortedError
+        assert answer.result(timeout=30).status_code == 403
+    with tenancy.practice(practice.id):
+        assert not Client.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_invitations_accepted_at_once_only_who_chose_the_password_is_signed_in(
+    mona: Membership, practice: Practice, dora: Membership
+) -> None:
+    """They went to one mailbox, which two may read."""
+    tokens = []
+    for manager in (mona, dora):
+        with tenancy.practice(manager.practice_id):
+            member = invite_member(practice=manager.practice, **sent(), by=manager)
+            tokens.append(make_token(AccountLink.objects.get(membership=member)))
+    browsers = Browser(), Browser()
+    chosen = "the first one's own passphrase", "the second one's own passphrase"
+
+    def join(number: int) -> Any:
+        form = dict.fromkeys(("password", "again"), chosen[number])
+        return browsers[number].post(f"/link/{tokens[number]}/", form)
+
+    def join_first() -> None:
+        hold(dora.practice)
+        assert join(0).headers["Location"] == "/"
+
+    answer = sent_during(join_first, dora.practice, partial(join, 1))
+    assert answer.headers["Location"] == reverse("login")
+    assert (is_in(browsers[0]), is_in(browsers[1])) == (True, False)
+    assert User.objects.get(email=sent()["email"]).check_password(chosen[0])
 
 
 @pytest.fixture

@@ -12,12 +12,14 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from apps.accounts.models import Membership
+from apps.accounts.services import deactivate_member
 from apps.clients.rotation import rotate
+from apps.core import tenancy
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.repair import latest_worksheet
 from apps.supervision.models import Decision, Meeting
 from apps.supervision.services import plan_meeting, write_meeting
-from tests.at_once import at_once
+from tests.at_once import at_once, sent_during
 from tests.factories import SupervisionFactory
 
 pytestmark = pytest.mark.django_db
@@ -118,6 +120,21 @@ def test_of_two_decisions_and_a_cause_at_once_none_is_lost(
     assert worksheet is not None
     assert (worksheet.version, worksheet.causes) == (3, ["boundary"])
     assert Decision.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whose_place_is_closed_as_their_save_waits_writes_nothing(
+    as_alice: Browser, alice: Membership, mona: Membership, meeting: Meeting
+) -> None:
+    def close() -> None:
+        Meeting.objects.select_for_update().get(id=meeting.id)
+        deactivate_member(member=alice, by=mona)
+
+    form = {"version": meeting.version, "notes": "afterwards", "wish": ""}
+    save = partial(as_alice.post, f"/meetings/{meeting.id}/", form)
+    assert sent_during(close, meeting.practice, save).status_code == 403
+    with tenancy.practice(meeting.practice_id):
+        assert not Meeting.objects.get().notes
 
 
 def test_a_decision_about_nothing_is_refused_with_a_sentence(
