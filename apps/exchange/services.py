@@ -10,18 +10,22 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from math import ceil
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.utils import timezone
 
+from apps.accounts import notices
 from apps.accounts.models import Membership, Practice, Role
+from apps.accounts.oneself import is_new
 from apps.accounts.services import add_member
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.services import build_rating
 from apps.clients.models import Client, Treatment
 from apps.clients.services import HALF, code_marks, wait_for_turn
 from apps.core import audit
+from apps.endings.notices import HANDED_OVER
 from apps.endings.services import end_what_is_open
 from apps.exchange.known import Known, known_sessions, new_rows, told_tension
 from apps.exchange.models import ImportedSession
@@ -130,6 +134,7 @@ class _Importer:
             parameters=self._parameters,
         )
         self._members: dict[str, Membership] = {}
+        self._made: set[UUID] = set()  # treatments of this import, which nobody knows of yet
         self._monday = monday_of(self._now.date())
 
     def not_erased(self, clients: list[list[Series]]) -> list[list[Series]]:
@@ -238,7 +243,10 @@ class _Importer:
     def _start_treatment(
         self, client: Client, series: Series, first: Placed, *, ends: Treatment | None
     ) -> Treatment:
+        therapist = self._member(self._name_of(series), first.row)
         if ends and not ends.ends_on:
+            if ends.id not in self._made:
+                self._hand_over(ends, to=therapist, row=first.row)
             wait_for_turn(treatments=ends)
             last = ends.therapy_sessions.exclude(attendance="").latest("starts_at")
             ends.ends_on = last.starts_at.astimezone(self._zone).date()
@@ -246,12 +254,22 @@ class _Importer:
             ends.starts_on = min(ends.starts_on, ends.ends_on)
             ends.save(update_fields=["starts_on", "ends_on"])
             end_what_is_open(ends, on=ends.ends_on, by=self._by)
-        return Treatment.objects.create(
+        treatment = Treatment.objects.create(
             practice=self._practice,
             client=client,
-            therapist=self._member(self._name_of(series), first.row),
+            therapist=therapist,
             starts_on=min((first.starts_at, *first.no_shows)).date(),
         )
+        self._made.add(treatment.id)
+        return treatment
+
+    def _hand_over(self, treatment: Treatment, *, to: Membership, row: Row) -> None:
+        """Of a treatment that people know: its therapist is told, and nobody new gets it."""
+        if is_new(to):
+            expected = "somebody who has been here for seven days; or hand the client over first"
+            raise self._bad(row, "therapist", expected, to.name)
+        moment = timezone.now().isoformat()
+        notices.tell(member=treatment.therapist, kind=HANDED_OVER, subject=to, mark=moment)
 
     def _name_of(self, series: Series) -> str:
         return series.therapist or self._therapist

@@ -13,7 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from apps.accounts.models import Membership, Practice, Role
+from apps.accounts.models import Membership, Notice, Practice, Role
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.core.models import AuditEntry, OutboxMessage
@@ -267,7 +267,7 @@ class TestRows:
         assert (first.starts_on, first.ends_on) == (date(2026, 1, 1), date(2026, 1, 1))
 
     def test_what_is_open_ends_with_a_treatment_that_another_therapist_goes_on_with(
-        self, load, practice, alice, sam
+        self, load, practice, alice, sam, charlie
     ):
         header = "client,session,pomp,therapist"
         load(csv(header, "A,1,80,Alice Moreau"))
@@ -298,6 +298,18 @@ class TestRows:
         asked.refresh_from_db()
         assert asked.state == FeedbackRequest.State.CANCELLED
         assert not TherapySession.objects.filter(pk=planned.pk).exists()
+        assert [each.subject_id for each in Notice.objects.told_to(alice)] == [charlie.id]
+
+    def test_nobody_who_is_new_is_given_a_colleagues_client(self, load, alice, charlie, practice):
+        load(csv("client,session,pomp,therapist", "A,1,80,Alice Moreau", "B,1,80,Charlie Nowak"))
+        practice.created_at = timezone.now() - timedelta(days=400)
+        practice.save()
+        charlie.joined_at = timezone.now()
+        charlie.save()
+        rows = ("A,1,80,Alice Moreau", "A,2,80,Charlie Nowak")
+        with pytest.raises(CommandError, match="hand the client over first"):
+            load(csv("client,session,pomp,therapist", *rows))
+        assert Treatment.objects.get(client__code="A").therapist == alice
 
     def test_therapists_become_members_who_cannot_sign_in(self, load, practice):
         printed = load(RICH)
