@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Exists, ExpressionWrapper, F, Min, OuterRef, Q, Value
+from django.db.models import Exists, ExpressionWrapper, F, Min, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
@@ -28,20 +28,33 @@ class ScreeningQuerySet(models.QuerySet["Screening"]):
         """The latest word on each step; earlier words about it are kept for the record."""
         return self.filter(superseded_at__isnull=True)
 
-    def opened_since(self) -> dict[UUID, datetime]:
-        """Since when each session of these opens what it opens: an answer that says the same makes
-        no fall younger, and one that a correction took back has ended."""
-        taken_back = Screening.objects.exclude(event=Event.OPENED).filter(
-            therapy_session=OuterRef("therapy_session"), screened_at__gt=OuterRef("screened_at")
+    def said_at(self, at: datetime) -> Self:
+        """What was the latest word then."""
+        return self.filter(screened_at__lte=at).exclude(superseded_at__lte=at)
+
+    def opened_since(self, *, acknowledged_at: datetime | None) -> dict[UUID, datetime]:
+        """Since when each session of these opens what it opens.
+
+        An answer that says the same makes no fall younger, and no more does a correction to and
+        fro. What was taken back has ended, where it opens now by what came afterwards, or where it
+        opened nothing as the episode was acknowledged.
+        """
+        of_the_session = Screening.objects.filter(therapy_session=OuterRef("therapy_session"))
+        now = of_the_session.current().filter(event=Event.OPENED).order_by("-known_at")
+        taken_back = of_the_session.exclude(event=Event.OPENED).filter(
+            screened_at__gt=OuterRef("screened_at"), screened_at__lt=OuterRef("opens_by")
         )
         stands = Q(superseded_at__isnull=True) | ~Exists(taken_back)
-        opened = self.filter(stands, event=Event.OPENED).order_by()
+        opens_by = Subquery(now.values("known_at")[:1])
+        opened = self.alias(opens_by=opens_by).filter(stands, event=Event.OPENED).order_by()
+        if acknowledged_at:
+            then = of_the_session.said_at(acknowledged_at).filter(event=Event.OPENED)
+            opened = opened.filter(Q(screened_at__gt=acknowledged_at) | Exists(then))
         return dict(opened.values_list("therapy_session").annotate(Min("screened_at")))
 
     def within_an_episode(self, *, at: datetime) -> Self:
         """What was said by then, of steps that a possible rupture was open at."""
-        said = self.filter(in_episode=True, screened_at__lte=at)
-        return said.exclude(superseded_at__lte=at)
+        return self.said_at(at).filter(in_episode=True)
 
 
 class Screening(PracticeModel):

@@ -55,7 +55,9 @@ def _marked_fall(episode: RuptureEpisode) -> tuple[str | None, bool]:
     '' is the first fall, another goes by since when its session opens it; None where none is
     marked.
     """
-    opened_since = Screening.objects.filter(treatment=episode.treatment_id).opened_since()
+    opened_since = Screening.objects.filter(treatment=episode.treatment_id).opened_since(
+        acknowledged_at=episode.acknowledged_at
+    )
     steps = Screening.objects.current().filter(
         treatment=episode.treatment_id,
         event__in=MARKS,

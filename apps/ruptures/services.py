@@ -310,7 +310,8 @@ def _move_episodes(
     """Let the episodes follow what the steps say now, in whichever series, and tell whom it
     concerns; of history, none.
 
-    An opening makes an episode, unless one is open: then the same one goes on. Where a correction
+    An opening makes an episode, unless one is open: then the same one goes on, and begins with the
+    earlier of the two, or what falls before it would be nobody's. Where a correction
     took an opening away, its episode moves to the opening that stands in for it, or is withdrawn.
     It is back as it was, waiting times and sharing included, where something opens again of which
     all was known as it was withdrawn. What was known only after an episode had its outcome, such
@@ -333,7 +334,8 @@ def _move_episodes(
     for opening in openings.values():
         if any(_is_about(each, opening) for each in founding.values()):
             continue
-        if episode and episode.opened_by_id not in unfounded:
+        stands = episode is not None and episode.opened_by_id not in unfounded
+        if episode and stands and not _is_before(opening.therapy_session, episode.opened_by):
             continue
         earlier = next((each for each in reversed(withdrawn) if _is_of(opening, each)), None)
         if episode is None:
@@ -371,6 +373,10 @@ def _is_about(episode: RuptureEpisode, opening: Screening) -> bool:
     )
 
 
+def _is_before(one: TherapySession, other: TherapySession) -> bool:
+    return (one.starts_at, one.id) < (other.starts_at, other.id)
+
+
 def _is_of(opening: Screening, withdrawn: RuptureEpisode) -> bool:
     """Whether all of the opening was known as the episode was withdrawn."""
     return withdrawn.outcome_at is not None and opening.known_at < withdrawn.outcome_at
@@ -389,24 +395,32 @@ def _date(episode: RuptureEpisode) -> None:
     whichever questionnaire they were rated with, as nothing else opens meanwhile.
 
     A fall that opens it again, once ratings had come back, waits to be acknowledged as the first:
-    as long as anything opens that did not when it was acknowledged.
+    as long as anything opens that did not when it was acknowledged. So does the first, where the
+    acknowledgement was of a later one.
     """
     acknowledged_at, fell_again_at, is_marked_anew = episode.acknowledged_at, None, False
     waits_anew = acknowledged_at is not None and not episode.seen_at
-    opened_since = Screening.objects.filter(treatment=episode.treatment).opened_since()
+    opened_since = Screening.objects.filter(treatment=episode.treatment).opened_since(
+        acknowledged_at=acknowledged_at
+    )
     # Also of what was screened anew since: no correction makes a mark younger.
     marking = Screening.objects.filter(treatment=episode.treatment, level=Level.MARKED)
     marking = marking.filter(event__in=MARKS).order_by()
     first_marked = dict(marking.values_list("therapy_session").annotate(Min("screened_at")))
     episode.marked_at = episode.last_fell_at = None
     episode.recovering_since = episode.settled_lower_at = None
-    for screening in (
+    said = list(
         Screening.objects.current()
         .filter(treatment=episode.treatment)
         .filter(therapy_session__starts_at__gte=episode.opened_by.starts_at)
         .only("level", "event", "screened_at", "therapy_session_id")
         .order_by("therapy_session__starts_at", "therapy_session_id")
-    ):
+    )
+    others = {each.therapy_session_id for each in said if each.event == Event.OPENED}
+    was_of_another = acknowledged_at is not None and any(
+        opened_since[each] <= acknowledged_at for each in others - {episode.opened_by_id}
+    )
+    for screening in said:
         session_id = screening.therapy_session_id
         if screening.event in MARKS and screening.level == Level.MARKED:
             marked_at = max(first_marked[session_id], episode.opened_at)
@@ -420,7 +434,7 @@ def _date(episode: RuptureEpisode) -> None:
             is_new = acknowledged_at is not None and acknowledged_at < fell_at
             if is_another:
                 episode.last_fell_at = max(fell_at, episode.last_fell_at or fell_at)
-            if is_new and (is_another or waits_anew):
+            if is_new and (is_another or waits_anew or was_of_another):
                 fell_again_at = fell_again_at or fell_at
         elif screening.event == Event.REPAIRED:
             episode.recovering_since = screening.screened_at

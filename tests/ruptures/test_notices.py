@@ -205,6 +205,32 @@ def test_a_fall_that_a_correction_took_back_is_acknowledged_by_nobody_in_advance
     assert Notice.objects.filter(member=alice, kind=notices_of_ruptures.OPENED).count() == 3
 
 
+def test_a_fall_of_before_the_one_that_is_open_is_marked_and_told_as_it_comes_to_be_known(
+    alice, sam
+):
+    """No session that is entered late, or whose day is corrected, lies where nobody looks."""
+    treatment = TreatmentFactory.create(therapist=alice, pomps=[90, 90, 80, 90, 90, 90, 90])
+    with time_machine.travel(timezone.now() + timedelta(days=1), tick=False) as clock:
+        before = timezone.now() + timedelta(days=1)
+        for pomp in (90, 90, 90, 90, 90, 80, 60):
+            clock.shift(timedelta(days=7))
+            screen_from(rated_now(treatment, pomp))
+            for episode in treatment.episodes.all():
+                acknowledge_episode(episode=episode, by=alice)
+        assert treatment.episodes.get().marked_at is None
+        assert not told(sam)
+        clock.shift(timedelta(hours=1))
+        late = TherapySessionFactory.create(
+            treatment=treatment, starts_at=before, logged_at=timezone.now()
+        )
+        add_rating(late, 10, tension=4, tension_resolved=0)
+        screen_from(late)
+        episode = treatment.episodes.get()
+        assert (episode.opened_by, episode.marked_at) == (late, timezone.now())
+        assert (episode.seen_at, episode.fell_again_at) == (None, timezone.now())
+        assert len(told(sam)) == 1
+
+
 def test_a_fall_of_between_two_others_that_is_known_last_is_told_and_looked_at(came_back, alice):
     episode = RuptureEpisode.objects.get()
     of_between = timezone.now() + timedelta(days=1)
@@ -283,6 +309,32 @@ def test_no_correction_begins_the_waiting_time_of_a_second_fall_anew(fell_again)
         screen_from(fell_again)
     episode = fell_again.treatment.episodes.get()
     assert (episode.seen_at, episode.fell_again_at) == (None, before.fell_again_at)
+
+
+def test_nor_does_one_to_and_fro(fell_again):
+    before = fell_again.treatment.episodes.get()
+    with time_machine.travel(timezone.now() + timedelta(hours=70), tick=False):
+        for pomp in (90, 70):
+            fell_again.ratings.update(pomp=pomp)
+            screen_from(fell_again)
+    episode = fell_again.treatment.episodes.get()
+    assert (episode.seen_at, episode.fell_again_at) == (None, before.fell_again_at)
+    assert episode.last_fell_at == before.last_fell_at
+
+
+def test_what_was_not_open_as_somebody_acknowledged_waits_anew_once_it_is_back(fell_again, alice):
+    """Though all of it was known by then."""
+    with time_machine.travel(timezone.now() + timedelta(hours=20), tick=False) as clock:
+        fell_again.ratings.update(pomp=90)
+        screen_from(fell_again)
+        RuptureEpisode.objects.update(acknowledged_at=None)
+        episode = fell_again.treatment.episodes.get()
+        acknowledge_episode(episode=episode, by=alice)
+        clock.shift(timedelta(hours=1))
+        fell_again.ratings.update(pomp=70)
+        screen_from(fell_again)
+        episode.refresh_from_db()
+        assert (episode.seen_at, episode.fell_again_at) == (None, timezone.now())
 
 
 def test_who_saw_the_first_fall_is_told_when_the_second_has_waited(fell_again, alice, sam):

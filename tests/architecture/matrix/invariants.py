@@ -107,16 +107,18 @@ def falls_that_the_filter_sees_and_nobody_else() -> Iterable[Any]:
 
 def _opened_since_the_acknowledgement() -> QuerySet[Screening]:
     """Of the episode outside: what opens by a session that opened nothing then, or has opened
-    nothing since."""
+    nothing since until it was known."""
     opened = Screening.objects.filter(event=Event.OPENED)
     of_session = Screening.objects.filter(therapy_session=OuterRef("therapy_session"))
-    taken_back = of_session.filter(screened_at__gt=OuterRef("screened_at")).exclude(
-        event=Event.OPENED
+    taken_back = of_session.exclude(event=Event.OPENED).filter(
+        screened_at__gt=OuterRef("screened_at"), screened_at__lt=OuterRef(OuterRef("known_at"))
     )
+    then = OuterRef(OuterRef("acknowledged_at"))
     had_opened = of_session.filter(
+        Q(superseded_at=None) | Q(superseded_at__gt=then),
         ~Exists(taken_back),
         event=Event.OPENED,
-        screened_at__lte=OuterRef(OuterRef("acknowledged_at")),
+        screened_at__lte=then,
     )
     return opened.current().filter(~Exists(had_opened), treatment=OuterRef("treatment"))
 
@@ -126,7 +128,8 @@ def falls_that_an_acknowledgement_of_before_covers() -> Iterable[Any]:
         therapy_session__starts_at__gt=OuterRef("opened_by__starts_at")
     )
     acknowledged = Q(fell_again_at=None) | Q(acknowledged_at__gte=F("fell_again_at"))
-    return RuptureEpisode.objects.open().filter(acknowledged, Exists(opened_again))
+    seen = RuptureEpisode.objects.open().filter(acknowledged_at__isnull=False)
+    return seen.filter(acknowledged, Exists(opened_again))
 
 
 def possible_ruptures_that_wait_anew_without_a_fall() -> Iterable[Any]:
