@@ -24,6 +24,11 @@ class OutboxQuerySet(models.QuerySet["OutboxMessage"]):
             | Q(state=OutboxMessage.State.UNCERTAIN, doubts=1, not_before__lte=at)
         )
 
+    def went_out(self) -> "OutboxQuerySet":
+        """Messages that somebody may have read: sent, or on their way, for all that is known."""
+        states = OutboxMessage.State
+        return self.filter(state__in=[states.CLAIMED, states.SENT, states.UNCERTAIN])
+
     def waiting(self, *, at: datetime) -> "OutboxQuerySet":
         """Messages that should be out by `at` and are not, also between two tries."""
         return self.filter(state__in=OutboxMessage.NOT_OUT, due_at__lte=at)

@@ -3,7 +3,7 @@
 from datetime import date, datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -11,8 +11,9 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from apps.clients.models import Client, ContactChannel
 from apps.clients.services import reaches_staff
+from apps.core.models import OutboxMessage
 from apps.feedback import timing
-from apps.feedback.models import FeedbackRequest
+from apps.feedback.models import KIND, FeedbackRequest
 from apps.feedback.tokens import ROOM
 
 CAP_DAYS = timedelta(days=30)
@@ -135,8 +136,13 @@ def asked_of_most(client: Client, *, times: int) -> str:
 def requests_in_30_days(client: Client, *, at: datetime) -> int:
     """How often the client was asked in the 30 days before `at`.
 
-    What was withdrawn, or only offered in the room and not taken up, does not count.
+    What was withdrawn before its message went out, or only offered in the room and not taken up,
+    does not count.
     """
     asked = FeedbackRequest.objects.of(client).filter(due_at__gt=at - CAP_DAYS)
     not_taken_up = Q(channel_kind="", state=FeedbackRequest.State.EXPIRED)
-    return asked.exclude(not_taken_up | Q(state=FeedbackRequest.State.CANCELLED)).count()
+    went_out = OutboxMessage.objects.went_out().filter(
+        practice_id=client.practice_id, kind=KIND, subject_id=OuterRef("id")
+    )
+    withdrawn = Q(~Exists(went_out), state=FeedbackRequest.State.CANCELLED)
+    return asked.exclude(not_taken_up | withdrawn).count()

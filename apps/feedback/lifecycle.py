@@ -18,12 +18,11 @@ from apps.core import audit, outbox, tenancy
 from apps.core.models import OutboxMessage
 from apps.feedback import timing
 from apps.feedback.asking import timing_rules, usable_channels, why_not_agreed
-from apps.feedback.models import FeedbackRequest
+from apps.feedback.models import KIND, FeedbackRequest
 from apps.ruptures.services import screen_treatment
 from apps.therapy_sessions.models import TherapySession
 
 Reason = ContactChannel.StopReason
-KIND = "feedback_request"
 REMINDER = "feedback_reminder"
 FRESH_LINK = "feedback_fresh_link"
 MESSAGES = (KIND, REMINDER, FRESH_LINK)

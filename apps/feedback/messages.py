@@ -14,11 +14,10 @@ from apps.core.models import OutboxMessage
 from apps.core.outbox import NothingToSend, NotYet, RenderedMessage
 from apps.feedback import timing
 from apps.feedback.asking import usable_channels, why_not_agreed
-from apps.feedback.lifecycle import KIND
-from apps.feedback.models import FeedbackRequest
+from apps.feedback.models import KIND, FeedbackRequest
 from apps.feedback.tokens import make_token
 
-WAITING = {OutboxMessage.State.PENDING, OutboxMessage.State.CLAIMED}
+WAITING = {*OutboxMessage.NOT_OUT, OutboxMessage.State.UNCERTAIN}
 
 
 def link_to(request: FeedbackRequest, *, way: str = "email", page: str = "feedback_form") -> str:
@@ -54,7 +53,7 @@ def render_feedback_reminder(subject_id: UUID) -> RenderedMessage:
 
     Raises:
         NothingToSend, NotYet: as above, and a day must lie between the message and its reminder
-            also where the message was late.
+            also where the message was late, or may be out for all that is known.
     """
     request = _open_request(subject_id)
     channels = usable_channels(request.therapy_session.treatment.client)
@@ -64,7 +63,8 @@ def render_feedback_reminder(subject_id: UUID) -> RenderedMessage:
         raise NothingToSend
     first = OutboxMessage.objects.get(kind=KIND, subject_id=request.id)
     if first.sent_at or first.state in WAITING:
-        _wait_until(request, (first.sent_at or timezone.now()) + settings.FEEDBACK_REMIND_AFTER)
+        went_out_at = first.sent_at or first.doubted_at or timezone.now()
+        _wait_until(request, went_out_at + settings.FEEDBACK_REMIND_AFTER)
     return _render(request, channels[0])
 
 

@@ -13,6 +13,9 @@ from apps.clients.models import Client, ContactChannel
 from apps.feedback.tokens import ROOM
 from apps.therapy_sessions.models import TherapySession
 
+KIND = "feedback_request"
+"""Of the message that asks, with the request as its subject."""
+
 
 class FeedbackRequestQuerySet(models.QuerySet["FeedbackRequest"]):
     def run_out(self, *, at: datetime) -> Self:

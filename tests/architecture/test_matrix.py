@@ -15,8 +15,7 @@ from apps.core import tenancy
 from apps.core.models import OutboxMessage
 from apps.core.tasks import deliver_due_messages, deliver_message
 from apps.endings.services import close_treatment
-from apps.feedback.lifecycle import KIND
-from apps.feedback.models import FeedbackRequest
+from apps.feedback.models import KIND, FeedbackRequest
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.services import record_outcome
 from tests.architecture.matrix.building import taken_back, world

@@ -13,11 +13,11 @@ from apps.clients.services import pause_asking
 from apps.core import outbox
 from apps.core.models import OutboxMessage
 from apps.core.outbox import NothingToSend, NotYet
-from apps.feedback.asking import why_not_ask
-from apps.feedback.corrections import cancel_session, move_session
-from apps.feedback.lifecycle import KIND, REMINDER, expire_request, refit_requests, withdraw_unsent
+from apps.feedback.asking import requests_in_30_days, why_not_ask
+from apps.feedback.corrections import cancel_session, correct_session, move_session
+from apps.feedback.lifecycle import REMINDER, expire_request, refit_requests, withdraw_unsent
 from apps.feedback.messages import render_feedback_reminder, render_feedback_request
-from apps.feedback.models import FeedbackRequest
+from apps.feedback.models import KIND, FeedbackRequest
 from apps.feedback.services import CannotAsk, practice_questionnaire, request_feedback
 from apps.ruptures.models import Screening
 from tests.factories import TherapySessionFactory
@@ -105,6 +105,20 @@ def test_what_was_withdrawn_counts_as_not_asked(treatment: Treatment) -> None:
     assert ask(treatment).state == State.OPEN
 
 
+@pytest.mark.parametrize("came_back", [True, False])
+def test_what_was_withdrawn_once_its_message_was_out_counts(
+    treatment: Treatment, alice: Membership, came_back: bool
+) -> None:
+    treatment.practice.most_requests_in_30_days = 1
+    treatment.practice.save()
+    session = ask(treatment, days_ago=1).therapy_session
+    mark_sent(FeedbackRequest.objects.get())
+    if came_back:
+        OutboxMessage.objects.filter(kind=KIND).update(state=OutboxMessage.State.BOUNCED)
+    correct_session(session=session, attendance="no_show", by=alice)
+    assert (requests_in_30_days(treatment.client, at=timezone.now()) == 0) is came_back
+
+
 @pytest.mark.parametrize(("days", "may"), [(180, True), (181, False)])
 def test_consent_holds_180_days_then_requests_stop_until_it_is_given_again(
     treatment: Treatment, days: int, may: bool
@@ -167,6 +181,19 @@ def test_a_late_message_puts_its_reminder_off_by_a_day(
     with pytest.raises(NotYet) as late:
         render_feedback_reminder(asked.id)
     assert late.value.until == timezone.now() + timedelta(hours=24)
+
+
+def test_a_message_that_may_be_out_puts_its_reminder_off_as_well(
+    treatment: Treatment, noon: time_machine.Traveller
+) -> None:
+    asked = ask(treatment)
+    noon.move_to(NOON + timedelta(hours=27))
+    doubt = {"state": OutboxMessage.State.UNCERTAIN, "doubts": 1, "doubted_at": timezone.now()}
+    OutboxMessage.objects.filter(kind=KIND).update(**doubt)
+    noon.shift(timedelta(hours=1))
+    with pytest.raises(NotYet) as late:
+        render_feedback_reminder(asked.id)
+    assert late.value.until == timezone.now() + timedelta(hours=23)
 
 
 @pytest.mark.usefixtures("quiet_hours")

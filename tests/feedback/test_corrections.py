@@ -16,8 +16,8 @@ from apps.core.models import AuditEntry, OutboxMessage
 from apps.feedback import correct_views
 from apps.feedback.correct_form import CorrectSessionForm
 from apps.feedback.corrections import EndsForm, correct_session
-from apps.feedback.lifecycle import KIND, REMINDER, refit_requests
-from apps.feedback.models import FeedbackRequest
+from apps.feedback.lifecycle import REMINDER, refit_requests
+from apps.feedback.models import KIND, FeedbackRequest
 from apps.feedback.services import submit_response
 from apps.ruptures.models import Screening
 from apps.therapy_sessions.models import TherapySession

@@ -17,8 +17,7 @@ from apps.clients.models import Client, Treatment
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.feedback import views
 from apps.feedback.asking import why_not_ask
-from apps.feedback.lifecycle import KIND
-from apps.feedback.models import FeedbackRequest
+from apps.feedback.models import KIND, FeedbackRequest
 from apps.ruptures.models import Screening
 from apps.therapy_sessions.models import TherapySession
 from apps.therapy_sessions.services import AlreadyLogged

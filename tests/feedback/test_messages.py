@@ -14,9 +14,8 @@ from apps.core import outbox
 from apps.core.models import OutboxMessage
 from apps.core.neutral import NEVER_SENT
 from apps.core.outbox import NothingToSend
-from apps.feedback.lifecycle import KIND
 from apps.feedback.messages import link_to, render_feedback_request
-from apps.feedback.models import FeedbackRequest
+from apps.feedback.models import KIND, FeedbackRequest
 from apps.feedback.services import submit_response
 
 

@@ -15,9 +15,9 @@ from apps.alliance.models import AllianceRating
 from apps.clients.models import Client
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.core.outbox import NothingToSend
-from apps.feedback.lifecycle import KIND, revoke_links
+from apps.feedback.lifecycle import revoke_links
 from apps.feedback.messages import render_feedback_request
-from apps.feedback.models import FeedbackRequest
+from apps.feedback.models import KIND, FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
 from apps.therapy_sessions.models import TherapySession
 from tests.factories import TherapySessionFactory, TreatmentFactory

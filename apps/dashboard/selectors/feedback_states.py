@@ -13,8 +13,7 @@ from apps.alliance.models import AllianceRating
 from apps.core.models import OutboxMessage
 from apps.core.queries import among
 from apps.dashboard.selectors import words
-from apps.feedback.lifecycle import KIND
-from apps.feedback.models import FeedbackRequest
+from apps.feedback.models import KIND, FeedbackRequest
 from apps.therapy_sessions.models import TherapySession
 
 

@@ -14,8 +14,7 @@ from apps.clients.models import ContactChannel, Treatment
 from apps.core.models import OutboxMessage
 from apps.exchange.demo.cast import Person
 from apps.feedback import timing
-from apps.feedback.lifecycle import KIND
-from apps.feedback.models import FeedbackRequest
+from apps.feedback.models import KIND, FeedbackRequest
 from apps.ruptures.detection.simulator import Attendance, SimulatedStep, Truth
 from apps.therapy_sessions.models import TherapySession
 
