@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import time_machine
+from django.core.exceptions import PermissionDenied
 from django.test import Client as Browser
 from django.utils import timezone
 
@@ -16,11 +17,13 @@ from apps.accounts import notices
 from apps.accounts.models import Membership, Practice, Role
 from apps.accounts.services import change_roles, deactivate_member, reactivate_member
 from apps.clients.models import Client, Treatment, TwoPersonRequest
+from apps.core import tenancy
 from apps.core.models import AuditEntry
 from apps.endings.services import close_treatment, hand_over
 from apps.exchange import rights, two_people
 from apps.exchange.retention import years_before
 from apps.exchange.tasks import propose_erasures
+from tests.at_once import sent_during
 from tests.conftest import signed_in
 from tests.exchange.conftest import NOON, NOTE, files, fresh, hold
 from tests.factories import MembershipFactory, TreatmentFactory
@@ -53,6 +56,34 @@ def test_a_practice_may_keep_longer_or_without_a_limit(ended: Treatment) -> None
     assert propose(date(2099, 6, 10)) == []
     Practice.objects.update(retention_years=20)
     assert len(propose(date(2046, 6, 11))) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whose_place_is_closed_as_their_word_waits_for_anothers_gives_nothing_out(
+    practice: Practice, mona: Membership, charlie: Membership
+) -> None:
+    second = MembershipFactory.create(practice=practice, roles=[Role.MANAGER])
+    Practice.objects.filter(id=practice.id).update(record_holder=charlie)
+    asked = TwoPersonRequest.objects.create(
+        practice=practice,
+        kind=TwoPersonRequest.Kind.EXPORT_ALL,
+        holder=charlie,
+        requested_by=mona,
+        requested_at=timezone.now(),
+    )
+
+    def close() -> None:
+        TwoPersonRequest.objects.select_for_update().get(id=asked.id)
+        deactivate_member(member=Membership.objects.get(id=second.id), by=mona)
+
+    def confirm() -> None:
+        with tenancy.practice(practice.id):
+            two_people.confirm(request=asked, by=second)
+
+    with pytest.raises(PermissionDenied):
+        sent_during(close, practice, confirm)
+    with tenancy.practice(practice.id):
+        assert TwoPersonRequest.objects.get().closed_at is None
 
 
 def test_asking_on_a_page_of_before_somebody_else_asked_erases_nobody(
