@@ -334,8 +334,11 @@ def _move_episodes(
     for opening in openings.values():
         if any(_is_about(each, opening) for each in founding.values()):
             continue
-        stands = episode is not None and episode.opened_by_id not in unfounded
-        if episode and stands and not _is_before(opening.therapy_session, episode.opened_by):
+        if (
+            episode
+            and episode.opened_by_id not in unfounded
+            and not _is_before(opening.therapy_session, episode.opened_by)
+        ):
             continue
         earlier = next((each for each in reversed(withdrawn) if _is_of(opening, each)), None)
         if episode is None:

@@ -1,26 +1,22 @@
 """Who is told what about an episode in the app, each once."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 import time_machine
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Notice
 from apps.clients.models import Treatment
-from apps.ruptures import notices as notices_of_ruptures
-from apps.ruptures.models import RuptureEpisode, Screening
+from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.repair import set_sharing
 from apps.ruptures.services import acknowledge_episode, record_outcome
 from apps.ruptures.transitions import note_waiting
-from apps.therapy_sessions.models import TherapySession
 from tests.conftest import signed_in
 from tests.factories import TherapySessionFactory, TreatmentFactory
-from tests.ruptures.test_screening import FALL, UNMARKED_FALL, add_rating, rated_now, screen_from
+from tests.ruptures.test_screening import FALL, add_rating, rated_now, screen_from
 
 pytestmark = pytest.mark.django_db
 
@@ -71,226 +67,6 @@ def test_a_possible_one_is_the_therapists_until_it_has_waited(treatment, alice, 
     assert Notice.objects.filter(member=sam).count() == 1
 
 
-def test_a_fall_after_ratings_had_come_back_waits_to_be_acknowledged_as_the_first(alice, sam):
-    treatment = TreatmentFactory.create(therapist=alice, pomps=UNMARKED_FALL)
-    episode = treatment.episodes.get()
-    acknowledge_episode(episode=episode, by=alice)
-    with time_machine.travel(timezone.now(), tick=False) as clock:
-        for pomp in (90, 90, 90, 70):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, pomp))
-        episode.refresh_from_db()
-        assert (episode.seen_at, episode.marked_at) == (None, None)
-        assert Notice.objects.filter(member=alice, kind="episode_opened").count() == 2
-        clock.shift(timedelta(hours=71))
-        note_waiting(alice.practice, at=timezone.now())
-        assert not RuptureEpisode.objects.for_supervisor(sam).exists()
-        clock.shift(timedelta(hours=1))
-        assert RuptureEpisode.objects.for_supervisor(sam).get() == episode
-        note_waiting(alice.practice, at=timezone.now())
-        assert len(told(sam)) == 1
-        episode.refresh_from_db()
-        acknowledge_episode(episode=episode, by=alice)
-        screen_from(rated_now(treatment, 70))
-        episode.refresh_from_db()
-        assert episode.seen_at, "nothing opened it again"
-
-
-@pytest.fixture
-def fell_again(alice: Membership, sam: Membership) -> Iterator[TherapySession]:
-    """The session of a second fall, unmarked, three months after the first was acknowledged; the
-    supervisor had seen the first, as it had waited."""
-    treatment = TreatmentFactory.create(therapist=alice, pomps=UNMARKED_FALL)
-    with time_machine.travel(timezone.now() + timedelta(hours=72), tick=False) as clock:
-        note_waiting(alice.practice, at=timezone.now())
-        acknowledge_episode(episode=treatment.episodes.get(), by=alice)
-        for pomp in (90, 90, 90, 70):
-            clock.shift(timedelta(days=7))
-            session = rated_now(treatment, pomp)
-            screen_from(session)
-        yield session
-
-
-@pytest.fixture
-def came_back(alice: Membership, sam: Membership) -> Iterator[time_machine.Traveller]:
-    """A clock three months after a first, unmarked fall that has waited, ratings being back."""
-    treatment = TreatmentFactory.create(therapist=alice, pomps=UNMARKED_FALL)
-    with time_machine.travel(timezone.now() + timedelta(hours=72), tick=False) as clock:
-        note_waiting(alice.practice, at=timezone.now())
-        for _week in range(6):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, 90))
-        yield clock
-
-
-def test_a_second_fall_that_was_acknowledged_as_the_log_opened_it_is_told_once(came_back, alice):
-    episode = RuptureEpisode.objects.get()
-    acknowledge_episode(episode=episode, by=alice)
-    came_back.shift(timedelta(days=7))
-    session = TherapySessionFactory.create(
-        treatment=episode.treatment, tension=4, tension_resolved=0
-    )
-    screen_from(session)
-    episode.refresh_from_db()
-    assert not episode.seen_at
-    came_back.shift(timedelta(minutes=5))
-    acknowledge_episode(episode=episode, by=alice)
-    came_back.shift(timedelta(hours=3))
-    add_rating(session, 70)
-    screen_from(session)
-    assert Screening.objects.current().get(therapy_session=session).event == "opened"
-    episode.refresh_from_db()
-    assert episode.seen_at
-    assert Notice.objects.filter(member=alice, kind=notices_of_ruptures.OPENED).count() == 2
-
-
-def test_no_acknowledgement_covers_a_fall_that_the_end_of_a_form_opened_after_it(came_back, alice):
-    episode = RuptureEpisode.objects.get()
-    came_back.shift(timedelta(days=7))
-    session = TherapySessionFactory.create(
-        treatment=episode.treatment, tension=2, tension_resolved=0
-    )
-    screen_from(session)
-    assert Screening.objects.current().get(therapy_session=session).event != "opened"
-    came_back.shift(timedelta(hours=20))
-    acknowledge_episode(episode=episode, by=alice)
-    came_back.shift(timedelta(hours=76))
-    session.asked = True
-    session.save()
-    screen_from(session)
-    assert Screening.objects.current().get(therapy_session=session).event == "opened"
-    episode.refresh_from_db()
-    assert not episode.seen_at
-    assert episode.fell_again_at == timezone.now()
-
-
-def test_who_never_acknowledged_the_first_fall_looks_at_the_second_before_they_do(came_back, alice):
-    episode = RuptureEpisode.objects.get()
-    page_of_before = {"fall": episode.fall, "outcome": "repaired"}
-    came_back.shift(timedelta(days=7))
-    screen_from(rated_now(episode.treatment, 0))
-    assert Notice.objects.filter(member=alice, kind=notices_of_ruptures.OPENED).count() == 2
-    for page in ("acknowledge_episode", "record_outcome"):
-        signed_in(alice).post(reverse(page, args=[episode.id]), page_of_before)
-        episode.refresh_from_db()
-        assert (episode.acknowledged_at, episode.outcome) == (None, "")
-
-
-def test_who_acknowledges_after_the_waiting_time_and_before_the_beat_lets_the_supervisor_be_told(
-    alice, sam
-):
-    treatment = TreatmentFactory.create(therapist=alice, pomps=UNMARKED_FALL)
-    with time_machine.travel(timezone.now() + timedelta(hours=72, minutes=1), tick=False):
-        acknowledge_episode(episode=treatment.episodes.get(), by=alice)
-        assert note_waiting(alice.practice, at=timezone.now()) == 0
-        assert Notice.objects.get(member=sam).kind == notices_of_ruptures.WAITED
-
-
-def test_a_fall_that_a_correction_took_back_is_acknowledged_by_nobody_in_advance(came_back, alice):
-    episode = RuptureEpisode.objects.get()
-    came_back.shift(timedelta(days=7))
-    slip = {"tension": 4, "tension_resolved": 0}
-    session = TherapySessionFactory.create(treatment=episode.treatment, **slip)
-    screen_from(session)
-    came_back.shift(timedelta(minutes=2))
-    session.tension = session.tension_resolved = None
-    session.save()
-    screen_from(session)
-    acknowledge_episode(episode=episode, by=alice)
-    came_back.shift(timedelta(hours=20))
-    add_rating(session, 70)
-    screen_from(session)
-    episode.refresh_from_db()
-    assert (episode.seen_at, episode.fell_again_at) == (None, timezone.now())
-    assert Notice.objects.filter(member=alice, kind=notices_of_ruptures.OPENED).count() == 3
-
-
-def test_a_fall_of_before_the_one_that_is_open_is_marked_and_told_as_it_comes_to_be_known(
-    alice, sam
-):
-    """No session that is entered late, or whose day is corrected, lies where nobody looks."""
-    treatment = TreatmentFactory.create(therapist=alice, pomps=[80, 90, 80, 90, 80, 90, 90, 90])
-    with time_machine.travel(timezone.now() + timedelta(days=1), tick=False) as clock:
-        before = timezone.now() + timedelta(days=1)
-        for pomp in (90, 80, 90, 90, 90):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, pomp))
-        clock.shift(timedelta(days=7))
-        last = TherapySessionFactory.create(treatment=treatment, tension=4, tension_resolved=0)
-        screen_from(last)
-        acknowledge_episode(episode=treatment.episodes.get(), by=alice)
-        assert not told(sam)
-        clock.shift(timedelta(hours=1))
-        late = TherapySessionFactory.create(
-            treatment=treatment, starts_at=before, logged_at=timezone.now()
-        )
-        add_rating(late, 10, tension=4, tension_resolved=0)
-        screen_from(late)
-        episode = treatment.episodes.get()
-        assert Screening.objects.current().get(therapy_session=last).event == "opened"
-        assert (episode.opened_by, episode.marked_at) == (late, timezone.now())
-        assert (episode.seen_at, episode.fell_again_at) == (None, timezone.now())
-        assert len(told(sam)) == 1
-
-
-def test_a_fall_of_between_two_others_that_is_known_last_is_told_and_looked_at(came_back, alice):
-    episode = RuptureEpisode.objects.get()
-    of_between = timezone.now() + timedelta(days=1)
-    for pomp in (90, 90, 90, 90, 90, 90, 70):
-        came_back.shift(timedelta(days=7))
-        screen_from(rated_now(episode.treatment, pomp))
-    acknowledge_episode(episode=episode, by=alice)
-    episode.refresh_from_db()
-    page_of_before = {"fall": episode.fall}
-    came_back.shift(timedelta(hours=1))
-    late = TherapySessionFactory.create(
-        treatment=episode.treatment,
-        starts_at=of_between,
-        logged_at=timezone.now(),
-        tension=4,
-        tension_resolved=0,
-    )
-    screen_from(late)
-    assert Screening.objects.current().get(therapy_session=late).event == "opened"
-    assert Notice.objects.filter(member=alice, kind=notices_of_ruptures.OPENED).count() == 3
-    signed_in(alice).post(reverse("acknowledge_episode", args=[episode.id]), page_of_before)
-    episode.refresh_from_db()
-    assert not episode.seen_at
-
-
-@pytest.mark.parametrize("how", ["silence", "own tension", "attendance"])
-def test_what_opens_only_after_an_outcome_of_a_fall_that_was_over_is_a_new_one(
-    came_back, alice, how
-):
-    """Also where nothing dates what is known of the session anew."""
-    first = RuptureEpisode.objects.get()
-    came_back.shift(timedelta(days=7))
-    said = {"tension": 2, "tension_resolved": 0} if how == "silence" else {}
-    attendance = "no_show" if how == "attendance" else "attended"
-    session = TherapySessionFactory.create(treatment=first.treatment, attendance=attendance, **said)
-    screen_from(session)
-    came_back.shift(timedelta(hours=20))
-    record_outcome(episode=first, outcome=RuptureEpisode.Outcome.REPAIRED, by=alice)
-    came_back.shift(timedelta(hours=76))
-    if how == "silence":
-        session.asked = True
-    else:
-        session.attendance, session.tension, session.tension_resolved = "attended", 4, 0
-    session.save()
-    screen_from(session)
-    assert RuptureEpisode.objects.open().get().opened_by == session
-    assert Notice.objects.filter(member=alice, kind=notices_of_ruptures.OPENED).count() == 2
-
-
-def test_where_the_second_fall_is_corrected_away_the_acknowledgement_of_the_first_holds(fell_again):
-    before = fell_again.treatment.episodes.get()
-    assert not before.seen_at
-    fell_again.ratings.update(pomp=90)
-    screen_from(fell_again)
-    episode = fell_again.treatment.episodes.get()
-    assert (episode.seen_at, episode.fell_again_at) == (before.acknowledged_at, None)
-
-
 def test_no_correction_of_an_earlier_session_makes_a_mark_younger(treatment):
     last = treatment.therapy_sessions.latest("starts_at")
     last.ratings.update(tension=4)
@@ -302,57 +78,6 @@ def test_no_correction_of_an_earlier_session_makes_a_mark_younger(treatment):
         earlier.ratings.update(pomp=85)
         assert screen_from(earlier)
     assert treatment.episodes.get().marked_at == marked_at
-
-
-def test_no_correction_begins_the_waiting_time_of_a_second_fall_anew(fell_again):
-    before = fell_again.treatment.episodes.get()
-    with time_machine.travel(timezone.now() + timedelta(hours=70), tick=False):
-        fell_again.ratings.update(pomp=75)
-        screen_from(fell_again)
-    episode = fell_again.treatment.episodes.get()
-    assert (episode.seen_at, episode.fell_again_at) == (None, before.fell_again_at)
-
-
-def test_nor_does_one_to_and_fro(fell_again):
-    before = fell_again.treatment.episodes.get()
-    with time_machine.travel(timezone.now() + timedelta(hours=70), tick=False):
-        for pomp in (90, 70):
-            fell_again.ratings.update(pomp=pomp)
-            screen_from(fell_again)
-    episode = fell_again.treatment.episodes.get()
-    assert (episode.seen_at, episode.fell_again_at) == (None, before.fell_again_at)
-    assert episode.last_fell_at == before.last_fell_at
-
-
-def test_what_was_not_open_as_somebody_acknowledged_waits_anew_once_it_is_back(fell_again, alice):
-    """Though all of it was known by then."""
-    with time_machine.travel(timezone.now() + timedelta(hours=20), tick=False) as clock:
-        fell_again.ratings.update(pomp=90)
-        screen_from(fell_again)
-        RuptureEpisode.objects.update(acknowledged_at=None)
-        episode = fell_again.treatment.episodes.get()
-        acknowledge_episode(episode=episode, by=alice)
-        clock.shift(timedelta(hours=1))
-        fell_again.ratings.update(pomp=70)
-        screen_from(fell_again)
-        episode.refresh_from_db()
-        assert (episode.seen_at, episode.fell_again_at) == (None, timezone.now())
-
-
-def test_who_saw_the_first_fall_is_told_when_the_second_has_waited(fell_again, alice, sam):
-    def page() -> str:
-        return signed_in(sam).get("/supervision/").content.decode()
-
-    assert "Waited 72 hours; fell again on" in page()
-    Notice.objects.filter(member=sam).update(read_at=timezone.now())
-    note_waiting(alice.practice, at=timezone.now())
-    assert told(sam) == []
-    with time_machine.travel(timezone.now() + timedelta(hours=72), tick=False):
-        for _ in range(2):
-            note_waiting(alice.practice, at=timezone.now())
-        assert len(told(sam)) == 1
-        assert "fell again" not in page()
-        assert "Waited 72 hours" in page()
 
 
 @pytest.mark.parametrize("is_acknowledged", [True, False])
