@@ -24,10 +24,13 @@ class OutboxQuerySet(models.QuerySet["OutboxMessage"]):
             | Q(state=OutboxMessage.State.UNCERTAIN, doubts=1, not_before__lte=at)
         )
 
-    def went_out(self) -> "OutboxQuerySet":
-        """Messages that somebody may have read: sent, or on their way, for all that is known."""
+    def may_be_out(self) -> "OutboxQuerySet":
+        """Messages of which somebody may have a copy, whatever became of them after a doubt; not
+        those that came back.
+        """
         states = OutboxMessage.State
-        return self.filter(state__in=[states.CLAIMED, states.SENT, states.UNCERTAIN])
+        taken = Q(state__in=[states.CLAIMED, states.SENT]) | Q(doubted_at__isnull=False)
+        return self.filter(taken).exclude(state=states.BOUNCED)
 
     def waiting(self, *, at: datetime) -> "OutboxQuerySet":
         """Messages that should be out by `at` and are not, also between two tries."""

@@ -252,7 +252,7 @@ def _let_go(message: OutboxMessage) -> None:
     if not _settle(message, state=State.CANCELLED):
         return
     told = settings.OUTBOX_NOT_SENT.get(message.kind)
-    if told and not message.doubts:  # else it may be out
+    if told and not message.doubted_at:  # else it may be out
         with tenancy.practice(message.practice_id):
             import_string(told)(message.subject_id)
 

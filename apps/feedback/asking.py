@@ -136,13 +136,13 @@ def asked_of_most(client: Client, *, times: int) -> str:
 def requests_in_30_days(client: Client, *, at: datetime) -> int:
     """How often the client was asked in the 30 days before `at`.
 
-    What was withdrawn before its message went out, or only offered in the room and not taken up,
+    What was withdrawn of which no message may be out, or only offered in the room and not taken up,
     does not count.
     """
     asked = FeedbackRequest.objects.of(client).filter(due_at__gt=at - CAP_DAYS)
     not_taken_up = Q(channel_kind="", state=FeedbackRequest.State.EXPIRED)
-    went_out = OutboxMessage.objects.went_out().filter(
+    may_be_out = OutboxMessage.objects.may_be_out().filter(
         practice_id=client.practice_id, kind=KIND, subject_id=OuterRef("id")
     )
-    withdrawn = Q(~Exists(went_out), state=FeedbackRequest.State.CANCELLED)
+    withdrawn = Q(~Exists(may_be_out), state=FeedbackRequest.State.CANCELLED)
     return asked.exclude(not_taken_up | withdrawn).count()

@@ -223,7 +223,7 @@ def _is_with_the_client(session: TherapySession) -> bool:
     ).select_for_update()
     unsent = {OutboxMessage.State.PENDING, OutboxMessage.State.CANCELLED}
     return (
-        any(message.state not in unsent for message in messages)
+        any(message.doubted_at or message.state not in unsent for message in messages)
         or requests.filter(room_until__isnull=False).exists()
         or AllianceRating.objects.filter(therapy_session=session).exists()
     )

@@ -105,18 +105,28 @@ def test_what_was_withdrawn_counts_as_not_asked(treatment: Treatment) -> None:
     assert ask(treatment).state == State.OPEN
 
 
-@pytest.mark.parametrize("came_back", [True, False])
-def test_what_was_withdrawn_once_its_message_was_out_counts(
-    treatment: Treatment, alice: Membership, came_back: bool
+@pytest.mark.parametrize(
+    ("state", "is_doubted", "counts"),
+    [
+        ("sent", False, True),
+        ("bounced", False, False),
+        ("bounced", True, False),
+        ("failed", False, False),
+        ("failed", True, True),
+        ("uncertain", True, True),
+        ("pending", True, True),
+    ],
+)
+def test_what_was_withdrawn_once_its_message_was_out_or_may_have_been_counts(
+    treatment: Treatment, alice: Membership, state: str, is_doubted: bool, counts: bool
 ) -> None:
-    treatment.practice.most_requests_in_30_days = 1
-    treatment.practice.save()
-    session = ask(treatment, days_ago=1).therapy_session
-    mark_sent(FeedbackRequest.objects.get())
-    if came_back:
-        OutboxMessage.objects.filter(kind=KIND).update(state=OutboxMessage.State.BOUNCED)
-    correct_session(session=session, attendance="no_show", by=alice)
-    assert (requests_in_30_days(treatment.client, at=timezone.now()) == 0) is came_back
+    asked = ask(treatment, days_ago=1)
+    now = timezone.now()
+    doubt = {"doubts": 1, "doubted_at": now} if is_doubted else {}
+    mark_sent(asked, state=state, sent_at=now if state in {"sent", "bounced"} else None, **doubt)
+    correct_session(session=asked.therapy_session, attendance="no_show", by=alice)
+    assert FeedbackRequest.objects.get().state == State.CANCELLED
+    assert requests_in_30_days(treatment.client, at=now) == int(counts)
 
 
 @pytest.mark.parametrize(("days", "may"), [(180, True), (181, False)])

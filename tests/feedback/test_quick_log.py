@@ -223,7 +223,8 @@ def test_what_has_gone_out_is_not_taken_back_and_that_is_said(
     out: dict[str, dict[str, Any]] = {
         "claimed": {"lease_until": now},
         "sent": {"sent_at": now},
-        "uncertain": {"doubts": 1},
+        "uncertain": {"doubts": 1, "doubted_at": now},
+        "cancelled": {"doubts": 1, "doubted_at": now},  # with its form, by a correction
     }
     for state, moments in out.items():
         first.update(**{"state": state, "lease_until": None, "sent_at": None} | moments)

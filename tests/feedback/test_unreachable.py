@@ -321,12 +321,17 @@ def test_one_that_waits_in_the_room_stays_open_where_its_message_is_not_sent(
     assert (asked.channel_kind, asked.expires_at) == ("", asked.room_until), "and no longer"
 
 
+@pytest.mark.parametrize("has_died", [True, False])
 def test_one_whose_message_may_be_out_stays_open_where_it_is_not_sent_again(
-    asked: FeedbackRequest,
+    asked: FeedbackRequest, has_died: bool
 ) -> None:
+    """Its connection was lost, or its sender has died."""
     asked.due_at = timezone.now() - timedelta(minutes=1)
     asked.save()
-    OutboxMessage.objects.filter(kind="feedback_request").update(doubts=1)
+    dead = {"state": State.CLAIMED, "lease_until": timezone.now()}
+    OutboxMessage.objects.filter(kind="feedback_request").update(
+        **dead if has_died else {"doubts": 1, "doubted_at": timezone.now()}
+    )
     asked.therapy_session.treatment.client.channels.update(safe_to_contact=False)
     outbox.deliver_due()
     asked.refresh_from_db()
