@@ -22,7 +22,7 @@ from apps.accounts.models import (
 from apps.accounts.oneself import ALONE_WAITS
 from apps.core import crypto
 from apps.core.fields import BlindIndexField, EncryptedTextField
-from apps.core.spellings import mailbox
+from apps.core.spellings import as_before, mailbox
 
 # A consent is asked about again after this time; until it is, nothing is sent.
 CONSENT_HOLDS = timedelta(days=180)
@@ -152,8 +152,8 @@ class ContactChannelQuerySet(models.QuerySet["ContactChannel"]):
 
     def with_address(self, address: str, *, practice_id: UUID) -> Self:
         """Channels of the practice with this email address or number, in any spelling."""
-        index = crypto.blind_index(mailbox(address), practice_id=practice_id)
-        return self.filter(practice=practice_id, address_index=index)
+        known_by = _indexes(address, practice_id=practice_id)
+        return self.filter(practice=practice_id, address_index__in=known_by)
 
     def stopped_by_reader(self) -> Self:
         """Channels stopped by who reads them, while they led to the mailbox that they are known by:
@@ -231,8 +231,7 @@ class ContactChannel(PracticeModel):
 
     def is_known_as(self, address: str) -> bool:
         """Whether this is its address in any spelling; of a wrong one, the address that was."""
-        index = crypto.blind_index(mailbox(address), practice_id=self.practice_id)
-        return bytes(self.address_index) == index
+        return bytes(self.address_index) in _indexes(address, practice_id=self.practice_id)
 
     def lead_to(self, address: str, *, safe: bool) -> None:
         """Save another address ('' for none). A wrong one is known by its index until it ends."""
@@ -241,6 +240,12 @@ class ContactChannel(PracticeModel):
         self.address, self.safe_to_contact = address, safe
         changed = ["address", "address_since", "safe_to_contact"]
         self.save(update_fields=changed if self.is_wrong_address else None)
+
+
+def _indexes(address: str, *, practice_id: UUID) -> set[bytes]:
+    """Keyed hashes that a channel with this address can have, that of before among them."""
+    spellings = {mailbox(address), as_before(address)}
+    return {crypto.blind_index(each, practice_id=practice_id) for each in spellings}
 
 
 class TreatmentQuerySet(models.QuerySet["Treatment"]):

@@ -40,6 +40,19 @@ def mailbox(address: str) -> str:
     return f"{read}@{host}"
 
 
+def as_before(address: str) -> str:
+    """What `mailbox` was before migration 0015 of clients. What was indexed by it and has lost its
+    address since, and links that went out by then, are known by this alone.
+
+    >>> as_before("Kim.Lee+news@Gmail.com"), as_before("+447400123456")
+    ('kim.lee@gmail.com', '+447400123456')
+    """
+    name, at, host = address.strip().casefold().rpartition("@")
+    with suppress(UnicodeError):
+        host = host.encode("idna").decode()
+    return f"{name.partition('+')[0]}{at}{host}"
+
+
 def refuse_accents(address: str) -> None:
     """Raise ValidationError for an email address that few servers deliver to, and whose letters
     could look like another's, or be taken for it.

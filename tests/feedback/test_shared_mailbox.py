@@ -290,18 +290,56 @@ def test_a_mailbox_of_a_large_provider_is_known_by_whichever_spelling_it_is_deli
     assert "This is about your session with Alice." in shown(form_of(second))
 
 
+def recorded_before(client: Client, typed: str = "kim.lee@gmail.com") -> None:
+    """It was recorded when the spellings of the largest providers were not known."""
+    shared(client, typed)
+    index = crypto.blind_index(typed, practice_id=client.practice_id)
+    client.channels.update(address_index=index)
+
+
+def taken_away_before(client: Client, why: Reason) -> None:
+    """Its mailbox was stopped and taken off the record by then, too."""
+    recorded_before(client)
+    stop(client, why)
+    client.channels.update(address="", safe_to_contact=False)
+
+
+def migrate() -> None:
+    migration = import_module("apps.clients.migrations.0015_largest_providers")
+    migration.index_mailboxes(apps, None)
+
+
 def test_addresses_of_before_are_known_by_their_large_provider_by_migration(
     first: Client, second: Client
 ) -> None:
-    shared(first, "kim.lee@gmail.com")
+    recorded_before(first)
     shared(second, "kimlee@gmail.com")
-    before = crypto.blind_index("kim.lee@gmail.com", practice_id=first.practice_id)
-    first.channels.update(address_index=before)
     link = link_of(ask(second))
     assert "about your session with" not in shown(Browser().get(link))
-    migration = import_module("apps.clients.migrations.0015_largest_providers")
-    migration.index_mailboxes(apps, None)
+    migrate()
     assert "This is about your session with Alice." in shown(Browser().get(link))
+
+
+@pytest.mark.parametrize("typed", ["kim.lee@gmail.com", "KIM.LEE+x@gmail.com"])
+@pytest.mark.parametrize("why", READER_STOPS)
+def test_a_stop_of_before_that_migration_whose_address_is_gone_holds_under_another_code(
+    as_alice: Browser, first: Client, second: Client, why: Reason, typed: str
+) -> None:
+    taken_away_before(first, why)
+    migrate()
+    as_alice.post(page_of(second), details(second, email=typed))
+    assert second.channels.get().address == typed
+    assert not usable_channels(second)
+
+
+@pytest.mark.parametrize("why", [Reason.NOT_MINE, Reason.BOUNCED])
+def test_a_wrong_mailbox_of_before_that_migration_is_not_used_again(
+    as_alice: Browser, second: Client, why: Reason
+) -> None:
+    taken_away_before(second, why)
+    migrate()
+    as_alice.post(page_of(second), details(second, email="kim.lee@gmail.com", **anew()))
+    assert not usable_channels(second)
 
 
 @pytest.mark.parametrize("way", ["email", "text"])

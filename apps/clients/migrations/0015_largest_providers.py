@@ -1,16 +1,7 @@
-from contextlib import suppress
-
 from django.db import migrations
 
 from apps.core import crypto
-from apps.core.spellings import mailbox
-
-
-def as_before(address):
-    name, _at, host = address.strip().casefold().rpartition("@")
-    with suppress(UnicodeError):
-        host = host.encode("idna").decode()
-    return f"{name.partition('+')[0]}@{host}"
+from apps.core.spellings import as_before, mailbox
 
 
 def index_mailboxes(apps, schema_editor):
