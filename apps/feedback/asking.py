@@ -136,13 +136,13 @@ def asked_of_most(client: Client, *, times: int) -> str:
 def requests_in_30_days(client: Client, *, at: datetime) -> int:
     """How often the client was asked in the 30 days before `at`.
 
-    What was withdrawn of which no message may be out, or only offered in the room and not taken up,
-    does not count.
+    What was withdrawn, or offered in the room and not taken up, does not count, unless a message of
+    it may be out.
     """
+    states = FeedbackRequest.State
     asked = FeedbackRequest.objects.of(client).filter(due_at__gt=at - CAP_DAYS)
-    not_taken_up = Q(channel_kind="", state=FeedbackRequest.State.EXPIRED)
+    came_to_nothing = Q(state=states.CANCELLED) | Q(channel_kind="", state=states.EXPIRED)
     may_be_out = OutboxMessage.objects.may_be_out().filter(
         practice_id=client.practice_id, kind=KIND, subject_id=OuterRef("id")
     )
-    withdrawn = Q(~Exists(may_be_out), state=FeedbackRequest.State.CANCELLED)
-    return asked.exclude(not_taken_up | withdrawn).count()
+    return asked.exclude(came_to_nothing & ~Exists(may_be_out)).count()

@@ -18,7 +18,12 @@ from apps.feedback.corrections import cancel_session, correct_session, move_sess
 from apps.feedback.lifecycle import REMINDER, expire_request, refit_requests, withdraw_unsent
 from apps.feedback.messages import render_feedback_reminder, render_feedback_request
 from apps.feedback.models import KIND, FeedbackRequest
-from apps.feedback.services import CannotAsk, practice_questionnaire, request_feedback
+from apps.feedback.services import (
+    CannotAsk,
+    ask_in_room,
+    practice_questionnaire,
+    request_feedback,
+)
 from apps.ruptures.models import Screening
 from tests.factories import TherapySessionFactory
 
@@ -127,6 +132,25 @@ def test_what_was_withdrawn_once_its_message_was_out_or_may_have_been_counts(
     correct_session(session=asked.therapy_session, attendance="no_show", by=alice)
     assert FeedbackRequest.objects.get().state == State.CANCELLED
     assert requests_in_30_days(treatment.client, at=now) == int(counts)
+
+
+@pytest.mark.parametrize("went_out", [True, False])
+def test_what_was_offered_in_the_room_and_not_taken_up_counts_where_its_message_had_gone_out(
+    treatment: Treatment, alice: Membership, noon: time_machine.Traveller, went_out: bool
+) -> None:
+    asked = ask(treatment, days_ago=1)
+    session = asked.therapy_session
+    if went_out:
+        mark_sent(asked)
+    for attendance in ("no_show", "attended"):
+        correct_session(session=session, attendance=attendance, by=alice)
+        session.refresh_from_db()
+    ask_in_room(therapy_session=session, questionnaire=asked.questionnaire, by=alice)
+    noon.shift(timedelta(minutes=16))
+    expire_request(request_id=asked.id)
+    asked.refresh_from_db()
+    assert (asked.state, asked.channel_kind) == (State.EXPIRED, "")
+    assert requests_in_30_days(treatment.client, at=timezone.now()) == int(went_out)
 
 
 @pytest.mark.parametrize(("days", "may"), [(180, True), (181, False)])
