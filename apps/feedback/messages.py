@@ -17,8 +17,6 @@ from apps.feedback.asking import usable_channels, why_not_agreed
 from apps.feedback.models import KIND, FeedbackRequest
 from apps.feedback.tokens import make_token
 
-WAITING = {*OutboxMessage.NOT_OUT, OutboxMessage.State.UNCERTAIN}
-
 
 def link_to(request: FeedbackRequest, *, way: str = "email", page: str = "feedback_form") -> str:
     """The address of one of the client's pages; whoever holds it can answer, once."""
@@ -62,9 +60,10 @@ def render_feedback_reminder(subject_id: UUID) -> RenderedMessage:
     if not channels:
         raise NothingToSend
     first = OutboxMessage.objects.get(kind=KIND, subject_id=request.id)
-    if first.sent_at or first.state in WAITING:
-        went_out_at = first.sent_at or first.doubted_at or timezone.now()
-        _wait_until(request, went_out_at + settings.FEEDBACK_REMIND_AFTER)
+    is_to_come = first.state in OutboxMessage.NOT_OUT  # perhaps once more
+    out_since = timezone.now() if is_to_come else first.sent_at or first.doubted_at
+    if out_since:
+        _wait_until(request, out_since + settings.FEEDBACK_REMIND_AFTER)
     return _render(request, channels[0])
 
 

@@ -217,17 +217,22 @@ def test_a_late_message_puts_its_reminder_off_by_a_day(
     assert late.value.until == timezone.now() + timedelta(hours=24)
 
 
+@pytest.mark.parametrize(
+    ("state", "hours"), [("uncertain", 23), ("failed", 23), ("pending", 24), ("claimed", 24)]
+)
 def test_a_message_that_may_be_out_puts_its_reminder_off_as_well(
-    treatment: Treatment, noon: time_machine.Traveller
+    treatment: Treatment, noon: time_machine.Traveller, state: str, hours: int
 ) -> None:
+    """By a day from then on; and from its second copy on, which is still to come."""
     asked = ask(treatment)
     noon.move_to(NOON + timedelta(hours=27))
-    doubt = {"state": OutboxMessage.State.UNCERTAIN, "doubts": 1, "doubted_at": timezone.now()}
-    OutboxMessage.objects.filter(kind=KIND).update(**doubt)
+    now = timezone.now()
+    lease_until = now if state == "claimed" else None
+    mark_sent(asked, state=state, sent_at=None, doubts=1, doubted_at=now, lease_until=lease_until)
     noon.shift(timedelta(hours=1))
     with pytest.raises(NotYet) as late:
         render_feedback_reminder(asked.id)
-    assert late.value.until == timezone.now() + timedelta(hours=23)
+    assert late.value.until == timezone.now() + timedelta(hours=hours)
 
 
 @pytest.mark.usefixtures("quiet_hours")
