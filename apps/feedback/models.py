@@ -14,7 +14,7 @@ from apps.feedback.tokens import ROOM
 from apps.therapy_sessions.models import TherapySession
 
 KIND = "feedback_request"
-"""Of the message that asks, with the request as its subject."""
+"""The kind of the message that asks for feedback; its subject is the request."""
 
 
 class FeedbackRequestQuerySet(models.QuerySet["FeedbackRequest"]):

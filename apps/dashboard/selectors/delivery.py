@@ -15,14 +15,13 @@ from apps.core import sending
 from apps.core.models import OutboxMessage, OutboxQuerySet
 from apps.dashboard.message_bars import Bars, Day, bars
 from apps.dashboard.selectors import words
-from apps.feedback.models import FeedbackRequest
+from apps.feedback.lifecycle import REMINDER
+from apps.feedback.models import KIND, FeedbackRequest
 
 LATE_AFTER = timedelta(seconds=120)
 COUNTED_DAYS = 7
 DRAWN_DAYS = 14
 State = OutboxMessage.State
-FORM = "feedback_request"
-REMINDER = "feedback_reminder"
 # What a row of the outbox is, and whether its request was answered.
 OUT = Q(state__in=[State.SENT, State.BOUNCED])
 UNDELIVERED = Q(state__in=[State.FAILED, State.BOUNCED])
@@ -103,7 +102,7 @@ def delivery(messages: OutboxQuerySet, *, at: datetime, today: date) -> Delivery
 
 def of_the_practice(practice_id: UUID) -> OutboxQuerySet:
     """All messages to clients of a practice."""
-    return OutboxMessage.objects.filter(practice_id=practice_id, kind__in=[FORM, REMINDER])
+    return OutboxMessage.objects.filter(practice_id=practice_id, kind__in=[KIND, REMINDER])
 
 
 def of_own_clients(membership: Membership) -> OutboxQuerySet:
@@ -121,7 +120,7 @@ def delivery_page(
         id=OuterRef("subject_id"), state=FeedbackRequest.State.ANSWERED
     )
     messages = messages.annotate(is_answered=Exists(answered, output_field=BooleanField()))
-    forms = messages.filter(kind=FORM)
+    forms = messages.filter(kind=KIND)
     since = at - timedelta(days=COUNTED_DAYS)
     seen = forms.filter(sent_at__gte=since).aggregate(
         delivered=Count("pk", filter=Q(state=State.SENT)), answered=Count("pk", filter=ANSWERED)
@@ -149,7 +148,7 @@ def _channels(messages: OutboxQuerySet, *, since: datetime, at: datetime) -> tup
         )
     }
     rows = [
-        (str(kind.label), [counted.get((FORM, kind.value))])
+        (str(kind.label), [counted.get((KIND, kind.value))])
         for kind in (ContactChannel.Kind.TEXT, ContactChannel.Kind.EMAIL)
     ]
     rows.append((_("Reminders"), [row for key, row in counted.items() if key[0] == REMINDER]))
