@@ -10,6 +10,8 @@ from django.utils.translation import gettext_lazy as _
 from apps.accounts.models import PracticeModel, Role
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.clients.models import Client, ContactChannel
+from apps.core import crypto
+from apps.core.spellings import as_before
 from apps.feedback.tokens import ROOM
 from apps.therapy_sessions.models import TherapySession
 
@@ -107,6 +109,14 @@ class FeedbackRequest(PracticeModel):
         channels = self.therapy_session.treatment.client.channels.exclude(address="")
         return {kind: bytes(of) for kind, of in channels.values_list("kind", "address_index")} | {
             ROOM: b""
+        }
+
+    def mailboxes_as_before(self) -> dict[str, bytes]:
+        """The same by each address as it was read when links of before went out, which go on."""
+        channels = self.therapy_session.treatment.client.channels.exclude(address="")
+        return {
+            each.kind: crypto.blind_index(as_before(each.address), practice_id=self.practice_id)
+            for each in channels
         }
 
     @property

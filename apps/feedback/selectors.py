@@ -107,8 +107,12 @@ def find_link(token: str) -> Link | None:
         "therapy_session__treatment__therapist__user",
     )
     asked = requests.filter(id=request_id).first()
-    way = way_of(token, generation=asked.generation, mailboxes=asked.mailboxes()) if asked else ""
-    return Link(token, asked, way) if asked and way else None
+    if asked is None:
+        return None
+    for mailboxes in (asked.mailboxes, asked.mailboxes_as_before):
+        if way := way_of(token, generation=asked.generation, mailboxes=mailboxes()):
+            return Link(token, asked, way)
+    return None
 
 
 def choose_session(

@@ -320,6 +320,20 @@ def test_addresses_of_before_are_known_by_their_large_provider_by_migration(
     assert "This is about your session with Alice." in shown(Browser().get(link))
 
 
+@pytest.mark.parametrize("typed", ["kim.lee@gmail.com", "kim_lee@proton.me", "kim@me.com"])
+def test_a_link_of_before_that_migration_works_as_long_as_its_channel_leads_there(
+    as_alice: Browser, second: Client, typed: str
+) -> None:
+    recorded_before(second, typed)
+    link = link_of(ask(second))
+    migrate()
+    assert Browser().get(link).status_code == Browser().get(link + "stop/").status_code == 200
+    as_alice.post(page_of(second), details(second, email="kim.li@gmail.com"))
+    assert Browser().get(link).status_code == 404
+    as_alice.post(page_of(second), details(second, email=typed))
+    assert Browser().post(link, answers()).status_code == 302
+
+
 @pytest.mark.parametrize("typed", ["kim.lee@gmail.com", "KIM.LEE+x@gmail.com"])
 @pytest.mark.parametrize("why", READER_STOPS)
 def test_a_stop_of_before_that_migration_whose_address_is_gone_holds_under_another_code(
