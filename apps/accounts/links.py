@@ -74,15 +74,19 @@ def hold(member: Membership) -> None:
 def use(link_id: UUID, purpose: AccountLink.Purpose) -> tuple[Membership, User]:
     """Take a link, once: of two uses at the same time one finds it closed.
 
+    The person is returned, and asked for, as they are once nobody else changes them: PostgreSQL
+    asks the whole condition again of a row that it has waited for. The link is locked first, then
+    its person, as by whoever closes a place.
+
     Raises:
         LinkClosed: nothing was changed.
     """
     now = timezone.now()
     link = (
         AccountLink.objects.open(at=now)
-        .select_for_update(of=("self",))
+        .select_for_update(of=("self", "membership__user"), no_key=True)
         .select_related("membership__user")
-        .filter(id=link_id, purpose=purpose)
+        .filter(id=link_id, purpose=purpose, membership__user__isnull=False)
         .first()
     )
     if link is None or link.membership.user is None:

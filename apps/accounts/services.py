@@ -151,8 +151,6 @@ def accept_invitation(*, link_id: UUID, password: str) -> Membership:
     for link in AccountLink.objects.filter(id=link_id).select_related("practice"):
         hold(link.practice)
     member, user = links.use(link_id, AccountLink.Purpose.INVITATION)
-    # Another invitation may be accepted at this moment, to another practice.
-    user.refresh_from_db(from_queryset=User.objects.select_for_update(no_key=True))
     if not user.has_usable_password():
         user.set_password(password)
         user.save(update_fields=["password"])

@@ -1,6 +1,7 @@
 """Mailed links: invitations and new passwords. They work once, for a while, and only as made."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from unittest.mock import Mock
@@ -20,8 +21,8 @@ from apps.accounts.models import AccountLink, Membership, Practice, Role, User
 from apps.accounts.tasks import mail_password_reset
 from apps.core import outbox
 from apps.core.models import AuditEntry, OutboxMessage
-from tests.accounts.conftest import enter, is_in, shown
-from tests.at_once import at_once
+from tests.accounts.conftest import enter, goes_on, is_in, shown
+from tests.at_once import at_once, sent_during
 from tests.conftest import work_in
 from tests.factories import PASSWORD
 
@@ -301,6 +302,20 @@ def test_asking_again_makes_the_link_before_void(
     before = address_of(alice)
     ask(client, alice.user.email, sent_tasks)  # type: ignore[union-attr]
     assert client.get(before).status_code == 410
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_link_that_waits_for_its_owners_change_of_password_is_closed(
+    alice: Membership, proven: Callable[[Membership], Browser]
+) -> None:
+    mail_password_reset(str(alice.user_id))
+    owner, new = proven(alice), "the owner's quite new words"
+    form = {"oldpassword": PASSWORD, "password1": new, "password2": new}
+    change = partial(owner.post, "/account/password/", form)
+    send = partial(Browser().post, address_of(alice), NEW)
+    assert sent_during(change, alice.practice, send).status_code == 410
+    assert User.objects.get(id=alice.user_id).check_password(new)
+    assert goes_on(owner)
 
 
 def test_somebody_whose_place_is_closed_gets_no_link(
