@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts import notices
-from apps.accounts.models import Membership, Notice
+from apps.accounts.models import Membership, Notice, Practice
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.clients.services import stop_channel
 from apps.core import crypto
@@ -354,6 +354,14 @@ def test_a_wrong_mailbox_of_before_that_migration_is_not_used_again(
     migrate()
     as_alice.post(page_of(second), details(second, email="kim.lee@gmail.com", **anew()))
     assert not usable_channels(second)
+
+
+def test_that_migration_asks_for_no_key_of_a_practice_whose_addresses_have_one_spelling(
+    practice: Practice, django_assert_max_num_queries: Any
+) -> None:
+    ClientFactory.create_batch(9, practice=practice)
+    with django_assert_max_num_queries(2):  # the rows, and the keys of their clients
+        migrate()
 
 
 @pytest.mark.parametrize("way", ["email", "text"])
