@@ -188,6 +188,7 @@ def change_roles(*, member: Membership, roles: list[Role], by: Membership) -> No
         SupervisesStill: the only manager makes themselves a supervisor, who has a supervision.
         TooNew: a role is given, or taken from another manager. Else it is taken away at once.
     """
+    hold_practice(by)
     given, taken = set(roles) - set(member.roles), set(member.roles) - set(roles)
     oneself.refuse_newcomer(by, takes_from=None if given else member)
     if Role.MANAGER not in roles:
@@ -201,14 +202,14 @@ def change_roles(*, member: Membership, roles: list[Role], by: Membership) -> No
         becomes_supervisor = Role.SUPERVISOR in roles and not member.has_role(Role.SUPERVISOR)
         if becomes_supervisor and supervisions.exists():
             raise SupervisesStill
+    if member.is_active:
+        _end_sessions_of(member)  # the person before their place, as who signs in
     member.roles = roles
     if Role.MANAGER in taken:
         member.managed_until = timezone.now()
     member.save(update_fields=["roles", "managed_until"])
     if Role.SUPERVISOR in taken:
         _end_supervisions(member, by=by)
-    if member.is_active:
-        _end_sessions_of(member)
     audit.record("change roles", member, by=by)
 
 
@@ -457,8 +458,8 @@ def _end_sessions_of(member: Membership) -> None:
 
 
 def _refuse_last_manager(member: Membership) -> None:
-    """Raises LastManager; holds the managers' rows, so that two cannot leave at once."""
-    managers = Membership.objects.with_role(Role.MANAGER).select_for_update()
+    """Raises LastManager. Whoever asks holds the practice, so that two cannot leave at once."""
+    managers = Membership.objects.with_role(Role.MANAGER)
     ids = set(managers.filter(practice=member.practice_id).values_list("id", flat=True))
     if ids == {member.id}:
         raise LastManager

@@ -1,7 +1,7 @@
 """What a manager sends waits for its turn with the practice, and is asked again then."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -12,6 +12,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.accounts import links, sign_in_services
 from apps.accounts.links import make_token
 from apps.accounts.models import AccountLink, Membership, Practice, Role, Supervision, User
 from apps.accounts.oneself import NotOneself
@@ -27,7 +28,7 @@ from apps.clients.models import Client
 from apps.clients.services import wait_for_turn
 from apps.core import tenancy
 from apps.core.models import AuditEntry
-from tests.accounts.conftest import is_in, link, sent
+from tests.accounts.conftest import enter, is_in, link, sent
 from tests.at_once import elsewhere, sent_during, wait_for
 from tests.factories import PASSWORD, ClientFactory, MembershipFactory, TreatmentFactory
 from tests.therapy_sessions.test_add_client import form_data
@@ -241,3 +242,46 @@ def test_nobody_opens_their_own_place(mona: Membership, manager: Browser) -> Non
     mona.refresh_from_db()
     with pytest.raises(NotOneself):
         reactivate_member(member=mona, by=mona)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("closes", [True, False])
+def test_who_signs_in_as_another_manager_decides_about_them_ends_in_no_error(
+    closes: bool, mona: Membership, practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither waits for the other while the other waits for them."""
+    second = MembershipFactory.create(practice=practice, name="Max", roles=[Role.MANAGER])
+    decide = partial(change_roles, roles=[Role.THERAPIST])
+    decide = partial(deactivate_member if closes else decide, member=second, by=mona)
+    note_day = sign_in_services.note_day
+    with ThreadPoolExecutor(1) as pool:
+
+        def note_day_meanwhile(*, member: Membership) -> None:
+            other.append(pool.submit(elsewhere, decide, practice_id=practice.id))
+            wait_for(other[0])
+            note_day(member=member)
+
+        other: list[Future[Any]] = []
+        monkeypatch.setattr(sign_in_services, "note_day", note_day_meanwhile)
+        assert enter(Browser(), second).status_code == 302
+        other[0].result(timeout=30)
+    second.refresh_from_db()
+    assert (second.is_active, second.has_role(Role.MANAGER)) == (not closes, closes)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_gets_a_link_for_a_new_password_as_their_place_is_closed_cannot_use_it(
+    mona: Membership, practice: Practice
+) -> None:
+    second = MembershipFactory.create(practice=practice, name="Max", roles=[Role.MANAGER])
+    purpose = AccountLink.Purpose.PASSWORD_RESET
+    links.mail(second, purpose, timedelta(hours=1))
+    close = partial(deactivate_member, member=second, by=mona)
+    with ThreadPoolExecutor(1) as pool:
+        with tenancy.practice(practice.id):
+            links.withdraw(second, purpose)
+            other = pool.submit(elsewhere, close, practice_id=practice.id)
+            wait_for(other)
+            links.mail(second, purpose, timedelta(hours=1))
+        other.result(timeout=30)
+    assert not AccountLink.objects.open(at=timezone.now()).exists()
