@@ -15,7 +15,7 @@ from apps.dashboard.strokes import XY, points, rounded
 Event = Literal["opened", "escalated", "improving", "continues", "repaired", "settled_lower"]
 Phase = Literal["steady", "break", "recovering", "seam"]
 
-RATINGS_BEFORE_RANGE = 3
+FIRST_RATING_WITH_RANGE = 3
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class ChartSession:
 
     ``low`` and ``high`` are the filter's usual range at this session (not clipped). ``asked``: a
     form was really sent or offered. ``level``: 0 none, 1 watch, 2 possible, 3 marked. ``note``
-    replaces the note in the table, e.g. 'Cancelled late by the client'. ``ratings_before`` counts
-    where a list does not start at the first session.
+    replaces the note in the table, e.g. 'Cancelled late by the client'. ``ratings_before`` is the
+    filter's count of earlier ratings; 0 where it was not asked at this session.
     """
 
     number: int
@@ -276,12 +276,13 @@ def is_low(s: ChartSession) -> bool:
 
 
 def with_range(sessions: Sequence[ChartSession]) -> list[bool]:
-    """Whether the usual range is shown at each session: from the third rating on."""
-    rated = sessions[0].ratings_before if sessions else 0
+    """Whether the usual range is shown at each session: from the third rating on, wherever in the
+    course the list begins."""
+    rated = 0
     shown = []
     for s in sessions:
-        rated += s.pomp is not None
-        shown.append(rated >= RATINGS_BEFORE_RANGE and s.low is not None and s.high is not None)
+        rated = max(rated, s.ratings_before) + (s.pomp is not None)
+        shown.append(rated >= FIRST_RATING_WITH_RANGE and s.low is not None and s.high is not None)
     return shown
 
 

@@ -10,6 +10,7 @@ from math import ceil, hypot
 from typing import Literal
 
 from apps.dashboard.chart_parts import (
+    FIRST_RATING_WITH_RANGE,
     Bracket,
     ChartEpisode,
     ChartSession,
@@ -85,7 +86,7 @@ def alliance_drawing(
     window = sessions[start:]
     zones, brackets, labels = _episodes(frame, window, episodes, phase)
     learns = any(s.low is not None and (s.asked or s.pomp is not None) for s in sessions)
-    learn = _learning(frame, ranged) if learns and (start == 0 or not any(ranged)) else None
+    learn = _learning(frame, window, ranged) if learns else None
     return Drawing(
         width=frame.width,
         height=frame.height,
@@ -225,10 +226,14 @@ def _subscales(frame: Frame, window: Sequence[ChartSession]) -> tuple[Subscale, 
     return tuple(found)
 
 
-def _learning(frame: Frame, ranged: Sequence[bool]) -> Bracket | None:
-    """Bracket over the sessions before the usual range is known."""
+def _learning(
+    frame: Frame, window: Sequence[ChartSession], ranged: Sequence[bool]
+) -> Bracket | None:
+    """Bracket over the sessions before the usual range is known; none where the drawing begins
+    later, as with a session that did not take place."""
     until = ranged.index(True) if True in ranged else len(ranged)
-    if until == 0:
+    was_known = until < len(ranged) and window[until].ratings_before >= FIRST_RATING_WITH_RANGE
+    if until == 0 or was_known:
         return None
     a, b, y = frame.left + 3, frame.edge(until) - 3, frame.bottom - 12
     d = f"M{path(a, y)}H{rounded(b)}M{path(a, y - 3)}v6M{path(b, y - 3)}v6"

@@ -88,6 +88,24 @@ def test_the_usual_range_starts_at_the_third_rating() -> None:
     assert [bracket.kind for bracket in drawing.brackets] == ["learn"]
 
 
+def test_the_usual_range_goes_on_where_a_drawing_begins_with_a_session_without_a_screening() -> (
+    None
+):
+    counted = [replace(each, ratings_before=n) for n, each in enumerate(course(80, 82, 83, 85, 85))]
+    cancelled = replace(counted[0], held=False, pomp=None, low=None, high=None, ratings_before=0)
+    later = alliance_drawing([cancelled, *counted[3:]], [])
+    first = alliance_drawing([cancelled, *counted[2:]], [])
+    for drawing in (later, first):
+        assert drawing.band is not None
+        slot = middle(drawing, 5) - middle(drawing, 4)
+        assert min(xs(drawing.band.area)) == pytest.approx(drawing.left + slot, abs=0.1)
+    assert [bracket.kind for bracket in later.brackets] == []
+    assert [bracket.kind for bracket in first.brackets] == ["learn"]
+    small = sparkline([cancelled, *counted[3:]], [], label="")
+    assert small.band is not None
+    assert len(xs(small.band.upper)) == 4
+
+
 def test_no_baseline_forms_for_a_client_who_is_not_asked() -> None:
     unasked = [replace(each, asked=False) for each in course(None, None, None, None)]
     assert alliance_drawing(unasked, []).brackets == ()

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from apps.alliance.models import AllianceRating
 from apps.core.queries import among
-from apps.dashboard.chart_parts import RATINGS_BEFORE_RANGE, ChartEpisode, ChartSession
+from apps.dashboard.chart_parts import FIRST_RATING_WITH_RANGE, ChartEpisode, ChartSession
 from apps.dashboard.selectors import words
 from apps.ruptures.detection import Event
 from apps.ruptures.models import RuptureEpisode, Screening
@@ -55,7 +55,7 @@ class CourseSession:
     @property
     def usual(self) -> tuple[int, int] | None:
         """The usual range in whole points, clipped to 0–100; None while it is forming."""
-        if self.screening is None or self.ratings_before + 1 < RATINGS_BEFORE_RANGE:
+        if self.screening is None or self.ratings_before + 1 < FIRST_RATING_WITH_RANGE:
             return None
         return max(0, round(self.screening.low)), min(100, round(self.screening.high))
 

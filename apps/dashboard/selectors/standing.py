@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Membership
 from apps.clients.models import Treatment
 from apps.core.queries import among
-from apps.dashboard.chart_parts import RATINGS_BEFORE_RANGE
+from apps.dashboard.chart_parts import FIRST_RATING_WITH_RANGE
 from apps.dashboard.selectors.course import Course, load_episodes
 from apps.dashboard.selectors.feedback_states import FeedbackState, feedback_states
 from apps.feedback.models import FeedbackRequest
@@ -54,7 +54,7 @@ class Standing:
     @property
     def usual(self) -> tuple[int, int] | None:
         rated = self.rated
-        if rated is None or rated.ratings_before + 1 < RATINGS_BEFORE_RANGE:
+        if rated is None or rated.ratings_before + 1 < FIRST_RATING_WITH_RANGE:
             return None
         return max(0, round(rated.low)), min(100, round(rated.high))
 
