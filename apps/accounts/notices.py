@@ -19,12 +19,12 @@ MOST_SHOWN = 20
 
 @dataclass(frozen=True)
 class Said:
-    """A notice in words: one sentence, where it leads ('' nowhere), and whose data it holds."""
+    """A notice in words: one sentence, where it leads ('' nowhere), and under which client the look
+    at it stands in the audit trail."""
 
     text: str
     url: str = ""
     client_id: UUID | None = None
-    other_client_ids: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,7 @@ def unread(member: Membership) -> tuple[ShownNotice, ...]:
 
 def clients_of(shown: Collection[ShownNotice]) -> set[UUID]:
     """Clients of whom these notices say anything, for the audit trail."""
-    return {
-        client_id
-        for each in shown
-        for client_id in (each.said.client_id, *each.said.other_client_ids)
-        if client_id
-    }
+    return {each.said.client_id for each in shown if each.said.client_id}
 
 
 def mark_read(*, notice: Notice) -> None:

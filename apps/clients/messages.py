@@ -65,7 +65,11 @@ def say_channel_stopped(channel_ids: Collection[UUID], member: Membership) -> di
 @told_as(Role.MANAGER, Role.THERAPIST)
 def say_one_mailbox(client_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
     """The notice, by codes alone, for who manages the practice or treats one of the two; also where
-    they are reached at one mailbox no more: what went there may have been read."""
+    they are reached at one mailbox no more: what went there may have been read.
+
+    It stands under neither client in the audit trail: that somebody looked would tell the therapist
+    of each whose mailbox it is. Who was told, and when they read it, the notice itself keeps.
+    """
     told = Notice.objects.told_to(member).filter(kind=ONE_MAILBOX, subject_id__in=client_ids)
     others_of: dict[UUID, set[UUID]] = {}
     treated = set(Client.objects.treated_by(member).values_list("id", flat=True))
@@ -90,8 +94,6 @@ def say_one_mailbox(client_ids: Collection[UUID], member: Membership) -> dict[UU
                     "code": codes[client_id],
                     "others": get_text_list(sorted(codes[each] for each in others), _("and")),
                 },
-                client_id=client_id,
-                other_client_ids=tuple(others),
             )
     return said
 

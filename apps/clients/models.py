@@ -1,6 +1,5 @@
 """Clients, how they may be reached, and the treatments they are in."""
 
-from collections.abc import Collection
 from datetime import date, datetime, time, timedelta
 from typing import Self
 from uuid import UUID
@@ -265,13 +264,11 @@ class TreatmentQuerySet(models.QuerySet["Treatment"]):
         """Treatments that ended on the day `on` or before it."""
         return self.filter(ends_on__lte=on)
 
-    def sharing_a_mailbox(
-        self, client: Client, *, on: date, by: Collection[str] = tuple(ContactChannel.Kind)
-    ) -> Self:
+    def sharing_a_mailbox(self, client: Client, *, on: date, by: str) -> Self:
         """Current treatments of other clients of the practice who are reached where `client` is
-        reached `by` one of these ways."""
+        reached `by` this way."""
         channels = ContactChannel.objects.filter(practice=client.practice_id).exclude(address="")
-        theirs = channels.filter(client=client, kind__in=by).values("address_index")
+        theirs = channels.filter(client=client, kind=by).values("address_index")
         others = channels.filter(address_index__in=theirs).exclude(client=client)
         return self.current(on=on).filter(
             practice=client.practice_id, client__in=others.values("client")

@@ -1,7 +1,6 @@
 """Writes about clients: adding one, and how they may be asked."""
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from itertools import count
@@ -129,7 +128,6 @@ def add_client(
         approach=approach,
         starts_on=starts_on,
     )
-    _tell_of_one_mailbox(client, by=by)
     audit.record("add client", client, client_id=client.id, by=by)
     return treatment
 
@@ -203,7 +201,6 @@ def change_client(
         setattr(client, name, value)
     client.save()
     _record_addresses(client, addresses, agreed_anew=agreed_anew)
-    _tell_of_one_mailbox(client, by=by)
     audit.record("change client", client, client_id=client.id, by=by)
 
 
@@ -251,37 +248,48 @@ def _record_addresses(
         channel.lead_to(address, safe=safe)
 
 
-def _tell_of_one_mailbox(client: Client, *, by: Membership | None) -> None:
-    """Tell the other managers that a client of another therapist is reached at the same mailbox,
-    once for each pair and day from which they are; where nobody else manages who has been here for
-    a while, that therapist too."""
+def tell_of_one_mailbox(channel: ContactChannel) -> None:
+    """Tell the managers that what is sent now reaches a mailbox that a client of another therapist
+    has as well, once for each pair and day from which they do.
+
+    Whoever treats the one who came there later, and may have led them there, is not told. Where
+    nobody else manages who has been here for a while, those who treat the other one are. Not as the
+    address is recorded: the time that takes, or a look at what is told, would say whom colleagues
+    treat.
+    """
     today = timezone.localdate()
-    own = Treatment.objects.current(on=today).filter(client=client).values("therapist")
-    others = Treatment.objects.sharing_a_mailbox(client, on=today).exclude(therapist__in=own)
-    others = others.select_related("therapist").prefetch_related("client__channels")
-    if not others:
-        return
-    managers = set(Membership.objects.filter(manages_lately(), practice=client.practice_id))
-    is_managed = bool(by and must_ask_another(by))
-    ours = list(ContactChannel.objects.filter(client=client))
-    for other in others:
-        first, last = sorted((client, other.client), key=lambda each: each.id)
-        mark = f"{last.id} {_one_mailbox_since([*ours, *other.client.channels.all()])}"
-        told = (managers if is_managed else managers | {other.therapist}) - {by}
-        for member in sorted(told, key=lambda each: each.id):
-            notices.tell(member=member, kind=ONE_MAILBOX, subject=first, mark=mark)
+    current = Treatment.objects.current(on=today)
+    sharing = current.sharing_a_mailbox(channel.client, on=today, by=channel.kind)
+    own = current.filter(client=channel.client).values("therapist")
+    others = sharing.exclude(therapist__in=own).values("client")
+    led_there = ContactChannel.objects.filter(
+        client__in=others, address_index=channel.address_index
+    ).exclude(address="")
+    for other in led_there:
+        earlier, later = sorted((other, channel), key=_since)
+        recorders = _therapists_of(later.client_id)
+        is_managed = all(must_ask_another(each) for each in recorders)
+        told = set(Membership.objects.filter(manages_lately(), practice=channel.practice_id))
+        if not is_managed:
+            told |= _therapists_of(earlier.client_id)
+        first, last = sorted((earlier, later), key=lambda each: each.client_id)
+        since = timezone.localdate(later.address_since).isoformat() if later.address_since else ""
+        for member in sorted(told - recorders, key=lambda each: each.id):
+            notices.tell(
+                member=member,
+                kind=ONE_MAILBOX,
+                subject=first.client,
+                mark=f"{last.client_id} {since}",
+            )
 
 
-def _one_mailbox_since(channels: list[ContactChannel]) -> str:
-    """The day on which the second of two clients was recorded at a mailbox that both have; '' where
-    nobody noted it."""
-    times = Counter(bytes(each.address_index) for each in channels if each.address)
-    moments = [
-        each.address_since
-        for each in channels
-        if each.address and each.address_since and times[bytes(each.address_index)] > 1
-    ]
-    return timezone.localdate(max(moments)).isoformat() if moments else ""
+def _therapists_of(client_id: UUID) -> set[Membership]:
+    treatments = Treatment.objects.current(on=timezone.localdate()).filter(client=client_id)
+    return {each.therapist for each in treatments.select_related("therapist__practice")}
+
+
+def _since(channel: ContactChannel) -> float:
+    return channel.address_since.timestamp() if channel.address_since else 0
 
 
 def _may_be_used_again(channel: ContactChannel, address: str, *, agreed_anew: bool) -> bool:
