@@ -14,19 +14,16 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from apps.accounts import notices
 from apps.accounts.models import Membership, Practice, Role
-from apps.accounts.oneself import is_new
 from apps.accounts.services import add_member
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.services import build_rating
 from apps.clients.models import Client, Treatment
-from apps.clients.services import HALF, code_marks, wait_for_turn
+from apps.clients.services import HALF, code_marks
 from apps.core import audit
-from apps.endings.notices import HANDED_OVER
-from apps.endings.services import end_what_is_open
 from apps.exchange.known import Known, known_sessions, new_rows, told_tension
 from apps.exchange.models import ImportedSession
 from apps.exchange.placing import WEEK, Placed, Placer, monday_of, weekly_slot
@@ -73,7 +70,8 @@ def import_ratings(
 
     A therapist code becomes a member who cannot sign in, unless a member has this name. Clients
     get no consent and no address, so that nothing is ever sent to them. A change of therapist ends
-    the treatment and starts another. A session that was not attended is stored as cancelled by the
+    the treatment and starts another, unless somebody with an account has treated the client. A
+    session that was not attended is stored as cancelled by the
     therapist, which counts for nothing; `no_shows` become sessions of their own. Clients who were
     erased are left out.
 
@@ -134,7 +132,7 @@ class _Importer:
             parameters=self._parameters,
         )
         self._members: dict[str, Membership] = {}
-        self._made: set[UUID] = set()  # treatments of this import, which nobody knows of yet
+        self._made: set[UUID] = set()  # treatments of this import
         self._monday = monday_of(self._now.date())
 
     def not_erased(self, clients: list[list[Series]]) -> list[list[Series]]:
@@ -244,16 +242,13 @@ class _Importer:
         self, client: Client, series: Series, first: Placed, *, ends: Treatment | None
     ) -> Treatment:
         therapist = self._member(self._name_of(series), first.row)
+        known = client.treatments.exclude(id__in=self._made)
+        if known.filter(therapist__in=Membership.objects.with_account()).exists():
+            return self._treatment_here(known, therapist, first.row)
         if ends and not ends.ends_on:
-            if ends.id not in self._made:
-                self._hand_over(ends, to=therapist, row=first.row)
-            wait_for_turn(treatments=ends)
-            last = ends.therapy_sessions.exclude(attendance="").latest("starts_at")
+            last = ends.therapy_sessions.latest("starts_at")
             ends.ends_on = last.starts_at.astimezone(self._zone).date()
-            # A correction may have moved what was imported to before the treatment began.
-            ends.starts_on = min(ends.starts_on, ends.ends_on)
-            ends.save(update_fields=["starts_on", "ends_on"])
-            end_what_is_open(ends, on=ends.ends_on, by=self._by)
+            ends.save(update_fields=["ends_on"])
         treatment = Treatment.objects.create(
             practice=self._practice,
             client=client,
@@ -263,13 +258,16 @@ class _Importer:
         self._made.add(treatment.id)
         return treatment
 
-    def _hand_over(self, treatment: Treatment, *, to: Membership, row: Row) -> None:
-        """Of a treatment that people know: its therapist is told, and nobody new gets it."""
-        if is_new(to):
-            expected = "somebody who has been here for seven days; or hand the client over first"
-            raise self._bad(row, "therapist", expected, to.name)
-        moment = timezone.now().isoformat()
-        notices.tell(member=treatment.therapist, kind=HANDED_OVER, subject=to, mark=moment)
+    def _treatment_here(
+        self, known: QuerySet[Treatment], therapist: Membership, row: Row
+    ) -> Treatment:
+        """Their newest one of a client whom somebody who works here treats, or treated: a file
+        takes nobody from anybody."""
+        treatment = known.filter(therapist=therapist).order_by("starts_on", "id").last()
+        if treatment is None:
+            expected = "somebody who treats or treated the client here; hand the client over first"
+            raise self._bad(row, "therapist", expected, therapist.name)
+        return treatment
 
     def _name_of(self, series: Series) -> str:
         return series.therapist or self._therapist

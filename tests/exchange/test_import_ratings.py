@@ -13,18 +13,18 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from apps.accounts.models import Membership, Notice, Practice, Role
+from apps.accounts.models import Membership, Practice, Role
 from apps.alliance.models import AllianceRating, Questionnaire
-from apps.clients.models import Client, ContactChannel, Treatment
+from apps.clients.models import Client, Treatment
+from apps.clients.services import hand_over_caseload
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.exchange.models import ImportedSession
 from apps.exchange.rights import erase_client
 from apps.feedback.asking import why_not_ask
-from apps.feedback.models import FeedbackRequest
-from apps.feedback.services import practice_questionnaire, request_feedback
+from apps.feedback.services import practice_questionnaire
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.therapy_sessions.models import TherapySession
-from tests.factories import ClientFactory, TherapySessionFactory
+from tests.factories import ClientFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_owner")]
 
@@ -45,6 +45,7 @@ QUESTIONNAIRE = {
         {"id": "t1", "subscale": "tasks", "text": ""},
     ],
 }
+BY_NAME = "client,session,pomp,therapist"
 RICH = """\
 client,therapist,session,b1,b2,g1,t1,attended,asked,tension,resolved,therapist_tension,\
 therapist_resolved,no_shows,gap_days
@@ -256,60 +257,29 @@ class TestRows:
         assert first.starts_on < first.ends_on < second.starts_on
         assert second.ends_on is None
 
-    def test_a_treatment_whose_session_was_corrected_to_before_its_first_day_ends_as_well(
-        self, load
-    ):
-        header = "client,therapist,session,pomp"
-        load(csv(header, "A,T1,1,80"))
-        TherapySession.objects.update(starts_at=datetime(2026, 1, 1, 12, tzinfo=UTC))
-        load(csv(header, "A,T1,1,80", "A,T2,2,80"))
-        first = Treatment.objects.get(therapist__name="T1")
-        assert (first.starts_on, first.ends_on) == (date(2026, 1, 1), date(2026, 1, 1))
-
-    def test_what_is_open_ends_with_a_treatment_that_another_therapist_goes_on_with(
-        self, load, practice, alice, sam, charlie
-    ):
-        header = "client,session,pomp,therapist"
-        load(csv(header, "A,1,80,Alice Moreau"))
-        client = Client.objects.get()
-        client.consent, client.discussed_on = Client.Consent.AGREED, timezone.localdate()
-        client.save()
-        ContactChannel.objects.create(
-            practice=practice,
-            client=client,
-            kind="email",
-            address="kim@mail.example",
-            safe_to_contact=True,
-        )
-        treatment = Treatment.objects.get()
-        held, planned = (
-            TherapySessionFactory.create(
-                treatment=treatment, starts_at=timezone.now() + timedelta(hours=hours), **logged
-            )
-            for hours, logged in ((-2, {}), (48, {"attendance": ""}))
-        )
-        asked = request_feedback(
-            therapy_session=held,
-            questionnaire=practice_questionnaire(practice),
-            channel_kind="email",
-            by=alice,
-        )
-        load(csv(header, "A,1,80,Alice Moreau", "A,2,80,Charlie Nowak"))
-        asked.refresh_from_db()
-        assert asked.state == FeedbackRequest.State.CANCELLED
-        assert not TherapySession.objects.filter(pk=planned.pk).exists()
-        assert [each.subject_id for each in Notice.objects.told_to(alice)] == [charlie.id]
-
-    def test_nobody_who_is_new_is_given_a_colleagues_client(self, load, alice, charlie, practice):
-        load(csv("client,session,pomp,therapist", "A,1,80,Alice Moreau", "B,1,80,Charlie Nowak"))
-        practice.created_at = timezone.now() - timedelta(days=400)
-        practice.save()
-        charlie.joined_at = timezone.now()
-        charlie.save()
-        rows = ("A,1,80,Alice Moreau", "A,2,80,Charlie Nowak")
-        with pytest.raises(CommandError, match="hand the client over first"):
-            load(csv("client,session,pomp,therapist", *rows))
+    @pytest.mark.parametrize("ended", [False, True])
+    def test_no_file_takes_a_client_from_somebody_who_works_here(self, load, alice, charlie, ended):
+        """Whoever treats the client would not know, nor who the new one is."""
+        load(csv(BY_NAME, "A,1,80,Alice Moreau", "B,1,80,Charlie Nowak"))
+        if ended:
+            Treatment.objects.update(ends_on=timezone.localdate())
+        with pytest.raises(
+            CommandError, match=r"line 3, column therapist: .* hand the client over"
+        ):
+            load(csv(BY_NAME, "A,1,80,Alice Moreau", "A,2,80,Charlie Nowak"))
         assert Treatment.objects.get(client__code="A").therapist == alice
+
+    def test_what_follows_a_hand_over_is_stored_with_whom_the_client_was_given_to(
+        self, load, practice, charlie, mona
+    ):
+        load(csv(BY_NAME, "A,1,80,Alice Moreau"))
+        today = timezone.localdate()
+        hand_over_caseload(treatments=[Treatment.objects.get()], to=charlie, on=today, by=mona)
+        for _again in range(2):
+            load(csv(BY_NAME, "A,1,80,Alice Moreau", "A,2,80,Charlie Nowak"))
+        given = Treatment.objects.get(therapist=charlie)
+        assert given.ends_on is None
+        assert given.therapy_sessions.get().ratings.get().pomp == 80
 
     def test_therapists_become_members_who_cannot_sign_in(self, load, practice):
         printed = load(RICH)
