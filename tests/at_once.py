@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import connection, connections
 
+from apps.accounts.models import Practice
 from apps.core import tenancy
 
 
@@ -56,9 +57,8 @@ def wait_for(other: Future[Any]) -> None:
     assert somebody_waits_for_us(), "it did not wait"
 
 
-def sent_during(act: Callable[[], Any], practice: Any, send: Callable[[], Any]) -> Any:
+def sent_during(act: Callable[[], Any], practice: Practice, send: Callable[[], Any]) -> Any:
     """How a form is answered that is sent, and waits, while the act is under way."""
-
     with ThreadPoolExecutor(1) as pool:
         with tenancy.practice(practice.id):
             act()

@@ -166,6 +166,7 @@ def count_what_is_in_time(treatment: Treatment) -> list[TherapySession]:
     ]
     for rating in changed:
         rating.is_late = not rating.is_late
-        rating.counted_at = None if rating.is_late else timezone.now()
+        # The first time counts: a day that is corrected to and fro makes no rating younger.
+        rating.counted_at = rating.counted_at or timezone.now()
     AllianceRating.objects.bulk_update(changed, ["is_late", "counted_at"])
     return [rating.therapy_session for rating in changed]

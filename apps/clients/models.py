@@ -264,14 +264,22 @@ class TreatmentQuerySet(models.QuerySet["Treatment"]):
         """Treatments that ended on the day `on` or before it."""
         return self.filter(ends_on__lte=on)
 
-    def sharing_a_mailbox(self, client: Client, *, on: date, by: str) -> Self:
-        """Current treatments of other clients of the practice who are reached where `client` is
-        reached `by` this way."""
-        channels = ContactChannel.objects.filter(practice=client.practice_id).exclude(address="")
-        theirs = channels.filter(client=client, kind=by).values("address_index")
-        others = channels.filter(address_index__in=theirs).exclude(client=client)
+    def sharing_a_mailbox(self, client: Client, *, on: date, way: str) -> Self:
+        """Current treatments of other clients of the practice to whom messages may go where
+        `client` is reached by this way. Of one that nothing is sent to there, nothing is told to
+        whoever reads it."""
+        channels = ContactChannel.objects.filter(practice=client.practice_id)
+        theirs = (
+            channels.filter(client=client, kind=way).exclude(address="").values("address_index")
+        )
+        others = channels.usable().filter(
+            address_index__in=theirs,
+            client__consent=Client.Consent.AGREED,
+            client__restricted_at=None,
+        )
         return self.current(on=on).filter(
-            practice=client.practice_id, client__in=others.values("client")
+            practice=client.practice_id,
+            client__in=others.exclude(client=client).values("client"),
         )
 
     def visible_to(self, membership: Membership, *, on: date | None = None) -> Self:

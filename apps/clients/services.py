@@ -259,7 +259,7 @@ def tell_of_one_mailbox(channel: ContactChannel) -> None:
     """
     today = timezone.localdate()
     current = Treatment.objects.current(on=today)
-    sharing = current.sharing_a_mailbox(channel.client, on=today, by=channel.kind)
+    sharing = current.sharing_a_mailbox(channel.client, on=today, way=channel.kind)
     own = current.filter(client=channel.client).values("therapist")
     others = sharing.exclude(therapist__in=own).values("client")
     led_there = ContactChannel.objects.filter(

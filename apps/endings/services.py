@@ -45,7 +45,7 @@ class ChangesHands(Exception):
 
 
 class CannotHandOver(Exception):
-    """Clients go to somebody else before that day; the message says who, and when."""
+    """Clients go to somebody else before that day, or nobody takes them; the message says which."""
 
 
 class CannotCallOff(Exception):
@@ -155,9 +155,11 @@ def arrange_move(
         AlreadyArranged: the move is arranged.
         ChangesHands: a manager hands the client over, on a day that is still to come.
         ChangedMeanwhile: it is not the move of that `version` any more.
+        CannotHandOver: `to` treats nobody here any more.
         IntegrityError: the client has not agreed yet.
     """
     wait_for_turn(treatments=move.treatment_id)
+    _refuse_who_treats_nobody(to)
     move = _current(move, version=version)
     treatment = move.treatment
     _refuse_if_it_changes_hands(treatment)
@@ -205,6 +207,13 @@ def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> N
     _go_on(treatment, but_for=move)
 
 
+def _refuse_who_treats_nobody(to: Membership) -> None:
+    """Raises CannotHandOver; read anew, as whoever gives a client waited for their turn."""
+    to.refresh_from_db(fields=["roles", "is_active"])
+    if not (to.is_active and to.has_role(Role.THERAPIST)):
+        raise CannotHandOver(_("%s treats nobody here any more.") % to.name)
+
+
 @transaction.atomic
 def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) -> date:
     """Hand treatments over to `to`, with their sessions to come, and tell the therapist before.
@@ -221,9 +230,7 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
             nothing is changed for any.
     """
     wait_for_turn(by=by, treatments__in=treatments)
-    to.refresh_from_db(fields=["roles", "is_active"])
-    if not (to.is_active and to.has_role(Role.THERAPIST)):
-        raise CannotHandOver(_("%s treats nobody here any more.") % to.name)
+    _refuse_who_treats_nobody(to)
     on = access_from(to=to, by=by)
     current = Treatment.objects.select_related("client").filter(
         id__in=[each.id for each in treatments]

@@ -46,7 +46,7 @@ def move_client(request: MemberRequest, client_id: UUID) -> HttpResponse:
             if step != FITS:
                 return _not_taken(request, client_id)
             form.show_theirs(changed.latest)
-        except (services.ChangesHands, services.CannotCallOff) as why:
+        except (services.ChangesHands, services.CannotHandOver, services.CannotCallOff) as why:
             form.add_error(None, str(why))
     audit.read("view move", client_ids=[client_id], target=treatment, by=request.membership)
     context = {

@@ -83,7 +83,7 @@ class Link(NamedTuple):
         room, too, the therapist sees the page.
         """
         treatment, today = self.asked.therapy_session.treatment, timezone.localdate()
-        others = Treatment.objects.sharing_a_mailbox(self.client, on=today, by=self.way).exclude(
+        others = Treatment.objects.sharing_a_mailbox(self.client, on=today, way=self.way).exclude(
             therapist=treatment.therapist_id
         )
         names = others.values_list("therapist__name", flat=True)

@@ -2,6 +2,7 @@
 and came back, and which of its falls its therapist has acknowledged."""
 
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import Min
@@ -29,61 +30,80 @@ def is_about(episode: RuptureEpisode, step: Screening) -> bool:
 
 
 def date_by_its_steps(episode: RuptureEpisode) -> None:
-    """Derive when it was marked, fell again, recovering, settled lower; saved by who asks.
-
-    A fall waits to be acknowledged as long as it opens what was not open, by what the client has
-    said by now, as somebody acknowledged: a second one, once ratings had come back, as well as a
-    first that comes to be known, or stands in for one that went, only afterwards.
-    """
-    acknowledged_at, fell_again_at, is_marked_anew = episode.acknowledged_at, None, False
+    """Derive when it was marked, fell again, recovering, settled lower; saved by who asks."""
+    acknowledged_at, is_marked_anew = episode.acknowledged_at, False
     waits_anew = acknowledged_at is not None and not episode.seen_at
-    fell = _fell(episode)
     # Also of what was screened anew since: no correction makes a mark younger.
     marking = Screening.objects.filter(treatment=episode.treatment, level=Level.MARKED)
     marking = marking.filter(event__in=MARKS).order_by()
     first_marked = dict(marking.values_list("therapy_session").annotate(Min("screened_at")))
-    episode.marked_at = episode.last_fell_at = None
-    episode.recovering_since = episode.settled_lower_at = None
-    for step in _steps(episode):
-        session_id = step.therapy_session_id
+    episode.marked_at = episode.recovering_since = episode.settled_lower_at = None
+    steps = _steps(episode)
+    for step in steps:
         if step.event in MARKS and step.level == Level.MARKED:
-            marked_at = max(first_marked[session_id], episode.opened_at)
+            marked_at = max(first_marked[step.therapy_session_id], episode.opened_at)
             is_new = acknowledged_at is not None and acknowledged_at < marked_at
             # The first of those that nobody has acknowledged, else the first.
             if episode.marked_at is None or (is_new and not is_marked_anew):
                 episode.marked_at, is_marked_anew = marked_at, is_new
         if step.event == Event.OPENED:
             episode.recovering_since = episode.settled_lower_at = None
-            fell_at = fell[session_id]
-            if _is_told_apart(episode, session_id, fell_at):
-                episode.last_fell_at = max(fell_at, episode.last_fell_at or fell_at)
-            if acknowledged_at and acknowledged_at < fell_at:
-                fell_again_at = fell_again_at or fell_at
         elif step.event == Event.REPAIRED:
             episode.recovering_since = step.screened_at
         elif step.event == Event.SETTLED_LOWER:
             episode.settled_lower_at = step.screened_at
+    falls = _falls(episode, steps)
+    episode.last_fell_at = max((each.fell_at for each in falls if each.mark), default=None)
+    new = [each.fell_at for each in falls if acknowledged_at and not each.is_seen]
     # Where it waits already it goes on doing so: no correction begins its waiting time anew.
-    if waits_anew != bool(fell_again_at):
-        episode.fell_again_at = fell_again_at
+    if waits_anew != bool(new):
+        episode.fell_again_at = min(new, default=None)
 
 
-def marked_fall(episode: RuptureEpisode) -> tuple[str | None, bool]:
-    """Which of its falls was marked last, and whether that is the last one, or the one that waits.
+class Fall(NamedTuple):
+    """One opening of a possible rupture. `mark` tells it apart in what people are told: '' is the
+    one that the possible rupture was first told by, another goes by since when it opens."""
 
-    '' is the first fall, another goes by since when its session opens it; None where none is
-    marked.
+    mark: str
+    fell_at: datetime
+    is_seen: bool
+    is_marked: bool
+
+
+def falls_of(episode: RuptureEpisode) -> list[Fall]:
+    """In the order of their sessions.
+
+    One was seen where somebody acknowledged since it opened, or since it was part of what had
+    opened, and the client has said nothing more by now. What comes to be known only afterwards,
+    a second fall or a first one, is acknowledged anew.
     """
-    fell, fall, marked = _fell(episode), "", None
-    for step in _steps(episode):
-        fell_at = fell.get(step.therapy_session_id)
-        if step.event == Event.OPENED and fell_at:
-            is_apart = _is_told_apart(episode, step.therapy_session_id, fell_at)
-            fall = fell_at.isoformat() if is_apart else ""
-        if step.event in MARKS and step.level == Level.MARKED:
-            marked = fall
-    waits = episode.fell_again_at.isoformat() if episode.fell_again_at else ""
-    return marked, marked in {fall, waits}
+    return _falls(episode, _steps(episode))
+
+
+def _falls(episode: RuptureEpisode, steps: list[Screening]) -> list[Fall]:
+    acknowledged_at, falls = episode.acknowledged_at, []
+    fell = Screening.objects.filter(treatment=episode.treatment_id).opened_since(
+        acknowledged_at=acknowledged_at
+    )
+    for step in steps:
+        if step.event == Event.OPENED:
+            fell_at = fell[step.therapy_session_id]
+            is_first = fell_at <= episode.opened_at or _stands_in(episode, step, fell_at)
+            mark = "" if is_first else fell_at.isoformat()
+            is_seen = acknowledged_at is not None and fell_at <= acknowledged_at
+            falls.append(Fall(mark, fell_at, is_seen, is_marked=False))
+        if falls and step.event in MARKS and step.level == Level.MARKED:
+            falls[-1] = falls[-1]._replace(is_marked=True)
+    return falls
+
+
+def _stands_in(episode: RuptureEpisode, step: Screening, fell_at: datetime) -> bool:
+    """Whether the possible rupture begins with it now, of which it was a later part, as with the
+    step after one that a correction took away."""
+    if step.therapy_session_id != episode.opened_by_id:
+        return False
+    said = Screening.objects.filter(therapy_session=step.therapy_session_id, in_episode=True)
+    return said.filter(screened_at__lte=fell_at).exclude(event=Event.OPENED).exists()
 
 
 def _steps(episode: RuptureEpisode) -> list[Screening]:
@@ -107,16 +127,3 @@ def _steps(episode: RuptureEpisode) -> list[Screening]:
     )
     others = list(settled)
     return [step for step in said if not any(is_about(each, step) for each in others)]
-
-
-def _fell(episode: RuptureEpisode) -> dict[UUID, datetime]:
-    return Screening.objects.filter(treatment=episode.treatment_id).opened_since(
-        acknowledged_at=episode.acknowledged_at
-    )
-
-
-def _is_told_apart(episode: RuptureEpisode, session_id: UUID, fell_at: datetime) -> bool:
-    """From the fall that the possible rupture was first told by."""
-    acknowledged_at = episode.acknowledged_at
-    is_new = acknowledged_at is not None and acknowledged_at < fell_at
-    return is_new or session_id != episode.opened_by_id

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Exists, ExpressionWrapper, F, Min, OuterRef, Q, Subquery, Value
+from django.db.models import Exists, ExpressionWrapper, F, Min, OuterRef, Q, Value
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
@@ -21,6 +21,8 @@ from apps.therapy_sessions.models import TherapySession
 
 # The events with which a step can mark its episode.
 MARKS = (Event.OPENED, Event.ESCALATED)
+# Of a step's inputs those that no therapist corrects to and fro.
+OF_THE_CLIENT = ("pomp", "asked", "tension", "resolved")
 
 
 class ScreeningQuerySet(models.QuerySet["Screening"]):
@@ -36,21 +38,28 @@ class ScreeningQuerySet(models.QuerySet["Screening"]):
         """Since when each session of these opens what it opens.
 
         An answer that says the same makes no fall younger, and no more does a correction to and
-        fro. What was taken back has ended, where it opens now by what came afterwards, or where it
-        opened nothing as the episode was acknowledged.
+        fro. What was taken back has ended, where the client, or their silence, has said more since,
+        or where it opened nothing as the episode was acknowledged. What was part of it then, and of
+        which nothing more is known, was acknowledged with it.
         """
         of_the_session = Screening.objects.filter(therapy_session=OuterRef("therapy_session"))
-        now = of_the_session.current().filter(event=Event.OPENED).order_by("-known_at")
-        taken_back = of_the_session.exclude(event=Event.OPENED).filter(
-            screened_at__gt=OuterRef("screened_at"), screened_at__lt=OuterRef("opens_by")
+        opened = of_the_session.filter(event=Event.OPENED)
+        goes_on = opened.filter(screened_at=OuterRef("superseded_at"))
+        taken_back = opened.filter(
+            ~Exists(goes_on),
+            superseded_at__isnull=False,
+            screened_at__gte=OuterRef("screened_at"),
         )
-        stands = Q(superseded_at__isnull=True) | ~Exists(taken_back)
-        opens_by = Subquery(now.values("known_at")[:1])
-        opened = self.alias(opens_by=opens_by).filter(stands, event=Event.OPENED).order_by()
+        words = {f"inputs__{it}": OuterRef(f"inputs__{it}") for it in OF_THE_CLIENT}
+        as_it_is_now = Q(Exists(opened.current().filter(**words)))
+        stands = Q(event=Event.OPENED) & (as_it_is_now | ~Q(Exists(taken_back)))
         if acknowledged_at:
             then = of_the_session.said_at(acknowledged_at).filter(event=Event.OPENED)
-            opened = opened.filter(Q(screened_at__gt=acknowledged_at) | Exists(then))
-        return dict(opened.values_list("therapy_session").annotate(Min("screened_at")))
+            stands &= Q(screened_at__gt=acknowledged_at) | Q(Exists(then))
+            within = self.within_an_episode(at=acknowledged_at).filter(as_it_is_now)
+            stands |= Q(id__in=within.values("id"))
+        opening = self.filter(stands).order_by()
+        return dict(opening.values_list("therapy_session").annotate(Min("screened_at")))
 
     def within_an_episode(self, *, at: datetime) -> Self:
         """What was said by then, of steps that a possible rupture was open at."""

@@ -18,8 +18,8 @@ from django.utils.translation import gettext as _
 from apps.accounts import notices
 from apps.accounts.models import Membership, Notice, Supervision
 from apps.accounts.notices import Said
-from apps.ruptures.detection import Event, Level
-from apps.ruptures.models import MARKS, RuptureEpisode, Screening
+from apps.ruptures.falls import falls_of
+from apps.ruptures.models import RuptureEpisode
 
 OPENED, MARKED, WAITED = "episode_opened", "episode_marked", "episode_waited"
 GONE = "episode_withdrawn"
@@ -29,47 +29,30 @@ def tell_about(episode: RuptureEpisode) -> None:
     """Tell therapist and supervisors what is new for them; what they were told stays told, until
     supervisors were told that it went, or it fell again."""
     therapist = episode.treatment.therapist
-    notices.tell(member=therapist, kind=OPENED, subject=episode, mark=episode.fall)
-    marked, is_last = _marked_fall(episode) if episode.marked_at else (None, False)
-    if marked is not None:
-        notices.tell(member=therapist, kind=MARKED, subject=episode, mark=marked)
+    falls = falls_of(episode)
+    marked = [each.mark for each in falls if each.is_marked and episode.marked_at]
+    for fall in falls:
+        if not fall.is_seen:
+            notices.tell(member=therapist, kind=OPENED, subject=episode, mark=fall.mark)
+    for mark in marked:
+        notices.tell(member=therapist, kind=MARKED, subject=episode, mark=mark)
     if not episode.is_supervisors:
         return
-    has_waited = episode.waiting_is_noted if marked is not None else episode.waited_at
+    waited = episode.fell_again_at if episode.waiting_is_noted else None
+    waits = waited.isoformat() if waited else ""
+    # By a mark they are told more; of one that was acknowledged before it had waited, nothing.
+    is_told = bool(marked) and (falls[-1].is_marked or waits in marked)
+    was_seen_first = episode.seen_at and episode.waited_at and episode.seen_at < episode.waited_at
+    has_waited = episode.waiting_is_noted if marked else episode.waited_at
     for member in _supervisors_of(therapist):
         went = Notice.objects.filter(member=member, kind=GONE, subject_id=episode.id)
         gone = went.order_by("mark").values_list("mark", flat=True).last() or ""
-        if marked is not None:
-            notices.tell(member=member, kind=MARKED, subject=episode, mark=max(gone, marked))
-        if has_waited and not is_last:
-            waited = episode.fell_again_at if episode.waiting_is_noted else None
-            mark = max(gone, waited.isoformat() if waited else "")
-            notices.tell(member=member, kind=WAITED, subject=episode, mark=mark)
-        elif gone and marked is None:
+        for mark in marked:
+            notices.tell(member=member, kind=MARKED, subject=episode, mark=max(gone, mark))
+        if has_waited and not is_told and not was_seen_first:
+            notices.tell(member=member, kind=WAITED, subject=episode, mark=max(gone, waits))
+        elif gone and not marked:
             notices.tell(member=member, kind=OPENED, subject=episode, mark=gone)
-
-
-def _marked_fall(episode: RuptureEpisode) -> tuple[str | None, bool]:
-    """Which of its falls was marked last, and whether that is the last one.
-
-    '' is the first fall, another goes by since when its session opens it; None where none is
-    marked.
-    """
-    opened_since = Screening.objects.filter(treatment=episode.treatment_id).opened_since(
-        acknowledged_at=episode.acknowledged_at
-    )
-    steps = Screening.objects.current().filter(
-        treatment=episode.treatment_id,
-        event__in=MARKS,
-        therapy_session__starts_at__gte=episode.opened_by.starts_at,
-    )
-    fall, marked = "", None
-    for step in steps.order_by("therapy_session__starts_at", "therapy_session_id"):
-        if step.event == Event.OPENED and step.therapy_session_id != episode.opened_by_id:
-            fall = opened_since[step.therapy_session_id].isoformat()
-        if step.level == Level.MARKED:
-            marked = fall
-    return marked, marked == fall
 
 
 def tell_gone(episode: RuptureEpisode) -> None:

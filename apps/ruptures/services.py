@@ -6,16 +6,16 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, Min, OuterRef
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.alliance.models import Questionnaire
 from apps.clients.models import Treatment
 from apps.core import audit
-from apps.ruptures import detection, steps
-from apps.ruptures.detection import Event, Level, State, Verdict
-from apps.ruptures.models import MARKS, RuptureEpisode, Screening
+from apps.ruptures import detection, falls, steps
+from apps.ruptures.detection import Event, State, Verdict
+from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.notices import tell_about, tell_gone
 from apps.ruptures.rules import Rule, rule_in_force
 from apps.therapy_sessions.models import TherapySession
@@ -282,7 +282,7 @@ class _Verdicts:
                 is_about_it = (
                     state.open
                     and self._opening is not None
-                    and _was_known_within(*self._opening, at=each.at)
+                    and falls.was_known_within(*self._opening, at=each.at)
                 )
             if is_about_it:
                 state = detection.after_verdict(state, each.verdict, parameters)
@@ -292,12 +292,6 @@ class _Verdicts:
         """What the step, known by then, did to the filter."""
         if event == Event.OPENED:
             self._opening = (session.id, known_at)
-
-
-def _was_known_within(session_id: UUID, known_at: datetime, *, at: datetime) -> bool:
-    """Whether a step was known at a moment, and a possible rupture was open at it then."""
-    said = Screening.objects.filter(therapy_session=session_id)
-    return known_at <= at and said.within_an_episode(at=at).exists()
 
 
 def _move_episodes(
@@ -332,7 +326,7 @@ def _move_episodes(
     unfounded = founding.keys() & screened - openings.keys()
     was_supervisors = episode is not None and episode.is_supervisors
     for opening in openings.values():
-        if any(_is_about(each, opening) for each in founding.values()):
+        if any(falls.is_about(each, opening) for each in founding.values()):
             continue
         if (
             episode
@@ -358,22 +352,12 @@ def _move_episodes(
         episode.outcome = SUPERSEDED
         episode.outcome_at = timezone.now()
     if episode:
-        _date(episode)
+        falls.date_by_its_steps(episode)
         episode.save()
         if is_live and was_supervisors and not episode.is_supervisors:
             tell_gone(episode)
         if is_live and not episode.outcome:
             tell_about(episode)
-
-
-def _is_about(episode: RuptureEpisode, opening: Screening) -> bool:
-    """Whether it began with this opening, or before it, and had no outcome as that was known."""
-    if episode.outcome_at is None:
-        return episode.opened_by_id == opening.therapy_session_id
-    opens, known_at = opening.therapy_session, opening.known_at
-    return episode.opened_by.starts_at <= opens.starts_at and _was_known_within(
-        opens.id, known_at, at=episode.outcome_at
-    )
 
 
 def _is_before(one: TherapySession, other: TherapySession) -> bool:
@@ -391,61 +375,6 @@ def _show_as(episode: RuptureEpisode, earlier: RuptureEpisode) -> None:
     episode.wait_hours = min(episode.wait_hours, earlier.wait_hours)
     episode.waited_at = episode.waited_at or earlier.waited_at
     episode.shared_at = episode.shared_at or earlier.shared_at
-
-
-def _date(episode: RuptureEpisode) -> None:
-    """Derive from the steps since its opening when it was marked, recovering, settled lower;
-    whichever questionnaire they were rated with, as nothing else opens meanwhile.
-
-    A fall that opens it again, once ratings had come back, waits to be acknowledged as the first:
-    as long as anything opens that did not when it was acknowledged. So does the first, where the
-    acknowledgement was of a later one.
-    """
-    acknowledged_at, fell_again_at, is_marked_anew = episode.acknowledged_at, None, False
-    waits_anew = acknowledged_at is not None and not episode.seen_at
-    opened_since = Screening.objects.filter(treatment=episode.treatment).opened_since(
-        acknowledged_at=acknowledged_at
-    )
-    # Also of what was screened anew since: no correction makes a mark younger.
-    marking = Screening.objects.filter(treatment=episode.treatment, level=Level.MARKED)
-    marking = marking.filter(event__in=MARKS).order_by()
-    first_marked = dict(marking.values_list("therapy_session").annotate(Min("screened_at")))
-    episode.marked_at = episode.last_fell_at = None
-    episode.recovering_since = episode.settled_lower_at = None
-    said = list(
-        Screening.objects.current()
-        .filter(treatment=episode.treatment)
-        .filter(therapy_session__starts_at__gte=episode.opened_by.starts_at)
-        .only("level", "event", "screened_at", "therapy_session_id")
-        .order_by("therapy_session__starts_at", "therapy_session_id")
-    )
-    others = {each.therapy_session_id for each in said if each.event == Event.OPENED}
-    was_of_another = acknowledged_at is not None and any(
-        opened_since[each] <= acknowledged_at for each in others - {episode.opened_by_id}
-    )
-    for screening in said:
-        session_id = screening.therapy_session_id
-        if screening.event in MARKS and screening.level == Level.MARKED:
-            marked_at = max(first_marked[session_id], episode.opened_at)
-            is_new = acknowledged_at is not None and acknowledged_at < marked_at
-            # The first of those that nobody has acknowledged, else the first.
-            if episode.marked_at is None or (is_new and not is_marked_anew):
-                episode.marked_at, is_marked_anew = marked_at, is_new
-        if screening.event == Event.OPENED:
-            episode.recovering_since = episode.settled_lower_at = None
-            fell_at, is_another = opened_since[session_id], session_id != episode.opened_by_id
-            is_new = acknowledged_at is not None and acknowledged_at < fell_at
-            if is_another:
-                episode.last_fell_at = max(fell_at, episode.last_fell_at or fell_at)
-            if is_new and (is_another or waits_anew or was_of_another):
-                fell_again_at = fell_again_at or fell_at
-        elif screening.event == Event.REPAIRED:
-            episode.recovering_since = screening.screened_at
-        elif screening.event == Event.SETTLED_LOWER:
-            episode.settled_lower_at = screening.screened_at
-    # Where it waits already it goes on doing so: no correction begins its waiting time anew.
-    if waits_anew != bool(fell_again_at):
-        episode.fell_again_at = fell_again_at
 
 
 @transaction.atomic

@@ -125,8 +125,7 @@ def write_meeting(
         SupervisionOver: neither of them changes what both wrote.
         ChangedMeanwhile: the other one saved something else since version `opened_version`.
     """
-    meeting = Meeting.objects.select_for_update().get(pk=meeting.pk)
-    ask_again(by)
+    meeting = _held(meeting, by=by)
     if meeting.is_over:
         raise SupervisionOver
     wish = meeting.wish if wish is None else wish
@@ -143,11 +142,23 @@ def write_meeting(
 @transaction.atomic
 def send_agenda(*, meeting: Meeting, by: Membership) -> None:
     """Show the supervisee that the agenda is ready. Twice equals once."""
+    meeting = _held(meeting, by=by)
     if meeting.agenda_sent_at is None:
         meeting.agenda_sent_at = timezone.now()
         meeting.save(update_fields=["agenda_sent_at"])
         notices.tell(member=meeting.supervisee, kind="agenda", subject=meeting)
         audit.record("send agenda", meeting, by=by)
+
+
+def _held(meeting: Meeting, *, by: Membership) -> Meeting:
+    """As it is now; the other's save waits, and what refers to it does not.
+
+    Raises:
+        PermissionDenied: `by` lost roles or place while they waited.
+    """
+    meeting = Meeting.objects.select_for_update(no_key=True).get(pk=meeting.pk)
+    ask_again(by)
+    return meeting
 
 
 @transaction.atomic

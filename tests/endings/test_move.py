@@ -18,6 +18,7 @@ from apps.endings.models import Move, Offer
 from apps.endings.selectors import colleagues_for
 from apps.endings.services import (
     AlreadyArranged,
+    CannotHandOver,
     arrange_move,
     record_consent,
     save_what_fits,
@@ -340,6 +341,24 @@ def test_who_has_just_joined_takes_a_client_on_once_seven_days_are_over(
     assert Move.objects.get().arranged_at is None
     walk(as_alice, treatment, handover(charlie, days=7))
     assert Move.objects.get().arranged_at
+
+
+def test_a_client_is_given_to_nobody_whose_place_was_closed_as_the_form_waited(
+    as_alice: Browser, treatment: Treatment, alice: Membership, charlie: Membership
+) -> None:
+    walk(as_alice, treatment, FITS, consent())
+    move = Move.objects.get()
+    Membership.objects.filter(id=charlie.id).update(is_active=False)
+    with pytest.raises(CannotHandOver, match="treats nobody here any more"):
+        arrange_move(
+            move=move,
+            to=charlie,
+            moves_on=timezone.localdate(),
+            meeting_on=None,
+            version=move.version,
+            by=alice,
+        )
+    assert Treatment.objects.get().ends_on is None
 
 
 def test_an_arranged_move_stays_as_it_is(

@@ -1,6 +1,6 @@
 """Answers that came too late, as far as was known when they were entered."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from apps.accounts.models import Membership
 from apps.clients.models import Treatment
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.therapy_sessions.models import TherapySession
+from tests.conftest import signed_in
 from tests.factories import TherapySessionFactory, TreatmentFactory
 from tests.feedback.conftest import ITEMS
 
@@ -118,6 +119,24 @@ def test_answers_are_late_again_where_what_let_them_count_was_a_slip(
         correct(as_alice, other, 16, "attended", not_asked_reason="client_asked")
     assert said_about(session) == (True, None)
     assert not RuptureEpisode.objects.open().exists()
+
+
+def test_no_correction_to_and_fro_of_what_let_answers_count_begins_the_waiting_time_anew(
+    alice: Membership, well: Treatment
+) -> None:
+    as_alice = signed_in(alice)
+    session = log(as_alice, well, 12, **NOT_ASKED)
+    other = log(as_alice, well, 16, **NOT_ASKED)
+    enter_paper(as_alice, session, 17, 1)
+    correct(as_alice, other, 16, "therapist_cancelled")
+    opened = RuptureEpisode.objects.open().get()
+    with time_machine.travel(timezone.now() + timedelta(hours=66), tick=False):
+        as_alice = signed_in(alice)
+        correct(as_alice, other, 16, "attended", not_asked_reason="client_asked")
+        assert not RuptureEpisode.objects.open().exists()
+        correct(as_alice, other, 16, "therapist_cancelled")
+    again = RuptureEpisode.objects.open().get()
+    assert (again.id, again.fell_at) == (opened.id, opened.fell_at)
 
 
 def test_answers_of_which_the_session_was_moved_behind_another_are_screened_in_their_order(

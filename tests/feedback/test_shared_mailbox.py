@@ -527,3 +527,23 @@ def test_nothing_says_of_an_address_that_is_recorded_whether_a_colleagues_client
     looks = shown(as_alice.get(f"/clients/{second.id}/who-looked/"))
     assert "Change client" in looks
     assert "View practice" not in looks
+
+
+@pytest.mark.parametrize("how", ["not safe", "in the room", "declined", "restricted", "stopped"])
+def test_of_a_client_whom_nothing_is_sent_to_nobody_learns_by_a_form_that_they_are_treated_here(
+    mona: Membership, first: Client, second: Client, how: str
+) -> None:
+    """As a partner, who reads the mailbox as well."""
+    shared(second)
+    if how == "not safe":
+        second.channels.update(safe_to_contact=False)
+    elif how == "stopped":
+        stop(second)
+    else:
+        consents = {"in the room": "in_room", "declined": "declined"}
+        second.consent = consents.get(how, "agreed")
+        second.restricted_at = timezone.now() if how == "restricted" else None
+        second.save()
+    asked = send_to(first)
+    assert "about your session with" not in shown(Browser().get(link_of(asked)))
+    assert not codes_told(mona)

@@ -32,7 +32,7 @@ def test_a_fall_after_ratings_had_come_back_waits_to_be_acknowledged_as_the_firs
             screen_from(rated_now(treatment, pomp))
         episode.refresh_from_db()
         assert (episode.seen_at, episode.marked_at) == (None, None)
-        assert Notice.objects.filter(member=alice, kind="episode_opened").count() == 2
+        assert Notice.objects.filter(member=alice, kind="episode_opened").count() == 1
         clock.shift(timedelta(hours=71))
         note_waiting(alice.practice, at=timezone.now())
         assert not RuptureEpisode.objects.for_supervisor(sam).exists()
@@ -291,3 +291,138 @@ def test_who_saw_the_first_fall_is_told_when_the_second_has_waited(fell_again, a
         assert len(told(sam)) == 1
         assert "fell again" not in page()
         assert "Waited 72 hours" in page()
+
+
+def slip(clock: time_machine.Traveller, alice: Membership) -> TherapySession:
+    """Tension that is typed by mistake, after ratings had come back, and acknowledged."""
+    episode = RuptureEpisode.objects.get()
+    clock.shift(timedelta(days=7))
+    session = TherapySessionFactory.create(
+        treatment=episode.treatment, tension=4, tension_resolved=0
+    )
+    screen_from(session)
+    clock.shift(timedelta(minutes=1))
+    episode.refresh_from_db()
+    acknowledge_episode(episode=episode, by=alice)
+    clock.shift(timedelta(minutes=1))
+    return session
+
+
+@pytest.mark.parametrize("how", ["silence", "attendance"])
+def test_a_slip_that_is_put_right_acknowledges_nothing_that_the_client_says_later(
+    came_back, alice, how
+):
+    session = slip(came_back, alice)
+    if how == "silence":
+        session.tension, session.tension_resolved = 2, 0
+    else:
+        session.attendance, session.tension, session.tension_resolved = "no_show", None, None
+    session.save()
+    screen_from(session)
+    assert RuptureEpisode.objects.get().seen_at
+    came_back.shift(timedelta(hours=96))
+    session.attendance = "attended"
+    session.asked = how == "silence"
+    session.save()
+    if how == "attendance":
+        add_rating(session, 70)
+    screen_from(session)
+    assert Screening.objects.current().get(therapy_session=session).event == "opened"
+    episode = RuptureEpisode.objects.get()
+    assert (episode.seen_at, episode.fell_again_at) == (None, timezone.now())
+
+
+def test_a_fall_that_is_put_right_and_back_was_acknowledged(came_back, alice):
+    session = slip(came_back, alice)
+    for attendance in ("no_show", "attended"):
+        session.attendance = attendance
+        session.save()
+        screen_from(session)
+    assert RuptureEpisode.objects.get().seen_at
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_a_marked_fall_that_is_known_later_is_told_and_looked_at_though_the_first_goes_on_in_it(
+    alice, sam, between
+):
+    """Whether or not ratings had come back between the two: nothing of it was acknowledged."""
+    treatment = TreatmentFactory.create(therapist=alice, pomps=[80, 90, 80, 90, 80, 90, 90, 90])
+    with time_machine.travel(timezone.now() + timedelta(days=1), tick=False) as clock:
+        before = TherapySessionFactory.create(treatment=treatment)
+        screen_from(before)
+        for _week in range(4 if between else 0):
+            clock.shift(timedelta(days=7))
+            screen_from(rated_now(treatment, 90))
+        clock.shift(timedelta(days=7))
+        screen_from(rated_now(treatment, 50, tension=4, tension_resolved=0))
+        episode = treatment.episodes.get()
+        acknowledge_episode(episode=episode, by=alice)
+        page_of_before = episode.fall
+        assert len(told(sam)) == 1
+        clock.shift(timedelta(days=1))
+        add_rating(before, 0, tension=4, tension_resolved=0)
+        screen_from(before)
+        episode.refresh_from_db()
+        assert (episode.opened_by, episode.seen_at) == (before, None)
+        assert episode.fall != page_of_before
+        of_alice = Notice.objects.filter(member=alice)
+        assert of_alice.filter(kind=notices_of_ruptures.OPENED).count() == 2
+        assert of_alice.filter(kind=notices_of_ruptures.MARKED).count() == 2
+        assert len(told(sam)) == 2
+        clock.shift(timedelta(hours=1))
+        acknowledge_episode(episode=episode, by=alice)
+        screen_from(rated_now(treatment, 40))
+        episode.refresh_from_db()
+        assert episode.seen_at
+        assert of_alice.count() == 4, "each is told once"
+
+
+def test_a_flag_that_begins_before_a_settled_one_takes_nothing_over_from_it(alice, sam):
+    """What an outcome is about stays with that outcome."""
+    treatment = TreatmentFactory.create(therapist=alice, pomps=[80, 90, 80, 90, 80, 90, 90, 90])
+    with time_machine.travel(timezone.now() + timedelta(days=1), tick=False) as clock:
+        before = TherapySessionFactory.create(treatment=treatment)
+        screen_from(before)
+        for pomp in (90, 90, 90, 90):
+            clock.shift(timedelta(days=7))
+            screen_from(rated_now(treatment, pomp))
+        clock.shift(timedelta(days=7))
+        screen_from(rated_now(treatment, 20, tension=4, tension_resolved=0))
+        settled = treatment.episodes.get()
+        assert settled.marked_at
+        record_outcome(episode=settled, outcome=RuptureEpisode.Outcome.REPAIRED, by=alice)
+        for pomp in (90, 90, 90, 90):
+            clock.shift(timedelta(days=7))
+            screen_from(rated_now(treatment, pomp))
+        clock.shift(timedelta(days=7))
+        own = {"tension": 4, "tension_resolved": 0}
+        screen_from(TherapySessionFactory.create(treatment=treatment, **own))
+        episode = RuptureEpisode.objects.open().get()
+        acknowledge_episode(episode=episode, by=alice)
+        clock.shift(timedelta(days=1))
+        Notice.objects.filter(member=sam).delete()
+        before.tension, before.tension_resolved = 4, 0
+        before.save()
+        screen_from(before)
+        episode.refresh_from_db()
+        assert (episode.opened_by, episode.marked_at) == (before, None)
+        assert not told(sam)
+
+
+def test_where_a_second_fall_that_had_waited_goes_the_first_has_waited_no_more_than_it_did(
+    alice, sam
+):
+    treatment = TreatmentFactory.create(therapist=alice, pomps=UNMARKED_FALL)
+    acknowledge_episode(episode=treatment.episodes.get(), by=alice)
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        for pomp in (90, 90, 90, 70):
+            clock.shift(timedelta(days=7))
+            session = rated_now(treatment, pomp)
+            screen_from(session)
+        clock.shift(timedelta(hours=72))
+        note_waiting(alice.practice, at=timezone.now())
+        assert len(told(sam)) == 1
+        session.ratings.update(pomp=90)
+        screen_from(session)
+        assert treatment.episodes.get().seen_at
+        assert len(told(sam)) == 1

@@ -1,6 +1,7 @@
 """Supervision meetings: planned, prepared, held."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ from django.db import connection
 from django.test import Client as Browser
 from django.utils import timezone
 
+from apps.accounts import notices
 from apps.accounts.models import Membership
 from apps.accounts.services import deactivate_member
 from apps.clients.rotation import rotate
@@ -19,7 +21,7 @@ from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.repair import latest_worksheet
 from apps.supervision.models import Decision, Meeting
 from apps.supervision.services import plan_meeting, write_meeting
-from tests.at_once import at_once, sent_during
+from tests.at_once import at_once, elsewhere, sent_during
 from tests.factories import SupervisionFactory
 
 pytestmark = pytest.mark.django_db
@@ -123,18 +125,38 @@ def test_of_two_decisions_and_a_cause_at_once_none_is_lost(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("way", ["", "send/"])
 def test_whose_place_is_closed_as_their_save_waits_writes_nothing(
-    as_alice: Browser, alice: Membership, mona: Membership, meeting: Meeting
+    as_sam: Browser, sam: Membership, mona: Membership, meeting: Meeting, way: str
 ) -> None:
     def close() -> None:
         Meeting.objects.select_for_update().get(id=meeting.id)
-        deactivate_member(member=alice, by=mona)
+        deactivate_member(member=sam, by=mona)
 
     form = {"version": meeting.version, "notes": "afterwards", "wish": ""}
-    save = partial(as_alice.post, f"/meetings/{meeting.id}/", form)
+    save = partial(as_sam.post, f"/meetings/{meeting.id}/{way}", form)
     assert sent_during(close, meeting.practice, save).status_code == 403
     with tenancy.practice(meeting.practice_id):
-        assert not Meeting.objects.get().notes
+        meeting.refresh_from_db()
+        assert (meeting.notes, meeting.agenda_sent_at) == ("", None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_that_refers_to_a_meeting_or_a_manager_waits_for_who_changes_them(
+    alice: Membership, mona: Membership, meeting: Meeting, episode: RuptureEpisode
+) -> None:
+    """It would wait as it is stored, when nobody is asked any more whether they may."""
+    ours = meeting.practice_id
+
+    def refer() -> None:
+        notices.tell(member=mona, kind="agenda", subject=meeting)
+        words = {"text": "Go slower.", "written_by": alice}
+        Decision.objects.create(practice_id=ours, meeting=meeting, episode=episode, **words)
+
+    with ThreadPoolExecutor(1) as pool, tenancy.practice(ours):
+        write_meeting(meeting=meeting, opened_version=1, notes="Pace", by=alice)
+        deactivate_member(member=alice, by=mona)
+        pool.submit(elsewhere, refer, practice_id=ours).result(timeout=20)
 
 
 def test_a_decision_about_nothing_is_refused_with_a_sentence(

@@ -20,7 +20,7 @@ from apps.exchange.records import encrypted_columns_of
 from apps.feedback.lifecycle import MESSAGES
 from apps.feedback.models import FeedbackRequest
 from apps.ruptures.detection import Event
-from apps.ruptures.models import RuptureEpisode, Screening
+from apps.ruptures.models import OF_THE_CLIENT, RuptureEpisode, Screening
 from apps.therapy_sessions.models import TherapySession
 
 OPEN = FeedbackRequest.State.OPEN
@@ -106,26 +106,28 @@ def falls_that_the_filter_sees_and_nobody_else() -> Iterable[Any]:
 
 
 def _opened_since_the_acknowledgement() -> QuerySet[Screening]:
-    """Of the episode outside: what opens by a session that opened nothing then, or has opened
-    nothing since until it was known."""
+    """Of the episode outside: what opens by a session that was no part of it then, or of which the
+    client has said more since and which has opened nothing meanwhile."""
     opened = Screening.objects.filter(event=Event.OPENED)
     of_session = Screening.objects.filter(therapy_session=OuterRef("therapy_session"))
-    taken_back = of_session.exclude(event=Event.OPENED).filter(
-        screened_at__gt=OuterRef("screened_at"), screened_at__lt=OuterRef(OuterRef("known_at"))
+    ended = of_session.filter(event=Event.OPENED, superseded_at__gte=OuterRef("superseded_at"))
+    taken_back = ended.exclude(
+        superseded_at__in=of_session.filter(event=Event.OPENED).values("screened_at")
     )
     then = OuterRef(OuterRef("acknowledged_at"))
-    had_opened = of_session.filter(
-        Q(superseded_at=None) | Q(superseded_at__gt=then),
-        ~Exists(taken_back),
-        event=Event.OPENED,
-        screened_at__lte=then,
+    said_then = of_session.filter(
+        Q(superseded_at=None) | Q(superseded_at__gt=then), screened_at__lte=then
     )
-    return opened.current().filter(~Exists(had_opened), treatment=OuterRef("treatment"))
+    of_the_client = {f"inputs__{it}": OuterRef(f"inputs__{it}") for it in OF_THE_CLIENT}
+    was_seen = Exists(said_then.filter(in_episode=True, **of_the_client)) | Exists(
+        said_then.filter(~Exists(taken_back), event=Event.OPENED)
+    )
+    return opened.current().filter(~was_seen, treatment=OuterRef("treatment"))
 
 
 def falls_that_an_acknowledgement_of_before_covers() -> Iterable[Any]:
     opened_again = _opened_since_the_acknowledgement().filter(
-        therapy_session__starts_at__gt=OuterRef("opened_by__starts_at")
+        therapy_session__starts_at__gte=OuterRef("opened_by__starts_at")
     )
     acknowledged = Q(fell_again_at=None) | Q(acknowledged_at__gte=F("fell_again_at"))
     seen = RuptureEpisode.objects.open().filter(acknowledged_at__isnull=False)
