@@ -7,8 +7,10 @@ from apps.accounts.models import Membership, Practice
 
 def ask_again(member: Membership) -> None:
     """Raises PermissionDenied where the member's roles or place are others than as they were read,
-    or the records are theirs no more: something was waited for since."""
+    their sessions have ended, or the records are theirs no more: something was waited for since."""
     same = Membership.objects.filter(id=member.id, roles=member.roles, is_active=True)
+    if member.user:
+        same = same.filter(user__sessions_ended=member.user.sessions_ended)
     if member.practice.record_holder_id == member.id:
         same = same.filter(practice__record_holder=member.id)
     if not same.exists():
@@ -26,7 +28,7 @@ def hold_practice(member: Membership) -> None:
     what it is about, a place, an invitation or a supervision, is read after it.
 
     Raises:
-        PermissionDenied: the member lost place or roles while they waited.
+        PermissionDenied: the member lost place, roles or session while they waited.
     """
     hold(member.practice)
     ask_again(member)

@@ -57,8 +57,8 @@ def decided(practice: Practice) -> list[Any]:
 @pytest.mark.parametrize(
     "way", ["roles", "keeping", "settings", "invitation", "supervision", "its end"]
 )
-@pytest.mark.parametrize("loses", ["place", "role"])
-def test_a_manager_who_lost_place_or_role_while_their_form_waited_decides_nothing(
+@pytest.mark.parametrize("loses", ["place", "role", "session"])
+def test_a_manager_who_lost_place_role_or_session_while_their_form_waited_decides_nothing(
     way: str,
     loses: str,
     alice: Membership,
@@ -91,6 +91,8 @@ def test_a_manager_who_lost_place_or_role_while_their_form_waited_decides_nothin
         hold_practice(second)
         if loses == "place":
             deactivate_member(member=mona, by=second)
+        elif loses == "session":
+            sign_in_services.end_sessions(user=mona.user)
         else:
             change_roles(member=mona, roles=[Role.THERAPIST], by=second)
         before.extend(decided(practice))

@@ -426,3 +426,38 @@ def test_where_a_second_fall_that_had_waited_goes_the_first_has_waited_no_more_t
         screen_from(session)
         assert treatment.episodes.get().seen_at
         assert len(told(sam)) == 1
+
+
+@pytest.mark.parametrize("acknowledged", [False, True])
+def test_what_stands_in_for_a_fall_that_went_is_told_and_acknowledged_with_it(
+    came_back, alice, acknowledged
+):
+    """It was part of what somebody saw."""
+    record_outcome(
+        episode=RuptureEpisode.objects.get(), outcome=RuptureEpisode.Outcome.REPAIRED, by=alice
+    )
+    treatment = RuptureEpisode.objects.get().treatment
+    came_back.shift(timedelta(days=7))
+    went = TherapySessionFactory.create(treatment=treatment, tension=4, tension_resolved=0)
+    screen_from(went)
+    came_back.shift(timedelta(days=7))
+    stays = rated_now(treatment, 50, tension=4, tension_resolved=0)
+    screen_from(stays)
+    episode = RuptureEpisode.objects.open().get()
+    assert episode.opened_by == went
+    if acknowledged:
+        acknowledge_episode(episode=episode, by=alice)
+    before = RuptureEpisode.objects.open().get()
+    notices_of_before = list(Notice.objects.order_by("id").values())
+    came_back.shift(timedelta(hours=1))
+    went.attendance, went.tension, went.tension_resolved = "no_show", None, None
+    went.save()
+    screen_from(went)
+    episode = RuptureEpisode.objects.open().get()
+    assert episode.opened_by == stays
+    assert (episode.seen_at, episode.fell_at, episode.fall) == (
+        before.seen_at,
+        before.fell_at,
+        before.fall,
+    )
+    assert list(Notice.objects.order_by("id").values()) == notices_of_before
