@@ -154,6 +154,11 @@ class ContactChannelQuerySet(models.QuerySet["ContactChannel"]):
         known_by = _indexes(address, practice_id=practice_id)
         return self.filter(practice=practice_id, address_index__in=known_by)
 
+    def beside(self, channel: "ContactChannel") -> Self:
+        """Channels of other clients of the practice that lead to the same mailbox."""
+        there = self.filter(practice=channel.practice_id, address_index=channel.address_index)
+        return there.exclude(address="").exclude(client=channel.client_id)
+
     def stopped_by_reader(self) -> Self:
         """Channels stopped by who reads them, while they led to the mailbox that they are known by:
         a wrong one is known by its own, wherever else it leads by now."""
@@ -263,24 +268,6 @@ class TreatmentQuerySet(models.QuerySet["Treatment"]):
     def ended(self, *, on: date) -> Self:
         """Treatments that ended on the day `on` or before it."""
         return self.filter(ends_on__lte=on)
-
-    def sharing_a_mailbox(self, client: Client, *, on: date, way: str) -> Self:
-        """Current treatments of other clients of the practice to whom messages may go where
-        `client` is reached by this way. Of one that nothing is sent to there, nothing is told to
-        whoever reads it."""
-        channels = ContactChannel.objects.filter(practice=client.practice_id)
-        theirs = (
-            channels.filter(client=client, kind=way).exclude(address="").values("address_index")
-        )
-        others = channels.usable().filter(
-            address_index__in=theirs,
-            client__consent=Client.Consent.AGREED,
-            client__restricted_at=None,
-        )
-        return self.current(on=on).filter(
-            practice=client.practice_id,
-            client__in=others.exclude(client=client).values("client"),
-        )
 
     def visible_to(self, membership: Membership, *, on: date | None = None) -> Self:
         """Current treatments of clients that the member may know of."""

@@ -259,13 +259,9 @@ def tell_of_one_mailbox(channel: ContactChannel) -> None:
     """
     today = timezone.localdate()
     current = Treatment.objects.current(on=today)
-    sharing = current.sharing_a_mailbox(channel.client, on=today, way=channel.kind)
     own = current.filter(client=channel.client).values("therapist")
-    others = sharing.exclude(therapist__in=own).values("client")
-    led_there = ContactChannel.objects.filter(
-        client__in=others, address_index=channel.address_index
-    ).exclude(address="")
-    for other in led_there:
+    others = current.exclude(therapist__in=own).values("client")
+    for other in ContactChannel.objects.beside(channel).filter(client__in=others):
         earlier, later = sorted((other, channel), key=_since)
         recorders = _therapists_of(later.client_id)
         is_managed = all(must_ask_another(each) for each in recorders)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from apps.accounts import notices
 from apps.accounts.models import Membership, Role
 from apps.accounts.oneself import access_from
-from apps.clients.models import Treatment
+from apps.clients.models import Client, Treatment
 from apps.clients.services import hand_over_caseload, wait_for_turn
 from apps.core import audit
 from apps.endings.models import Ending, Move, Offer
@@ -311,7 +311,7 @@ def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
     """Begin a new treatment, with a new baseline, of a client whose treatment was closed.
 
     Raises:
-        CannotReopen: the client is in treatment now.
+        CannotReopen: the client is in treatment now, or processing of their data is restricted.
     """
     closed = Treatment.objects.get(pk=ending.treatment_id)
     # Two therapists may each have closed a treatment of the client: the second finds the first's.
@@ -319,6 +319,13 @@ def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
     today = timezone.localdate()
     if Treatment.objects.not_ended(on=today).filter(client=closed.client_id).exists():
         raise CannotReopen(_("This client is in treatment already; nothing was changed."))
+    if Client.objects.filter(id=closed.client_id, restricted_at__isnull=False).exists():
+        raise CannotReopen(
+            _(
+                "Processing of this client’s data is restricted. The practice’s record holder can"
+                " lift that; nothing was changed."
+            )
+        )
     treatment = Treatment.objects.create(
         practice_id=closed.practice_id,
         client_id=closed.client_id,

@@ -1,13 +1,14 @@
 """Reads for the client's pages (by link) and for the page that logs a session (by caseload)."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q, Value
+from django.db.models.functions import Coalesce
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -18,8 +19,10 @@ from django.utils.translation import ngettext
 from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Client, ContactChannel, Treatment
+from apps.core.models import OutboxMessage
 from apps.feedback import timing
 from apps.feedback.asking import asked_of_most, requests_in_30_days, why_not_ask_by_way
+from apps.feedback.lifecycle import MESSAGES
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.tokens import ROOM, read_request_id, way_of
 from apps.ruptures.models import RuptureEpisode, Screening
@@ -78,20 +81,47 @@ class Link(NamedTuple):
         """With whom the session was, where who reads the mailbox that the link went to may be asked
         about one with another therapist too; else ''.
 
-        The first name; all of it where that does not tell them apart. Of the client's other ways
-        nothing is told: a therapist who reads this one would learn what colleagues have. In the
-        room, too, the therapist sees the page.
+        The first name; all of it where that does not tell them apart. It counts whom messages may
+        go to there, or went to: of anybody else who is reached there the reader learns nothing, nor
+        what the client's other ways lead to. In the room, too, the therapist sees the page.
         """
         treatment, today = self.asked.therapy_session.treatment, timezone.localdate()
-        others = Treatment.objects.sharing_a_mailbox(self.client, on=today, way=self.way).exclude(
-            therapist=treatment.therapist_id
+        channel = self.client.channels.filter(kind=self.way).exclude(address="").first()
+        if channel is None:
+            return ""
+        read_there = ContactChannel.objects.beside(channel).filter(_gets_messages())
+        others = Treatment.objects.current(on=today).filter(client__in=read_there.values("client"))
+        names = others.exclude(therapist=treatment.therapist_id).values_list(
+            "therapist__name", flat=True
         )
-        names = others.values_list("therapist__name", flat=True)
         first_names = {name.split()[0].casefold() for name in names}
         name = treatment.therapist.name if first_names else ""
         first = name.split()[0] if name else ""
         is_enough = first.casefold() not in first_names and not first.endswith(".")
         return first if is_enough else name
+
+
+def _gets_messages() -> Q:
+    """Of a channel: messages may go there by what is recorded now, or one went there already."""
+    may = Q(
+        safe_to_contact=True,
+        stopped_at=None,
+        client__consent=Client.Consent.AGREED,
+        client__restricted_at=None,
+    )
+    since = Coalesce(OuterRef(OuterRef("address_since")), Value(datetime.min.replace(tzinfo=UTC)))
+    went = OutboxMessage.objects.filter(
+        practice_id=OuterRef("practice_id"),
+        kind__in=MESSAGES,
+        subject_id=OuterRef("id"),
+        state=OutboxMessage.State.SENT,
+        channel=OuterRef(OuterRef("kind")),
+        sent_at__gte=since,
+    )
+    asked = FeedbackRequest.objects.filter(
+        Exists(went), therapy_session__treatment__client=OuterRef("client")
+    )
+    return may | Q(Exists(asked))
 
 
 def find_link(token: str) -> Link | None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import Min
+from django.db.models import Min, Q
 
 from apps.ruptures.detection import Event, Level
 from apps.ruptures.models import MARKS, RuptureEpisode, Screening
@@ -31,21 +31,11 @@ def is_about(episode: RuptureEpisode, step: Screening) -> bool:
 
 def date_by_its_steps(episode: RuptureEpisode) -> None:
     """Derive when it was marked, fell again, recovering, settled lower; saved by who asks."""
-    acknowledged_at, is_marked_anew = episode.acknowledged_at, False
+    acknowledged_at = episode.acknowledged_at
     waits_anew = acknowledged_at is not None and not episode.seen_at
-    # Also of what was screened anew since: no correction makes a mark younger.
-    marking = Screening.objects.filter(treatment=episode.treatment, level=Level.MARKED)
-    marking = marking.filter(event__in=MARKS).order_by()
-    first_marked = dict(marking.values_list("therapy_session").annotate(Min("screened_at")))
-    episode.marked_at = episode.recovering_since = episode.settled_lower_at = None
     steps = _steps(episode)
+    episode.recovering_since = episode.settled_lower_at = None
     for step in steps:
-        if step.event in MARKS and step.level == Level.MARKED:
-            marked_at = max(first_marked[step.therapy_session_id], episode.opened_at)
-            is_new = acknowledged_at is not None and acknowledged_at < marked_at
-            # The first of those that nobody has acknowledged, else the first.
-            if episode.marked_at is None or (is_new and not is_marked_anew):
-                episode.marked_at, is_marked_anew = marked_at, is_new
         if step.event == Event.OPENED:
             episode.recovering_since = episode.settled_lower_at = None
         elif step.event == Event.REPAIRED:
@@ -53,6 +43,9 @@ def date_by_its_steps(episode: RuptureEpisode) -> None:
         elif step.event == Event.SETTLED_LOWER:
             episode.settled_lower_at = step.screened_at
     falls = _falls(episode, steps)
+    marked = [max(each.marked_at, episode.opened_at) for each in falls if each.marked_at]
+    unseen = [each for each in marked if acknowledged_at and acknowledged_at < each]
+    episode.marked_at = next(iter(unseen or marked), None)
     episode.last_fell_at = max((each.fell_at for each in falls if each.mark), default=None)
     new = [each.fell_at for each in falls if acknowledged_at and not each.is_seen]
     # Where it waits already it goes on doing so: no correction begins its waiting time anew.
@@ -67,7 +60,7 @@ class Fall(NamedTuple):
     mark: str
     fell_at: datetime
     is_seen: bool
-    is_marked: bool
+    marked_at: datetime | None
 
 
 def falls_of(episode: RuptureEpisode) -> list[Fall]:
@@ -82,28 +75,36 @@ def falls_of(episode: RuptureEpisode) -> list[Fall]:
 
 def _falls(episode: RuptureEpisode, steps: list[Screening]) -> list[Fall]:
     acknowledged_at, falls = episode.acknowledged_at, []
-    fell = Screening.objects.filter(treatment=episode.treatment_id).opened_since(
-        acknowledged_at=acknowledged_at
-    )
+    said = Screening.objects.filter(treatment=episode.treatment_id)
+    fell = said.opened_since(acknowledged_at=acknowledged_at)
+    # Also of what was screened anew since: no correction makes a mark younger.
+    marking = said.filter(level=Level.MARKED, event__in=MARKS).order_by()
+    marked = dict(marking.values_list("therapy_session").annotate(Min("screened_at")))
     for step in steps:
         if step.event == Event.OPENED:
             fell_at = fell[step.therapy_session_id]
             is_first = fell_at <= episode.opened_at or _stands_in(episode, step, fell_at)
             mark = "" if is_first else fell_at.isoformat()
             is_seen = acknowledged_at is not None and fell_at <= acknowledged_at
-            falls.append(Fall(mark, fell_at, is_seen, is_marked=False))
+            falls.append(Fall(mark, fell_at, is_seen, marked_at=None))
         if falls and step.event in MARKS and step.level == Level.MARKED:
-            falls[-1] = falls[-1]._replace(is_marked=True)
+            marked_at = falls[-1].marked_at or marked[step.therapy_session_id]
+            falls[-1] = falls[-1]._replace(marked_at=marked_at)
     return falls
 
 
 def _stands_in(episode: RuptureEpisode, step: Screening, fell_at: datetime) -> bool:
-    """Whether the possible rupture begins with it now, of which it was a later part, as with the
-    step after one that a correction took away."""
+    """Whether the possible rupture begins with it now, and it was a later part of the same as it
+    opened, as with the step after one that a correction took away."""
     if step.therapy_session_id != episode.opened_by_id:
         return False
-    said = Screening.objects.filter(therapy_session=step.therapy_session_id, in_episode=True)
-    return said.filter(screened_at__lte=fell_at).exclude(event=Event.OPENED).exists()
+    said = Screening.objects.filter(
+        Q(superseded_at=fell_at) | Q(screened_at=fell_at),
+        therapy_session=step.therapy_session_id,
+        in_episode=True,
+        screened_at__gte=episode.opened_at,
+    )
+    return said.exclude(event=Event.OPENED).exists()
 
 
 def _steps(episode: RuptureEpisode) -> list[Screening]:

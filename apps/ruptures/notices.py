@@ -30,28 +30,30 @@ def tell_about(episode: RuptureEpisode) -> None:
     supervisors were told that it went, or it fell again."""
     therapist = episode.treatment.therapist
     falls = falls_of(episode)
-    marked = [each.mark for each in falls if each.is_marked and episode.marked_at]
-    for fall in falls:
-        if not fall.is_seen:
-            notices.tell(member=therapist, kind=OPENED, subject=episode, mark=fall.mark)
-    for mark in marked:
+    # Of several at once, as after an import, the newest: the page says the others.
+    unseen = [each.mark for each in falls if not each.is_seen]
+    if unseen:
+        notices.tell(member=therapist, kind=OPENED, subject=episode, mark=max(unseen))
+    marked = {each.marked_at: each for each in falls if each.marked_at and episode.marked_at}
+    mark = marked[max(marked)].mark if marked else None
+    if mark is not None:
         notices.tell(member=therapist, kind=MARKED, subject=episode, mark=mark)
     if not episode.is_supervisors:
         return
-    waited = episode.fell_again_at if episode.waiting_is_noted else None
-    waits = waited.isoformat() if waited else ""
+    since = episode.fell_again_at
     # By a mark they are told more; of one that was acknowledged before it had waited, nothing.
-    is_told = bool(marked) and (falls[-1].is_marked or waits in marked)
+    is_told = any(each.fell_at >= episode.fell_at for each in marked.values())
     was_seen_first = episode.seen_at and episode.waited_at and episode.seen_at < episode.waited_at
-    has_waited = episode.waiting_is_noted if marked else episode.waited_at
+    has_waited = episode.waiting_is_noted and not (is_told or was_seen_first)
     for member in _supervisors_of(therapist):
         went = Notice.objects.filter(member=member, kind=GONE, subject_id=episode.id)
         gone = went.order_by("mark").values_list("mark", flat=True).last() or ""
-        for mark in marked:
+        if mark is not None:
             notices.tell(member=member, kind=MARKED, subject=episode, mark=max(gone, mark))
-        if has_waited and not is_told and not was_seen_first:
-            notices.tell(member=member, kind=WAITED, subject=episode, mark=max(gone, waits))
-        elif gone and not marked:
+        if has_waited:
+            waited = since.isoformat() if since else ""
+            notices.tell(member=member, kind=WAITED, subject=episode, mark=max(gone, waited))
+        elif gone and mark is None:
             notices.tell(member=member, kind=OPENED, subject=episode, mark=gone)
 
 

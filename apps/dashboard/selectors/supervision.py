@@ -305,20 +305,24 @@ def _heading(episode: RuptureEpisode, course: Course, today: date) -> str:
     return heading(episode, course.reasons_of(episode, therapist_name=name), today)
 
 
-def _why(episode: RuptureEpisode) -> str:
-    if episode.shared_at:
-        return SHARED
-    return MARKED if episode.marked_at else WAITED
+def _whys(episode: RuptureEpisode) -> list[str]:
+    """All that it is seen for, what is said of it first."""
+    has_waited = episode.waited_at or episode.has_waited_by_now
+    whys = {SHARED: episode.shared_at, MARKED: episode.marked_at, WAITED: has_waited}
+    return [why for why, holds in whys.items() if holds]
 
 
 def waiting_since(episode: RuptureEpisode) -> datetime:
-    """When it asked for a conversation: shared or marked, else opened; or fell again since."""
-    since = episode.shared_at or episode.marked_at or episode.opened_at
+    """Since when it asks for a conversation: shared, marked, or, where it has waited, opened,
+    whichever came first; or fell again since."""
+    waited = episode.waited_at and episode.opened_at
+    asked = (each for each in (episode.shared_at, episode.marked_at, waited) if each)
+    since = min(asked, default=episode.opened_at)
     return max(since, episode.fell_again_at or since)
 
 
 def _via(episode: RuptureEpisode, today: date) -> str:
-    why, again = _why(episode), episode.fell_again_at
+    [why, *_others], again = _whys(episode), episode.fell_again_at
     if why == SHARED:
         since, said = episode.shared_at, _("Shared by %(name)s on %(day)s")
     elif why == MARKED:
@@ -351,7 +355,7 @@ def _is_chosen(
     of_them = chosen.supervisee in ("", str(episode.treatment.therapist_id))
     if chosen.why == ASKED:
         return of_them and _asked_at(episode, threads) is not None
-    return of_them and chosen.why in ("", _why(episode))
+    return of_them and chosen.why in ("", *_whys(episode))
 
 
 def _why_choices(membership: Membership) -> dict[str, str]:
