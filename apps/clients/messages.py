@@ -62,21 +62,18 @@ def say_channel_stopped(channel_ids: Collection[UUID], member: Membership) -> di
     }
 
 
-@told_as(Role.MANAGER, Role.THERAPIST)
+@told_as(Role.MANAGER)
 def say_one_mailbox(client_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
-    """The notice, by codes alone, for who manages the practice or treats one of the two; also where
-    they are reached at one mailbox no more: what went there may have been read.
+    """The notice, by codes alone, for who manages the practice; also where they are reached at one
+    mailbox no more: what went there may have been read.
 
     It stands under neither client in the audit trail: that somebody looked would tell the therapist
     of each whose mailbox it is. Who was told, and when they read it, the notice itself keeps.
     """
     told = Notice.objects.told_to(member).filter(kind=ONE_MAILBOX, subject_id__in=client_ids)
     others_of: dict[UUID, set[UUID]] = {}
-    treated = set(Client.objects.treated_by(member).values_list("id", flat=True))
     for client_id, mark in told.values_list("subject_id", "mark"):
-        other_id = UUID(mark.split()[0])
-        if member.has_role(Role.MANAGER) or treated & {client_id, other_id}:
-            others_of.setdefault(client_id, set()).add(other_id)
+        others_of.setdefault(client_id, set()).add(UUID(mark.split()[0]))
     clients = Client.objects.filter(practice=member.practice_id, erased_at=None)
     codes = dict(
         clients.filter(id__in=set(others_of).union(*others_of.values())).values_list("id", "code")

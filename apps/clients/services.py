@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Notice, Practice
-from apps.accounts.oneself import manages_lately, must_ask_another
+from apps.accounts.oneself import manages_lately
 from apps.accounts.turns import ask_again
 from apps.clients.addresses import clean_phone
 from apps.clients.models import Client, ContactChannel, Treatment
@@ -252,36 +252,29 @@ def tell_of_one_mailbox(channel: ContactChannel) -> None:
     """Tell the managers that what is sent now reaches a mailbox that a client of another therapist
     has as well, once for each pair and day from which they do.
 
-    Whoever treats the one who came there later, and may have led them there, is not told. Where
-    nobody else manages who has been here for a while, those who treat the other one are. Not as the
-    address is recorded: the time that takes, or a look at what is told, would say whom colleagues
-    treat.
+    Of several managers not whoever treats the one who came there later, and may have led them
+    there. Not as the address is recorded, and no therapist: what is told, the time that takes, or a
+    look at it would say whom colleagues treat.
     """
-    today = timezone.localdate()
-    current = Treatment.objects.current(on=today)
+    current = Treatment.objects.current(on=timezone.localdate()).select_related("therapist")
     own = current.filter(client=channel.client).values("therapist")
     others = current.exclude(therapist__in=own).values("client")
-    for other in ContactChannel.objects.beside(channel).filter(client__in=others):
-        earlier, later = sorted((other, channel), key=_since)
-        recorders = _therapists_of(later.client_id)
-        is_managed = all(must_ask_another(each) for each in recorders)
-        told = set(Membership.objects.filter(manages_lately(), practice=channel.practice_id))
-        if not is_managed:
-            told |= _therapists_of(earlier.client_id)
-        first, last = sorted((earlier, later), key=lambda each: each.client_id)
+    beside = list(ContactChannel.objects.beside(channel).filter(client__in=others))
+    if not beside:
+        return
+    managers = set(Membership.objects.filter(manages_lately(), practice=channel.practice_id))
+    for other in beside:
+        _earlier, later = sorted((other, channel), key=_since)
+        first, last = sorted((other, channel), key=lambda each: each.client_id)
         since = timezone.localdate(later.address_since).isoformat() if later.address_since else ""
-        for member in sorted(told - recorders, key=lambda each: each.id):
+        recorders = {each.therapist for each in current.filter(client=later.client_id)}
+        for member in sorted(managers - recorders or managers, key=lambda each: each.id):
             notices.tell(
                 member=member,
                 kind=ONE_MAILBOX,
                 subject=first.client,
                 mark=f"{last.client_id} {since}",
             )
-
-
-def _therapists_of(client_id: UUID) -> set[Membership]:
-    treatments = Treatment.objects.current(on=timezone.localdate()).filter(client=client_id)
-    return {each.therapist for each in treatments.select_related("therapist__practice")}
 
 
 def _since(channel: ContactChannel) -> float:

@@ -82,11 +82,11 @@ def alliance_drawing(
         count=len(sessions) - start,
     )
     phase = phases(sessions, episodes)[start:]
-    ranged = with_range(sessions)[start:]
+    before, ranged = with_range(sessions)[:start], with_range(sessions)[start:]
     window = sessions[start:]
     zones, brackets, labels = _episodes(frame, window, episodes, phase)
     learns = any(s.low is not None and (s.asked or s.pomp is not None) for s in sessions)
-    learn = _learning(frame, window, ranged) if learns else None
+    learn = _learning(frame, window, ranged) if learns and not any(before) else None
     return Drawing(
         width=frame.width,
         height=frame.height,
@@ -229,8 +229,8 @@ def _subscales(frame: Frame, window: Sequence[ChartSession]) -> tuple[Subscale, 
 def _learning(
     frame: Frame, window: Sequence[ChartSession], ranged: Sequence[bool]
 ) -> Bracket | None:
-    """Bracket over the sessions before the usual range is known; none where the drawing begins
-    later, as with a session that did not take place."""
+    """Bracket over the sessions before the usual range is known; none where the list begins later,
+    as with a session that did not take place."""
     until = ranged.index(True) if True in ranged else len(ranged)
     was_known = until < len(ranged) and window[until].ratings_before >= FIRST_RATING_WITH_RANGE
     if until == 0 or was_known:

@@ -14,7 +14,7 @@ from apps.core import audit
 from apps.dashboard.selectors.agenda import agenda_page, meetings_page
 from apps.supervision.forms import DecisionForm, MeetingForm
 from apps.supervision.models import Meeting
-from apps.supervision.services import ChangedMeanwhile, SupervisionOver, write_meeting
+from apps.supervision.services import ChangedMeanwhile, MeetingOver, write_meeting
 
 
 @require(Permission.MEET)
@@ -56,10 +56,13 @@ def _save(request: MemberRequest, meeting: Meeting, form: MeetingForm) -> bool:
             wish=data.get("wish"),
             by=request.membership,
         )
-    except SupervisionOver:
+    except MeetingOver:
         form.add_error(
             "notes",
-            _("Not saved: this supervision has ended, so what both of you wrote stays as it is."),
+            _(
+                "Not saved: you have met again since, or this supervision has ended. What both of"
+                " you wrote stays as it is."
+            ),
         )
         return False
     except ChangedMeanwhile:

@@ -189,7 +189,8 @@ def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> N
 
     Raises:
         ChangedMeanwhile: it is not the arranged move of that `version` any more.
-        CannotCallOff: the treatment has ended, or the new one has been handed on meanwhile.
+        CannotCallOff: the treatment has ended, the client comes back by another move, or the new
+            one has been handed on meanwhile.
         ChangesHands: a manager hands the client over before the day of the move.
     """
     wait_for_turn(treatments=move.treatment_id)
@@ -202,6 +203,14 @@ def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> N
         raise CannotCallOff(_("The treatment has ended meanwhile; nothing was changed."))
     if treatment.ends_on != move.moves_on:
         _refuse_if_it_changes_hands(treatment)
+    again = Treatment.objects.filter(client=treatment.client_id, therapist=treatment.therapist_id)
+    if again.filter(ends_on=None).exclude(id=treatment.id).exists():
+        raise CannotCallOff(
+            _(
+                "The client comes back to you by a colleague’s move: ask them to call that off"
+                " first. Nothing was changed."
+            )
+        )
     _leave_as_history(move, to=new.therapist, reason=reason, by=by)
     _withdraw(new, back_to=treatment)
     _go_on(treatment, but_for=move)

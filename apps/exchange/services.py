@@ -22,7 +22,7 @@ from apps.accounts.services import add_member
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.services import build_rating
 from apps.clients.models import Client, Treatment
-from apps.clients.services import HALF, code_marks
+from apps.clients.services import HALF, code_marks, wait_for_turn
 from apps.core import audit
 from apps.exchange.known import Known, known_sessions, new_rows, told_tension
 from apps.exchange.models import ImportedSession
@@ -184,6 +184,7 @@ class _Importer:
             client = self._add_client(code)
         else:
             client = treatment.client
+            wait_for_turn(id=client.id)
         for each in series:
             theirs = [placed[id(row)] for row in each.rows if id(row) in placed]
             if not theirs:
@@ -263,7 +264,8 @@ class _Importer:
     ) -> Treatment:
         """Their newest one of a client whom somebody who works here treats, or treated: a file
         takes nobody from anybody."""
-        treatment = known.filter(therapist=therapist).order_by("starts_on", "id").last()
+        theirs = known.filter(therapist=therapist, starts_on__lte=self._now.date())
+        treatment = theirs.order_by("starts_on", "id").last()
         if treatment is None:
             expected = "somebody who treats or treated the client here; hand the client over first"
             raise self._bad(row, "therapist", expected, therapist.name)
@@ -315,8 +317,13 @@ class _Importer:
             )
             for each, session in held
         )
+        # What goes on here besides is no history: whom a flag concerns is told.
+        is_live = treatment.therapy_sessions.exclude(attendance="").filter(imported=None).exists()
         screen_treatment(
-            treatment=treatment, questionnaire=self._questionnaire, since=held[0][1], at=None
+            treatment=treatment,
+            questionnaire=self._questionnaire,
+            since=held[0][1],
+            at=timezone.now() if is_live else None,
         )
         self.done.sessions += len(held)
         self.done.ratings += len(ratings)

@@ -224,8 +224,11 @@ def went_out(request: FeedbackRequest) -> bool:
 
 
 def link_is_out(request: FeedbackRequest) -> bool:
-    """Whether the client got a link that still opens the form."""
-    return any(link.leads for link in _links(request))
+    """Whether the client got a link that still opens the form, or may have got one."""
+    in_doubt = OutboxMessage.objects.may_be_out().exclude(state=OutboxMessage.State.SENT)
+    return in_doubt.filter(kind__in=MESSAGES, subject_id=request.id).exists() or any(
+        link.leads for link in _links(request)
+    )
 
 
 def _is_silence(request: FeedbackRequest) -> bool:

@@ -44,14 +44,15 @@ class ScreeningQuerySet(models.QuerySet["Screening"]):
         """
         of_the_session = Screening.objects.filter(therapy_session=OuterRef("therapy_session"))
         opened = of_the_session.filter(event=Event.OPENED)
+        words = {f"inputs__{it}": OuterRef(f"inputs__{it}") for it in OF_THE_CLIENT}
+        as_it_is_now = Q(Exists(opened.current().filter(**words)))
         goes_on = opened.filter(screened_at=OuterRef("superseded_at"))
         taken_back = opened.filter(
             ~Exists(goes_on),
+            ~as_it_is_now,
             superseded_at__isnull=False,
             screened_at__gte=OuterRef("screened_at"),
         )
-        words = {f"inputs__{it}": OuterRef(f"inputs__{it}") for it in OF_THE_CLIENT}
-        as_it_is_now = Q(Exists(opened.current().filter(**words)))
         stands = Q(event=Event.OPENED) & (as_it_is_now | ~Q(Exists(taken_back)))
         if acknowledged_at:
             then = of_the_session.said_at(acknowledged_at).filter(event=Event.OPENED)

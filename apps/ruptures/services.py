@@ -325,6 +325,8 @@ def _move_episodes(
     founding = {each.opened_by_id: each for each in episodes if each.outcome != SUPERSEDED}
     unfounded = founding.keys() & screened - openings.keys()
     was_supervisors = episode is not None and episode.is_supervisors
+    said = Screening.objects.filter(treatment=treatment)
+    opened_since = said.opened_since(acknowledged_at=None) if openings else {}
     for opening in openings.values():
         if any(falls.is_about(each, opening) for each in founding.values()):
             continue
@@ -334,7 +336,8 @@ def _move_episodes(
             and not _is_before(opening.therapy_session, episode.opened_by)
         ):
             continue
-        earlier = next((each for each in reversed(withdrawn) if _is_of(opening, each)), None)
+        fell_at = opened_since[opening.therapy_session_id]
+        earlier = next((each for each in reversed(withdrawn) if _is_of(fell_at, each)), None)
         if episode is None:
             episode = earlier or RuptureEpisode(
                 practice_id=treatment.practice_id,
@@ -364,9 +367,9 @@ def _is_before(one: TherapySession, other: TherapySession) -> bool:
     return (one.starts_at, one.id) < (other.starts_at, other.id)
 
 
-def _is_of(opening: Screening, withdrawn: RuptureEpisode) -> bool:
-    """Whether all of the opening was known as the episode was withdrawn."""
-    return withdrawn.outcome_at is not None and opening.known_at < withdrawn.outcome_at
+def _is_of(fell_at: datetime, withdrawn: RuptureEpisode) -> bool:
+    """Whether a fall had opened before the episode was withdrawn, and is back as it was."""
+    return withdrawn.outcome_at is not None and fell_at < withdrawn.outcome_at
 
 
 def _show_as(episode: RuptureEpisode, earlier: RuptureEpisode) -> None:

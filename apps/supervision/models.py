@@ -106,11 +106,12 @@ class Meeting(PracticeModel):
 
     @cached_property
     def is_over(self) -> bool:
-        """Whether the two are in supervision no more: what they wrote stays as it is."""
-        holds = Supervision.objects.current(on=timezone.localdate()).filter(
-            supervisor=self.supervisor_id, supervisee=self.supervisee_id
-        )
-        return not holds.exists()
+        """Whether the two have met again, or are in supervision no more: what they wrote stays as
+        it is."""
+        of_the_two = {"supervisor": self.supervisor_id, "supervisee": self.supervisee_id}
+        holds = Supervision.objects.current(on=timezone.localdate()).filter(**of_the_two)
+        since = Meeting.objects.filter(starts_at__gt=self.starts_at, starts_at__lte=timezone.now())
+        return not holds.exists() or since.filter(**of_the_two).exists()
 
     @cached_property
     def before(self) -> "Meeting | None":

@@ -31,8 +31,8 @@ class NotOnTheAgenda(Exception):
     """The supervisor may not see the episode any more: nothing is decided about it here."""
 
 
-class SupervisionOver(Exception):
-    """The two are in supervision no more: nothing is stored."""
+class MeetingOver(Exception):
+    """The two have met again, or are in supervision no more: nothing is stored."""
 
 
 class ChangedMeanwhile(Exception):
@@ -122,12 +122,12 @@ def write_meeting(
     """Save what both write about a meeting; `wish` is the supervisee's to change.
 
     Raises:
-        SupervisionOver: neither of them changes what both wrote.
+        MeetingOver: neither of them changes what both wrote.
         ChangedMeanwhile: the other one saved something else since version `opened_version`.
     """
     meeting = _held(meeting, by=by)
     if meeting.is_over:
-        raise SupervisionOver
+        raise MeetingOver
     wish = meeting.wish if wish is None else wish
     if (meeting.notes, meeting.wish) == (notes, wish):
         return
@@ -166,12 +166,12 @@ def decide(*, meeting: Meeting, episode: RuptureEpisode, text: str, by: Membersh
     """Record what was decided about an episode of the agenda, as its next action.
 
     Raises:
-        NotOnTheAgenda: it is over by now, or its client with somebody else.
+        NotOnTheAgenda: it or the meeting is over by now, or its client with somebody else.
     """
     wait_for_turn(by=by, treatments__episodes=episode)
     # One at a time: what somebody saves at this moment is seen first.
     found = meeting.episodes().select_for_update(of=("self",)).filter(pk=episode.pk).first()
-    if found is None:
+    if found is None or meeting.is_over:
         raise NotOnTheAgenda
     decision = Decision.objects.create(
         practice_id=meeting.practice_id, meeting=meeting, episode=found, text=text, written_by=by

@@ -73,6 +73,20 @@ def test_a_quiet_episode_is_a_code_among_codes(
     assert as_sam.get(address(quiet)).status_code == 404
 
 
+def test_sharing_makes_none_younger_nor_leaves_it_out_where_one_looks_for_marked_ones(
+    falling: Treatment, alice: Membership, as_sam: Browser, words: Words
+) -> None:
+    episode = falling.episodes.get()
+    long_ago = timezone.now() - timedelta(days=15)
+    falling.episodes.update(opened_at=long_ago, marked_at=long_ago)
+    share_episode(episode=episode, by=alice)
+    page = queue(words(as_sam.get(URL)))
+    assert "15 days" in page
+    assert "Shared by Alice" in page
+    for why in ("marked", "shared"):
+        assert falling.client.code in queue(words(as_sam.get(URL, {"why": why})))
+
+
 def test_sharing_shows_it(
     quiet: RuptureEpisode, alice: Membership, as_sam: Browser, words: Words
 ) -> None:

@@ -21,6 +21,7 @@ from apps.endings.services import CannotCallOff, ChangedMeanwhile, call_off_move
 from apps.feedback.services import practice_questionnaire, request_feedback
 from apps.therapy_sessions.services import save_process_note
 from tests.accounts.conftest import shown
+from tests.conftest import signed_in
 from tests.endings.test_move import FITS, address, consent, handover, walk
 from tests.factories import MembershipFactory, TherapySessionFactory, TreatmentFactory
 
@@ -43,6 +44,28 @@ def move(treatment: Treatment, charlie: Membership, as_alice: Browser) -> Move:
 def call_off(browser: Browser, move: Move, **changes: Any) -> Any:
     sent = {"step": "arranged", "reason": WHY, "version": move.version}
     return browser.post(address(move.treatment), sent | changes)
+
+
+def test_a_move_is_not_called_off_where_the_client_comes_back_by_another(
+    alice: Membership, charlie: Membership
+) -> None:
+    """Of two who treat a client and move them to each other."""
+    client = TreatmentFactory.create(therapist=alice).client
+    TreatmentFactory.create(therapist=charlie, client=client)
+    pages = {}
+    for giver, taker in ((alice, charlie), (charlie, alice)):
+        treatment = Treatment.objects.get(client=client, therapist=giver, follows=None)
+        browser = signed_in(giver)
+        walk(browser, treatment, FITS, consent(), handover(taker, days=7))
+        pages[giver] = browser, treatment
+    browser, treatment = pages[alice]
+    move = Move.objects.get(treatment=treatment)
+    form = {"step": "arranged", "reason": "Stays.", "version": move.version}
+    page = shown(browser.post(address(treatment), form))
+    assert "The client comes back to you by a colleague’s move" in page
+    assert "Stays." in page
+    move.refresh_from_db()
+    assert move.called_off_at is None
 
 
 def test_the_treatment_goes_on_and_the_other_one_never_begins(

@@ -18,7 +18,7 @@ from django.utils import timezone
 from apps.accounts import notices
 from apps.accounts.models import Membership, Notice
 from apps.alliance.models import AllianceRating
-from apps.clients.models import Treatment
+from apps.clients.models import Client, Treatment
 from apps.clients.services import hand_over_caseload
 from apps.core import outbox
 from apps.core.models import OutboxMessage
@@ -379,6 +379,18 @@ def test_who_has_gone_to_somebody_who_treated_them_already_is_not_taken_back(
     assert not Treatment.objects.not_ended(on=TODAY()).exists()
     assert not Ending.objects.conducted_by(alice).exists()
     assert Ending.objects.conducted_by(charlie).exists()
+
+
+def test_a_client_whose_data_may_not_be_processed_does_not_begin_again(
+    as_alice: Browser, treatment: Treatment
+) -> None:
+    """Else who closed the treatment lifts what the record holder has set at the client's wish."""
+    as_alice.post(address(treatment), REVIEW)
+    Client.objects.update(restricted_at=timezone.now())
+    reopen(as_alice)
+    page = shown(as_alice.get(reverse("ended_treatments")))
+    assert "record holder can lift that; nothing was changed" in page
+    assert not Treatment.objects.filter(ends_on=None).exists()
 
 
 def test_an_erased_client_does_not_begin_again(

@@ -13,7 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from apps.accounts.models import Membership, Practice, Role
+from apps.accounts.models import Membership, Notice, Practice, Role
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.clients.models import Client, Treatment
 from apps.clients.services import hand_over_caseload
@@ -23,8 +23,10 @@ from apps.exchange.rights import erase_client
 from apps.feedback.asking import why_not_ask
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.models import RuptureEpisode, Screening
+from apps.ruptures.services import share_episode
 from apps.therapy_sessions.models import TherapySession
-from tests.factories import ClientFactory
+from tests.factories import ClientFactory, TherapySessionFactory
+from tests.ruptures.test_screening import screen_from
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_owner")]
 
@@ -280,6 +282,32 @@ class TestRows:
         given = Treatment.objects.get(therapist=charlie)
         assert given.ends_on is None
         assert given.therapy_sessions.get().ratings.get().pomp == 80
+
+    def test_what_is_added_to_a_course_that_goes_on_here_is_told_as_what_comes_now(
+        self, load, alice, sam
+    ):
+        good = [f"A,{n},{80 + n % 2 * 10},Alice Moreau" for n in range(1, 10)]
+        load(csv(BY_NAME, *good), questionnaire="rapport-alliance-form")
+        treatment = Treatment.objects.get()
+        now = timezone.now()
+        own = {"tension": 4, "tension_resolved": 0, "starts_at": now - timedelta(hours=1)}
+        screen_from(TherapySessionFactory.create(treatment=treatment, **own))
+        episode = RuptureEpisode.objects.get()
+        share_episode(episode=episode, by=alice)
+        more = [f"A,{n},20,Alice Moreau" for n in range(10, 14)]
+        load(csv(BY_NAME, *good, *more), questionnaire="rapport-alliance-form")
+        episode.refresh_from_db()
+        assert episode.opened_by != treatment.therapy_sessions.latest("starts_at")
+        assert Notice.objects.filter(member=sam, subject_id=episode.id).exists()
+
+    def test_nothing_is_stored_in_a_treatment_that_begins_on_a_day_to_come(
+        self, load, practice, charlie, mona
+    ):
+        load(csv(BY_NAME, "A,1,80,Alice Moreau"))
+        day = timezone.localdate() + timedelta(days=14)
+        hand_over_caseload(treatments=[Treatment.objects.get()], to=charlie, on=day, by=mona)
+        with pytest.raises(CommandError, match="hand the client over first"):
+            load(csv(BY_NAME, "A,1,80,Alice Moreau", "A,2,80,Charlie Nowak"))
 
     def test_therapists_become_members_who_cannot_sign_in(self, load, practice):
         printed = load(RICH)

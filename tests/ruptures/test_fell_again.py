@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
@@ -461,3 +462,127 @@ def test_what_stands_in_for_a_fall_that_went_is_told_and_acknowledged_with_it(
         before.fall,
     )
     assert list(Notice.objects.order_by("id").values()) == notices_of_before
+
+
+def seen_by_supervisors(sam: Membership) -> list[tuple[str, str]]:
+    told_so_far = Notice.objects.filter(member=sam).order_by("created_at", "id")
+    return list(told_so_far.values_list("kind", "mark"))
+
+
+@pytest.mark.parametrize("how", ["own tension", "attendance"])
+def test_no_correction_to_and_fro_begins_a_fall_anew_that_the_client_has_confirmed(
+    came_back, alice, sam, how
+):
+    acknowledge_episode(episode=RuptureEpisode.objects.get(), by=alice)
+    came_back.shift(timedelta(days=7))
+    own = {"tension": 4, "tension_resolved": 0}
+    treatment = RuptureEpisode.objects.get().treatment
+    session = TherapySessionFactory.create(treatment=treatment, **own)
+    screen_from(session)
+    came_back.shift(timedelta(hours=60))
+    add_rating(session, 75, tension=2, tension_resolved=1)
+    screen_from(session)
+    before, notices_of_before = RuptureEpisode.objects.get(), Notice.objects.count()
+    slips = [{"tension": None, "tension_resolved": None}, own]
+    if how == "attendance":
+        slips = [{"attendance": "no_show"}, {"attendance": "attended"}]
+    for slip_or_not in slips:
+        came_back.shift(timedelta(minutes=1))
+        TherapySession.objects.filter(id=session.id).update(**slip_or_not)
+        session.refresh_from_db()
+        screen_from(session)
+    episode = RuptureEpisode.objects.get()
+    assert Screening.objects.current().get(therapy_session=session).event == "opened"
+    assert (episode.fell_again_at, episode.fall) == (before.fell_again_at, before.fall)
+    assert Notice.objects.filter(kind=notices_of_ruptures.OPENED, member=alice).count() == 2
+    assert Notice.objects.count() == notices_of_before
+
+
+def test_of_a_fall_after_one_that_had_waited_supervisors_are_told_when_it_has(
+    came_back, alice, sam
+):
+    treatment = RuptureEpisode.objects.get().treatment
+    at_once = F("opened_at") + timedelta(hours=1)
+    RuptureEpisode.objects.update(waited_at=None, acknowledged_at=at_once)
+    Notice.objects.all().delete()
+    for number, pomps in enumerate(([70], [90, 90, 90, 90, 70])):
+        for pomp in pomps:
+            came_back.shift(timedelta(days=7))
+            screen_from(rated_now(treatment, pomp))
+        assert not RuptureEpisode.objects.get().marked_at
+        assert len(seen_by_supervisors(sam)) == number
+        came_back.shift(timedelta(hours=72))
+        note_waiting(alice.practice, at=timezone.now())
+        assert len(seen_by_supervisors(sam)) == number + 1
+        acknowledge_episode(episode=RuptureEpisode.objects.get(), by=alice)
+
+
+def test_a_fall_of_before_a_marked_one_that_was_acknowledged_waits_and_is_told(alice, sam):
+    """Found later, it was not told by that mark."""
+    treatment = TreatmentFactory.create(therapist=alice, pomps=[80, 90, 80, 90, 80, 90, 90, 90])
+    with time_machine.travel(timezone.now() + timedelta(days=1), tick=False) as clock:
+        own = {"tension": 4, "tension_resolved": 0}
+        screen_from(TherapySessionFactory.create(treatment=treatment, **own))
+        for pomp in (90, 90, 90, 90):
+            clock.shift(timedelta(days=7))
+            screen_from(rated_now(treatment, pomp))
+        acknowledge_episode(episode=treatment.episodes.get(), by=alice)
+        clock.shift(timedelta(days=7))
+        found = TherapySessionFactory.create(treatment=treatment)
+        screen_from(found)
+        for pomp in (90, 90, 90, 90):
+            clock.shift(timedelta(days=7))
+            screen_from(rated_now(treatment, pomp))
+        clock.shift(timedelta(days=7))
+        screen_from(rated_now(treatment, 0, tension=4, tension_resolved=0))
+        acknowledge_episode(episode=treatment.episodes.get(), by=alice)
+        before = seen_by_supervisors(sam)
+        clock.shift(timedelta(days=1))
+        found.tension, found.tension_resolved = 4, 0
+        found.save()
+        screen_from(found)
+        assert Screening.objects.current().get(therapy_session=found).level == 2
+        assert seen_by_supervisors(sam) == before
+        clock.shift(timedelta(hours=72))
+        note_waiting(alice.practice, at=timezone.now())
+        assert [kind for kind, _mark in seen_by_supervisors(sam)[len(before) :]] == [
+            notices_of_ruptures.WAITED
+        ]
+
+
+def test_a_fall_of_what_was_once_part_of_a_settled_one_is_told_and_looked_at(alice, sam):
+    treatment = TreatmentFactory.create(therapist=alice, pomps=[80, 90, 80, 90, 80, 90, 90, 90])
+    with time_machine.travel(timezone.now() + timedelta(days=1), tick=False) as clock:
+        screen_from(rated_now(treatment, 50, tension=4, tension_resolved=0))
+        clock.shift(timedelta(days=7))
+        found = TherapySessionFactory.create(treatment=treatment)
+        screen_from(found)
+        clock.shift(timedelta(hours=20))
+        repaired = RuptureEpisode.Outcome.REPAIRED
+        record_outcome(episode=treatment.episodes.get(), outcome=repaired, by=alice)
+        for pomp in (90, 90, 90, 90, 90):
+            clock.shift(timedelta(days=7))
+            screen_from(rated_now(treatment, pomp))
+        clock.shift(timedelta(days=7))
+        screen_from(rated_now(treatment, 0, tension=4, tension_resolved=0))
+        episode = RuptureEpisode.objects.open().get()
+        acknowledge_episode(episode=episode, by=alice)
+        Notice.objects.all().delete()
+        clock.shift(timedelta(days=1))
+        add_rating(found, 0, tension=4, tension_resolved=0)
+        screen_from(found)
+        again = RuptureEpisode.objects.open().get()
+        assert (again.opened_by, again.seen_at) == (found, None)
+        assert again.fall != episode.fall
+        assert [kind for kind, _mark in seen_by_supervisors(sam)] == [notices_of_ruptures.MARKED]
+        assert Notice.objects.filter(member=alice, kind=notices_of_ruptures.OPENED).exists()
+
+
+def test_of_several_falls_of_a_history_the_newest_alone_is_told(alice, sam):
+    pomps = [90, 90, 80, 90, 90, 90, 80, 90, 70, 90, 90, 90, 90, 30, 90, 90, 90, 90, 30]
+    treatment = TreatmentFactory.create(therapist=alice, pomps=pomps)
+    with time_machine.travel(timezone.now() + timedelta(days=1), tick=False):
+        screen_from(rated_now(treatment, 40))
+    for kind in (notices_of_ruptures.OPENED, notices_of_ruptures.MARKED):
+        assert Notice.objects.filter(member=alice, kind=kind).count() == 1
+    assert len(seen_by_supervisors(sam)) == 1

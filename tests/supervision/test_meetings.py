@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test import Client as Browser
 from django.utils import timezone
@@ -22,6 +23,7 @@ from apps.ruptures.repair import latest_worksheet
 from apps.supervision.models import Decision, Meeting
 from apps.supervision.services import plan_meeting, write_meeting
 from tests.at_once import at_once, elsewhere, sent_during
+from tests.conftest import signed_in
 from tests.factories import SupervisionFactory
 
 pytestmark = pytest.mark.django_db
@@ -177,6 +179,25 @@ def test_the_next_meeting_begins_with_what_was_decided_last_time(
     page = text(as_sam.get(f"/meetings/{later.id}/"))
     assert "From last time" in page
     assert "Go slower." in page
+
+
+def test_once_the_two_have_met_again_what_they_wrote_stays_as_it_is(
+    as_sam: Browser, alice: Membership, sam: Membership, meeting: Meeting, episode: RuptureEpisode
+) -> None:
+    address = f"/meetings/{meeting.id}/"
+    as_sam.post(address, {"version": "1", "notes": "Call by Friday."})
+    again = plan_meeting(
+        supervisee=alice, starts_at=meeting.starts_at + timedelta(days=7), duration_min=50, by=sam
+    )
+    with time_machine.travel(again.starts_at + timedelta(minutes=1), tick=False):
+        as_alice = signed_in(alice)
+        page = text(as_alice.post(address, {"version": "2", "notes": "Nothing.", "wish": ""}))
+        assert "Not saved: you have met again since" in page
+        as_alice.post(f"{address}decide/", {"episode": episode.id, "text": "No call."})
+        assert "Record decision" not in text(as_alice.get(address))
+    meeting.refresh_from_db()
+    assert meeting.notes == "Call by Friday."
+    assert not Decision.objects.exists()
 
 
 def test_of_two_writers_the_second_sees_both_texts_and_decides(

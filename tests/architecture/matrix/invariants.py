@@ -111,14 +111,15 @@ def _opened_since_the_acknowledgement() -> QuerySet[Screening]:
     opened = Screening.objects.filter(event=Event.OPENED)
     of_session = Screening.objects.filter(therapy_session=OuterRef("therapy_session"))
     ended = of_session.filter(event=Event.OPENED, superseded_at__gte=OuterRef("superseded_at"))
+    of_the_client = {f"inputs__{it}": OuterRef(f"inputs__{it}") for it in OF_THE_CLIENT}
+    is_back = of_session.current().filter(event=Event.OPENED, **of_the_client)
     taken_back = ended.exclude(
         superseded_at__in=of_session.filter(event=Event.OPENED).values("screened_at")
-    )
+    ).filter(~Exists(is_back))
     then = OuterRef(OuterRef("acknowledged_at"))
     said_then = of_session.filter(
         Q(superseded_at=None) | Q(superseded_at__gt=then), screened_at__lte=then
     )
-    of_the_client = {f"inputs__{it}": OuterRef(f"inputs__{it}") for it in OF_THE_CLIENT}
     was_seen = Exists(said_then.filter(in_episode=True, **of_the_client)) | Exists(
         said_then.filter(~Exists(taken_back), event=Event.OPENED)
     )
