@@ -119,6 +119,9 @@ class AllianceRating(PracticeModel):
         PAPER = "paper", _("Entered from paper")
         IMPORTED = "imported", _("Imported")
 
+    # Answers that the therapist is beside, or types.
+    BY_HAND = (Mode.ROOM, Mode.PAPER)
+
     therapy_session = models.ForeignKey(
         TherapySession, on_delete=models.PROTECT, related_name="ratings"
     )

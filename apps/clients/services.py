@@ -259,11 +259,13 @@ def tell_of_one_mailbox(channel: ContactChannel) -> None:
     current = Treatment.objects.current(on=timezone.localdate()).select_related("therapist")
     own = current.filter(client=channel.client).values("therapist")
     others = current.exclude(therapist__in=own).values("client")
-    beside = list(ContactChannel.objects.beside(channel).filter(client__in=others))
-    if not beside:
+    beside = ContactChannel.objects.beside(channel).filter(client__in=others)
+    # Whoever invents more clients of that mailbox makes no message wait.
+    pairs = list(beside.order_by("address_since", "id")[: notices.MOST_SHOWN])
+    if not pairs:
         return
     managers = set(Membership.objects.filter(manages_lately(), practice=channel.practice_id))
-    for other in beside:
+    for other in pairs:
         _earlier, later = sorted((other, channel), key=_since)
         first, last = sorted((other, channel), key=lambda each: each.client_id)
         since = timezone.localdate(later.address_since).isoformat() if later.address_since else ""

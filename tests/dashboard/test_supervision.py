@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Role, Supervision
+from apps.alliance.models import AllianceRating
 from apps.clients.models import Treatment
 from apps.core import tenancy
 from apps.core.models import AuditEntry
@@ -85,6 +86,25 @@ def test_sharing_makes_none_younger_nor_leaves_it_out_where_one_looks_for_marked
     assert "Shared by Alice" in page
     for why in ("marked", "shared"):
         assert falling.client.code in queue(words(as_sam.get(URL, {"why": why})))
+
+
+@pytest.mark.parametrize("mode", ["link", "paper", "room"])
+def test_that_ratings_are_back_is_said_with_how_many_the_therapist_handled(
+    alice: Membership, as_sam: Browser, words: Words, mode: str
+) -> None:
+    """Else two invented sheets of paper end a flag."""
+    treatment = TreatmentFactory.create(therapist=alice, pomps=[*FALL, 90, 90, 90])
+    episode = treatment.episodes.get()
+    newest = treatment.therapy_sessions.latest("starts_at")
+    newest.ratings.update(mode=mode)
+    AllianceRating.objects.exclude(therapy_session=newest).update(mode="link")
+    said = "One of these ratings was entered from paper or answered in the room."
+    assert "Back in the usual range" in queue(words(as_sam.get(URL)))
+    assert (said in queue(words(as_sam.get(URL)))) is (mode != "link")
+    page = words(as_sam.get(address(episode)))
+    assert (said in page) is (mode != "link")
+    assert ("Entered from paper" in page) is (mode == "paper")
+    assert ("Answered in the room" in page) is (mode == "room")
 
 
 def test_sharing_shows_it(

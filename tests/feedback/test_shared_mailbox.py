@@ -558,3 +558,21 @@ def test_who_got_messages_at_the_mailbox_is_told_by_a_form_that_it_is_about_anot
     first.channels.update(address_since=timezone.now() + timedelta(seconds=1))
     asked = FeedbackRequest.objects.get(state="open")
     assert "about your session with" not in shown(Browser().get(link_of(asked))), "led there since"
+
+
+def test_however_many_clients_somebody_invents_at_a_mailbox_no_message_waits_for_them(
+    alice: Membership, mona: Membership, first: Client
+) -> None:
+    def queries_of_a_message() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            send_to(first)
+        return len(queries)
+
+    counts = []
+    for number in (notices.MOST_SHOWN, 10):
+        for _invented in range(number):
+            client = ClientFactory.create(practice=alice.practice, email=MAILBOX)
+            TreatmentFactory.create(therapist=alice, client=client)
+        counts.append([queries_of_a_message(), queries_of_a_message()][1])
+    assert counts[0] == counts[1]
+    assert len(codes_told(mona)) == notices.MOST_SHOWN

@@ -213,7 +213,7 @@ def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
     asked = Q(is_by_message=True) | Q(feedback_requests__isnull=False, is_by_paper=True)
     by_others = Q(asked, is_rated=True, is_by_link=False)
     # It cannot be screened, so it is no answer that anybody else would notice.
-    entered_here = ratings.filter(mode__in=[AllianceRating.Mode.ROOM, AllianceRating.Mode.PAPER])
+    entered_here = ratings.filter(mode__in=AllianceRating.BY_HAND)
     unused = entered_here.filter(Q(pomp=None) | Q(is_late=True))
     return list(
         TherapySession.objects.filter(treatment__in=meeting.treatments(since=since))
@@ -258,7 +258,7 @@ def _became(session: Any) -> str:
     if not session.attendance:
         said = _("planned, and not logged.")
     elif session.not_asked_reason and not (states or session.is_unused):
-        said = _("not asked.")
+        said = _("not asked, then entered from paper.") if session.is_by_paper else _("not asked.")
     elif session.attendance != ATTENDED:
         said = _("asked, then corrected to “%(attendance)s”.") % {
             "attendance": session.get_attendance_display()

@@ -257,8 +257,11 @@ def _chart_session(each: CourseSession, note: str) -> ChartSession:
 def _note(each: CourseSession, *, for_therapist: bool) -> str:
     if each.is_partial:
         return _("Answered in part")
+    if each.was_held and each.rating:
+        by_hand = each.rating.mode in AllianceRating.BY_HAND and not for_therapist
+        return each.rating.get_mode_display() if by_hand else ""
     if each.was_held:
-        return "" if for_therapist or each.rating or each.therapy_session.asked else _("No rating")
+        return "" if for_therapist or each.therapy_session.asked else _("No rating")
     if (
         each.therapy_session.attendance == TherapySession.Attendance.THERAPIST_CANCELLED
         and not for_therapist

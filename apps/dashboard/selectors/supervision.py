@@ -7,14 +7,15 @@ from uuid import UUID
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from apps.accounts.models import Membership, Supervision
-from apps.alliance.models import Cause
+from apps.alliance.models import AllianceRating, Cause
 from apps.clients.models import Treatment
 from apps.dashboard.chart_parts import ChartSession, Sparkline
 from apps.dashboard.chart_text import AllianceChart, alliance_chart, labelled_sparkline
 from apps.dashboard.selectors import words
-from apps.dashboard.selectors.course import Course, heading, load_courses
+from apps.dashboard.selectors.course import Course, back_in_range, heading, load_courses
 from apps.dashboard.selectors.repair_steps import Step, repair_steps
 from apps.dashboard.sparklines import SLOTS_SPARKLINE, sparkline_floor
 from apps.ruptures.models import RepairStep, RuptureEpisode, Worksheet
@@ -301,8 +302,25 @@ def _queued(
 
 
 def _heading(episode: RuptureEpisode, course: Course, today: date) -> str:
+    """What it is about; that ratings are back, with how many of them the therapist handled."""
     name = episode.treatment.therapist.name
-    return heading(episode, course.reasons_of(episode, therapist_name=name), today)
+    said = heading(episode, course.reasons_of(episode, therapist_name=name), today)
+    by_hand = sum(
+        each.rating is not None and each.rating.mode in AllianceRating.BY_HAND
+        for each in course.since_opening(episode)
+    )
+    if not (by_hand and back_in_range(episode, today)):
+        return said
+    return (
+        said
+        + " "
+        + ngettext(
+            "One of these ratings was entered from paper or answered in the room.",
+            "%(count)d of these ratings were entered from paper or answered in the room.",
+            by_hand,
+        )
+        % {"count": by_hand}
+    )
 
 
 def _whys(episode: RuptureEpisode) -> list[str]:
