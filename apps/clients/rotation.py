@@ -70,7 +70,9 @@ def renew_client(*, practice_id: UUID, client_id: UUID) -> int:
         wait_for_turn(id=client_id)  # of a client's; notes of meetings are no one's
         keys = ClientKey.objects.filter(practice_id=practice_id, client_id=client_id)
         practice_key = crypto.current_practice_key(practice_id)
-        rows = list(keys.select_for_update(of=("self",)).select_related("practice_key"))
+        rows = list(
+            keys.select_for_update(of=("self",), no_key=True).select_related("practice_key")
+        )
         if any(bytes(row.wrapped) == crypto.DESTROYED for row in rows):  # erased meanwhile
             return 0
         for row in rows:
@@ -106,7 +108,7 @@ def _seal_anew(client_id: UUID, key: crypto.DataKey) -> int:
     moved = 0
     for field in encrypted_fields():
         mine = field.model._base_manager.filter(**{field.client: client_id})
-        rows = mine.exclude(**{field.attname: ""}).select_for_update(of=("self",))
+        rows = mine.exclude(**{field.attname: ""}).select_for_update(of=("self",), no_key=True)
         fresh: dict[Any, bytes] = {}
         for row in rows.only("practice", field.attname):
             text = getattr(row, field.attname)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
 from django.http import Http404
 from django.utils import timezone
 
@@ -132,7 +133,7 @@ def add_client(
     return treatment
 
 
-def wait_for_turn(*, by: Membership | None = None, **which: Any) -> None:
+def wait_for_turn(*among: Q, by: Membership | None = None, **which: Any) -> None:
     """Let whoever else changes what belongs to these clients wait until the transaction ends.
 
     Services that write more than one row of a client begin with it: all wait at one door, so none
@@ -140,12 +141,12 @@ def wait_for_turn(*, by: Membership | None = None, **which: Any) -> None:
 
     Args:
         by: the member who writes. None where nobody does, or `TurnMiddleware` has asked already.
-        which: look-ups of `Client`, such as `treatments=treatment`.
+        among, which: look-ups of `Client`, such as `treatments=treatment`.
 
     Raises:
         PermissionDenied: the roles or the place of `by` are others than as they began to wait.
     """
-    clients = Client.objects.select_for_update(of=("self",), no_key=True).filter(**which)
+    clients = Client.objects.select_for_update(of=("self",), no_key=True).filter(*among, **which)
     list(clients.order_by("id").values_list("id"))
     if by:
         ask_again(by)

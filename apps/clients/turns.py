@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 
+from apps.accounts.models import Membership
+from apps.clients.models import Client
 from apps.clients.services import wait_for_turn
 
 WAYS = {
@@ -17,6 +20,8 @@ WAYS = {
     "erasure_id": "two_person_requests",
 }
 """From a client to what the id in an address names."""
+OF_WHO_KNOWS = WAYS.keys() - {"ending_id", "erasure_id"}
+"""What nobody else may know of; an ended treatment is its therapist's, a wish everybody's."""
 
 
 class TurnMiddleware:
@@ -24,7 +29,8 @@ class TurnMiddleware:
 
     So a view asks who sent it, and whose the client is, after everybody who came before is done,
     and what it finds holds while it writes: nothing is written about a client who was erased,
-    closed or handed over since, nor by who lost place or role. Opening a page waits for nobody.
+    closed or handed over since, nor by who lost place or role. Opening a page waits for nobody, and
+    so does who may not know of the client: the time it took would tell that somebody writes.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -39,4 +45,12 @@ class TurnMiddleware:
         member = getattr(request, "membership", None)
         if request.method == "POST" and member:
             for name in WAYS.keys() & kwargs.keys():
-                wait_for_turn(by=member, **{WAYS[name]: kwargs[name]})
+                known = _known_to(member) if name in OF_WHO_KNOWS else Q()
+                wait_for_turn(known, by=member, **{WAYS[name]: kwargs[name]})
+
+
+def _known_to(member: Membership) -> Q:
+    clients = Client.objects
+    return Q(id__in=clients.visible_to(member).values("id")) | Q(
+        id__in=clients.kept_by(member).values("id")
+    )

@@ -67,7 +67,7 @@ def _own_episode(request: MemberRequest, episode_id: UUID, *, lock: bool = False
         "treatment__client", "treatment__therapist", "treatment__practice", "opened_by"
     )
     return get_object_or_404(
-        related.select_for_update(of=("self",)) if lock else related, id=episode_id
+        related.select_for_update(of=("self",), no_key=True) if lock else related, id=episode_id
     )
 
 

@@ -153,9 +153,9 @@ def arrange_move(
 
     Raises:
         AlreadyArranged: the move is arranged.
-        ChangesHands: a manager hands the client over, on a day that is still to come.
         ChangedMeanwhile: it is not the move of that `version` any more.
         CannotHandOver: `to` treats nobody here any more.
+        ChangesHands: the client goes to somebody on a day to come, or comes by another move.
         IntegrityError: the client has not agreed yet.
     """
     wait_for_turn(treatments=move.treatment_id)
@@ -163,6 +163,16 @@ def arrange_move(
     move = _current(move, version=version)
     treatment = move.treatment
     _refuse_if_it_changes_hands(treatment)
+    coming = Move.objects.standing().filter(new_treatment=treatment).order_by("moves_on").last()
+    if coming and coming.moves_on and coming.moves_on > timezone.localdate():
+        day = date_format(coming.moves_on, "j M Y")
+        raise ChangesHands(
+            _(
+                "A colleague’s move of this client to you is arranged for %s: ask them to call that"
+                " off."
+            )
+            % day
+        )
     if moves_on <= timezone.localdate():
         _close_episode(
             treatment, RuptureEpisode.Outcome.MOVED, reason=_("Moved to %s.") % to.name, by=by
@@ -378,7 +388,8 @@ def _go_on(treatment: Treatment, *, but_for: Move) -> None:
 
 def _withdraw(new: Treatment, *, back_to: Treatment) -> None:
     """Undo what a move made of `new`: delete it where it was made for the move and has not begun;
-    else give the sessions back that came, and end it again where the client had come from it."""
+    else give the sessions back that came, end it again where the client had come from it, and let
+    it begin on the day of the other move that it was made for."""
     is_made_for_it = new.follows_id == back_to.id and new.starts_on > timezone.localdate()
     coming = new.therapy_sessions.all()
     if not is_made_for_it:
@@ -401,14 +412,17 @@ def _withdraw(new: Treatment, *, back_to: Treatment) -> None:
         return
     if back_to.follows_id == new.id:
         new.ends_on = back_to.starts_on
-        new.save(update_fields=["ends_on"])
+    comes_by = Move.objects.standing().filter(new_treatment=new, treatment=new.follows_id).first()
+    if comes_by and comes_by.moves_on:
+        new.starts_on = max(new.starts_on, comes_by.moves_on)
+    new.save(update_fields=["starts_on", "ends_on"])
     refit_requests(new)
 
 
 def _close_episode(
     treatment: Treatment, outcome: RuptureEpisode.Outcome, *, reason: str, by: Membership
 ) -> None:
-    opened = RuptureEpisode.objects.open().select_for_update(of=("self",))
+    opened = RuptureEpisode.objects.open().select_for_update(of=("self",), no_key=True)
     episode = opened.filter(treatment=treatment).first()
     if episode:
         record_outcome(episode=episode, outcome=outcome, reason=reason, by=by)

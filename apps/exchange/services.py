@@ -71,9 +71,8 @@ def import_ratings(
     A therapist code becomes a member who cannot sign in, unless a member has this name. Clients
     get no consent and no address, so that nothing is ever sent to them. A change of therapist ends
     the treatment and starts another, unless somebody with an account has treated the client. A
-    session that was not attended is stored as cancelled by the
-    therapist, which counts for nothing; `no_shows` become sessions of their own. Clients who were
-    erased are left out.
+    session that was not attended is stored as cancelled by the therapist, which counts for nothing;
+    `no_shows` become sessions of their own. Clients who were erased are left out.
 
     Args:
         therapist: who treated clients whose rows name no therapist.

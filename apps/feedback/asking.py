@@ -13,7 +13,7 @@ from apps.clients.models import Client, ContactChannel
 from apps.clients.services import reaches_staff
 from apps.core.models import OutboxMessage
 from apps.feedback import timing
-from apps.feedback.models import KIND, FeedbackRequest
+from apps.feedback.models import MESSAGES, FeedbackRequest
 from apps.feedback.tokens import ROOM
 
 CAP_DAYS = timedelta(days=30)
@@ -143,6 +143,6 @@ def requests_in_30_days(client: Client, *, at: datetime) -> int:
     asked = FeedbackRequest.objects.of(client).filter(due_at__gt=at - CAP_DAYS)
     came_to_nothing = Q(state=states.CANCELLED) | Q(channel_kind="", state=states.EXPIRED)
     may_be_out = OutboxMessage.objects.may_be_out().filter(
-        practice_id=client.practice_id, kind=KIND, subject_id=OuterRef("id")
+        practice_id=client.practice_id, kind__in=MESSAGES, subject_id=OuterRef("id")
     )
     return asked.exclude(came_to_nothing & ~Exists(may_be_out)).count()

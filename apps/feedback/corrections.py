@@ -12,8 +12,8 @@ from apps.alliance.models import AllianceRating
 from apps.clients.models import Treatment
 from apps.clients.services import take_turn
 from apps.core.models import OutboxMessage
-from apps.feedback.lifecycle import MESSAGES, refit_requests, screen_changed, settle, went_out
-from apps.feedback.models import FeedbackRequest
+from apps.feedback.lifecycle import refit_requests, screen_changed, settle, went_out
+from apps.feedback.models import MESSAGES, FeedbackRequest
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.therapy_sessions.models import TherapySession

@@ -18,14 +18,11 @@ from apps.core import audit, outbox, tenancy
 from apps.core.models import OutboxMessage
 from apps.feedback import timing
 from apps.feedback.asking import timing_rules, usable_channels, why_not_agreed
-from apps.feedback.models import KIND, FeedbackRequest
+from apps.feedback.models import FRESH_LINK, KIND, MESSAGES, REMINDER, FeedbackRequest
 from apps.ruptures.services import screen_treatment
 from apps.therapy_sessions.models import TherapySession
 
 Reason = ContactChannel.StopReason
-REMINDER = "feedback_reminder"
-FRESH_LINK = "feedback_fresh_link"
-MESSAGES = (KIND, REMINDER, FRESH_LINK)
 LEAST_TIME = timedelta(hours=8)
 """Outside the quiet hours. In less of it even a willing client may not have seen the form: no
 answer says nothing."""

@@ -17,6 +17,9 @@ from apps.therapy_sessions.models import TherapySession
 
 KIND = "feedback_request"
 """The kind of the message that asks for feedback; its subject is the request."""
+REMINDER = "feedback_reminder"
+FRESH_LINK = "feedback_fresh_link"
+MESSAGES = (KIND, REMINDER, FRESH_LINK)
 
 
 class FeedbackRequestQuerySet(models.QuerySet["FeedbackRequest"]):

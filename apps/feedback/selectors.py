@@ -22,8 +22,7 @@ from apps.clients.models import Client, ContactChannel, Treatment
 from apps.core.models import OutboxMessage
 from apps.feedback import timing
 from apps.feedback.asking import asked_of_most, requests_in_30_days, why_not_ask_by_way
-from apps.feedback.lifecycle import MESSAGES
-from apps.feedback.models import FeedbackRequest
+from apps.feedback.models import MESSAGES, FeedbackRequest
 from apps.feedback.tokens import ROOM, read_request_id, way_of
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.reasons import RATINGS_BEFORE_RANGE

@@ -106,7 +106,7 @@ def save_worksheet(
         ChangedMeanwhile: a later version than `opened_version` says something else.
     """
     # One at a time: whoever comes second is compared with what the first saved.
-    episode = RuptureEpisode.objects.select_for_update(of=("self",)).get(pk=episode.pk)
+    episode = RuptureEpisode.objects.select_for_update(of=("self",), no_key=True).get(pk=episode.pk)
     if episode.outcome:
         raise EpisodeClosed
     latest = latest_worksheet(episode)

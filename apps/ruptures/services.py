@@ -57,7 +57,7 @@ def screen_treatment(
     """
     # One at a time per treatment: two answers at once must not both go on from the same state.
     treatment = (
-        Treatment.objects.select_for_update(of=("self",))
+        Treatment.objects.select_for_update(of=("self",), no_key=True)
         .select_related("practice", "client")
         .get(pk=treatment.pk)
     )
@@ -315,7 +315,7 @@ def _move_episodes(
     openings = {row.therapy_session_id: row for row in screenings if row.event == Event.OPENED}
     # Locked, as the whole row is saved below: what a person does meanwhile must not be undone.
     episodes = (
-        RuptureEpisode.objects.select_for_update(of=("self",))
+        RuptureEpisode.objects.select_for_update(of=("self",), no_key=True)
         .filter(treatment=treatment)
         .select_related("opened_by")
         .order_by("outcome_at")

@@ -44,7 +44,7 @@ def note_waiting(practice: Practice, *, at: datetime) -> int:
         RuptureEpisode.objects.open()
         .filter(has_waited(at=at), practice=practice)
         .filter(Q(waited_at=None) | Q(waited_at__lt=F("fell_again_at")))
-        .select_for_update(of=("self",), skip_locked=True)
+        .select_for_update(of=("self",), no_key=True, skip_locked=True)
         .select_related("treatment")
     )
     for episode in waiting:
@@ -76,7 +76,7 @@ def end_unrepaired(practice: Practice, *, at: datetime) -> int:
     ending = (
         RuptureEpisode.objects.open()
         .filter(id__in=list(over))
-        .select_for_update(of=("self",), skip_locked=True)
+        .select_for_update(of=("self",), no_key=True, skip_locked=True)
         .select_related("treatment")
     )
     for episode in ending:

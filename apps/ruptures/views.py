@@ -82,7 +82,7 @@ def set_causes(request: MemberRequest, episode_id: UUID) -> HttpResponse:
 def _own_episode(request: MemberRequest, episode_id: UUID) -> RuptureEpisode:
     """The episode of the member's own caseload, locked: twice at once equals once."""
     episodes = RuptureEpisode.objects.conducted_by(request.membership)
-    return get_object_or_404(episodes.select_for_update(), id=episode_id)
+    return get_object_or_404(episodes.select_for_update(no_key=True), id=episode_id)
 
 
 def _back(request: HttpRequest, episode: RuptureEpisode) -> HttpResponse:

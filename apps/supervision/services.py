@@ -141,8 +141,14 @@ def write_meeting(
 
 @transaction.atomic
 def send_agenda(*, meeting: Meeting, by: Membership) -> None:
-    """Show the supervisee that the agenda is ready. Twice equals once."""
+    """Show the supervisee that the agenda is ready. Twice equals once.
+
+    Raises:
+        MeetingOver: they met again since, or are in supervision no more.
+    """
     meeting = _held(meeting, by=by)
+    if meeting.is_over:
+        raise MeetingOver
     if meeting.agenda_sent_at is None:
         meeting.agenda_sent_at = timezone.now()
         meeting.save(update_fields=["agenda_sent_at"])
@@ -170,7 +176,12 @@ def decide(*, meeting: Meeting, episode: RuptureEpisode, text: str, by: Membersh
     """
     wait_for_turn(by=by, treatments__episodes=episode)
     # One at a time: what somebody saves at this moment is seen first.
-    found = meeting.episodes().select_for_update(of=("self",)).filter(pk=episode.pk).first()
+    found = (
+        meeting.episodes()
+        .select_for_update(of=("self",), no_key=True)
+        .filter(pk=episode.pk)
+        .first()
+    )
     if found is None or meeting.is_over:
         raise NotOnTheAgenda
     decision = Decision.objects.create(

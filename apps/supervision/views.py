@@ -76,8 +76,13 @@ def send_agenda(request: MemberRequest, meeting_id: UUID) -> HttpResponse:
     """Tell the supervisee that the agenda is ready."""
     meetings = Meeting.objects.visible_to(request.membership).filter(supervisor=request.membership)
     meeting = get_object_or_404(meetings.select_related("supervisee"), id=meeting_id)
-    services.send_agenda(meeting=meeting, by=request.membership)
-    messages.success(request, _("%(who)s can see the agenda.") % {"who": meeting.supervisee.name})
+    try:
+        services.send_agenda(meeting=meeting, by=request.membership)
+    except services.MeetingOver:
+        messages.info(request, _("Not sent: you have met again, or this supervision has ended."))
+    else:
+        said = _("%(who)s can see the agenda.") % {"who": meeting.supervisee.name}
+        messages.success(request, said)
     return redirect("meeting", meeting.id)
 
 

@@ -1,7 +1,9 @@
 """What somebody writes about a client while another one waits, or has the turn before them."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -14,10 +16,13 @@ from apps.accounts.models import Membership, Role
 from apps.accounts.services import change_roles, deactivate_member
 from apps.clients import services, turns
 from apps.clients.models import Client, Treatment
+from apps.core import tenancy
 from apps.core.models import AuditEntry, ClientKey
 from apps.exchange.rights import erase_client
 from apps.feedback.models import FeedbackRequest
 from apps.therapy_sessions.models import ProcessNote, TherapySession
+from tests.at_once import elsewhere
+from tests.conftest import signed_in
 from tests.factories import TherapySessionFactory, TreatmentFactory
 
 
@@ -83,11 +88,11 @@ def happens_first(
     """Let it happen to the first who waits for a turn there; the list then says so."""
     waits, happened = in_.wait_for_turn, []
 
-    def waits_until_somebody_else_is_done(**which: Any) -> None:
+    def waits_until_somebody_else_is_done(*among: Any, **which: Any) -> None:
         monkeypatch.setattr(in_, "wait_for_turn", waits)
         event()
         happened.append(True)
-        waits(**which)
+        waits(*among, **which)
 
     monkeypatch.setattr(in_, "wait_for_turn", waits_until_somebody_else_is_done)
     return happened
@@ -112,6 +117,19 @@ def test_who_waits_for_a_client_who_is_gone_then_finds_nobody_and_nothing_is_wri
     assert as_alice.post(url, fields).status_code == (403 if gone.startswith("their") else 404)
     assert happened
     assert written() == before, "with what was done in the same transaction here"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_may_not_know_of_a_client_waits_for_nobody_who_writes_about_them(
+    alice: Membership, charlie: Membership
+) -> None:
+    """As the therapist before: the time of a 404 would tell that they are still treated here."""
+    client = TreatmentFactory.create(therapist=alice).client
+    post = partial(signed_in(charlie).post, reverse("end_pause", args=[client.id]))
+    with ThreadPoolExecutor(1) as pool, tenancy.practice(client.practice_id):
+        services.wait_for_turn(id=client.id)
+        refused = pool.submit(elsewhere, post, practice_id=None).result(timeout=20)
+    assert refused.status_code == 404
 
 
 @pytest.mark.parametrize("gone", ["their role", "their place"])

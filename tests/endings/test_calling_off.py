@@ -46,24 +46,56 @@ def call_off(browser: Browser, move: Move, **changes: Any) -> Any:
     return browser.post(address(move.treatment), sent | changes)
 
 
-def test_a_move_is_not_called_off_where_the_client_comes_back_by_another(
+def test_where_two_move_a_client_to_one_colleague_the_day_of_the_other_move_stands(
     alice: Membership, charlie: Membership
 ) -> None:
-    """Of two who treat a client and move them to each other."""
+    """Once the earlier one is called off."""
+    bob = MembershipFactory.create(practice=alice.practice, name="Bob Ito")
+    client = TreatmentFactory.create(therapist=alice).client
+    TreatmentFactory.create(therapist=charlie, client=client)
+    for giver, days in ((charlie, 10), (alice, 3)):
+        treatment = Treatment.objects.get(client=client, therapist=giver)
+        browser = signed_in(giver)
+        walk(browser, treatment, FITS, consent(), handover(bob, days=days))
+    move = Move.objects.get(treatment=treatment)
+    form = {"step": "arranged", "reason": "Stays.", "version": move.version}
+    assert browser.post(address(treatment), form).status_code == 302
+    begins = timezone.localdate() + timedelta(days=10)
+    assert Treatment.objects.get(therapist=bob).starts_on == begins
+
+
+def test_of_two_who_move_a_client_to_each_other_the_second_calls_nothing_into_the_void(
+    alice: Membership, charlie: Membership
+) -> None:
+    """Neither would treat the client then, nor could either call their move off."""
     client = TreatmentFactory.create(therapist=alice).client
     TreatmentFactory.create(therapist=charlie, client=client)
     pages = {}
-    for giver, taker in ((alice, charlie), (charlie, alice)):
-        treatment = Treatment.objects.get(client=client, therapist=giver, follows=None)
-        browser = signed_in(giver)
-        walk(browser, treatment, FITS, consent(), handover(taker, days=7))
-        pages[giver] = browser, treatment
+    for giver in (charlie, alice):
+        treatment = Treatment.objects.get(client=client, therapist=giver)
+        pages[giver] = signed_in(giver), treatment
+    walk(*pages[charlie], FITS, consent(), handover(alice, days=10))
     browser, treatment = pages[alice]
+    walk(browser, treatment, FITS, consent())
     move = Move.objects.get(treatment=treatment)
-    form = {"step": "arranged", "reason": "Stays.", "version": move.version}
-    page = shown(browser.post(address(treatment), form))
-    assert "The client comes back to you by a colleague’s move" in page
-    assert "Stays." in page
+    form = handover(charlie, days=2) | {"version": move.version}
+    assert "A colleague’s move of this client to you is arranged" in shown(
+        browser.post(address(treatment), form)
+    )
+    assert Treatment.objects.get(client=client, therapist=alice).ends_on is None
+
+
+def test_a_move_is_not_called_off_where_the_client_comes_back_by_another(
+    alice: Membership, charlie: Membership
+) -> None:
+    """As two moves that crossed may have left it."""
+    treatment = TreatmentFactory.create(therapist=alice)
+    browser = signed_in(alice)
+    walk(browser, treatment, FITS, consent(), handover(charlie, days=7))
+    TreatmentFactory.create(therapist=alice, client=treatment.client)
+    move = Move.objects.get(treatment=treatment)
+    with pytest.raises(CannotCallOff, match="comes back to you by a colleague’s move"):
+        call_off_move(move=move, reason="Stays.", version=move.version, by=alice)
     move.refresh_from_db()
     assert move.called_off_at is None
 

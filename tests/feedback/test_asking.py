@@ -134,6 +134,18 @@ def test_what_was_withdrawn_once_its_message_was_out_or_may_have_been_counts(
     assert requests_in_30_days(treatment.client, at=now) == int(counts)
 
 
+@pytest.mark.parametrize("doubts", [0, 2])
+def test_a_form_that_may_be_out_stays_open_where_the_client_may_be_asked_no_more(
+    treatment: Treatment, doubts: int
+) -> None:
+    asked = ask(treatment, days_ago=1)
+    doubted_at = timezone.now() if doubts else None
+    state = "uncertain" if doubts else "pending"
+    mark_sent(asked, state=state, sent_at=None, doubts=doubts, doubted_at=doubted_at)
+    withdraw_unsent(treatment.client)
+    assert FeedbackRequest.objects.get().state == (State.OPEN if doubts else State.CANCELLED)
+
+
 @pytest.mark.parametrize("went_out", [True, False])
 def test_what_was_offered_in_the_room_and_not_taken_up_counts_where_its_message_had_gone_out(
     treatment: Treatment, alice: Membership, noon: time_machine.Traveller, went_out: bool

@@ -254,8 +254,9 @@ def test_no_correction_begins_the_waiting_time_of_a_second_fall_anew(fell_again)
 
 def test_nor_does_one_to_and_fro(fell_again):
     before = fell_again.treatment.episodes.get()
-    with time_machine.travel(timezone.now() + timedelta(hours=70), tick=False):
+    with time_machine.travel(timezone.now() + timedelta(hours=70), tick=False) as clock:
         for pomp in (90, 70):
+            clock.shift(timedelta(minutes=1))
             fell_again.ratings.update(pomp=pomp)
             screen_from(fell_again)
     episode = fell_again.treatment.episodes.get()
@@ -336,6 +337,7 @@ def test_a_slip_that_is_put_right_acknowledges_nothing_that_the_client_says_late
 def test_a_fall_that_is_put_right_and_back_was_acknowledged(came_back, alice):
     session = slip(came_back, alice)
     for attendance in ("no_show", "attended"):
+        came_back.shift(timedelta(minutes=1))
         session.attendance = attendance
         session.save()
         screen_from(session)

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Membership
+from apps.alliance.models import AllianceRating
 from apps.core import outbox
 from apps.core.models import OutboxMessage
 from apps.dashboard.selectors.words import short_day
@@ -331,6 +332,16 @@ def test_a_form_that_a_session_logged_late_has_ended_stands_on_the_next_agenda(
     assert session.feedback_requests.get().state != "open"
     page = text(as_sam.get(f"/meetings/{meeting.id}/"))
     assert re.search(r"FE-0135, [^:]*: asked by message, but the form ended before an answer", page)
+
+
+def test_what_was_entered_from_paper_where_nobody_was_asked_stands_on_the_agenda(
+    as_sam: Browser, alice: Membership, meeting: Meeting
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0135", pomps=[90])
+    treatment.therapy_sessions.update(not_asked_reason="crisis", logged_at=timezone.now())
+    AllianceRating.objects.update(mode="paper")
+    page = text(as_sam.get(f"/meetings/{meeting.id}/"))
+    assert "not asked, then entered from paper. “Crisis or emergency" in page
 
 
 def test_the_reason_of_a_skip_stays_on_the_agenda_whatever_the_session_becomes(
