@@ -247,9 +247,14 @@ class ContactChannel(PracticeModel):
 
 
 def _indexes(address: str, *, practice_id: UUID) -> set[bytes]:
-    """Keyed hashes that a channel with this address can have, that of before among them."""
+    """Keyed hashes that a channel with this address can have, that of before among them; but for
+    what begins with `+`, which was one mailbox of its host then, whoever had it."""
     spellings = {mailbox(address), as_before(address)}
-    return {crypto.blind_index(each, practice_id=practice_id) for each in spellings}
+    return {
+        crypto.blind_index(each, practice_id=practice_id)
+        for each in spellings
+        if not each.startswith("@")
+    }
 
 
 class TreatmentQuerySet(models.QuerySet["Treatment"]):

@@ -262,7 +262,8 @@ def tell_of_one_mailbox(channel: ContactChannel) -> None:
     others = current.exclude(therapist__in=own).values("client")
     beside = ContactChannel.objects.beside(channel).filter(client__in=others)
     # Whoever invents more clients of that mailbox makes no message wait.
-    pairs = list(beside.order_by("address_since", "id")[: notices.MOST_SHOWN])
+    in_order = beside.select_related("client").order_by("address_since", "id")
+    pairs = list(in_order[: notices.MOST_SHOWN])
     if not pairs:
         return
     managers = set(Membership.objects.filter(manages_lately(), practice=channel.practice_id))

@@ -367,6 +367,16 @@ def test_a_wrong_mailbox_of_before_that_migration_is_not_used_again(
     assert not usable_channels(second)
 
 
+def test_what_begins_with_a_plus_is_taken_for_nobody_elses_stopped_mailbox(
+    as_alice: Browser, first: Client
+) -> None:
+    stop(first, Reason.NOT_MINE)
+    of_the_host = crypto.blind_index("@mail.example", practice_id=first.practice_id)
+    first.channels.update(address="", safe_to_contact=False, address_index=of_the_host)
+    as_alice.post("/clients/add/", added(email="+lee@mail.example"))
+    assert usable_channels(Client.objects.get(code="FE-0191"))
+
+
 def test_that_migration_asks_for_no_key_of_a_practice_whose_addresses_have_one_spelling(
     practice: Practice, django_assert_max_num_queries: Any
 ) -> None:

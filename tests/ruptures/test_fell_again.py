@@ -1,6 +1,5 @@
 """A fall that opens a possible rupture again: waited for, acknowledged and told as the first."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -17,7 +16,7 @@ from apps.ruptures.transitions import note_waiting
 from apps.therapy_sessions.models import TherapySession
 from tests.conftest import signed_in
 from tests.factories import TherapySessionFactory, TreatmentFactory
-from tests.ruptures.test_notices import told
+from tests.ruptures.test_notices import noted, told
 from tests.ruptures.test_screening import UNMARKED_FALL, add_rating, rated_now, screen_from
 
 pytestmark = pytest.mark.django_db
@@ -46,33 +45,6 @@ def test_a_fall_after_ratings_had_come_back_waits_to_be_acknowledged_as_the_firs
         screen_from(rated_now(treatment, 70))
         episode.refresh_from_db()
         assert episode.seen_at, "nothing opened it again"
-
-
-@pytest.fixture
-def fell_again(alice: Membership, sam: Membership) -> Iterator[TherapySession]:
-    """The session of a second fall, unmarked, three months after the first was acknowledged; the
-    supervisor had seen the first, as it had waited."""
-    treatment = TreatmentFactory.create(therapist=alice, pomps=UNMARKED_FALL)
-    with time_machine.travel(timezone.now() + timedelta(hours=72), tick=False) as clock:
-        note_waiting(alice.practice, at=timezone.now())
-        acknowledge_episode(episode=treatment.episodes.get(), by=alice)
-        for pomp in (90, 90, 90, 70):
-            clock.shift(timedelta(days=7))
-            session = rated_now(treatment, pomp)
-            screen_from(session)
-        yield session
-
-
-@pytest.fixture
-def came_back(alice: Membership, sam: Membership) -> Iterator[time_machine.Traveller]:
-    """A clock three months after a first, unmarked fall that has waited, ratings being back."""
-    treatment = TreatmentFactory.create(therapist=alice, pomps=UNMARKED_FALL)
-    with time_machine.travel(timezone.now() + timedelta(hours=72), tick=False) as clock:
-        note_waiting(alice.practice, at=timezone.now())
-        for _week in range(6):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, 90))
-        yield clock
 
 
 def test_a_second_fall_that_was_acknowledged_as_the_log_opened_it_is_told_once(came_back, alice):
@@ -155,59 +127,6 @@ def test_a_fall_that_a_correction_took_back_is_acknowledged_by_nobody_in_advance
     episode.refresh_from_db()
     assert (episode.seen_at, episode.fell_again_at) == (None, timezone.now())
     assert Notice.objects.filter(member=alice, kind=notices_of_ruptures.OPENED).count() == 3
-
-
-def test_a_fall_of_before_the_one_that_is_open_is_marked_and_told_as_it_comes_to_be_known(
-    alice, sam
-):
-    """No session that is entered late, or whose day is corrected, lies where nobody looks."""
-    treatment = TreatmentFactory.create(therapist=alice, pomps=[80, 90, 80, 90, 80, 90, 90, 90])
-    with time_machine.travel(timezone.now() + timedelta(days=1), tick=False) as clock:
-        before = timezone.now() + timedelta(days=1)
-        for pomp in (90, 80, 90, 90, 90):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, pomp))
-        clock.shift(timedelta(days=7))
-        last = TherapySessionFactory.create(treatment=treatment, tension=4, tension_resolved=0)
-        screen_from(last)
-        acknowledge_episode(episode=treatment.episodes.get(), by=alice)
-        assert not told(sam)
-        clock.shift(timedelta(hours=1))
-        late = TherapySessionFactory.create(
-            treatment=treatment, starts_at=before, logged_at=timezone.now()
-        )
-        add_rating(late, 10, tension=4, tension_resolved=0)
-        screen_from(late)
-        episode = treatment.episodes.get()
-        assert Screening.objects.current().get(therapy_session=last).event == "opened"
-        assert (episode.opened_by, episode.marked_at) == (late, timezone.now())
-        assert (episode.seen_at, episode.fell_again_at) == (None, timezone.now())
-        assert len(told(sam)) == 1
-
-
-def test_a_fall_of_between_two_others_that_is_known_last_is_told_and_looked_at(came_back, alice):
-    episode = RuptureEpisode.objects.get()
-    of_between = timezone.now() + timedelta(days=1)
-    for pomp in (90, 90, 90, 90, 90, 90, 70):
-        came_back.shift(timedelta(days=7))
-        screen_from(rated_now(episode.treatment, pomp))
-    acknowledge_episode(episode=episode, by=alice)
-    episode.refresh_from_db()
-    page_of_before = {"fall": episode.fall}
-    came_back.shift(timedelta(hours=1))
-    late = TherapySessionFactory.create(
-        treatment=episode.treatment,
-        starts_at=of_between,
-        logged_at=timezone.now(),
-        tension=4,
-        tension_resolved=0,
-    )
-    screen_from(late)
-    assert Screening.objects.current().get(therapy_session=late).event == "opened"
-    assert Notice.objects.filter(member=alice, kind=notices_of_ruptures.OPENED).count() == 3
-    signed_in(alice).post(reverse("acknowledge_episode", args=[episode.id]), page_of_before)
-    episode.refresh_from_db()
-    assert not episode.seen_at
 
 
 @pytest.mark.parametrize("how", ["silence", "own tension", "attendance"])
@@ -344,74 +263,6 @@ def test_a_fall_that_is_put_right_and_back_was_acknowledged(came_back, alice):
     assert RuptureEpisode.objects.get().seen_at
 
 
-@pytest.mark.parametrize("between", [False, True])
-def test_a_marked_fall_that_is_known_later_is_told_and_looked_at_though_the_first_goes_on_in_it(
-    alice, sam, between
-):
-    """Whether or not ratings had come back between the two: nothing of it was acknowledged."""
-    treatment = TreatmentFactory.create(therapist=alice, pomps=[80, 90, 80, 90, 80, 90, 90, 90])
-    with time_machine.travel(timezone.now() + timedelta(days=1), tick=False) as clock:
-        before = TherapySessionFactory.create(treatment=treatment)
-        screen_from(before)
-        for _week in range(4 if between else 0):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, 90))
-        clock.shift(timedelta(days=7))
-        screen_from(rated_now(treatment, 50, tension=4, tension_resolved=0))
-        episode = treatment.episodes.get()
-        acknowledge_episode(episode=episode, by=alice)
-        page_of_before = episode.fall
-        assert len(told(sam)) == 1
-        clock.shift(timedelta(days=1))
-        add_rating(before, 0, tension=4, tension_resolved=0)
-        screen_from(before)
-        episode.refresh_from_db()
-        assert (episode.opened_by, episode.seen_at) == (before, None)
-        assert episode.fall != page_of_before
-        of_alice = Notice.objects.filter(member=alice)
-        assert of_alice.filter(kind=notices_of_ruptures.OPENED).count() == 2
-        assert of_alice.filter(kind=notices_of_ruptures.MARKED).count() == 2
-        assert len(told(sam)) == 2
-        clock.shift(timedelta(hours=1))
-        acknowledge_episode(episode=episode, by=alice)
-        screen_from(rated_now(treatment, 40))
-        episode.refresh_from_db()
-        assert episode.seen_at
-        assert of_alice.count() == 4, "each is told once"
-
-
-def test_a_flag_that_begins_before_a_settled_one_takes_nothing_over_from_it(alice, sam):
-    """What an outcome is about stays with that outcome."""
-    treatment = TreatmentFactory.create(therapist=alice, pomps=[80, 90, 80, 90, 80, 90, 90, 90])
-    with time_machine.travel(timezone.now() + timedelta(days=1), tick=False) as clock:
-        before = TherapySessionFactory.create(treatment=treatment)
-        screen_from(before)
-        for pomp in (90, 90, 90, 90):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, pomp))
-        clock.shift(timedelta(days=7))
-        screen_from(rated_now(treatment, 20, tension=4, tension_resolved=0))
-        settled = treatment.episodes.get()
-        assert settled.marked_at
-        record_outcome(episode=settled, outcome=RuptureEpisode.Outcome.REPAIRED, by=alice)
-        for pomp in (90, 90, 90, 90):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, pomp))
-        clock.shift(timedelta(days=7))
-        own = {"tension": 4, "tension_resolved": 0}
-        screen_from(TherapySessionFactory.create(treatment=treatment, **own))
-        episode = RuptureEpisode.objects.open().get()
-        acknowledge_episode(episode=episode, by=alice)
-        clock.shift(timedelta(days=1))
-        Notice.objects.filter(member=sam).delete()
-        before.tension, before.tension_resolved = 4, 0
-        before.save()
-        screen_from(before)
-        episode.refresh_from_db()
-        assert (episode.opened_by, episode.marked_at) == (before, None)
-        assert not told(sam)
-
-
 def test_where_a_second_fall_that_had_waited_goes_the_first_has_waited_no_more_than_it_did(
     alice, sam
 ):
@@ -466,11 +317,6 @@ def test_what_stands_in_for_a_fall_that_went_is_told_and_acknowledged_with_it(
     assert list(Notice.objects.order_by("id").values()) == notices_of_before
 
 
-def seen_by_supervisors(sam: Membership) -> list[tuple[str, str]]:
-    told_so_far = Notice.objects.filter(member=sam).order_by("created_at", "id")
-    return list(told_so_far.values_list("kind", "mark"))
-
-
 @pytest.mark.parametrize("how", ["own tension", "attendance"])
 def test_no_correction_to_and_fro_begins_a_fall_anew_that_the_client_has_confirmed(
     came_back, alice, sam, how
@@ -512,79 +358,8 @@ def test_of_a_fall_after_one_that_had_waited_supervisors_are_told_when_it_has(
             came_back.shift(timedelta(days=7))
             screen_from(rated_now(treatment, pomp))
         assert not RuptureEpisode.objects.get().marked_at
-        assert len(seen_by_supervisors(sam)) == number
+        assert len(noted(sam)) == number
         came_back.shift(timedelta(hours=72))
         note_waiting(alice.practice, at=timezone.now())
-        assert len(seen_by_supervisors(sam)) == number + 1
+        assert len(noted(sam)) == number + 1
         acknowledge_episode(episode=RuptureEpisode.objects.get(), by=alice)
-
-
-def test_a_fall_of_before_a_marked_one_that_was_acknowledged_waits_and_is_told(alice, sam):
-    """Found later, it was not told by that mark."""
-    treatment = TreatmentFactory.create(therapist=alice, pomps=[80, 90, 80, 90, 80, 90, 90, 90])
-    with time_machine.travel(timezone.now() + timedelta(days=1), tick=False) as clock:
-        own = {"tension": 4, "tension_resolved": 0}
-        screen_from(TherapySessionFactory.create(treatment=treatment, **own))
-        for pomp in (90, 90, 90, 90):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, pomp))
-        acknowledge_episode(episode=treatment.episodes.get(), by=alice)
-        clock.shift(timedelta(days=7))
-        found = TherapySessionFactory.create(treatment=treatment)
-        screen_from(found)
-        for pomp in (90, 90, 90, 90):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, pomp))
-        clock.shift(timedelta(days=7))
-        screen_from(rated_now(treatment, 0, tension=4, tension_resolved=0))
-        acknowledge_episode(episode=treatment.episodes.get(), by=alice)
-        before = seen_by_supervisors(sam)
-        clock.shift(timedelta(days=1))
-        found.tension, found.tension_resolved = 4, 0
-        found.save()
-        screen_from(found)
-        assert Screening.objects.current().get(therapy_session=found).level == 2
-        assert seen_by_supervisors(sam) == before
-        clock.shift(timedelta(hours=72))
-        note_waiting(alice.practice, at=timezone.now())
-        assert [kind for kind, _mark in seen_by_supervisors(sam)[len(before) :]] == [
-            notices_of_ruptures.WAITED
-        ]
-
-
-def test_a_fall_of_what_was_once_part_of_a_settled_one_is_told_and_looked_at(alice, sam):
-    treatment = TreatmentFactory.create(therapist=alice, pomps=[80, 90, 80, 90, 80, 90, 90, 90])
-    with time_machine.travel(timezone.now() + timedelta(days=1), tick=False) as clock:
-        screen_from(rated_now(treatment, 50, tension=4, tension_resolved=0))
-        clock.shift(timedelta(days=7))
-        found = TherapySessionFactory.create(treatment=treatment)
-        screen_from(found)
-        clock.shift(timedelta(hours=20))
-        repaired = RuptureEpisode.Outcome.REPAIRED
-        record_outcome(episode=treatment.episodes.get(), outcome=repaired, by=alice)
-        for pomp in (90, 90, 90, 90, 90):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, pomp))
-        clock.shift(timedelta(days=7))
-        screen_from(rated_now(treatment, 0, tension=4, tension_resolved=0))
-        episode = RuptureEpisode.objects.open().get()
-        acknowledge_episode(episode=episode, by=alice)
-        Notice.objects.all().delete()
-        clock.shift(timedelta(days=1))
-        add_rating(found, 0, tension=4, tension_resolved=0)
-        screen_from(found)
-        again = RuptureEpisode.objects.open().get()
-        assert (again.opened_by, again.seen_at) == (found, None)
-        assert again.fall != episode.fall
-        assert [kind for kind, _mark in seen_by_supervisors(sam)] == [notices_of_ruptures.MARKED]
-        assert Notice.objects.filter(member=alice, kind=notices_of_ruptures.OPENED).exists()
-
-
-def test_of_several_falls_of_a_history_the_newest_alone_is_told(alice, sam):
-    pomps = [90, 90, 80, 90, 90, 90, 80, 90, 70, 90, 90, 90, 90, 30, 90, 90, 90, 90, 30]
-    treatment = TreatmentFactory.create(therapist=alice, pomps=pomps)
-    with time_machine.travel(timezone.now() + timedelta(days=1), tick=False):
-        screen_from(rated_now(treatment, 40))
-    for kind in (notices_of_ruptures.OPENED, notices_of_ruptures.MARKED):
-        assert Notice.objects.filter(member=alice, kind=kind).count() == 1
-    assert len(seen_by_supervisors(sam)) == 1

@@ -25,6 +25,11 @@ def told(member: Membership) -> list[tuple[str, str]]:
     return sorted((each.said.text, each.said.url) for each in notices.unread(member))
 
 
+def noted(sam: Membership) -> list[tuple[str, str]]:
+    told_so_far = Notice.objects.filter(member=sam).order_by("created_at", "id")
+    return list(told_so_far.values_list("kind", "mark"))
+
+
 @pytest.fixture
 def treatment(alice: Membership, sam: Membership) -> Treatment:
     """A fall that was rated just now, screened as it came in; sam supervises alice."""
