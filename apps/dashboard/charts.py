@@ -82,11 +82,12 @@ def alliance_drawing(
         count=len(sessions) - start,
     )
     phase = phases(sessions, episodes)[start:]
-    before, ranged = with_range(sessions)[:start], with_range(sessions)[start:]
+    shows_range = with_range(sessions)
+    ranged = shows_range[start:]
     window = sessions[start:]
     zones, brackets, labels = _episodes(frame, window, episodes, phase)
     learns = any(s.low is not None and (s.asked or s.pomp is not None) for s in sessions)
-    learn = _learning(frame, window, ranged) if learns and not any(before) else None
+    learn = _learning(frame, window, ranged) if learns and not any(shows_range[:start]) else None
     return Drawing(
         width=frame.width,
         height=frame.height,

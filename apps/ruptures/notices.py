@@ -34,7 +34,7 @@ def tell_about(episode: RuptureEpisode) -> None:
     unseen = [each.mark for each in falls if not each.is_seen]
     if unseen:
         notices.tell(member=therapist, kind=OPENED, subject=episode, mark=max(unseen))
-    marked = {each.marked_at: each for each in falls if each.marked_at and episode.marked_at}
+    marked = {each.marked_at: each for each in falls if each.marked_at}
     mark = marked[max(marked)].mark if marked else None
     if mark is not None:
         notices.tell(member=therapist, kind=MARKED, subject=episode, mark=mark)

@@ -98,7 +98,7 @@ def test_that_ratings_are_back_is_said_with_how_many_the_therapist_handled(
     newest = treatment.therapy_sessions.latest("starts_at")
     newest.ratings.update(mode=mode)
     AllianceRating.objects.exclude(therapy_session=newest).update(mode="link")
-    said = "One of these ratings was entered from paper or answered in the room."
+    said = "Since it opened, one rating was entered from paper or answered in the room."
     assert "Back in the usual range" in queue(words(as_sam.get(URL)))
     assert (said in queue(words(as_sam.get(URL)))) is (mode != "link")
     page = words(as_sam.get(address(episode)))

@@ -16,7 +16,7 @@ from apps.ruptures.services import acknowledge_episode, record_outcome
 from apps.ruptures.transitions import note_waiting
 from tests.conftest import signed_in
 from tests.factories import TherapySessionFactory, TreatmentFactory
-from tests.ruptures.test_screening import FALL, add_rating, rated_now, screen_from
+from tests.ruptures.test_screening import FALL, UNMARKED_FALL, add_rating, rated_now, screen_from
 
 pytestmark = pytest.mark.django_db
 
@@ -59,9 +59,8 @@ def test_a_marked_opening_is_told_to_therapist_and_supervisor_once(treatment, al
     assert Notice.objects.count() == 3
 
 
-def test_a_possible_one_is_the_therapists_until_it_has_waited(treatment, alice, sam):
-    Notice.objects.filter(kind="episode_marked").delete()
-    treatment.episodes.update(marked_at=None)
+def test_a_possible_one_is_the_therapists_until_it_has_waited(alice, sam):
+    treatment = TreatmentFactory.create(therapist=alice, pomps=UNMARKED_FALL)
     assert told(sam) == []
     with time_machine.travel(timezone.now() + timedelta(hours=72), tick=False):
         note_waiting(alice.practice, at=timezone.now())

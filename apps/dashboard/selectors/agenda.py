@@ -19,8 +19,7 @@ from apps.dashboard.selectors import words
 from apps.dashboard.selectors.course import load_courses
 from apps.dashboard.selectors.supervision import QueuedEpisode, queue_of, waiting_since
 from apps.dashboard.sparklines import SLOTS_SPARKLINE, sparkline_floor
-from apps.feedback.lifecycle import MESSAGES
-from apps.feedback.models import FeedbackRequest
+from apps.feedback.models import MESSAGES, FeedbackRequest
 from apps.ruptures.models import RepairStep, RuptureEpisode
 from apps.ruptures.notices import gone_from, why_gone
 from apps.ruptures.reasons import Reasons

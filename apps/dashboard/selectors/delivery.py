@@ -15,8 +15,7 @@ from apps.core import sending
 from apps.core.models import OutboxMessage, OutboxQuerySet
 from apps.dashboard.message_bars import Bars, Day, bars
 from apps.dashboard.selectors import words
-from apps.feedback.lifecycle import REMINDER
-from apps.feedback.models import KIND, FeedbackRequest
+from apps.feedback.models import KIND, REMINDER, FeedbackRequest
 
 LATE_AFTER = timedelta(seconds=120)
 COUNTED_DAYS = 7

@@ -315,8 +315,8 @@ def _heading(episode: RuptureEpisode, course: Course, today: date) -> str:
         said
         + " "
         + ngettext(
-            "One of these ratings was entered from paper or answered in the room.",
-            "%(count)d of these ratings were entered from paper or answered in the room.",
+            "Since it opened, one rating was entered from paper or answered in the room.",
+            "Since it opened, %(count)d ratings were entered from paper or answered in the room.",
             by_hand,
         )
         % {"count": by_hand}
