@@ -227,8 +227,10 @@ def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> N
 
 
 def _refuse_who_treats_nobody(to: Membership) -> None:
-    """Raises CannotHandOver; read anew, as whoever gives a client waited for their turn."""
-    to.refresh_from_db(fields=["roles", "is_active"])
+    """Raises CannotHandOver; read anew, as whoever gives a client waited for their turn, and held:
+    who closes the place, or takes the role, waits until the client is there."""
+    held = Membership.objects.select_for_update(no_key=True)
+    to.refresh_from_db(fields=["roles", "is_active"], from_queryset=held)
     if not (to.is_active and to.has_role(Role.THERAPIST)):
         raise CannotHandOver(_("%s treats nobody here any more.") % to.name)
 

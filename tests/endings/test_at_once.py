@@ -9,11 +9,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts.models import Membership
+from apps.accounts.services import deactivate_member
 from apps.clients.models import Treatment
 from apps.clients.services import wait_for_turn
 from apps.core.models import AuditEntry
 from apps.endings.models import Move
 from apps.endings.services import (
+    CannotHandOver,
     CannotReopen,
     arrange_move,
     call_off_move,
@@ -49,30 +51,62 @@ def test_of_two_who_reopen_at_once_the_second_waits_and_finds_the_first(
     assert AuditEntry.objects.filter(action="reopen treatment").count() == 1
 
 
+def agreed(alice: Membership) -> Move:
+    """A move of a client of hers that only waits for somebody to go to."""
+    words = {"needs": "Evenings.", "wishes": [], "language": "", "tried": "Pace."}
+    treatment = TreatmentFactory.create(therapist=alice)
+    move = save_what_fits(treatment=treatment, talked_over_on=None, version="", by=alice, **words)
+    record_consent(
+        move=move, passes_on=[], agreed_on=timezone.localdate(), agreed_how="in_room",
+        version=move.version, by=alice,
+    )  # fmt: skip
+    move.refresh_from_db()
+    return move
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_arranging_and_calling_off_a_move_and_saving_its_words_neither_stops_the_other(
     alice: Membership, charlie: Membership
 ) -> None:
     """Each waits for its turn with the client first, whatever it goes on with."""
-    treatment = TreatmentFactory.create(therapist=alice)
-    words = {"needs": "Evenings.", "wishes": [], "language": "", "tried": "Pace."}
-    save = partial(save_what_fits, treatment=treatment, talked_over_on=None, by=alice, **words)
-    move = save(version="")
-    today = timezone.localdate()
-    record_consent(
-        move=move, passes_on=[], agreed_on=today, agreed_how="in_room",
-        version=move.version, by=alice,
-    )  # fmt: skip
-    move.refresh_from_db()
+    move, today = agreed(alice), timezone.localdate()
     plan = {"to": charlie, "moves_on": today + timedelta(days=7), "meeting_on": None}
     for act in (partial(arrange_move, **plan), partial(call_off_move, reason="She stays.")):
         act = partial(act, move=move, version=move.version, by=alice)
         with ThreadPoolExecutor(1) as pool:
             with transaction.atomic():
-                wait_for_turn(treatments=treatment)
+                wait_for_turn(treatments=move.treatment_id)
                 other = pool.submit(elsewhere, act, practice_id=alice.practice_id)
                 wait_for(other)
                 Move.objects.filter(id=move.id).update(talked_over_on=today)
             other.result(timeout=30)
         move.refresh_from_db()
     assert move.called_off_at
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_closed_first", [True, False])
+def test_of_a_move_and_the_closing_of_the_place_it_goes_to_the_second_finds_the_first(
+    alice: Membership, charlie: Membership, mona: Membership, is_closed_first: bool
+) -> None:
+    """No client comes to a place after it was closed, nor while nobody looks."""
+    move = agreed(alice)
+    arrange = partial(
+        arrange_move, move=move, to=charlie, moves_on=timezone.localdate(),
+        meeting_on=None, version=move.version, by=alice,
+    )  # fmt: skip
+    close = partial(deactivate_member, member=Membership.objects.get(id=charlie.id), by=mona)
+    first, second = (close, arrange) if is_closed_first else (arrange, close)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            first()
+            other = pool.submit(elsewhere, second, practice_id=alice.practice_id)
+            wait_for(other)
+        if is_closed_first:
+            with pytest.raises(CannotHandOver, match="treats nobody here any more"):
+                other.result(timeout=30)
+        else:
+            other.result(timeout=30)
+    charlie.refresh_from_db()
+    assert not charlie.is_active
+    assert Treatment.objects.filter(therapist=charlie).exists() != is_closed_first
