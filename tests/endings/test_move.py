@@ -343,21 +343,25 @@ def test_who_has_just_joined_takes_a_client_on_once_seven_days_are_over(
     assert Move.objects.get().arranged_at
 
 
+def arrange_today(move: Move, *, to: Membership) -> Treatment:
+    return arrange_move(
+        move=move,
+        to=to,
+        moves_on=timezone.localdate(),
+        meeting_on=None,
+        version=move.version,
+        by=move.treatment.therapist,
+    )
+
+
 def test_a_client_is_given_to_nobody_whose_place_was_closed_as_the_form_waited(
-    as_alice: Browser, treatment: Treatment, alice: Membership, charlie: Membership
+    as_alice: Browser, treatment: Treatment, charlie: Membership
 ) -> None:
     walk(as_alice, treatment, FITS, consent())
     move = Move.objects.get()
     Membership.objects.filter(id=charlie.id).update(is_active=False)
     with pytest.raises(CannotHandOver, match="treats nobody here any more"):
-        arrange_move(
-            move=move,
-            to=charlie,
-            moves_on=timezone.localdate(),
-            meeting_on=None,
-            version=move.version,
-            by=alice,
-        )
+        arrange_today(move, to=charlie)
     assert Treatment.objects.get().ends_on is None
 
 
@@ -370,14 +374,7 @@ def test_an_arranged_move_stays_as_it_is(
     assert FITS["tried"] in page, "what was typed can be copied"
     move = Move.objects.get()
     for act in (
-        lambda: arrange_move(
-            move=move,
-            to=charlie,
-            moves_on=timezone.localdate(),
-            meeting_on=None,
-            version=move.version,
-            by=alice,
-        ),
+        lambda: arrange_today(move, to=charlie),
         lambda: record_consent(
             move=move,
             passes_on=[],

@@ -14,7 +14,7 @@ from apps.ruptures.services import acknowledge_episode
 from apps.ruptures.transitions import note_waiting
 from apps.therapy_sessions.models import TherapySession
 from tests.factories import TreatmentFactory
-from tests.ruptures.test_screening import UNMARKED_FALL, rated_now, screen_from
+from tests.ruptures.test_screening import UNMARKED_FALL, rated_now, screen_from, weeks
 
 settings.register_profile("same-everywhere", derandomize=True, deadline=None)
 settings.load_profile("same-everywhere")
@@ -42,6 +42,5 @@ def came_back(alice: Membership, sam: Membership) -> Iterator[time_machine.Trave
     with time_machine.travel(timezone.now() + timedelta(hours=72), tick=False) as clock:
         note_waiting(alice.practice, at=timezone.now())
         for _week in range(6):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, 90))
+            weeks(clock, treatment, 90)
         yield clock

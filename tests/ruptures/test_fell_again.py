@@ -17,7 +17,7 @@ from apps.therapy_sessions.models import TherapySession
 from tests.conftest import signed_in
 from tests.factories import TherapySessionFactory, TreatmentFactory
 from tests.ruptures.test_notices import noted, told
-from tests.ruptures.test_screening import UNMARKED_FALL, add_rating, rated_now, screen_from
+from tests.ruptures.test_screening import UNMARKED_FALL, add_rating, rated_now, screen_from, weeks
 
 pytestmark = pytest.mark.django_db
 
@@ -27,9 +27,7 @@ def test_a_fall_after_ratings_had_come_back_waits_to_be_acknowledged_as_the_firs
     episode = treatment.episodes.get()
     acknowledge_episode(episode=episode, by=alice)
     with time_machine.travel(timezone.now(), tick=False) as clock:
-        for pomp in (90, 90, 90, 70):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, pomp))
+        weeks(clock, treatment, 90, 90, 90, 70)
         episode.refresh_from_db()
         assert (episode.seen_at, episode.marked_at) == (None, None)
         assert Notice.objects.filter(member=alice, kind="episode_opened").count() == 1
@@ -91,8 +89,7 @@ def test_no_acknowledgement_covers_a_fall_that_the_end_of_a_form_opened_after_it
 def test_who_never_acknowledged_the_first_fall_looks_at_the_second_before_they_do(came_back, alice):
     episode = RuptureEpisode.objects.get()
     page_of_before = {"fall": episode.fall, "outcome": "repaired"}
-    came_back.shift(timedelta(days=7))
-    screen_from(rated_now(episode.treatment, 0))
+    weeks(came_back, episode.treatment, 0)
     assert Notice.objects.filter(member=alice, kind=notices_of_ruptures.OPENED).count() == 2
     for page in ("acknowledge_episode", "record_outcome"):
         signed_in(alice).post(reverse(page, args=[episode.id]), page_of_before)

@@ -15,7 +15,7 @@ from apps.ruptures.transitions import note_waiting
 from tests.conftest import signed_in
 from tests.factories import TherapySessionFactory, TreatmentFactory
 from tests.ruptures.test_notices import noted, told
-from tests.ruptures.test_screening import add_rating, rated_now, screen_from
+from tests.ruptures.test_screening import add_rating, rated_now, screen_from, weeks
 
 pytestmark = pytest.mark.django_db
 
@@ -27,9 +27,7 @@ def test_a_fall_of_before_the_one_that_is_open_is_marked_and_told_as_it_comes_to
     treatment = TreatmentFactory.create(therapist=alice, pomps=[80, 90, 80, 90, 80, 90, 90, 90])
     with time_machine.travel(timezone.now() + timedelta(days=1), tick=False) as clock:
         before = timezone.now() + timedelta(days=1)
-        for pomp in (90, 80, 90, 90, 90):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, pomp))
+        weeks(clock, treatment, 90, 80, 90, 90, 90)
         clock.shift(timedelta(days=7))
         last = TherapySessionFactory.create(treatment=treatment, tension=4, tension_resolved=0)
         screen_from(last)
@@ -51,9 +49,7 @@ def test_a_fall_of_before_the_one_that_is_open_is_marked_and_told_as_it_comes_to
 def test_a_fall_of_between_two_others_that_is_known_last_is_told_and_looked_at(came_back, alice):
     episode = RuptureEpisode.objects.get()
     of_between = timezone.now() + timedelta(days=1)
-    for pomp in (90, 90, 90, 90, 90, 90, 70):
-        came_back.shift(timedelta(days=7))
-        screen_from(rated_now(episode.treatment, pomp))
+    weeks(came_back, episode.treatment, 90, 90, 90, 90, 90, 90, 70)
     acknowledge_episode(episode=episode, by=alice)
     episode.refresh_from_db()
     page_of_before = {"fall": episode.fall}
@@ -83,8 +79,7 @@ def test_a_marked_fall_that_is_known_later_is_told_and_looked_at_though_the_firs
         before = TherapySessionFactory.create(treatment=treatment)
         screen_from(before)
         for _week in range(4 if between else 0):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, 90))
+            weeks(clock, treatment, 90)
         clock.shift(timedelta(days=7))
         screen_from(rated_now(treatment, 50, tension=4, tension_resolved=0))
         episode = treatment.episodes.get()
@@ -115,17 +110,13 @@ def test_a_flag_that_begins_before_a_settled_one_takes_nothing_over_from_it(alic
     with time_machine.travel(timezone.now() + timedelta(days=1), tick=False) as clock:
         before = TherapySessionFactory.create(treatment=treatment)
         screen_from(before)
-        for pomp in (90, 90, 90, 90):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, pomp))
+        weeks(clock, treatment, 90, 90, 90, 90)
         clock.shift(timedelta(days=7))
         screen_from(rated_now(treatment, 20, tension=4, tension_resolved=0))
         settled = treatment.episodes.get()
         assert settled.marked_at
         record_outcome(episode=settled, outcome=RuptureEpisode.Outcome.REPAIRED, by=alice)
-        for pomp in (90, 90, 90, 90):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, pomp))
+        weeks(clock, treatment, 90, 90, 90, 90)
         clock.shift(timedelta(days=7))
         own = {"tension": 4, "tension_resolved": 0}
         screen_from(TherapySessionFactory.create(treatment=treatment, **own))
@@ -147,16 +138,12 @@ def test_a_fall_of_before_a_marked_one_that_was_acknowledged_waits_and_is_told(a
     with time_machine.travel(timezone.now() + timedelta(days=1), tick=False) as clock:
         own = {"tension": 4, "tension_resolved": 0}
         screen_from(TherapySessionFactory.create(treatment=treatment, **own))
-        for pomp in (90, 90, 90, 90):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, pomp))
+        weeks(clock, treatment, 90, 90, 90, 90)
         acknowledge_episode(episode=treatment.episodes.get(), by=alice)
         clock.shift(timedelta(days=7))
         found = TherapySessionFactory.create(treatment=treatment)
         screen_from(found)
-        for pomp in (90, 90, 90, 90):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, pomp))
+        weeks(clock, treatment, 90, 90, 90, 90)
         clock.shift(timedelta(days=7))
         screen_from(rated_now(treatment, 0, tension=4, tension_resolved=0))
         acknowledge_episode(episode=treatment.episodes.get(), by=alice)
@@ -182,9 +169,7 @@ def test_a_fall_of_what_was_once_part_of_a_settled_one_is_told_and_looked_at(ali
         clock.shift(timedelta(hours=20))
         repaired = RuptureEpisode.Outcome.REPAIRED
         record_outcome(episode=treatment.episodes.get(), outcome=repaired, by=alice)
-        for pomp in (90, 90, 90, 90, 90):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, pomp))
+        weeks(clock, treatment, 90, 90, 90, 90, 90)
         clock.shift(timedelta(days=7))
         screen_from(rated_now(treatment, 0, tension=4, tension_resolved=0))
         episode = RuptureEpisode.objects.open().get()

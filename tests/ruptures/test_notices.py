@@ -16,7 +16,14 @@ from apps.ruptures.services import acknowledge_episode, record_outcome
 from apps.ruptures.transitions import note_waiting
 from tests.conftest import signed_in
 from tests.factories import TherapySessionFactory, TreatmentFactory
-from tests.ruptures.test_screening import FALL, UNMARKED_FALL, add_rating, rated_now, screen_from
+from tests.ruptures.test_screening import (
+    FALL,
+    UNMARKED_FALL,
+    add_rating,
+    rated_now,
+    screen_from,
+    weeks,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -92,9 +99,7 @@ def test_a_second_fall_that_is_marked_is_told_anew_and_the_queue_says_since_when
     with time_machine.travel(timezone.now() + timedelta(hours=1), tick=False) as clock:
         if is_acknowledged:
             acknowledge_episode(episode=first, by=alice)
-        for pomp in (90, 90, 90):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, pomp))
+        weeks(clock, treatment, 90, 90, 90)
         Notice.objects.update(read_at=timezone.now())
         assert told(sam) == []
         clock.shift(timedelta(days=7))
@@ -118,9 +123,7 @@ def test_a_marked_fall_is_told_once_though_its_rating_came_later_and_it_was_ackn
 ):
     acknowledge_episode(episode=treatment.episodes.get(), by=alice)
     with time_machine.travel(timezone.now() + timedelta(hours=1), tick=False) as clock:
-        for pomp in (90, 90, 90, 80):
-            clock.shift(timedelta(days=7))
-            screen_from(rated_now(treatment, pomp))
+        weeks(clock, treatment, 90, 90, 90, 80)
         Notice.objects.update(read_at=timezone.now())
         for _ in range(2):
             clock.shift(timedelta(days=7))

@@ -7,6 +7,7 @@ from functools import partial
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -60,6 +61,13 @@ def screen_from(session: TherapySession) -> list[Screening]:
         since=session,
         at=timezone.now(),
     )
+
+
+def weeks(clock: time_machine.Traveller, treatment: Treatment, *pomps: int) -> None:
+    """One session a week from now on, each rated and screened as it takes place."""
+    for pomp in pomps:
+        clock.shift(timedelta(days=7))
+        screen_from(rated_now(treatment, pomp))
 
 
 def test_a_fall_opens_one_episode_with_the_figures_of_the_pure_filter(alice: Membership) -> None:
