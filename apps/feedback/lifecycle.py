@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 
@@ -341,12 +341,12 @@ def weigh_silence(request_id: UUID) -> None:
 
 @transaction.atomic
 def take_silence_back(request_id: UUID) -> None:
-    """Count no answer to a form that has run out as no silence of the client's: its session is
-    screened anew as not asked, and stands on the next agenda."""
+    """Count no answer, or a late one, to a form that has run out as no silence of the client's: its
+    session is screened anew as not asked, and stands on the next agenda."""
     wait_for_turn(treatments__therapy_sessions__feedback_requests=request_id)
-    held = FeedbackRequest.objects.select_related(
-        "therapy_session__treatment", "questionnaire"
-    ).filter(id=request_id, state=FeedbackRequest.State.EXPIRED, therapy_session__asked=True)
+    held = FeedbackRequest.objects.select_related("therapy_session__treatment", "questionnaire")
+    unanswered = Q(state=FeedbackRequest.State.EXPIRED) | Q(rating__is_late=True)
+    held = held.filter(unanswered, id=request_id, therapy_session__asked=True)
     for request in held:
         request.therapy_session.corrected_at = timezone.now()
         request.therapy_session.save(update_fields=["corrected_at"])

@@ -25,6 +25,7 @@ from apps.feedback.lifecycle import (
     REMINDER,
     RequestClosed,
     enqueue,
+    expire_request,
     refit_requests,
     screen,
     screen_changed,
@@ -252,11 +253,13 @@ def record_from_paper(
 ) -> AllianceRating:
     """Store what a client filled in on paper, marked as such; a form that was out is settled.
 
+    Late answers are shown, not used: whether anybody was asked stays as it is without them.
+
     Raises:
         AlreadyAnswered: the session has its rating.
     """
     _lock(therapy_session)
-    asked = FeedbackRequest.objects.filter(therapy_session=therapy_session)
+    request = FeedbackRequest.objects.filter(therapy_session=therapy_session).first()
     if _is_answered(therapy_session):
         raise AlreadyAnswered
     rating = record_rating(
@@ -271,10 +274,14 @@ def record_from_paper(
     )
     therapy_session.corrected_at = timezone.now()
     therapy_session.save(update_fields=["corrected_at"])
-    if request := asked.first():
-        settle(request, FeedbackRequest.State.ANSWERED, rating=rating, was_asked=True)
+    if request and rating.is_late:  # its time is over, also where nobody has closed it yet
+        expire_request(request_id=request.id)
+        therapy_session.refresh_from_db(fields=["asked"])
+    was_asked = therapy_session.asked or not rating.is_late
+    if request:
+        settle(request, FeedbackRequest.State.ANSWERED, rating=rating, was_asked=was_asked)
         return rating
-    therapy_session.asked = True
+    therapy_session.asked = was_asked
     therapy_session.save(update_fields=["asked"])
     screen_treatment(
         treatment=therapy_session.treatment,

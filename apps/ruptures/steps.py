@@ -3,7 +3,7 @@
 - A step is an attended session. Its rating is the client's, given in time; a late one is shown,
   never used. A form that came back with too few answers for a score is no rating, and no silence.
 - `asked` is what the session says: a form that went out and was delivered. Unsent, bounced or still
-  pending, nothing is held against silence.
+  pending, nothing is held against silence. Where the rating was given here, they were asked.
 - Absences are the client's: no-shows and late cancellations. What the therapist cancelled counts
   for nobody.
 - `gap_days` are days between attended sessions, whoever caused them. They are no evidence and make
@@ -113,15 +113,12 @@ def _known_at(session: TherapySession, rating: AllianceRating | None) -> datetim
 def _step(
     session: TherapySession, rating: AllianceRating | None, *, absences: int, gap_days: int | None
 ) -> Step:
-    came_in_part = (
-        rating is not None
-        and rating.pomp is None
-        # An imported row keeps what its file says of `asked`, and the figures of `screen`.
-        and rating.mode != AllianceRating.Mode.IMPORTED
-    )
+    # An imported row keeps what its file says of `asked`, and the figures of `screen`.
+    is_given_here = rating is not None and rating.mode != AllianceRating.Mode.IMPORTED
+    pomp = rating.pomp if rating else None
     return Step(
-        pomp=rating.pomp if rating else None,
-        asked=session.asked and not came_in_part,
+        pomp=pomp,
+        asked=pomp is not None if is_given_here else session.asked,
         tension=rating.tension if rating else None,
         resolved=rating.tension_resolved if rating else None,
         therapist_tension=session.tension,

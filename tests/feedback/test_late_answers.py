@@ -10,6 +10,9 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.clients.models import Treatment
+from apps.core import outbox
+from apps.core.models import OutboxMessage
+from apps.feedback.lifecycle import expire_requests, weigh_silence
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.therapy_sessions.models import TherapySession
 from tests.conftest import signed_in
@@ -18,6 +21,8 @@ from tests.feedback.conftest import ITEMS
 
 URL = "/sessions/log/"
 NOT_ASKED = {"attendance": "attended", "ask_by": "none", "not_asked_reason": "client_asked"}
+ASKED = {"attendance": "attended", "ask_by": "email"}
+FELT_TENSE = {"tension": "2", "tension_resolved": "0"}
 
 
 @pytest.fixture(autouse=True)
@@ -166,3 +171,64 @@ def test_answers_that_were_in_time_stay_so_whatever_is_logged_or_planned_before_
     assert RuptureEpisode.objects.open().get().opened_by == session
     session.refresh_from_db()
     assert timezone.localdate(session.starts_at).day == 11
+
+
+def held_against(session: TherapySession) -> tuple[bool, int]:
+    """Whether no answer counts as silence, and how many possible ruptures it opened."""
+    session.refresh_from_db()
+    screened = Screening.objects.current().get(therapy_session=session).inputs
+    assert screened["asked"] is session.asked
+    return session.asked and screened["pomp"] is None, RuptureEpisode.objects.count()
+
+
+@pytest.mark.parametrize("way", ["nobody asked", "never delivered", "not safe any more"])
+def test_answers_that_came_too_late_are_no_silence_where_nobody_could_have_answered_in_time(
+    alice: Membership, well: Treatment, way: str
+) -> None:
+    """The therapist noticed tension; the client’s late paper has nothing but tens."""
+    how = NOT_ASKED if way == "nobody asked" else ASKED
+    session = log(signed_in(alice), well, 18, **how, **FELT_TENSE)
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        if way == "never delivered":
+            well.client.channels.update(safe_to_contact=False)
+        clock.shift(timedelta(hours=20))
+        outbox.deliver_due()
+        if way == "not safe any more":
+            well.client.channels.update(safe_to_contact=False)
+        clock.shift(timedelta(days=9))
+        if way == "never delivered":
+            expire_requests()
+        enter_paper(signed_in(alice), session, 26, 10)
+        assert session.ratings.get().is_late
+        assert held_against(session) == (False, 0)
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_no_late_paper_takes_back_the_silence_to_a_form_that_was_out_unless_it_came_back(
+    alice: Membership, well: Treatment, is_closed: bool
+) -> None:
+    session = log(signed_in(alice), well, 18, **ASKED, **FELT_TENSE)
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        clock.shift(timedelta(hours=20))
+        outbox.deliver_due()
+        clock.shift(timedelta(days=9))
+        if is_closed:
+            expire_requests()
+        enter_paper(signed_in(alice), session, 26, 10)
+        assert held_against(session) == (True, 1)
+        OutboxMessage.objects.update(state=OutboxMessage.State.FAILED, sent_at=None)
+        weigh_silence(session.feedback_requests.get().id)
+        assert held_against(session) == (False, 1)
+        assert not RuptureEpisode.objects.open().exists()
+
+
+def test_late_answers_that_count_by_now_were_asked_for_and_are_not_any_more_once_late_again(
+    as_alice: Browser, well: Treatment
+) -> None:
+    session = log(as_alice, well, 12, **NOT_ASKED)
+    other = log(as_alice, well, 16, **NOT_ASKED)
+    enter_paper(as_alice, session, 17, 9)
+    for attendance, asked in (("therapist_cancelled", True), ("attended", False)):
+        correct(as_alice, other, 16, attendance, not_asked_reason="client_asked")
+        current = Screening.objects.current().get(therapy_session=session)
+        assert current.inputs["asked"] is asked
