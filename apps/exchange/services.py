@@ -316,13 +316,11 @@ class _Importer:
             )
             for each, session in held
         )
-        # What goes on here besides is no history: whom a flag concerns is told.
-        is_live = treatment.therapy_sessions.exclude(attendance="").filter(imported=None).exists()
         screen_treatment(
             treatment=treatment,
             questionnaire=self._questionnaire,
             since=held[0][1],
-            at=timezone.now() if is_live else None,
+            at=timezone.now() if _goes_on_here(treatment) else None,
         )
         self.done.sessions += len(held)
         self.done.ratings += len(ratings)
@@ -366,6 +364,16 @@ class _Importer:
 
     def _bad(self, row: Row, column: str, expected: str, found: object) -> BadInputError:
         return self._placer.bad(row, column, expected, found)
+
+
+def _goes_on_here(treatment: Treatment) -> bool:
+    """Whether somebody logs, corrects or asks here besides: then what a file adds is no history,
+    and whom a flag concerns is told. What comes from a file counts as logged when it ended."""
+    logged = treatment.therapy_sessions.exclude(attendance="")
+    asked = logged.filter(feedback_requests__isnull=False)
+    return asked.exists() or any(
+        each.corrected_at or each.logged_at != each.ends_at for each in logged
+    )
 
 
 def _pressed(placed: list[Placed], last: datetime, now: datetime) -> list[Placed]:

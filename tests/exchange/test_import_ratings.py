@@ -21,6 +21,7 @@ from apps.core.models import AuditEntry, OutboxMessage
 from apps.exchange.models import ImportedSession
 from apps.exchange.rights import erase_client
 from apps.feedback.asking import why_not_ask
+from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.services import share_episode
@@ -283,6 +284,24 @@ class TestRows:
         assert given.ends_on is None
         assert given.therapy_sessions.get().ratings.get().pomp == 80
 
+    @pytest.mark.parametrize("missed", [0, 1])
+    def test_what_a_file_tells_of_long_ago_is_history_whoever_was_missed_in_it(
+        self, load, alice, sam, missed
+    ):
+        """A no-show is a session of its own, and has no row."""
+        first_week, header = "2024-01-01", f"{BY_NAME},no_shows"
+        rows = [f"A,{n},{90 - n % 2 * 10},Alice Moreau,{missed}" for n in range(1, 10)]
+        for more in ([], [f"A,{n},20,Alice Moreau,{missed}" for n in range(10, 14)]):
+            rows += more
+            load(
+                csv(header, *rows),
+                questionnaire="rapport-alliance-form",
+                first_week=first_week,
+            )
+        episode = RuptureEpisode.objects.get()
+        assert (episode.opened_at.year, episode.marked_at.year) == (2024, 2024)
+        assert not Notice.objects.exists()
+
     def test_what_is_added_to_a_course_that_goes_on_here_is_told_as_what_comes_now(
         self, load, alice, sam
     ):
@@ -291,6 +310,7 @@ class TestRows:
         treatment = Treatment.objects.get()
         now = timezone.now()
         own = {"tension": 4, "tension_resolved": 0, "starts_at": now - timedelta(hours=1)}
+        own["logged_at"] = now
         screen_from(TherapySessionFactory.create(treatment=treatment, **own))
         episode = RuptureEpisode.objects.get()
         share_episode(episode=episode, by=alice)
@@ -299,6 +319,26 @@ class TestRows:
         episode.refresh_from_db()
         assert episode.opened_by != treatment.therapy_sessions.latest("starts_at")
         assert Notice.objects.filter(member=sam, subject_id=episode.id).exists()
+
+    @pytest.mark.parametrize("how", ["corrected", "asked about"])
+    def test_a_course_goes_on_here_also_where_a_session_of_a_file_was_corrected_or_asked_about(
+        self, load, alice, practice, how
+    ):
+        good = [f"A,{n},{80 + n % 2 * 10},Alice Moreau" for n in range(1, 10)]
+        load(csv(BY_NAME, *good), questionnaire="rapport-alliance-form")
+        session = TherapySession.objects.latest("starts_at")
+        if how == "corrected":
+            TherapySession.objects.filter(id=session.id).update(corrected_at=timezone.now())
+        else:
+            FeedbackRequest.objects.create(
+                practice=practice, therapy_session=session, due_at=timezone.now(),
+                expires_at=timezone.now(), questionnaire=practice_questionnaire(practice),
+            )  # fmt: skip
+        load(
+            csv(BY_NAME, *good, *(f"A,{n},20,Alice Moreau" for n in range(10, 12))),
+            questionnaire="rapport-alliance-form",
+        )
+        assert Notice.objects.filter(member=alice).exists()
 
     def test_nothing_is_stored_in_a_treatment_that_begins_on_a_day_to_come(
         self, load, practice, charlie, mona
