@@ -30,6 +30,7 @@ from apps.exchange.placing import WEEK, Placed, Placer, monday_of, weekly_slot
 from apps.exchange.ratings_csv import BadInputError, RatingsCsv, Row, Series
 from apps.ruptures.detection import PARAMETERS
 from apps.ruptures.services import screen_treatment
+from apps.ruptures.transitions import end_history
 from apps.therapy_sessions.models import TherapySession
 
 Attendance = TherapySession.Attendance
@@ -192,6 +193,9 @@ class _Importer:
             if treatment is None or not goes_on:
                 treatment = self._start_treatment(client, each, theirs[0], ends=treatment)
             self._store(treatment, theirs)
+        for each_treatment in client.treatments.all():
+            if not _goes_on_here(each_treatment):
+                end_history(each_treatment, at=timezone.now())
         audit.record("import ratings", client, client_id=client.id, by=self._by)
 
     def _check_code(self, code: str, row: Row, known: dict[str, Known]) -> None:

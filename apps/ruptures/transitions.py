@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
-from django.db.models import F, Max, Q
+from django.db.models import F, Max, Q, QuerySet
 from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Practice
+from apps.clients.models import Treatment
 from apps.core import audit, tenancy
 from apps.ruptures.models import RuptureEpisode, has_waited
 from apps.ruptures.notices import tell_about
@@ -60,35 +61,52 @@ def note_waiting(practice: Practice, *, at: datetime) -> int:
 @transaction.atomic
 def end_unrepaired(practice: Practice, *, at: datetime) -> int:
     """End what nobody can repair any more, as moved where the client did; returns how many."""
+    return _end(RuptureEpisode.objects.open().filter(practice=practice), practice, at=at)
+
+
+@transaction.atomic
+def end_history(treatment: Treatment, *, at: datetime) -> int:
+    """End what was over before it came here by an import, as of then: nobody is told."""
+    of_treatment = RuptureEpisode.objects.open().filter(treatment=treatment)
+    return _end(of_treatment, treatment.practice, at=at, is_history=True)
+
+
+def _end(
+    episodes: QuerySet[RuptureEpisode],
+    practice: Practice,
+    *,
+    at: datetime,
+    is_history: bool = False,
+) -> int:
     today = at.astimezone(ZoneInfo(practice.time_zone)).date()
     attended = Q(treatment__therapy_sessions__attendance=TherapySession.Attendance.ATTENDED)
-    over = (
-        RuptureEpisode.objects.open()
-        .filter(practice=practice)
-        .annotate(
+    over = dict(
+        episodes.annotate(
             last_seen=Greatest(
                 "opened_at", Max("treatment__therapy_sessions__starts_at", filter=attended)
             )
         )
         .filter(Q(treatment__ends_on__lte=today) | Q(last_seen__lte=at - ENDS_AFTER))
-        .values_list("id", flat=True)
+        .values_list("id", "last_seen")
     )
     ending = (
         RuptureEpisode.objects.open()
-        .filter(id__in=list(over))
+        .filter(id__in=over)
         .select_for_update(of=("self",), no_key=True, skip_locked=True)
-        .select_related("treatment")
+        .select_related("treatment__practice")
     )
     for episode in ending:
-        ends_on = episode.treatment.ends_on
+        ends_at, ends_on = episode.treatment.ends_at, episode.treatment.ends_on
         is_closed = bool(ends_on and ends_on <= today)
         new = episode.treatment.followed_by_move() if is_closed else None
+        ended_at = ends_at if ends_at and is_closed else over[episode.id] + ENDS_AFTER
         record_outcome(
             episode=episode,
             outcome=Outcome.MOVED if new else Outcome.ENDED_UNREPAIRED,
             reason=_("Moved to %s.") % new.therapist.name
             if new
             else _why_ended(episode, is_closed=is_closed),
+            at=max(ended_at, episode.opened_at) if is_history else None,
             by=None,
         )
     return len(ending)

@@ -25,7 +25,9 @@ from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.services import share_episode
+from apps.ruptures.transitions import move_episodes_on
 from apps.therapy_sessions.models import TherapySession
+from tests.conftest import work_in
 from tests.factories import ClientFactory, TherapySessionFactory
 from tests.ruptures.test_screening import screen_from
 
@@ -290,8 +292,8 @@ class TestRows:
     ):
         """A no-show is a session of its own, and has no row."""
         first_week, header = "2024-01-01", f"{BY_NAME},no_shows"
-        rows = [f"A,{n},{90 - n % 2 * 10},Alice Moreau,{missed}" for n in range(1, 10)]
-        for more in ([], [f"A,{n},20,Alice Moreau,{missed}" for n in range(10, 14)]):
+        rows = [f"A,{n},{90 - n % 2 * 10},Alice Moreau,{missed * (n == 3)}" for n in range(1, 10)]
+        for more in ([], [f"A,{n},20,Alice Moreau,0" for n in range(10, 14)]):
             rows += more
             load(
                 csv(header, *rows),
@@ -301,6 +303,26 @@ class TestRows:
         episode = RuptureEpisode.objects.get()
         assert (episode.opened_at.year, episode.marked_at.year) == (2024, 2024)
         assert not Notice.objects.exists()
+
+    @pytest.mark.parametrize(
+        ("first_week", "more", "ended_on"),
+        [("2026-01-05", [], date(2026, 5, 15)), ("2026-08-31", ["A,12,80,T2"], date(2026, 11, 9))],
+    )
+    def test_what_was_over_before_it_came_here_ended_then_and_nobody_is_told(
+        self, load, alice, sam, first_week, more, ended_on
+    ):
+        """Sixty days after the client had come last, or as another went on."""
+        rows = [f"A,{n},{90 - n % 2 * 10},Alice Moreau" for n in range(1, 10)]
+        rows += ["A,10,20,Alice Moreau", "A,11,20,Alice Moreau", *more]
+        with time_machine.travel(datetime(2026, 11, 27, 12, tzinfo=UTC), tick=False):
+            how = {"questionnaire": "rapport-alliance-form", "first_week": first_week}
+            load(csv(BY_NAME, *rows), **how)
+            move_episodes_on()
+            work_in(alice.practice_id)
+            episode = RuptureEpisode.objects.get()
+            assert episode.outcome == episode.Outcome.ENDED_UNREPAIRED
+            assert timezone.localdate(episode.outcome_at) == ended_on
+            assert not Notice.objects.exists()
 
     def test_what_is_added_to_a_course_that_goes_on_here_is_told_as_what_comes_now(
         self, load, alice, sam
