@@ -1,7 +1,8 @@
 """Which figures a practice screens with, and how they change: proposed, replayed, then decided.
 
 Without a confirmed change the rule that comes with Rapport is in force. A change has a version of
-its own and begins with the moment a person confirms it; what was flagged before stays as it was.
+its own and begins with the moment a person confirms it; what was flagged before stays as it was: a
+step that is screened anew keeps the rule of before.
 """
 
 import json
@@ -18,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership, Practice
 from apps.core import audit
-from apps.ruptures.detection import PARAMETERS, RULE_VERSION, Parameters
+from apps.ruptures.detection import PARAMETERS, RULE_VERSION, RULES, Parameters
 from apps.ruptures.models import RuleChange
 
 SHARES = frozenset(
@@ -53,6 +54,14 @@ def rule_in_force(practice_id: UUID, detection_form: str, *, at: datetime | None
     if confirmed is None or confirmed.parameters is None:
         return Rule(RULE_VERSION, PARAMETERS[detection_form])
     return Rule(confirmed.version, read_parameters(detection_form, confirmed.parameters))
+
+
+def rule_of_version(practice_id: UUID, detection_form: str, version: str) -> Rule:
+    """A shipped rule, or one that the practice confirmed once."""
+    if version in RULES:
+        return Rule(version, RULES[version][detection_form])
+    confirmed = RuleChange.objects.get(practice=practice_id, version=version)
+    return Rule(version, read_parameters(detection_form, confirmed.parameters or {}))
 
 
 def read_parameters(detection_form: str, figures: dict[str, Any]) -> Parameters:

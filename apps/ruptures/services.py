@@ -17,7 +17,7 @@ from apps.ruptures import detection, falls, steps
 from apps.ruptures.detection import Event, State, Verdict
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.notices import tell_about, tell_gone
-from apps.ruptures.rules import Rule, rule_in_force
+from apps.ruptures.rules import Rule, rule_in_force, rule_of_version
 from apps.therapy_sessions.models import TherapySession
 
 Outcome = RuptureEpisode.Outcome
@@ -92,13 +92,14 @@ def _screen_series(
     existing = _current_screenings(treatment, questionnaire, since)
     if not series and not existing:
         return _Screened([], [], [])
-    rule = rule_in_force(treatment.practice_id, questionnaire.detection_form)
     before = _screening_before(treatment, questionnaire, since)
-    state = _state_after(before, rule)
     at_maximum_run = before.at_maximum_run if before else 0
     verdicts = _Verdicts(treatment, questionnaire, before=before)
     made, told = [], []
-    for session, step, known_at in series:
+    for (session, step, known_at), rule in zip(
+        series, _rules_of(series, questionnaire), strict=True
+    ):
+        state = _state_after(before, rule)
         state = verdicts.put_into(state, session, known_at, rule.parameters)
         after, screening = detection.screen(state, step, rule.parameters)
         verdicts.note(screening.event, session, known_at)
@@ -132,7 +133,7 @@ def _screen_series(
         else:
             made.append(row)
         told.append(row)
-        state = after
+        before = row
     kept = {row.id for row in told}
     superseded = [row for row in existing.values() if row.id not in kept]
     Screening.objects.filter(id__in=[row.id for row in superseded]).update(
@@ -140,6 +141,26 @@ def _screen_series(
     )
     Screening.objects.bulk_create(made)
     return _Screened(made, told, superseded)
+
+
+def _rules_of(series: list[steps.StoredStep], questionnaire: Questionnaire) -> list[Rule]:
+    """What each step is screened by: the rule that it was screened by before, whatever touches the
+    course since; a new one before others, that of the next; else the rule in force."""
+    screened = Screening.objects.filter(
+        questionnaire=questionnaire, therapy_session__in=[each.session.id for each in series]
+    )
+    # The current one comes last, as it is superseded by none.
+    versions = dict(
+        screened.order_by("superseded_at").values_list("therapy_session_id", "rule_version")
+    )
+    practice_id, form = questionnaire.practice_id, questionnaire.detection_form
+    rule, rules = rule_in_force(practice_id, form), []
+    for session, _, _ in reversed(series):
+        version = versions.get(session.id, rule.version)
+        if version != rule.version:
+            rule = rule_of_version(practice_id, form, version)
+        rules.append(rule)
+    return rules[::-1]
 
 
 def _same(one: Screening, other: Screening) -> bool:

@@ -11,6 +11,8 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership, Practice
 from apps.core.models import AuditEntry
+from apps.exchange.rights import lift_restriction, restrict
+from apps.feedback.corrections import correct_session
 from apps.ruptures.detection import RULE_VERSION, SLIDER, Step, replay
 from apps.ruptures.models import RuleChange
 from apps.ruptures.rules import (
@@ -20,6 +22,7 @@ from apps.ruptures.rules import (
     read_parameters,
     rule_in_force,
 )
+from apps.therapy_sessions.models import TherapySession
 from tests.factories import TherapySessionFactory, TreatmentFactory
 from tests.ruptures.test_screening import FALL, add_rating, screen_from
 
@@ -157,3 +160,54 @@ class TestInTheMiddleOfACourse:
         [made] = screen_from(session)
         last = treatment.screenings.current().order_by("-therapy_session__starts_at")[1]
         assert made.state_before == last.state_after
+
+    @pytest.mark.parametrize("figures", [STRICTER, KEENER])
+    @pytest.mark.parametrize(
+        "touched", ["restricted", "corrected", "to and fro", "found before", "answered since"]
+    )
+    def test_what_was_screened_keeps_its_rule_whatever_touches_the_course(
+        self, alice, mona, figures, touched
+    ):
+        """Neither does a flag of before go, nor does anything open in hindsight."""
+        pomps = FALL if figures == STRICTER else [90, 90, 80, 90, 90, 90, 80]
+        treatment = TreatmentFactory.create(therapist=alice, pomps=pomps)
+        flagged = list(treatment.episodes.values_list("opened_by", "outcome"))
+        sessions = list(treatment.therapy_sessions.order_by("starts_at"))
+        first, last = sessions[0], sessions[-1]
+        confirm(alice.practice, figures, mona)
+        since = TherapySessionFactory.create(treatment=treatment)
+        screen_from(since)
+
+        def correct(session: TherapySession, attendance: str = "attended") -> None:
+            correct_session(
+                session=session, starts_at=session.starts_at, attendance=attendance, by=alice
+            )
+
+        if touched == "restricted":
+            restrict(client=treatment.client, by=alice)
+            lift_restriction(client=treatment.client, by=alice)
+        elif touched == "corrected":
+            correct(first)
+        elif touched == "to and fro":
+            last.ratings.all().delete()
+            correct(last, "no_show")
+            add_rating(last, pomps[-1])
+            correct(last)
+        elif touched == "found before":
+            screen_from(
+                TherapySessionFactory.create(
+                    treatment=treatment, starts_at=last.starts_at - timedelta(days=1)
+                )
+            )
+        else:
+            add_rating(since, pomps[-2])
+            screen_from(since)
+        current = treatment.screenings.current().order_by("therapy_session__starts_at")
+        assert [row.rule_version for row in current] == [
+            *[RULE_VERSION] * (len(current) - 1),
+            f"{RULE_VERSION}+local.1",
+        ]
+        open_or_ended = treatment.episodes.exclude(opened_by=since)
+        assert list(open_or_ended.values_list("opened_by", "outcome")) == flagged
+        if touched in ("restricted", "corrected"):
+            assert treatment.screenings.count() == len(current), "nothing changed"
