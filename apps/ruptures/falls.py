@@ -1,22 +1,27 @@
 """The falls of a possible rupture: what its steps say now of when it opened, fell again, was marked
 and came back, and which of its falls its therapist has acknowledged."""
 
+from collections import defaultdict
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
-
-from django.db.models import Min, Q
 
 from apps.ruptures.detection import Event, Level
 from apps.ruptures.models import MARKS, RuptureEpisode, Screening
 
 SUPERSEDED = RuptureEpisode.Outcome.SUPERSEDED
+# Of a step's inputs those that no therapist corrects to and fro.
+OF_THE_CLIENT = ("pomp", "asked", "tension", "resolved")
+
+Histories = dict[UUID, list[Screening]]
+"""By session: all that was ever said of it, in its order."""
 
 
 def was_known_within(session_id: UUID, known_at: datetime, *, at: datetime) -> bool:
     """Whether a step was known at a moment, and a possible rupture was open at it then."""
     said = Screening.objects.filter(therapy_session=session_id)
-    return known_at <= at and said.within_an_episode(at=at).exists()
+    return known_at <= at and said.said_at(at).filter(in_episode=True).exists()
 
 
 def is_about(episode: RuptureEpisode, step: Screening) -> bool:
@@ -75,36 +80,93 @@ def falls_of(episode: RuptureEpisode) -> list[Fall]:
 
 def _falls(episode: RuptureEpisode, steps: list[Screening]) -> list[Fall]:
     acknowledged_at, falls = episode.acknowledged_at, []
-    said = Screening.objects.filter(treatment=episode.treatment_id)
-    fell = said.opened_since(acknowledged_at=acknowledged_at)
-    # Also of what was screened anew since: no correction makes a mark younger.
-    marking = said.filter(level=Level.MARKED, event__in=MARKS).order_by()
-    marked = dict(marking.values_list("therapy_session").annotate(Min("screened_at")))
+    histories = _histories([step for step in steps if step.event in MARKS])
     for step in steps:
+        said = histories[step.therapy_session_id]
         if step.event == Event.OPENED:
-            fell_at = fell[step.therapy_session_id]
-            is_first = fell_at <= episode.opened_at or _stands_in(episode, step, fell_at)
-            mark = "" if is_first else fell_at.isoformat()
+            fell_at = _since(said, _opens, acknowledged_at=acknowledged_at)
+            is_first = fell_at <= episode.opened_at or _stands_in(episode, step, said, fell_at)
+            # Of two that fell at one moment, as after a correction, each is told.
+            mark = "" if is_first else f"{fell_at.isoformat()} {step.therapy_session_id.hex[:8]}"
             is_seen = acknowledged_at is not None and fell_at <= acknowledged_at
             falls.append(Fall(mark, fell_at, is_seen, marked_at=None))
-        if falls and step.event in MARKS and step.level == Level.MARKED:
-            marked_at = falls[-1].marked_at or marked[step.therapy_session_id]
-            falls[-1] = falls[-1]._replace(marked_at=marked_at)
+        if falls and _marks(step):
+            fall = falls[-1]
+            marked_at = fall.marked_at or max(_since(said, _marks), fall.fell_at)
+            falls[-1] = fall._replace(marked_at=marked_at)
     return falls
 
 
-def _stands_in(episode: RuptureEpisode, step: Screening, fell_at: datetime) -> bool:
+def opened_since(openings: Collection[Screening]) -> dict[UUID, datetime]:
+    """By session: since when it opens what it opens, whatever was acknowledged."""
+    return {session: _since(said, _opens) for session, said in _histories(openings).items()}
+
+
+def _histories(steps: Collection[Screening]) -> Histories:
+    histories: Histories = defaultdict(list)
+    said = Screening.objects.filter(therapy_session__in=[it.therapy_session_id for it in steps])
+    shown = said.defer("outputs", "state_before", "state_after")
+    for each in shown.order_by("screened_at", "superseded_at", "id") if steps else ():
+        histories[each.therapy_session_id].append(each)
+    return histories
+
+
+def _opens(step: Screening) -> bool:
+    return step.event == Event.OPENED
+
+
+def _marks(step: Screening) -> bool:
+    return step.event in MARKS and step.level == Level.MARKED
+
+
+def _words(step: Screening) -> tuple[object, ...]:
+    """What the client said of the session, or that they said nothing."""
+    return tuple(step.inputs.get(name) for name in OF_THE_CLIENT)
+
+
+def _since(
+    said: list[Screening],
+    holds: Callable[[Screening], bool],
+    *,
+    acknowledged_at: datetime | None = None,
+) -> datetime:
+    """Since when what is said of a session now holds.
+
+    An answer that agrees with what held goes on with it; where the client, or their silence, says
+    what they said before, it is back as it was: no correction to and fro makes it younger.
+
+    An acknowledgement covers what held then, and what was part of a possible rupture then. Where
+    neither did, nothing of before counts.
+
+    Args:
+        said: its history; the last word that holds is what is said now.
+    """
+    since: dict[tuple[object, ...], datetime] = {}
+    if acknowledged_at:
+        then = [each for each in said if each.was_said_at(acknowledged_at)]
+        if not any(map(holds, then)):
+            since = {_words(each): each.screened_at for each in then if each.in_episode}
+            said = [each for each in said if each.screened_at > acknowledged_at]
+    until: dict[datetime | None, datetime] = {}
+    for each in filter(holds, said):
+        words = _words(each)
+        since.setdefault(words, until.get(each.screened_at, each.screened_at))
+        until[each.superseded_at] = since[words]
+    return until[None]
+
+
+def _stands_in(
+    episode: RuptureEpisode, step: Screening, said: list[Screening], fell_at: datetime
+) -> bool:
     """Whether the possible rupture begins with it now, and it was a later part of the same as it
     opened, as with the step after one that a correction took away."""
-    if step.therapy_session_id != episode.opened_by_id:
-        return False
-    said = Screening.objects.filter(
-        Q(superseded_at=fell_at) | Q(screened_at=fell_at),
-        therapy_session=step.therapy_session_id,
-        in_episode=True,
-        screened_at__gte=episode.opened_at,
+    return step.therapy_session_id == episode.opened_by_id and any(
+        fell_at in {each.superseded_at, each.screened_at}
+        and each.in_episode
+        and each.event != Event.OPENED
+        and each.screened_at >= episode.opened_at
+        for each in said
     )
-    return said.exclude(event=Event.OPENED).exists()
 
 
 def _steps(episode: RuptureEpisode) -> list[Screening]:

@@ -2,11 +2,10 @@
 
 from datetime import datetime, timedelta
 from typing import Self
-from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Exists, ExpressionWrapper, F, Min, OuterRef, Q, Value
+from django.db.models import ExpressionWrapper, F, Q, Value
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
@@ -21,8 +20,6 @@ from apps.therapy_sessions.models import TherapySession
 
 # The events with which a step can mark its episode.
 MARKS = (Event.OPENED, Event.ESCALATED)
-# Of a step's inputs those that no therapist corrects to and fro.
-OF_THE_CLIENT = ("pomp", "asked", "tension", "resolved")
 
 
 class ScreeningQuerySet(models.QuerySet["Screening"]):
@@ -33,38 +30,6 @@ class ScreeningQuerySet(models.QuerySet["Screening"]):
     def said_at(self, at: datetime) -> Self:
         """What was the latest word then."""
         return self.filter(screened_at__lte=at).exclude(superseded_at__lte=at)
-
-    def opened_since(self, *, acknowledged_at: datetime | None) -> dict[UUID, datetime]:
-        """Since when each session of these opens what it opens.
-
-        An answer that says the same makes no fall younger, and no more does a correction to and
-        fro. What was taken back has ended, where the client, or their silence, has said more since,
-        or where it opened nothing as the episode was acknowledged. What was part of it then, and of
-        which nothing more is known, was acknowledged with it.
-        """
-        of_the_session = Screening.objects.filter(therapy_session=OuterRef("therapy_session"))
-        opened = of_the_session.filter(event=Event.OPENED)
-        words = {f"inputs__{it}": OuterRef(f"inputs__{it}") for it in OF_THE_CLIENT}
-        as_it_is_now = Q(Exists(opened.current().filter(**words)))
-        goes_on = opened.filter(screened_at=OuterRef("superseded_at"))
-        taken_back = opened.filter(
-            ~Exists(goes_on),
-            ~as_it_is_now,
-            superseded_at__isnull=False,
-            screened_at__gte=OuterRef("screened_at"),
-        )
-        stands = Q(event=Event.OPENED) & (as_it_is_now | ~Q(Exists(taken_back)))
-        if acknowledged_at:
-            then = of_the_session.said_at(acknowledged_at).filter(event=Event.OPENED)
-            stands &= Q(screened_at__gt=acknowledged_at) | Q(Exists(then))
-            within = self.within_an_episode(at=acknowledged_at).filter(as_it_is_now)
-            stands |= Q(id__in=within.values("id"))
-        opening = self.filter(stands).order_by()
-        return dict(opening.values_list("therapy_session").annotate(Min("screened_at")))
-
-    def within_an_episode(self, *, at: datetime) -> Self:
-        """What was said by then, of steps that a possible rupture was open at."""
-        return self.said_at(at).filter(in_episode=True)
 
 
 class Screening(PracticeModel):
@@ -126,6 +91,10 @@ class Screening(PracticeModel):
 
     def __str__(self) -> str:
         return f"screening of {self.therapy_session_id}"
+
+    def was_said_at(self, at: datetime) -> bool:
+        """Whether it was the latest word then."""
+        return self.screened_at <= at and not (self.superseded_at and self.superseded_at <= at)
 
 
 def has_waited(*, at: datetime) -> Q:

@@ -31,9 +31,9 @@ def tell_about(episode: RuptureEpisode) -> None:
     therapist = episode.treatment.therapist
     falls = falls_of(episode)
     # Of several at once, as after an import, the newest: the page says the others.
-    unseen = [each.mark for each in falls if not each.is_seen]
-    if unseen:
-        notices.tell(member=therapist, kind=OPENED, subject=episode, mark=max(unseen))
+    if unseen := [each for each in falls if not each.is_seen]:
+        newest = max(reversed(unseen), key=lambda each: each.fell_at)
+        notices.tell(member=therapist, kind=OPENED, subject=episode, mark=newest.mark)
     marked = {each.marked_at: each for each in falls if each.marked_at}
     mark = marked[max(marked)].mark if marked else None
     if mark is not None:

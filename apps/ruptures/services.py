@@ -346,8 +346,7 @@ def _move_episodes(
     founding = {each.opened_by_id: each for each in episodes if each.outcome != SUPERSEDED}
     unfounded = founding.keys() & screened - openings.keys()
     was_supervisors = episode is not None and episode.is_supervisors
-    said = Screening.objects.filter(treatment=treatment)
-    opened_since = said.opened_since(acknowledged_at=None) if openings else {}
+    opened_since = falls.opened_since(openings.values())
     for opening in openings.values():
         if any(falls.is_about(each, opening) for each in founding.values()):
             continue

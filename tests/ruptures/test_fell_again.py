@@ -250,6 +250,28 @@ def test_a_slip_that_is_put_right_acknowledges_nothing_that_the_client_says_late
     assert (episode.seen_at, episode.fell_again_at) == (None, timezone.now())
 
 
+def to_and_fro(clock: time_machine.Traveller, session: TherapySession) -> None:
+    """Corrected, and put back as it was."""
+    was = session.tension, session.tension_resolved
+    for session.tension, session.tension_resolved in ((None, None), was):
+        clock.shift(timedelta(minutes=1))
+        session.save()
+        screen_from(session)
+
+
+def test_nor_does_one_that_was_put_right_and_back_before_the_client_answered(came_back, alice):
+    """The answer goes on with what the therapist had noticed themselves, and acknowledged."""
+    session = slip(came_back, alice)
+    to_and_fro(came_back, session)
+    before = noted(alice)
+    came_back.shift(timedelta(hours=3))
+    add_rating(session, 80, tension=0)
+    screen_from(session)
+    assert Screening.objects.current().get(therapy_session=session).event == "opened"
+    assert RuptureEpisode.objects.get().seen_at
+    assert noted(alice) == before
+
+
 def test_a_fall_that_is_put_right_and_back_was_acknowledged(came_back, alice):
     session = slip(came_back, alice)
     for attendance in ("no_show", "attended"):

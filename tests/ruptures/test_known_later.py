@@ -15,7 +15,7 @@ from apps.ruptures.transitions import note_waiting
 from tests.conftest import signed_in
 from tests.factories import TherapySessionFactory, TreatmentFactory
 from tests.ruptures.test_notices import noted, told
-from tests.ruptures.test_screening import add_rating, rated_now, screen_from, weeks
+from tests.ruptures.test_screening import UNMARKED_FALL, add_rating, rated_now, screen_from, weeks
 
 pytestmark = pytest.mark.django_db
 
@@ -193,3 +193,55 @@ def test_of_several_falls_of_a_history_the_newest_alone_is_told(alice, sam):
     for kind in (notices_of_ruptures.OPENED, notices_of_ruptures.MARKED):
         assert Notice.objects.filter(member=alice, kind=kind).count() == 1
     assert len(noted(sam)) == 1
+
+
+def test_of_falls_that_one_screening_found_each_is_told_as_it_is_marked(came_back, alice, sam):
+    """A box of paper, entered at once: what is told of the one is not told of the other."""
+    treatment = RuptureEpisode.objects.get().treatment
+    sessions = []
+    for pomp in (70, 90, 90, 90, 90, 80, 60):
+        came_back.shift(timedelta(days=7))
+        sessions.append(rated_now(treatment, pomp))
+    screen_from(sessions[0])
+    opened = Screening.objects.current().filter(event="opened")
+    assert {sessions[0].id, sessions[-1].id} <= set(
+        opened.values_list("therapy_session", flat=True)
+    )
+    for session in (sessions[-1], sessions[0]):
+        before = noted(sam)
+        came_back.shift(timedelta(hours=1))
+        session.tension, session.tension_resolved = 4, 0
+        session.save()
+        screen_from(session)
+        assert [kind for kind, _mark in noted(sam)[len(before) :]] == [notices_of_ruptures.MARKED]
+
+
+@pytest.mark.parametrize("slipped", [True, False])
+def test_a_mark_of_now_is_told_though_a_slip_had_marked_the_session_weeks_ago(alice, sam, slipped):
+    treatment = TreatmentFactory.create(therapist=alice, pomps=UNMARKED_FALL)
+    own = {"tension": 4, "tension_resolved": 0}
+    with time_machine.travel(timezone.now() + timedelta(hours=1), tick=False) as clock:
+        acknowledge_episode(episode=treatment.episodes.get(), by=alice)
+        weeks(clock, treatment, 90, 90, 90, 80)
+        for _week in range(2):
+            clock.shift(timedelta(days=7))
+            TherapySessionFactory.create(treatment=treatment, attendance="no_show")
+        clock.shift(timedelta(days=7))
+        session = TherapySessionFactory.create(treatment=treatment, **(own if slipped else {}))
+        screen_from(session)
+        clock.shift(timedelta(minutes=2))
+        session.tension, session.tension_resolved = None, None
+        session.save()
+        screen_from(session)
+        was_marked = session.screenings.filter(event="opened", level=3).exists()
+        assert was_marked == slipped
+        weeks(clock, treatment, 90, 90, 90)
+        clock.shift(timedelta(days=7))
+        screen_from(rated_now(treatment, 10, tension=4, tension_resolved=0))
+        acknowledge_episode(episode=treatment.episodes.get(), by=alice)
+        before = noted(sam)
+        clock.shift(timedelta(hours=1))
+        add_rating(session, 0, tension=4, tension_resolved=0)
+        screen_from(session)
+        new = [kind for kind, _mark in noted(sam)[len(before) :]]
+        assert new == [notices_of_ruptures.MARKED]

@@ -20,7 +20,8 @@ from apps.exchange.records import encrypted_columns_of
 from apps.feedback.lifecycle import MESSAGES
 from apps.feedback.models import FeedbackRequest
 from apps.ruptures.detection import Event
-from apps.ruptures.models import OF_THE_CLIENT, RuptureEpisode, Screening
+from apps.ruptures.falls import OF_THE_CLIENT
+from apps.ruptures.models import RuptureEpisode, Screening
 from apps.therapy_sessions.models import TherapySession
 
 OPEN = FeedbackRequest.State.OPEN
@@ -113,9 +114,16 @@ def _opened_since_the_acknowledgement() -> QuerySet[Screening]:
     ended = of_session.filter(event=Event.OPENED, superseded_at__gte=OuterRef("superseded_at"))
     of_the_client = {f"inputs__{it}": OuterRef(f"inputs__{it}") for it in OF_THE_CLIENT}
     is_back = of_session.current().filter(event=Event.OPENED, **of_the_client)
-    taken_back = ended.exclude(
-        superseded_at__in=of_session.filter(event=Event.OPENED).values("screened_at")
-    ).filter(~Exists(is_back))
+    goes_on = Screening.objects.filter(
+        Q(screened_at=OuterRef("superseded_at"))
+        | Q(
+            screened_at__gt=OuterRef("superseded_at"),
+            **{f"inputs__{it}": OuterRef(f"inputs__{it}") for it in OF_THE_CLIENT},
+        ),
+        therapy_session=OuterRef("therapy_session"),
+        event=Event.OPENED,
+    )
+    taken_back = ended.filter(~Exists(goes_on), ~Exists(is_back))
     then = OuterRef(OuterRef("acknowledged_at"))
     said_then = of_session.filter(
         Q(superseded_at=None) | Q(superseded_at__gt=then), screened_at__lte=then
