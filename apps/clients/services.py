@@ -253,8 +253,8 @@ def tell_of_one_mailbox(channel: ContactChannel) -> None:
     """Tell the managers that what is sent now reaches a mailbox that a client of another therapist
     has as well, once for each pair and day from which they do.
 
-    Of several managers not whoever treats the one who came there later, and may have led them
-    there. Not as the address is recorded, and no therapist: what is told, the time that takes, or a
+    Those who treat neither, where there are any: whoever led one there need not be told of the
+    other. Not as the address is recorded, and no therapist: what is told, the time that takes, or a
     look at it would say whom colleagues treat.
     """
     current = Treatment.objects.current(on=timezone.localdate()).select_related("therapist")
@@ -271,8 +271,10 @@ def tell_of_one_mailbox(channel: ContactChannel) -> None:
         _earlier, later = sorted((other, channel), key=_since)
         first, last = sorted((other, channel), key=lambda each: each.client_id)
         since = timezone.localdate(later.address_since).isoformat() if later.address_since else ""
-        recorders = {each.therapist for each in current.filter(client=later.client_id)}
-        for member in sorted(managers - recorders or managers, key=lambda each: each.id):
+        treating = {
+            each.therapist for each in current.filter(client__in=(first.client, last.client))
+        }
+        for member in sorted(managers - treating or managers, key=lambda each: each.id):
             notices.tell(
                 member=member,
                 kind=ONE_MAILBOX,

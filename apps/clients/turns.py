@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from apps.accounts.models import Membership
-from apps.clients.models import Client
+from apps.clients.models import Client, Treatment
 from apps.clients.services import wait_for_turn
 
 WAYS = {
@@ -20,8 +21,6 @@ WAYS = {
     "erasure_id": "two_person_requests",
 }
 """From a client to what the id in an address names."""
-OF_WHO_KNOWS = WAYS.keys() - {"ending_id", "erasure_id"}
-"""What nobody else may know of; an ended treatment is its therapist's, a wish everybody's."""
 
 
 class TurnMiddleware:
@@ -45,7 +44,7 @@ class TurnMiddleware:
         member = getattr(request, "membership", None)
         if request.method == "POST" and member:
             for name in WAYS.keys() & kwargs.keys():
-                known = _known_to(member) if name in OF_WHO_KNOWS else Q()
+                known = KNOWN.get(name, _known_to)(member)
                 wait_for_turn(known, by=member, **{WAYS[name]: kwargs[name]})
 
 
@@ -54,3 +53,21 @@ def _known_to(member: Membership) -> Q:
     return Q(id__in=clients.visible_to(member).values("id")) | Q(
         id__in=clients.kept_by(member).values("id")
     )
+
+
+def _ended_by(member: Membership) -> Q:
+    """Whom the member treated, and nobody else treats now."""
+    others = Treatment.objects.current(on=timezone.localdate()).exclude(therapist=member)
+    return ~Exists(others.filter(client=OuterRef("pk"))) & Q(treatments__therapist=member)
+
+
+def _asked_about(_member: Membership) -> Q:
+    """Of whom each member reads that something is asked for, until that is decided."""
+    return Q(two_person_requests__closed_at=None)
+
+
+KNOWN: dict[str, Callable[[Membership], Q]] = {
+    "ending_id": _ended_by,
+    "erasure_id": _asked_about,
+}
+"""Who may know of what an id names, where it is not as of the client."""

@@ -60,8 +60,8 @@ def _save(request: MemberRequest, meeting: Meeting, form: MeetingForm) -> bool:
         form.add_error(
             "notes",
             _(
-                "Not saved: you have met again since, or this supervision has ended. What both of"
-                " you wrote stays as it is."
+                "Not saved: this meeting was a week ago, or this supervision has ended. What both"
+                " of you wrote stays as it is."
             ),
         )
         return False

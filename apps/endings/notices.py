@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from django.db.models import Exists, Max, OuterRef
+from django.db.models import Exists, F, Max, OuterRef
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -68,12 +68,14 @@ def render_handover(subject_ids: Collection[UUID], member: Membership) -> dict[U
     takers = Membership.objects.colleagues_of(member).filter(id__in=subject_ids)
     # A move of the member's own is none of it, where the client went on its day.
     by_move = Move.objects.standing().filter(treatment=OuterRef("pk"), moves_on=OuterRef("ends_on"))
-    # By the client: where the taker treated them already, no treatment follows the member's.
+    # By the client: where the taker treated them already, no treatment follows the member's. To
+    # whom they go on later is nothing that the member may know.
     went = Treatment.objects.filter(
         therapist=member,
         ends_on__isnull=False,
         ending=None,
         client__treatments__therapist__in=takers,
+        client__treatments__starts_on__lte=F("ends_on"),
     ).exclude(Exists(by_move))
     days = dict(went.values_list("client__treatments__therapist").annotate(Max("ends_on")))
     return {

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime, time
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
@@ -13,7 +14,7 @@ from django.utils.translation import gettext as _
 from apps.accounts import notices
 from apps.accounts.models import Membership, Role
 from apps.accounts.oneself import access_from
-from apps.clients.models import Client, Treatment
+from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.clients.services import hand_over_caseload, wait_for_turn
 from apps.core import audit
 from apps.endings.models import Ending, Move, Offer
@@ -332,7 +333,8 @@ def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
     """Begin a new treatment, with a new baseline, of a client whose treatment was closed.
 
     Raises:
-        CannotReopen: the client is in treatment now, or processing of their data is restricted.
+        CannotReopen: the client is in treatment now, processing of their data is restricted, or
+            it is asked for that they are erased.
     """
     closed = Treatment.objects.get(pk=ending.treatment_id)
     # Two therapists may each have closed a treatment of the client: the second finds the first's.
@@ -347,6 +349,13 @@ def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
                 " lift that; nothing was changed."
             )
         )
+    if _is_to_be_erased(closed.client_id):
+        raise CannotReopen(
+            _(
+                "It is asked for that this client’s records are erased: that request has to be"
+                " withdrawn first; nothing was changed."
+            )
+        )
     treatment = Treatment.objects.create(
         practice_id=closed.practice_id,
         client_id=closed.client_id,
@@ -356,6 +365,11 @@ def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
     )
     audit.record("reopen treatment", treatment, client_id=treatment.client_id, by=by)
     return treatment
+
+
+def _is_to_be_erased(client_id: UUID) -> bool:
+    asked = TwoPersonRequest.objects.filter(client=client_id, closed_at=None)
+    return asked.filter(kind=TwoPersonRequest.Kind.ERASE_CLIENT).exists()
 
 
 def _current(move: Move, *, version: str, is_arranged: bool = False) -> Move:
@@ -389,10 +403,12 @@ def _go_on(treatment: Treatment, *, but_for: Move) -> None:
 
 
 def _withdraw(new: Treatment, *, back_to: Treatment) -> None:
-    """Undo what a move made of `new`: delete it where it was made for the move and has not begun;
-    else give the sessions back that came, end it again where the client had come from it, and let
-    it begin on the day of the other move that it was made for."""
-    is_made_for_it = new.follows_id == back_to.id and new.starts_on > timezone.localdate()
+    """Undo what a move made of `new`: delete it where it was made for the move alone and has not
+    begun; else give the sessions back that came, end it again where the client had come from it,
+    and let it begin by the other move that leads to it."""
+    other = Move.objects.standing().filter(new_treatment=new).order_by("moves_on").first()
+    has_begun = new.starts_on <= timezone.localdate()
+    is_made_for_it = new.follows_id == back_to.id and not (has_begun or other)
     coming = new.therapy_sessions.all()
     if not is_made_for_it:
         # By a note of the other's it is known; the author of one more keeps it at hand.
@@ -414,10 +430,10 @@ def _withdraw(new: Treatment, *, back_to: Treatment) -> None:
         return
     if back_to.follows_id == new.id:
         new.ends_on = back_to.starts_on
-    comes_by = Move.objects.standing().filter(new_treatment=new, treatment=new.follows_id).first()
-    if comes_by and comes_by.moves_on:
-        new.starts_on = max(new.starts_on, comes_by.moves_on)
-    new.save(update_fields=["starts_on", "ends_on"])
+    if other and other.moves_on and new.follows_id in {back_to.id, other.treatment_id}:
+        new.follows_id = other.treatment_id
+        new.starts_on = max(new.starts_on, other.moves_on)
+    new.save(update_fields=["starts_on", "ends_on", "follows"])
     refit_requests(new)
 
 

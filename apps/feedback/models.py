@@ -1,6 +1,6 @@
 """How a rating arrives: the request to a client, from due to answered or run out."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.db import models
@@ -20,6 +20,8 @@ KIND = "feedback_request"
 REMINDER = "feedback_reminder"
 FRESH_LINK = "feedback_fresh_link"
 MESSAGES = (KIND, REMINDER, FRESH_LINK)
+# How long after its time a code of the room still says that it has ended, or thanks for the answer.
+READ_AFTERWARDS = timedelta(hours=1)
 
 
 class FeedbackRequestQuerySet(models.QuerySet["FeedbackRequest"]):
@@ -105,6 +107,11 @@ class FeedbackRequest(PracticeModel):
         if in_room:
             in_time = self.room_until is not None and at < self.room_until
         return self.state == self.State.OPEN and in_time and self.is_read
+
+    def was_in_room_lately(self, *, at: datetime) -> bool:
+        """Whether a code of the room says anything yet: who answered reads thanks, who was late
+        that it has ended."""
+        return self.room_until is not None and at < self.room_until + READ_AFTERWARDS
 
     def mailboxes(self) -> dict[str, bytes]:
         """Ways on which a link of it can be, `tokens.ROOM` among them, with a keyed hash of the

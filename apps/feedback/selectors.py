@@ -1,14 +1,13 @@
 """Reads for the client's pages (by link) and for the page that logs a session (by caseload)."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Exists, OuterRef, Q, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Exists, OuterRef, Q
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -81,7 +80,7 @@ class Link(NamedTuple):
         about one with another therapist too; else ''.
 
         The first name; all of it where that does not tell them apart. It counts whom messages may
-        go to there, or went to: of anybody else who is reached there the reader learns nothing, nor
+        go to there, or went to in that way: of anybody else the reader learns nothing, nor
         what the client's other ways lead to. In the room, too, the therapist sees the page.
         """
         treatment, today = self.asked.therapy_session.treatment, timezone.localdate()
@@ -101,21 +100,20 @@ class Link(NamedTuple):
 
 
 def _gets_messages() -> Q:
-    """Of a channel: messages may go there by what is recorded now, or one went there already."""
+    """Of a channel: messages may go by it, as is recorded now, or one went by it already."""
     may = Q(
         safe_to_contact=True,
         stopped_at=None,
         client__consent=Client.Consent.AGREED,
         client__restricted_at=None,
     )
-    since = Coalesce(OuterRef(OuterRef("address_since")), Value(datetime.min.replace(tzinfo=UTC)))
+    # To whatever mailbox: an address that is typed anew, and back, makes nothing unsent.
     went = OutboxMessage.objects.filter(
         practice_id=OuterRef("practice_id"),
         kind__in=MESSAGES,
         subject_id=OuterRef("id"),
         state=OutboxMessage.State.SENT,
         channel=OuterRef(OuterRef("kind")),
-        sent_at__gte=since,
     )
     asked = FeedbackRequest.objects.filter(
         Exists(went), therapy_session__treatment__client=OuterRef("client")
@@ -125,7 +123,7 @@ def _gets_messages() -> Q:
 
 def find_link(token: str) -> Link | None:
     """What a genuine link is for, with all that its pages need; else None, as where the channel
-    leads to another mailbox by now than the link went to."""
+    leads to another mailbox by now than the link went to, or a code of the room was kept."""
     request_id = read_request_id(token)
     if request_id is None:
         return None
@@ -140,7 +138,8 @@ def find_link(token: str) -> Link | None:
         return None
     for mailboxes in (asked.mailboxes, asked.mailboxes_as_before):
         if way := way_of(token, generation=asked.generation, mailboxes=mailboxes()):
-            return Link(token, asked, way)
+            is_kept = way == ROOM and not asked.was_in_room_lately(at=timezone.now())
+            return None if is_kept else Link(token, asked, way)
     return None
 
 

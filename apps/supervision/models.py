@@ -15,6 +15,8 @@ from apps.core.fields import EncryptedTextField
 from apps.ruptures.models import RuptureEpisode
 
 LOOKS_BACK = timedelta(days=90)
+# What both write about a meeting can be written that long after it began.
+WRITTEN_FOR = timedelta(days=7)
 """How far an agenda goes back where two never met before; for what has ended, at most."""
 
 
@@ -106,12 +108,12 @@ class Meeting(PracticeModel):
 
     @cached_property
     def is_over(self) -> bool:
-        """Whether the two have met again, or are in supervision no more: what they wrote stays as
-        it is."""
-        of_the_two = {"supervisor": self.supervisor_id, "supervisee": self.supervisee_id}
-        holds = Supervision.objects.current(on=timezone.localdate()).filter(**of_the_two)
-        since = Meeting.objects.filter(starts_at__gt=self.starts_at, starts_at__lte=timezone.now())
-        return not holds.exists() or since.filter(**of_the_two).exists()
+        """Whether it was `WRITTEN_FOR` ago, or the two are in supervision no more: what they wrote
+        stays as it is."""
+        holds = Supervision.objects.current(on=timezone.localdate()).filter(
+            supervisor=self.supervisor_id, supervisee=self.supervisee_id
+        )
+        return self.starts_at <= timezone.now() - WRITTEN_FOR or not holds.exists()
 
     @cached_property
     def before(self) -> "Meeting | None":

@@ -32,7 +32,7 @@ class NotOnTheAgenda(Exception):
 
 
 class MeetingOver(Exception):
-    """The two have met again, or are in supervision no more: nothing is stored."""
+    """It was too long ago, or the two are in supervision no more: nothing is stored."""
 
 
 class ChangedMeanwhile(Exception):
@@ -144,7 +144,7 @@ def send_agenda(*, meeting: Meeting, by: Membership) -> None:
     """Show the supervisee that the agenda is ready. Twice equals once.
 
     Raises:
-        MeetingOver: they met again since, or are in supervision no more.
+        MeetingOver: it was too long ago, or they are in supervision no more.
     """
     meeting = _held(meeting, by=by)
     if meeting.is_over:
@@ -172,9 +172,12 @@ def decide(*, meeting: Meeting, episode: RuptureEpisode, text: str, by: Membersh
     """Record what was decided about an episode of the agenda, as its next action.
 
     Raises:
-        NotOnTheAgenda: it or the meeting is over by now, or its client with somebody else.
+        MeetingOver: it was too long ago, or they are in supervision no more.
+        NotOnTheAgenda: the episode is over by now, or its client with somebody else.
     """
     wait_for_turn(by=by, treatments__episodes=episode)
+    if meeting.is_over:
+        raise MeetingOver
     # One at a time: what somebody saves at this moment is seen first.
     found = (
         meeting.episodes()
@@ -182,7 +185,7 @@ def decide(*, meeting: Meeting, episode: RuptureEpisode, text: str, by: Membersh
         .filter(pk=episode.pk)
         .first()
     )
-    if found is None or meeting.is_over:
+    if found is None:
         raise NotOnTheAgenda
     decision = Decision.objects.create(
         practice_id=meeting.practice_id, meeting=meeting, episode=found, text=text, written_by=by

@@ -79,7 +79,9 @@ def send_agenda(request: MemberRequest, meeting_id: UUID) -> HttpResponse:
     try:
         services.send_agenda(meeting=meeting, by=request.membership)
     except services.MeetingOver:
-        messages.info(request, _("Not sent: you have met again, or this supervision has ended."))
+        messages.info(
+            request, _("Not sent: this meeting was a week ago, or this supervision has ended.")
+        )
     else:
         said = _("%(who)s can see the agenda.") % {"who": meeting.supervisee.name}
         messages.success(request, said)
@@ -95,6 +97,10 @@ def decide(request: MemberRequest, meeting_id: UUID) -> HttpResponse:
     if form.is_valid():
         try:
             services.decide(meeting=meeting, by=request.membership, **form.cleaned_data)
+        except services.MeetingOver:
+            form.add_error(
+                None, _("Not recorded: this meeting was a week ago, or this supervision has ended.")
+            )
         except services.NotOnTheAgenda:
             form.add_error("episode", form.fields["episode"].error_messages["invalid_choice"])
         else:

@@ -15,15 +15,16 @@ from django.utils import timezone
 from apps.accounts.models import Membership, Role
 from apps.accounts.services import change_roles, deactivate_member
 from apps.clients import services, turns
-from apps.clients.models import Client, Treatment
+from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.core import tenancy
 from apps.core.models import AuditEntry, ClientKey
+from apps.endings.services import close_treatment
 from apps.exchange.rights import erase_client
 from apps.feedback.models import FeedbackRequest
 from apps.therapy_sessions.models import ProcessNote, TherapySession
 from tests.at_once import elsewhere
 from tests.conftest import signed_in
-from tests.factories import TherapySessionFactory, TreatmentFactory
+from tests.factories import PASSWORD, TherapySessionFactory, TreatmentFactory
 
 
 @pytest.fixture
@@ -120,12 +121,23 @@ def test_who_waits_for_a_client_who_is_gone_then_finds_nobody_and_nothing_is_wri
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("page", ["end_pause", "reopen_treatment", "close_erasure"])
 def test_who_may_not_know_of_a_client_waits_for_nobody_who_writes_about_them(
-    alice: Membership, charlie: Membership
+    alice: Membership, charlie: Membership, page: str
 ) -> None:
     """As the therapist before: the time of a 404 would tell that they are still treated here."""
-    client = TreatmentFactory.create(therapist=alice).client
-    post = partial(signed_in(charlie).post, reverse("end_pause", args=[client.id]))
+    before = TreatmentFactory.create(therapist=charlie)
+    client = before.client
+    ending = close_treatment(treatment=before, how="agreed", review="", by=charlie)
+    TreatmentFactory.create(therapist=alice, client=client, starts_on=timezone.localdate())
+    wish = TwoPersonRequest.objects.create(
+        practice=client.practice, client=client, requested_by=charlie, requested_at=timezone.now(),
+        closed_by=charlie, closed_at=timezone.now(),
+    )  # fmt: skip
+    ids = {"end_pause": client.id, "reopen_treatment": ending.id, "close_erasure": wish.id}
+    browser = signed_in(charlie)
+    browser.post("/sign-in/again/", {"password": PASSWORD})
+    post = partial(browser.post, reverse(page, args=[ids[page]]))
     with ThreadPoolExecutor(1) as pool, tenancy.practice(client.practice_id):
         services.wait_for_turn(id=client.id)
         refused = pool.submit(elsewhere, post, practice_id=None).result(timeout=20)

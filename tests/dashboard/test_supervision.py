@@ -88,6 +88,19 @@ def test_sharing_makes_none_younger_nor_leaves_it_out_where_one_looks_for_marked
         assert falling.client.code in queue(words(as_sam.get(URL, {"why": why})))
 
 
+def test_how_the_fall_itself_was_entered_is_not_said_of_the_ratings_that_are_back(
+    alice: Membership, as_sam: Browser, words: Words
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, pomps=[*FALL, 90, 90, 90])
+    AllianceRating.objects.update(mode="link")
+    AllianceRating.objects.filter(therapy_session=treatment.episodes.get().opened_by).update(
+        mode="paper"
+    )
+    page = queue(words(as_sam.get(URL)))
+    assert "Back in the usual range" in page
+    assert "entered from paper" not in page
+
+
 @pytest.mark.parametrize("mode", ["link", "paper", "room"])
 def test_that_ratings_are_back_is_said_with_how_many_the_therapist_handled(
     alice: Membership, as_sam: Browser, words: Words, mode: str

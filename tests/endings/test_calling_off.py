@@ -46,22 +46,31 @@ def call_off(browser: Browser, move: Move, **changes: Any) -> Any:
     return browser.post(address(move.treatment), sent | changes)
 
 
-def test_where_two_move_a_client_to_one_colleague_the_day_of_the_other_move_stands(
-    alice: Membership, charlie: Membership
+@pytest.mark.parametrize("first", ["the later day", "the earlier day"])
+@pytest.mark.parametrize("stays", ["the later day", "the earlier day"])
+def test_where_two_move_a_client_to_one_colleague_either_is_called_off_and_the_other_stands(
+    alice: Membership, charlie: Membership, first: str, stays: str
 ) -> None:
-    """Once the earlier one is called off."""
+    """Whichever was arranged first."""
     bob = MembershipFactory.create(practice=alice.practice, name="Bob Ito")
     client = TreatmentFactory.create(therapist=alice).client
     TreatmentFactory.create(therapist=charlie, client=client)
-    for giver, days in ((charlie, 10), (alice, 3)):
+    moves = {"the later day": (charlie, 10), "the earlier day": (alice, 3)}
+    for giver, days in sorted(moves.values(), key=lambda each: each != moves[first]):
         treatment = Treatment.objects.get(client=client, therapist=giver)
-        browser = signed_in(giver)
-        walk(browser, treatment, FITS, consent(), handover(bob, days=days))
-    move = Move.objects.get(treatment=treatment)
-    form = {"step": "arranged", "reason": "Stays.", "version": move.version}
-    assert browser.post(address(treatment), form).status_code == 302
-    begins = timezone.localdate() + timedelta(days=10)
-    assert Treatment.objects.get(therapist=bob).starts_on == begins
+        walk(signed_in(giver), treatment, FITS, consent(), handover(bob, days=days))
+    for which, (giver, _days) in moves.items():
+        if which != stays:
+            move = Move.objects.get(treatment__therapist=giver)
+            form = {"step": "arranged", "reason": "Stays.", "version": move.version}
+            done = signed_in(giver).post(address(move.treatment), form)
+            assert done.status_code == 302, shown(done)
+    goes, days = moves[stays]
+    came = Treatment.objects.get(therapist=bob)
+    assert came.starts_on == timezone.localdate() + timedelta(days=days)
+    assert came.follows == Treatment.objects.get(client=client, therapist=goes)
+    assert call_off(signed_in(goes), Move.objects.get(new_treatment=came)).status_code == 302
+    assert not Treatment.objects.filter(therapist=bob).exists()
 
 
 def test_of_two_who_move_a_client_to_each_other_the_second_calls_nothing_into_the_void(

@@ -18,7 +18,7 @@ from django.utils import timezone
 from apps.accounts import notices
 from apps.accounts.models import Membership, Notice
 from apps.alliance.models import AllianceRating
-from apps.clients.models import Client, Treatment
+from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.clients.services import hand_over_caseload
 from apps.core import outbox
 from apps.core.models import OutboxMessage
@@ -32,6 +32,7 @@ from apps.endings.services import (
     save_what_fits,
 )
 from apps.exchange.rights import erase_client
+from apps.exchange.two_people import ask_to_erase
 from apps.feedback.lifecycle import end_requests, expire_request, fresh_link_channel
 from apps.feedback.messages import render_feedback_request
 from apps.feedback.models import FeedbackRequest
@@ -391,6 +392,21 @@ def test_a_client_whose_data_may_not_be_processed_does_not_begin_again(
     page = shown(as_alice.get(reverse("ended_treatments")))
     assert "record holder can lift that; nothing was changed" in page
     assert not Treatment.objects.filter(ends_on=None).exists()
+
+
+def test_a_client_whom_it_is_asked_to_erase_does_not_begin_again(
+    as_alice: Browser, treatment: Treatment, mona: Membership
+) -> None:
+    """Else who closed the treatment undoes by one click what two people were asked for."""
+    as_alice.post(address(treatment), REVIEW)
+    asked = ask_to_erase(client=treatment.client, by=mona)
+    reopen(as_alice)
+    page = shown(as_alice.get(reverse("ended_treatments")))
+    assert "that request has to be withdrawn first; nothing was changed" in page
+    assert not Treatment.objects.filter(ends_on=None).exists()
+    TwoPersonRequest.objects.filter(id=asked.id).update(closed_at=timezone.now(), closed_by=mona)
+    reopen(as_alice)
+    assert Treatment.objects.filter(ends_on=None).exists()
 
 
 def test_an_erased_client_does_not_begin_again(

@@ -104,6 +104,24 @@ def test_a_client_who_goes_at_once_to_whom_a_move_is_arranged_for_later_is_treat
     assert not Client.objects.treated_by(alice).filter(id=client).exists()
 
 
+def test_a_notice_of_a_hand_over_tells_nothing_of_who_goes_to_the_same_colleague_later(
+    manager: Browser, alice: Membership, charlie: Membership, treatments: list[Treatment]
+) -> None:
+    """Where to a former client goes from somebody else is nothing that one may know."""
+    dana = MembershipFactory.create(practice=alice.practice, name="Dana Roe")
+    hand_over(manager, alice, treatments[:1], charlie.id)
+    today = timezone.localdate()
+    Treatment.objects.filter(id=treatments[0].id).update(ends_on=today - timedelta(days=9))
+    Treatment.objects.filter(therapist=charlie).update(starts_on=today - timedelta(days=9))
+    hand_over(manager, alice, treatments[1:2], dana.id)
+    before = {each.said.text for each in notices.unread(alice)}
+    assert len(before) == 2
+    theirs = list(Treatment.objects.filter(therapist=dana))
+    later = today + timedelta(days=5)
+    hand_over_caseload(treatments=theirs, to=charlie, on=later, by=dana)
+    assert {each.said.text for each in notices.unread(alice)} == before
+
+
 def test_a_client_whom_the_new_therapist_treats_already_gets_no_second_treatment(
     mona: Membership, alice: Membership, charlie: Membership, treatments: list[Treatment]
 ) -> None:

@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 import time_machine
 from django.test import Client as Browser
+from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Membership
@@ -100,6 +101,20 @@ def test_a_code_does_not_open_the_form_once_it_ended_though_the_message_still_do
     with time_machine.travel(timezone.now() + timedelta(minutes=16), tick=False):
         assert "This link has ended" in shown(phone.get(code_of(asked.therapy_session)))
         assert "How was this session" in shown(phone.get(link))
+
+
+def test_a_code_that_somebody_kept_says_no_more_than_a_made_up_one(
+    as_alice: Browser, phone: Browser, held: TherapySession
+) -> None:
+    """Else whoever treated a client before reads by it what becomes of them."""
+    as_alice.post(url(held))
+    code = code_of(held)
+    assert phone.post(code, answers()).status_code == 302
+    with time_machine.travel(timezone.now() + timedelta(minutes=74), tick=False) as clock:
+        assert phone.get(code).status_code == 200
+        clock.shift(timedelta(minutes=1))
+        kept, made_up = phone.get(code), phone.get(reverse("feedback_form", args=["A" * 44]))
+        assert (kept.status_code, kept.content) == (404, made_up.content)
 
 
 def test_handing_the_device_over_signs_the_therapist_out_first(

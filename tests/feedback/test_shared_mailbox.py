@@ -567,7 +567,7 @@ def test_who_got_messages_at_the_mailbox_is_told_by_a_form_that_it_is_about_anot
     assert codes_told(mona) in ONE_OF_BOTH
     first.channels.update(address_since=timezone.now() + timedelta(seconds=1))
     asked = FeedbackRequest.objects.get(state="open")
-    assert "about your session with" not in shown(Browser().get(link_of(asked))), "led there since"
+    assert "about your session with Alice" in shown(Browser().get(link_of(asked))), "typed anew"
 
 
 def test_however_many_clients_somebody_invents_at_a_mailbox_no_message_waits_for_them(

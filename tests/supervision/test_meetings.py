@@ -181,23 +181,30 @@ def test_the_next_meeting_begins_with_what_was_decided_last_time(
     assert "Go slower." in page
 
 
-def test_once_the_two_have_met_again_what_they_wrote_stays_as_it_is(
+def test_a_week_after_a_meeting_what_both_wrote_stays_as_it_is(
     as_sam: Browser, alice: Membership, sam: Membership, meeting: Meeting, episode: RuptureEpisode
 ) -> None:
+    """Whether or not they have met again."""
     address = f"/meetings/{meeting.id}/"
     as_sam.post(address, {"version": "1", "notes": "Call by Friday."})
-    again = plan_meeting(
-        supervisee=alice, starts_at=meeting.starts_at + timedelta(days=7), duration_min=50, by=sam
-    )
-    with time_machine.travel(again.starts_at + timedelta(minutes=1), tick=False):
+    soon = meeting.starts_at + timedelta(minutes=35)
+    plan_meeting(supervisee=alice, starts_at=soon, duration_min=50, by=sam)
+    with time_machine.travel(meeting.starts_at + timedelta(days=7), tick=False) as clock:
         as_alice = signed_in(alice)
         page = text(as_alice.post(address, {"version": "2", "notes": "Nothing.", "wish": ""}))
-        assert "Not saved: you have met again since" in page
-        as_alice.post(f"{address}decide/", {"episode": episode.id, "text": "No call."})
+        assert "Not saved: this meeting was a week ago" in page
+        assert "Nothing.</textarea>" in page
+        decision = {"episode": episode.id, "text": "No call."}
+        refused = text(as_alice.post(f"{address}decide/", decision))
+        assert "Not recorded: this meeting was a week ago" in refused
         assert "Record decision" not in text(as_alice.get(address))
+        meeting.refresh_from_db()
+        assert meeting.notes == "Call by Friday."
+        assert not Decision.objects.exists()
+        clock.shift(-timedelta(minutes=1))
+        as_alice.post(address, {"version": "2", "notes": "Call by Friday; done.", "wish": ""})
     meeting.refresh_from_db()
-    assert meeting.notes == "Call by Friday."
-    assert not Decision.objects.exists()
+    assert meeting.notes == "Call by Friday; done."
 
 
 def test_of_two_writers_the_second_sees_both_texts_and_decides(

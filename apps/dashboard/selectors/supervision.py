@@ -307,7 +307,7 @@ def _heading(episode: RuptureEpisode, course: Course, today: date) -> str:
     said = heading(episode, course.reasons_of(episode, therapist_name=name), today)
     by_hand = sum(
         each.rating is not None and each.rating.mode in AllianceRating.BY_HAND
-        for each in course.since_opening(episode)
+        for each in course.since_opening(episode)[1:]
     )
     if not (by_hand and back_in_range(episode, today)):
         return said
