@@ -246,6 +246,36 @@ class ContactChannel(PracticeModel):
         self.save(update_fields=changed if self.is_wrong_address else None)
 
 
+class ReachedMailboxQuerySet(models.QuerySet["ReachedMailbox"]):
+    def beside(self, channel: ContactChannel) -> Self:
+        """Of other clients of the practice, the mailbox that the channel leads to."""
+        there = self.filter(practice=channel.practice_id, address_index=channel.address_index)
+        return there.exclude(client=channel.client_id)
+
+
+class ReachedMailbox(PracticeModel):
+    """A mailbox that a message about a client went to, by a keyed hash.
+
+    It stays where the client's record leads elsewhere by now: who reads there knows such messages.
+    """
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="reached_mailboxes")
+    address_index = models.BinaryField()
+    since = models.DateTimeField(default=timezone.now)
+
+    objects = ReachedMailboxQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["practice", "address_index", "client"], name="mailbox_reached_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"mailbox of {self.client_id}"
+
+
 def _indexes(address: str, *, practice_id: UUID) -> set[bytes]:
     """Keyed hashes that a channel with this address can have, that of before among them; but for
     what begins with `+`, which was one mailbox of its host then, whoever had it."""

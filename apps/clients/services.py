@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Min, Q
 from django.http import Http404
 from django.utils import timezone
 
@@ -19,7 +19,7 @@ from apps.accounts.models import Membership, Notice, Practice
 from apps.accounts.oneself import manages_lately
 from apps.accounts.turns import ask_again
 from apps.clients.addresses import clean_phone
-from apps.clients.models import Client, ContactChannel, Treatment
+from apps.clients.models import Client, ContactChannel, ReachedMailbox, Treatment
 from apps.core import audit, crypto, outbox
 from apps.core.spellings import mailbox
 
@@ -249,42 +249,41 @@ def _record_addresses(
         channel.lead_to(address, safe=safe)
 
 
-def tell_of_one_mailbox(channel: ContactChannel) -> None:
-    """Tell the managers that what is sent now reaches a mailbox that a client of another therapist
-    has as well, once for each pair and day from which they do.
+def note_reached(channel: ContactChannel) -> None:
+    """Keep that something is sent to a client's mailbox now; where a client of another therapist
+    is, or was, reached there too, tell the managers, once for each pair and year.
 
     Those who treat neither, where there are any: whoever led one there need not be told of the
     other. Not as the address is recorded, and no therapist: what is told, the time that takes, or a
     look at it would say whom colleagues treat.
     """
-    current = Treatment.objects.current(on=timezone.localdate()).select_related("therapist")
-    own = current.filter(client=channel.client).values("therapist")
+    ReachedMailbox.objects.get_or_create(
+        practice_id=channel.practice_id,
+        client_id=channel.client_id,
+        address_index=bytes(channel.address_index),
+    )
+    today = timezone.localdate()
+    current = Treatment.objects.current(on=today)
+    own = current.filter(client=channel.client_id).values("therapist")
     others = current.exclude(therapist__in=own).values("client")
-    beside = ContactChannel.objects.beside(channel).filter(client__in=others)
+    there = ContactChannel.objects.beside(channel).values("client")
+    there = there.union(ReachedMailbox.objects.beside(channel).values("client"))
     # Whoever invents more clients of that mailbox makes no message wait.
-    in_order = beside.select_related("client").order_by("address_since", "id")
+    this = Q(reached_mailboxes__address_index=channel.address_index)
+    since = Min("reached_mailboxes__since", filter=this)
+    beside = Client.objects.filter(id__in=others).filter(id__in=there).annotate(since=since)
+    in_order = beside.order_by(F("since").asc(nulls_last=True), "id")
     pairs = list(in_order[: notices.MOST_SHOWN])
     if not pairs:
         return
     managers = set(Membership.objects.filter(manages_lately(), practice=channel.practice_id))
     for other in pairs:
-        _earlier, later = sorted((other, channel), key=_since)
-        first, last = sorted((other, channel), key=lambda each: each.client_id)
-        since = timezone.localdate(later.address_since).isoformat() if later.address_since else ""
-        treating = {
-            each.therapist for each in current.filter(client__in=(first.client, last.client))
-        }
-        for member in sorted(managers - treating or managers, key=lambda each: each.id):
-            notices.tell(
-                member=member,
-                kind=ONE_MAILBOX,
-                subject=first.client,
-                mark=f"{last.client_id} {since}",
-            )
-
-
-def _since(channel: ContactChannel) -> float:
-    return channel.address_since.timestamp() if channel.address_since else 0
+        first, last = sorted((other, channel.client), key=lambda each: each.id)
+        treating = current.filter(client__in=[first, last]).values_list("therapist", flat=True)
+        told = [each for each in managers if each.id not in set(treating)]
+        for member in sorted(told or managers, key=lambda each: each.id):
+            mark = f"{last.id} {today.year}"
+            notices.tell(member=member, kind=ONE_MAILBOX, subject=first, mark=mark)
 
 
 def _may_be_used_again(channel: ContactChannel, address: str, *, agreed_anew: bool) -> bool:
@@ -450,24 +449,21 @@ def hand_over_caseload(
 
 
 def reaches_staff(channel: ContactChannel, practice: Practice) -> bool:
-    """Whether a channel leads to a member, or the contact, of its practice by now.
-
-    Not for an invitation alone: who invites a client's address silences nobody.
-    """
+    """Whether a channel leads to a member, or the contact, of its practice by now."""
     if channel.kind == ContactChannel.Kind.EMAIL:
-        return is_staff_address(channel.address, practice=practice, with_invited=False)
+        return is_staff_address(channel.address, practice=practice)
     return is_staff_phone(channel.address, practice=practice)
 
 
-def is_staff_address(email: str, *, practice: Practice, with_invited: bool = True) -> bool:
+def is_staff_address(email: str, *, practice: Practice) -> bool:
     """Whether mail to `email` reaches a member or the contact of the practice.
 
     Its spelling makes no difference. Ratings that reach a therapist's own mailbox are not a
-    client's.
+    client's. Not of who is invited and has not joined: who invites a client's address silences
+    nobody, and no therapist need know whom the practice invites.
     """
     members = Membership.objects.filter(practice=practice, user__isnull=False)
-    if not with_invited:
-        members = members.exclude(is_active=False, last_sign_in_on=None)
+    members = members.exclude(is_active=False, last_sign_in_on=None)
     staff = members.values_list("user__email", flat=True)
     return mailbox(email) in {mailbox(address) for address in (*staff, practice.contact_email)}
 

@@ -24,8 +24,9 @@ class ChartSession:
 
     ``low`` and ``high`` are the filter's usual range at this session (not clipped). ``asked``: a
     form was really sent or offered. ``level``: 0 none, 1 watch, 2 possible, 3 marked. ``note``
-    replaces the note in the table, e.g. 'Cancelled late by the client'. ``ratings_before`` is the
-    filter's count of earlier ratings; 0 where it was not asked at this session.
+    replaces the note in the table, e.g. 'Cancelled late by the client'; ``entered`` is added to it,
+    e.g. 'Entered from paper'. ``ratings_before`` is the filter's count of earlier ratings; 0 where
+    it was not asked at this session.
     """
 
     number: int
@@ -43,6 +44,7 @@ class ChartSession:
     in_episode: bool = False
     event: Event | None = None
     note: str = ""
+    entered: str = ""
     ratings_before: int = 0
 
 

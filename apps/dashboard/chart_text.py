@@ -174,7 +174,9 @@ def rows(sessions: Sequence[ChartSession], episodes: Sequence[ChartEpisode]) -> 
             goals=_value(s.goals),
             tasks=_value(s.tasks),
             therapist=_value(s.therapist_pomp),
-            note=" · ".join(filter(None, (s.note or _note(s), recorded.get(s.number, "")))),
+            note=" · ".join(
+                filter(None, (s.note or _note(s), recorded.get(s.number, ""), s.entered))
+            ),
         )
         for s, shown in zip(reversed(sessions), reversed(ranged), strict=True)
     )

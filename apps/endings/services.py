@@ -6,7 +6,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import ProtectedError, RestrictedError
+from django.db.models import F, ProtectedError, RestrictedError
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -164,7 +164,8 @@ def arrange_move(
     move = _current(move, version=version)
     treatment = move.treatment
     _refuse_if_it_changes_hands(treatment)
-    coming = Move.objects.standing().filter(new_treatment=treatment).order_by("moves_on").last()
+    coming = Move.objects.standing().filter(new_treatment=treatment).order_by("moves_on")
+    coming = coming.filter(treatment__ends_on=F("moves_on")).last()
     if coming and coming.moves_on and coming.moves_on > timezone.localdate():
         day = date_format(coming.moves_on, "j M Y")
         raise ChangesHands(
@@ -342,7 +343,8 @@ def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
     today = timezone.localdate()
     if Treatment.objects.not_ended(on=today).filter(client=closed.client_id).exists():
         raise CannotReopen(_("This client is in treatment already; nothing was changed."))
-    if Client.objects.filter(id=closed.client_id, restricted_at__isnull=False).exists():
+    restricted = Client.objects.filter(id=closed.client_id, restricted_at__isnull=False)
+    if restricted.filter(practice__record_holder__isnull=False).exists():
         raise CannotReopen(
             _(
                 "Processing of this client’s data is restricted. The practice’s record holder can"
@@ -432,7 +434,7 @@ def _withdraw(new: Treatment, *, back_to: Treatment) -> None:
         new.ends_on = back_to.starts_on
     if other and other.moves_on and new.follows_id in {back_to.id, other.treatment_id}:
         new.follows_id = other.treatment_id
-        new.starts_on = max(new.starts_on, other.moves_on)
+        new.starts_on = new.starts_on if has_begun else other.moves_on
     new.save(update_fields=["starts_on", "ends_on", "follows"])
     refit_requests(new)
 

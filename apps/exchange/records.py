@@ -27,6 +27,7 @@ Treatments: TypeAlias = models.QuerySet[Treatment]
 TABLES = {
     "clients.Client": gettext_lazy("The client"),
     "clients.ContactChannel": gettext_lazy("Ways of contact"),
+    "clients.ReachedMailbox": gettext_lazy("Since when messages went to a mailbox"),
     "clients.Treatment": gettext_lazy("Treatments"),
     "clients.TwoPersonRequest": gettext_lazy("Requests that take two people"),
     "therapy_sessions.TherapySession": gettext_lazy("Therapy sessions"),
@@ -52,6 +53,7 @@ COLUMNS_LEFT_OUT = {
     "practice": "the same for every row; named once at the top",
     "clients.Client.erased_code": "empty until the client is erased",
     "clients.ContactChannel.address_index": "a keyed hash of the address, which is exported",
+    "clients.ReachedMailbox.address_index": "a keyed hash of an address, that can be another's now",
     "clients.TwoPersonRequest.texts": "ids of rows; what was erased is gone",
     "feedback.FeedbackRequest.generation": "counts how often links were revoked",
     "ruptures.Screening.state_before": "inner state of the filter; what it said is in `outputs`",

@@ -128,8 +128,8 @@ def erase_client(*, client: Client, by: Membership) -> None:
 
     What the key sealed, here or in an older dump, is unreadable from then on. Code and initials
     are replaced (a keyed hash tells the code again), approach, place, language and wishes emptied,
-    channels deleted, treatments and open episodes ended; figures (ratings, dates, screenings) stay,
-    so that a practice's counts do not change afterwards.
+    channels and what went where deleted, treatments and open episodes ended; figures (ratings,
+    dates, screenings) stay, so that a practice's counts do not change afterwards.
 
     Raises:
         OnHold: nothing is erased.
@@ -144,6 +144,7 @@ def erase_client(*, client: Client, by: Membership) -> None:
             rows.delete()
         else:
             field.erase(rows)
+    client.reached_mailboxes.all().delete()
     crypto.destroy_client_keys(practice_id=client.practice_id, client_id=client.id)
     today = timezone.localdate()
     TherapySession.objects.unwritten().filter(treatment__client=client).delete()

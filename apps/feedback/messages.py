@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from apps.clients.models import ContactChannel
-from apps.clients.services import tell_of_one_mailbox, wait_for_turn
+from apps.clients.services import note_reached, wait_for_turn
 from apps.core.models import OutboxMessage
 from apps.core.outbox import NothingToSend, NotYet, RenderedMessage
 from apps.feedback import timing
@@ -95,7 +95,7 @@ def _wait_until(request: FeedbackRequest, moment: datetime) -> None:
 
 def _render(request: FeedbackRequest, channel: ContactChannel) -> RenderedMessage:
     client = request.therapy_session.treatment.client
-    tell_of_one_mailbox(channel)
+    note_reached(channel)
     with translation.override(client.language):
         link = link_to(request, way=channel.kind)
         context = {"practice": request.practice, "link": link}

@@ -60,7 +60,7 @@ class FeedbackRequest(PracticeModel):
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
     due_at = models.DateTimeField()
     expires_at = models.DateTimeField()
-    generation = models.PositiveSmallIntegerField(
+    generation = models.PositiveIntegerField(
         default=0, help_text="one more revokes the links made before"
     )
     ended_too_soon = models.BooleanField(

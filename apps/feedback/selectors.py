@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Count, Q
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -17,11 +17,10 @@ from django.utils.translation import ngettext
 
 from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
-from apps.clients.models import Client, ContactChannel, Treatment
-from apps.core.models import OutboxMessage
+from apps.clients.models import Client, ContactChannel, ReachedMailbox, Treatment
 from apps.feedback import timing
 from apps.feedback.asking import asked_of_most, requests_in_30_days, why_not_ask_by_way
-from apps.feedback.models import MESSAGES, FeedbackRequest
+from apps.feedback.models import FeedbackRequest
 from apps.feedback.tokens import ROOM, read_request_id, way_of
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.reasons import RATINGS_BEFORE_RANGE
@@ -80,15 +79,19 @@ class Link(NamedTuple):
         about one with another therapist too; else ''.
 
         The first name; all of it where that does not tell them apart. It counts whom messages may
-        go to there, or went to in that way: of anybody else the reader learns nothing, nor
+        go to there, or went to: of anybody else the reader learns nothing, nor
         what the client's other ways lead to. In the room, too, the therapist sees the page.
         """
         treatment, today = self.asked.therapy_session.treatment, timezone.localdate()
         channel = self.client.channels.filter(kind=self.way).exclude(address="").first()
         if channel is None:
             return ""
-        read_there = ContactChannel.objects.beside(channel).filter(_gets_messages())
-        others = Treatment.objects.current(on=today).filter(client__in=read_there.values("client"))
+        may_go = ContactChannel.objects.beside(channel).usable()
+        may_go = may_go.filter(client__consent=Client.Consent.AGREED, client__restricted_at=None)
+        went = ReachedMailbox.objects.beside(channel)
+        others = Treatment.objects.current(on=today).filter(
+            Q(client__in=may_go.values("client")) | Q(client__in=went.values("client"))
+        )
         names = others.exclude(therapist=treatment.therapist_id).values_list(
             "therapist__name", flat=True
         )
@@ -97,28 +100,6 @@ class Link(NamedTuple):
         first = name.split()[0] if name else ""
         is_enough = first.casefold() not in first_names and not first.endswith(".")
         return first if is_enough else name
-
-
-def _gets_messages() -> Q:
-    """Of a channel: messages may go by it, as is recorded now, or one went by it already."""
-    may = Q(
-        safe_to_contact=True,
-        stopped_at=None,
-        client__consent=Client.Consent.AGREED,
-        client__restricted_at=None,
-    )
-    # To whatever mailbox: an address that is typed anew, and back, makes nothing unsent.
-    went = OutboxMessage.objects.filter(
-        practice_id=OuterRef("practice_id"),
-        kind__in=MESSAGES,
-        subject_id=OuterRef("id"),
-        state=OutboxMessage.State.SENT,
-        channel=OuterRef(OuterRef("kind")),
-    )
-    asked = FeedbackRequest.objects.filter(
-        Exists(went), therapy_session__treatment__client=OuterRef("client")
-    )
-    return may | Q(Exists(asked))
 
 
 def find_link(token: str) -> Link | None:

@@ -77,5 +77,7 @@ def _key_id(key: str) -> int:
 
 
 def _signature(key: str, head: bytes, generation: int, mailbox: bytes) -> bytes:
-    message = b"feedback-link" + head + generation.to_bytes(2, "big") + mailbox
+    # Links were signed with two bytes first: however often they are revoked, it goes on.
+    revoked = generation.to_bytes(2 if generation < 1 << 16 else 4, "big")
+    message = b"feedback-link" + head + revoked + mailbox
     return hmac.new(key.encode(), message, hashlib.sha256).digest()[:SIGNATURE_BYTES]

@@ -99,6 +99,8 @@ def test_how_the_fall_itself_was_entered_is_not_said_of_the_ratings_that_are_bac
     page = queue(words(as_sam.get(URL)))
     assert "Back in the usual range" in page
     assert "entered from paper" not in page
+    table = words(as_sam.get(address(treatment.episodes.get())))
+    assert "Possible rupture opened, marked · Entered from paper" in table
 
 
 @pytest.mark.parametrize("mode", ["link", "paper", "room"])

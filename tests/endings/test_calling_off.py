@@ -73,6 +73,25 @@ def test_where_two_move_a_client_to_one_colleague_either_is_called_off_and_the_o
     assert not Treatment.objects.filter(therapist=bob).exists()
 
 
+def test_a_move_that_a_hand_over_overtook_keeps_nobody_from_moving_the_client_on(
+    alice: Membership, charlie: Membership, mona: Membership
+) -> None:
+    """Nor does calling another off take a treatment away that has begun."""
+    bob = MembershipFactory.create(practice=alice.practice, name="Bob Ito")
+    treatment = TreatmentFactory.create(therapist=charlie)
+    besides = TreatmentFactory.create(therapist=alice, client=treatment.client)
+    walk(signed_in(charlie), treatment, FITS, consent(), handover(bob, days=20))
+    hand_over([treatment], to=bob, by=mona)
+    theirs = Treatment.objects.get(therapist=bob)
+    walk(signed_in(alice), besides, FITS, consent(), handover(bob, days=9))
+    off = call_off(signed_in(alice), Move.objects.get(treatment=besides))
+    assert off.status_code == 302
+    theirs.refresh_from_db()
+    assert (theirs.starts_on, theirs.ends_on) == (timezone.localdate(), None)
+    walk(signed_in(bob), theirs, FITS, consent(), handover(alice, days=5))
+    assert Move.objects.get(treatment=theirs).arranged_at
+
+
 def test_of_two_who_move_a_client_to_each_other_the_second_calls_nothing_into_the_void(
     alice: Membership, charlie: Membership
 ) -> None:

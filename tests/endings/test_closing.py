@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts import notices
-from apps.accounts.models import Membership, Notice
+from apps.accounts.models import Membership, Notice, Practice
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.clients.services import hand_over_caseload
@@ -383,15 +383,20 @@ def test_who_has_gone_to_somebody_who_treated_them_already_is_not_taken_back(
 
 
 def test_a_client_whose_data_may_not_be_processed_does_not_begin_again(
-    as_alice: Browser, treatment: Treatment
+    as_alice: Browser, treatment: Treatment, mona: Membership
 ) -> None:
     """Else who closed the treatment lifts what the record holder has set at the client's wish."""
     as_alice.post(address(treatment), REVIEW)
     Client.objects.update(restricted_at=timezone.now())
+    Practice.objects.update(record_holder=mona)
     reopen(as_alice)
     page = shown(as_alice.get(reverse("ended_treatments")))
     assert "record holder can lift that; nothing was changed" in page
     assert not Treatment.objects.filter(ends_on=None).exists()
+    Practice.objects.update(record_holder=None)
+    reopen(as_alice)
+    assert Treatment.objects.filter(ends_on=None).exists(), "nobody else could lift it"
+    assert Client.objects.get().restricted_at
 
 
 def test_a_client_whom_it_is_asked_to_erase_does_not_begin_again(

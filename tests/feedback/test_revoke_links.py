@@ -41,6 +41,16 @@ def test_whoever_holds_a_revoked_link_sees_what_a_stranger_sees(
     assert not AllianceRating.objects.exists()
 
 
+def test_who_revokes_links_without_end_keeps_nobody_from_revoking_them(
+    asked: FeedbackRequest, alice: Membership
+) -> None:
+    """Else the client could be neither erased nor restricted any more."""
+    FeedbackRequest.objects.update(generation=70_000)
+    revoke_links(client=client_of(asked), by=alice)
+    asked.refresh_from_db()
+    assert asked.generation == 70_001
+
+
 def test_what_waited_is_withdrawn_and_silence_to_it_is_no_silence(
     asked: FeedbackRequest, alice: Membership
 ) -> None:

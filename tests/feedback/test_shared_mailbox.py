@@ -447,22 +447,22 @@ def test_managers_are_told_once_that_two_therapists_clients_have_one_mailbox(
     assert codes_told(mona) in ONE_OF_BOTH, "what went there may have been read"
 
 
-def test_managers_are_told_anew_where_a_mailbox_is_shared_again_on_another_day(
-    alice: Membership, mona: Membership, first: Client, second: Client
+@pytest.mark.parametrize(("days", "are_told"), [(30, False), (90, True)])
+def test_managers_are_told_anew_in_another_year(
+    alice: Membership, mona: Membership, first: Client, second: Client, days: int, are_told: bool
 ) -> None:
-    def record(address: str) -> None:
-        signed_in(alice).post(page_of(second), details(second, email=address))
+    """By no date that a therapist sets."""
+    october = timezone.now().replace(month=10, day=20) + timedelta(days=365)
+    with time_machine.travel(october, tick=False) as clock:
+        signed_in(alice).post(page_of(second), details(second, email=MAILBOX))
+        Client.objects.update(discussed_on=october.date())
         send_to(second)
-
-    record(MAILBOX)
-    [told] = notices.unread(mona)
-    notices.mark_read(notice=Notice.objects.get(id=told.id))
-    with time_machine.travel(timezone.now() + timedelta(days=1), tick=False):
-        record(MAILBOX)
-        assert not codes_told(mona), "nothing has changed"
-        record("two@mail.example")
-        record(MAILBOX)
-        assert codes_told(mona) in ONE_OF_BOTH
+        [told] = notices.unread(mona)
+        notices.mark_read(notice=Notice.objects.get(id=told.id))
+        FeedbackRequest.objects.update(state="cancelled")
+        clock.shift(timedelta(days=days))
+        send_to(second)
+        assert bool(codes_told(mona)) is are_told
 
 
 @pytest.mark.parametrize("their_own", [True, False])
@@ -491,7 +491,7 @@ def test_no_therapist_is_told_whom_colleagues_treat_also_where_one_of_them_manag
     assert not Notice.objects.filter(member=other).exists()
 
 
-def test_of_several_managers_who_led_their_client_there_is_not_told(
+def test_of_several_managers_who_treats_one_of_the_two_is_not_told(
     mona: Membership, dual: Membership, first: Client
 ) -> None:
     third = ClientFactory.create(practice=first.practice, email=MAILBOX, code="FE-0150")
@@ -500,6 +500,19 @@ def test_of_several_managers_who_led_their_client_there_is_not_told(
     send_to(first)
     assert codes_told(mona) in ONE_OF_BOTH
     assert not codes_told(dual)
+
+
+def test_where_all_managers_treat_one_of_the_two_all_are_told_whoever_led_one_there_when(
+    charlie: Membership, dual: Membership, first: Client
+) -> None:
+    charlie.roles = ["therapist", "manager"]
+    charlie.save()
+    third = ClientFactory.create(practice=first.practice, email=MAILBOX, code="FE-0150")
+    TreatmentFactory.create(therapist=dual, client=third)
+    first.channels.update(address_since=timezone.now())
+    send_to(first)
+    assert codes_told(charlie) in ONE_OF_BOTH
+    assert codes_told(dual) in ONE_OF_BOTH
 
 
 def test_nothing_says_of_an_address_that_is_recorded_whether_a_colleagues_client_has_it(
@@ -547,27 +560,36 @@ def test_of_a_client_whom_nothing_is_sent_to_nobody_learns_by_a_form_that_they_a
     assert "about your session with" not in sent, "to the other one"
 
 
-@pytest.mark.parametrize("how", ["switched", "in the room", "restricted"])
+ELSEWHERE = {
+    "elsewhere": ["three@mail.example"],
+    "off the record": [""],
+    "to and fro": ["three@mail.example", MAILBOX],
+}
+
+
+@pytest.mark.parametrize("how", ["switched", "in the room", "restricted", *ELSEWHERE])
 def test_who_got_messages_at_the_mailbox_is_told_by_a_form_that_it_is_about_another_therapist(
-    as_alice: Browser, mona: Membership, first: Client, second: Client, how: str
-) -> None:
+    as_alice: Browser, charlie: Membership, mona: Membership, first: Client, second: Client,
+    how: str,
+) -> None:  # fmt: skip
     """Though none goes to them there now: it is what they know such forms from."""
-    before = ask(first)
-    OutboxMessage.objects.filter(subject_id=before.id).update(state="sent", sent_at=timezone.now())
+    send_to(first)
+    Notice.objects.all().delete()
     FeedbackRequest.objects.update(state="cancelled")
+    for address in ELSEWHERE.get(how, ()):
+        signed_in(charlie).post(page_of(first), details(first, email=address))
     if how == "switched":
         stop(first, Reason.SWITCHED)
     else:
-        first.consent = "in_room" if how == "in the room" else "agreed"
+        is_moved = how in {"in the room", *ELSEWHERE}
+        first.refresh_from_db()
+        first.consent = "in_room" if is_moved else "agreed"
         first.restricted_at = timezone.now() if how == "restricted" else None
         first.save()
     as_alice.post(page_of(second), details(second, email=MAILBOX))
     page = shown(Browser().get(link_of(send_to(second))))
     assert "This is about your session with Alice." in page
     assert codes_told(mona) in ONE_OF_BOTH
-    first.channels.update(address_since=timezone.now() + timedelta(seconds=1))
-    asked = FeedbackRequest.objects.get(state="open")
-    assert "about your session with Alice" in shown(Browser().get(link_of(asked))), "typed anew"
 
 
 def test_however_many_clients_somebody_invents_at_a_mailbox_no_message_waits_for_them(
@@ -581,7 +603,8 @@ def test_however_many_clients_somebody_invents_at_a_mailbox_no_message_waits_for
     counts = []
     for number in (notices.MOST_SHOWN, 10):
         for _invented in range(number):
-            client = ClientFactory.create(practice=alice.practice, email=MAILBOX)
+            code = f"MADE-{Client.objects.count()}"
+            client = ClientFactory.create(practice=alice.practice, email=MAILBOX, code=code)
             TreatmentFactory.create(therapist=alice, client=client)
         counts.append([queries_of_a_message(), queries_of_a_message()][1])
     assert counts[0] == counts[1]

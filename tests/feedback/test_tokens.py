@@ -36,6 +36,13 @@ def test_a_token_names_its_request_and_is_genuine_for_its_generation_only() -> N
     assert [n for n in range(300) if way_of(token, generation=n)] == [3]
 
 
+def test_a_link_can_be_revoked_however_often() -> None:
+    generations = [0, 1, 32_767, 65_535, 65_536, 65_537, 2_147_483_647]
+    for generation in generations:
+        token = make_token(REQUEST, generation=generation)
+        assert [n for n in generations if way_of(token, generation=n)] == [generation]
+
+
 def test_no_token_with_one_sign_changed_left_out_or_added_is_genuine() -> None:
     token = make_token(REQUEST, generation=0)
     for place in range(len(token)):

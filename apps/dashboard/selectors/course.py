@@ -176,6 +176,7 @@ class Course(Episodes[CourseSession]):
             _chart_session(
                 each,
                 notes.get(each.therapy_session.id, "") or _note(each, for_therapist=for_therapist),
+                "" if for_therapist else _entered(each),
             )
             for each in self.sessions
         ]
@@ -232,7 +233,7 @@ def _course_session(number: int, therapy_session: TherapySession) -> CourseSessi
     )
 
 
-def _chart_session(each: CourseSession, note: str) -> ChartSession:
+def _chart_session(each: CourseSession, note: str, entered: str) -> ChartSession:
     rating, screening = each.rating, each.screening
     return ChartSession(
         number=each.number,
@@ -250,6 +251,7 @@ def _chart_session(each: CourseSession, note: str) -> ChartSession:
         in_episode=screening.in_episode if screening else False,
         event=(screening.event or None) if screening else None,  # type: ignore[arg-type]
         note=note,
+        entered=entered,
         ratings_before=each.ratings_before,
     )
 
@@ -258,8 +260,7 @@ def _note(each: CourseSession, *, for_therapist: bool) -> str:
     if each.is_partial:
         return _("Answered in part")
     if each.was_held and each.rating:
-        by_hand = each.rating.mode in AllianceRating.BY_HAND and not for_therapist
-        return each.rating.get_mode_display() if by_hand else ""
+        return ""
     if each.was_held:
         return "" if for_therapist or each.therapy_session.asked else _("No rating")
     if (
@@ -268,6 +269,12 @@ def _note(each: CourseSession, *, for_therapist: bool) -> str:
     ):
         return _("Cancelled by the therapist")
     return each.therapy_session.get_attendance_display()
+
+
+def _entered(each: CourseSession) -> str:
+    """That the therapist handled the rating, and how; '' of one that came by a link."""
+    is_by_hand = each.rating is not None and each.rating.mode in AllianceRating.BY_HAND
+    return each.rating.get_mode_display() if each.rating and is_by_hand else ""
 
 
 def _state(episode: RuptureEpisode) -> Literal["open", "recovering", "repaired", "closed"]:

@@ -1,5 +1,6 @@
 """Walks through one treatment: what people do, in any order. What holds then: `course.py`."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -187,7 +188,8 @@ class Walk(Course):
     @rule()
     def the_treatment_is_begun_again(self) -> None:
         for ending in Ending.objects.order_by("-closed_at")[:1]:
-            endings.reopen_treatment(ending=ending, by=ending.treatment.therapist)
+            with suppress(endings.CannotReopen):
+                endings.reopen_treatment(ending=ending, by=ending.treatment.therapist)
 
     @act(Treatment)
     def the_other_treats_them_besides(self, treatment: Treatment) -> None:
