@@ -164,8 +164,9 @@ def arrange_move(
     move = _current(move, version=version)
     treatment = move.treatment
     _refuse_if_it_changes_hands(treatment)
-    coming = Move.objects.standing().filter(new_treatment=treatment).order_by("moves_on")
-    coming = coming.filter(treatment__ends_on=F("moves_on")).last()
+    moves = Move.objects.standing().filter(new_treatment=treatment)
+    # But for one that a hand-over has overtaken.
+    coming = moves.filter(treatment__ends_on=F("moves_on")).order_by("moves_on").last()
     if coming and coming.moves_on and coming.moves_on > timezone.localdate():
         day = date_format(coming.moves_on, "j M Y")
         raise ChangesHands(
