@@ -15,8 +15,8 @@ from apps.accounts.oneself import NotOneself
 from apps.accounts.permissions import Permission
 from apps.accounts.services import accept_invitation, invite_member
 from apps.alliance.models import AllianceRating
-from apps.clients.models import Client, ContactChannel, Treatment, TwoPersonRequest
-from apps.clients.services import hand_over_caseload
+from apps.clients.models import Client, ContactChannel, ReachedMailbox, Treatment, TwoPersonRequest
+from apps.clients.services import hand_over_caseload, note_reached
 from apps.core import crypto, tenancy
 from apps.endings.models import Move
 from apps.endings.services import save_what_fits
@@ -117,6 +117,7 @@ def test_two_people_erase_a_client_and_no_canary_is_left(
     treatment: Treatment, alice: Membership, mona: Membership, alices: Browser, as_mona: Browser
 ) -> None:
     assert sings(dump()) > 0
+    note_reached(ContactChannel.objects.get())
     Client.objects.update(country="PL", time_zone="Europe/Warsaw", language="pl")
     save_what_fits(
         treatment=treatment, needs="Somebody older", wishes=["trauma"], language="pl", tried="",
@@ -138,6 +139,7 @@ def test_two_people_erase_a_client_and_no_canary_is_left(
         crypto.secret_of(crypto.key_id_of(in_an_old_dump))
     erased = Client.objects.get()
     assert erased.erased_at
+    assert not ReachedMailbox.objects.exists()
     where = (erased.country, erased.time_zone, erased.language)
     assert where == (erased.practice.country, erased.practice.time_zone, "en-gb")
     assert list(Move.objects.values_list("wishes", "language")) == [([], "")]

@@ -1,13 +1,11 @@
 """One mailbox, recorded for several clients of a practice."""
 
 from datetime import timedelta
-from importlib import import_module
 from itertools import permutations
 from typing import Any
 
 import pytest
 import time_machine
-from django.apps import apps
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
@@ -15,13 +13,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts import notices
-from apps.accounts.models import Membership, Notice, Practice
+from apps.accounts.models import Membership, Notice
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.clients.services import stop_channel
-from apps.core import crypto
 from apps.core.models import OutboxMessage
-from apps.feedback.asking import usable_channels, why_not_ask
-from apps.feedback.lifecycle import stop_messages
 from apps.feedback.messages import render_feedback_request
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
@@ -35,7 +30,7 @@ from tests.factories import (
 )
 from tests.feedback.conftest import answers, link_of
 from tests.feedback.test_client_form import shown
-from tests.feedback.test_details import anew, details, page_of
+from tests.feedback.test_details import details, page_of
 
 Reason = ContactChannel.StopReason
 READER_STOPS = [Reason.STOPPED, Reason.COMPLAINED, Reason.NOT_MINE]
@@ -89,164 +84,6 @@ def added(**changes: object) -> dict[str, object]:
     } | changes  # fmt: skip
 
 
-@pytest.mark.parametrize("why", READER_STOPS)
-@pytest.mark.parametrize("typed", [MAILBOX, MAILBOX.upper(), "one+new@mail.example"])
-def test_a_mailbox_whose_reader_stopped_messages_is_stopped_under_a_new_code_until_talked_about(
-    as_alice: Browser, first: Client, why: Reason, typed: str
-) -> None:
-    stop(first, why)
-    assert as_alice.post("/clients/add/", added(email=typed)).status_code == 302
-    client = Client.objects.get(code="FE-0191")
-    assert why_not_ask(client), "though a talk is noted: it was not about that"
-    said = "Messages were marked as unwanted" if why == Reason.COMPLAINED else SAID_STOPPED
-    assert f"Email: {said}." in shown(as_alice.get(page_of(client)))
-    as_alice.post(page_of(client), details(client))
-    assert not client.channels.usable().exists()
-    as_alice.post(page_of(client), details(client, **anew()))
-    assert not why_not_ask(client)
-    as_alice.post(page_of(client), details(client, initials="T. C."))
-    assert not why_not_ask(client), "talked about is talked about"
-    assert first.channels.get().stopped_at, "nobody talked with them"
-
-
-def test_a_client_who_is_given_the_stopped_mailbox_later_gets_nothing_there_either(
-    as_alice: Browser, first: Client, second: Client
-) -> None:
-    stop(first)
-    as_alice.post(page_of(second), details(second, email=MAILBOX))
-    assert second.channels.get().address == MAILBOX
-    assert not usable_channels(second)
-    assert f"Email: {SAID_STOPPED}." in shown(as_alice.get(page_of(second)))
-
-
-def test_of_a_couple_with_one_mailbox_who_stops_later_stops_their_own_forms_alone(
-    as_alice: Browser, first: Client, second: Client
-) -> None:
-    as_alice.post(page_of(second), details(second, email=MAILBOX))
-    asked = ask(second)
-    stop(first)
-    assert render_feedback_request(asked.id)
-    as_alice.post(page_of(second), details(second, initials="T. C."))
-    assert usable_channels(second)
-    assert SAID_STOPPED not in shown(as_alice.get(page_of(second)))
-    assert not first.channels.usable().exists()
-
-
-def test_a_talk_about_what_a_partner_stopped_later_changes_nothing_since_when_messages_go_there(
-    as_alice: Browser, first: Client, second: Client
-) -> None:
-    as_alice.post(page_of(second), details(second, email=MAILBOX))
-    since = second.channels.get().address_since
-    stop(first)
-    as_alice.post(page_of(second), details(second, **anew()))
-    assert second.channels.get().address_since == since
-
-
-def test_a_talk_with_one_of_a_couple_opens_their_own_forms_alone_and_their_next_stop_holds(
-    as_alice: Browser, first: Client, second: Client
-) -> None:
-    stop(first)
-    as_alice.post(page_of(second), details(second, email=MAILBOX))
-    as_alice.post(page_of(second), details(second, **anew()))
-    assert usable_channels(second)
-    assert not usable_channels(first)
-    as_alice.post(page_of(second), details(second, email="ONE+2@mail.example"))
-    assert usable_channels(second), "another spelling is no other mailbox"
-    stop(second)
-    assert not usable_channels(second)
-
-
-@pytest.mark.parametrize("why", READER_STOPS)
-def test_a_stop_said_at_another_address_says_nothing_of_the_mailbox_it_is_carried_to(
-    as_alice: Browser, first: Client, second: Client, why: Reason
-) -> None:
-    asked = ask(second)
-    stop(first, why)
-    as_charlie = signed_in(first.treatments.get().therapist)
-    as_charlie.post(page_of(first), details(first, email="two@mail.example"))
-    assert first.channels.get().address == "two@mail.example"
-    assert not usable_channels(first)
-    assert usable_channels(second)
-    assert render_feedback_request(asked.id)
-    assert SAID_STOPPED not in shown(as_alice.get(page_of(second)))
-    as_alice.post("/clients/add/", added(email="two@mail.example"))
-    assert not why_not_ask(Client.objects.get(code="FE-0191")), "nor of who is recorded there later"
-
-
-def test_a_wrong_mailbox_stays_known_when_its_client_is_reached_elsewhere(
-    as_alice: Browser, first: Client
-) -> None:
-    stop(first, Reason.NOT_MINE)
-    as_charlie = signed_in(first.treatments.get().therapist)
-    as_charlie.post(page_of(first), details(first, email="right@mail.example"))
-    as_alice.post("/clients/add/", added())
-    assert why_not_ask(Client.objects.get(code="FE-0191"))
-
-
-def test_a_stop_that_was_taken_over_is_not_handed_on(
-    as_alice: Browser, first: Client, second: Client
-) -> None:
-    stop(first)
-    as_alice.post(page_of(second), details(second, email=MAILBOX))
-    assert not usable_channels(second)
-    first.channels.all().delete()
-    as_alice.post("/clients/add/", added())
-    assert not why_not_ask(Client.objects.get(code="FE-0191"))
-
-
-@pytest.mark.parametrize("why", READER_STOPS)
-def test_a_stopped_mailbox_leaves_a_way_as_it_was_that_leads_where_it_did(
-    as_alice: Browser, first: Client, second: Client, why: Reason
-) -> None:
-    number: dict[str, object] = {"text": "07400 123456", "text_safe": "yes"}
-    as_alice.post(page_of(second), details(second, **number))
-    assert len(usable_channels(second)) == 2
-    stop(first, why)
-    for _again in range(2):
-        as_alice.post(page_of(second), details(second, email=MAILBOX, **number))
-        assert [each.kind for each in usable_channels(second)] == ["text"]
-    as_alice.post(page_of(second), details(second, **number, **anew()))
-    assert len(usable_channels(second)) == 2
-
-
-def test_a_way_that_is_recorded_with_a_stopped_mailbox_waits_as_well(
-    as_alice: Browser, first: Client
-) -> None:
-    """It may be the client again, under another code."""
-    stop(first)
-    as_alice.post("/clients/add/", added(text="07400 123456", text_safe="yes"))
-    assert not usable_channels(Client.objects.get(code="FE-0191"))
-
-
-def test_a_talk_that_is_saved_with_the_stopped_mailbox_was_not_about_that_stop(
-    as_alice: Browser, first: Client, second: Client
-) -> None:
-    stop(first)
-    stop_messages(client=second)
-    as_alice.post(page_of(second), details(second, **anew(email=MAILBOX)))
-    assert not usable_channels(second)
-    as_alice.post(page_of(second), details(second, **anew()))
-    assert usable_channels(second)
-
-
-def test_a_switch_to_and_fro_opens_no_mailbox_that_was_stopped_elsewhere(
-    as_alice: Browser, first: Client, second: Client
-) -> None:
-    stop(second, Reason.SWITCHED)
-    stop(first)
-    as_alice.post(page_of(second), details(second, email=MAILBOX))
-    assert second.channels.get().stop_reason == Reason.STOPPED
-
-
-@pytest.mark.parametrize("why", [Reason.SWITCHED, Reason.BOUNCED])
-def test_what_no_reader_stopped_holds_for_its_own_client_alone(
-    as_alice: Browser, first: Client, second: Client, why: Reason
-) -> None:
-    stop(first, why)
-    as_alice.post(page_of(second), details(second, email=MAILBOX))
-    assert usable_channels(second)
-
-
 def shared(client: Client, typed: str = MAILBOX) -> None:
     """It is reached at the mailbox as well, however that came."""
     channel = client.channels.get()
@@ -288,101 +125,6 @@ def test_where_two_therapists_clients_have_one_mailbox_each_form_says_whose_sess
     assert "This is about your session with Alice." in shown(refused)
     for told_apart_from in ("FE-0", "Moreau", "Charlie", MAILBOX):
         assert told_apart_from not in refused.content.decode()
-
-
-@pytest.mark.parametrize("typed", ["kimlee@gmail.com", "Kim.Lee+x@googlemail.com"])
-def test_a_mailbox_of_a_large_provider_is_known_by_whichever_spelling_it_is_delivered(
-    as_alice: Browser, mona: Membership, first: Client, second: Client, typed: str
-) -> None:
-    shared(first, "kim.lee@gmail.com")
-    as_alice.post(page_of(second), details(second, email=typed))
-    asked = send_to(second)
-    assert codes_told(mona) in ONE_OF_BOTH
-    assert "This is about your session with Alice." in shown(Browser().get(link_of(asked)))
-
-
-def recorded_before(client: Client, typed: str = "kim.lee@gmail.com") -> None:
-    """It was recorded when the spellings of the largest providers were not known."""
-    shared(client, typed)
-    index = crypto.blind_index(typed, practice_id=client.practice_id)
-    client.channels.update(address_index=index)
-
-
-def taken_away_before(client: Client, why: Reason) -> None:
-    """Its mailbox was stopped and taken off the record by then, too."""
-    recorded_before(client)
-    stop(client, why)
-    client.channels.update(address="", safe_to_contact=False)
-
-
-def migrate() -> None:
-    migration = import_module("apps.clients.migrations.0015_largest_providers")
-    migration.index_mailboxes(apps, None)
-
-
-def test_addresses_of_before_are_known_by_their_large_provider_by_migration(
-    first: Client, second: Client
-) -> None:
-    recorded_before(first)
-    shared(second, "kimlee@gmail.com")
-    link = link_of(ask(second))
-    assert "about your session with" not in shown(Browser().get(link))
-    migrate()
-    assert "This is about your session with Alice." in shown(Browser().get(link))
-
-
-@pytest.mark.parametrize("typed", ["kim.lee@gmail.com", "kim_lee@proton.me", "kim@me.com"])
-def test_a_link_of_before_that_migration_works_as_long_as_its_channel_leads_there(
-    as_alice: Browser, second: Client, typed: str
-) -> None:
-    recorded_before(second, typed)
-    link = link_of(ask(second))
-    migrate()
-    assert Browser().get(link).status_code == Browser().get(link + "stop/").status_code == 200
-    as_alice.post(page_of(second), details(second, email="kim.li@gmail.com"))
-    assert Browser().get(link).status_code == 404
-    as_alice.post(page_of(second), details(second, email=typed))
-    assert Browser().post(link, answers()).status_code == 302
-
-
-@pytest.mark.parametrize("typed", ["kim.lee@gmail.com", "KIM.LEE+x@gmail.com"])
-@pytest.mark.parametrize("why", READER_STOPS)
-def test_a_stop_of_before_that_migration_whose_address_is_gone_holds_under_another_code(
-    as_alice: Browser, first: Client, second: Client, why: Reason, typed: str
-) -> None:
-    taken_away_before(first, why)
-    migrate()
-    as_alice.post(page_of(second), details(second, email=typed))
-    assert second.channels.get().address == typed
-    assert not usable_channels(second)
-
-
-@pytest.mark.parametrize("why", [Reason.NOT_MINE, Reason.BOUNCED])
-def test_a_wrong_mailbox_of_before_that_migration_is_not_used_again(
-    as_alice: Browser, second: Client, why: Reason
-) -> None:
-    taken_away_before(second, why)
-    migrate()
-    as_alice.post(page_of(second), details(second, email="kim.lee@gmail.com", **anew()))
-    assert not usable_channels(second)
-
-
-def test_what_begins_with_a_plus_is_taken_for_nobody_elses_stopped_mailbox(
-    as_alice: Browser, first: Client
-) -> None:
-    stop(first, Reason.NOT_MINE)
-    of_the_host = crypto.blind_index("@mail.example", practice_id=first.practice_id)
-    first.channels.update(address="", safe_to_contact=False, address_index=of_the_host)
-    as_alice.post("/clients/add/", added(email="+lee@mail.example"))
-    assert usable_channels(Client.objects.get(code="FE-0191"))
-
-
-def test_that_migration_asks_for_no_key_of_a_practice_whose_addresses_have_one_spelling(
-    practice: Practice, django_assert_max_num_queries: Any
-) -> None:
-    ClientFactory.create_batch(9, practice=practice)
-    with django_assert_max_num_queries(2):  # the rows, and the keys of their clients
-        migrate()
 
 
 @pytest.mark.parametrize("way", ["email", "text"])

@@ -214,6 +214,7 @@ def anything_left_of_an_erased_client() -> Iterator[Any]:
             yield from (row for row, text in texts if text and text.raw != ERASED)
         yield from ClientKey.objects.filter(client_id=client.id).exclude(wrapped=DESTROYED)
         yield from client.channels.all()
+        yield from client.reached_mailboxes.all()
         yield from client.treatments.not_ended(on=today)
         if client.consent or client.discussed_on or client.pause_review_on:
             yield client
