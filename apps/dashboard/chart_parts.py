@@ -25,8 +25,8 @@ class ChartSession:
     ``low`` and ``high`` are the filter's usual range at this session (not clipped). ``asked``: a
     form was really sent or offered. ``level``: 0 none, 1 watch, 2 possible, 3 marked. ``note``
     replaces the note in the table, e.g. 'Cancelled late by the client'; ``entered`` is added to it,
-    e.g. 'Entered from paper'. ``ratings_before`` is the filter's count of earlier ratings; 0 where
-    it was not asked at this session.
+    e.g. 'Entered from paper'. ``ratings_before`` is the filter's count of earlier ratings by the
+    same questionnaire; None where it was not asked at this session.
     """
 
     number: int
@@ -45,7 +45,7 @@ class ChartSession:
     event: Event | None = None
     note: str = ""
     entered: str = ""
-    ratings_before: int = 0
+    ratings_before: int | None = None
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class Drawing:
     last_number: int
     grid: tuple[GridLine, ...]
     ticks: tuple[Tick, ...]
-    band: Band | None
+    bands: tuple[Band, ...]
     zones: tuple[Zone, ...]
     labels: tuple[Label, ...]
     brackets: tuple[Bracket, ...]
@@ -198,7 +198,7 @@ class Sparkline:
     height: int
     label: str
     floor: int
-    band: Band | None
+    bands: tuple[Band, ...]
     zones: tuple[Zone, ...]
     lines: tuple[Line, ...]
     marks: tuple[Mark, ...]
@@ -278,20 +278,31 @@ def is_low(s: ChartSession) -> bool:
 
 
 def with_range(sessions: Sequence[ChartSession]) -> list[bool]:
-    """Whether the usual range is shown at each session: from the third rating on, wherever in the
-    course the list begins."""
+    """Whether the usual range is shown at each session: from the third rating by a questionnaire
+    on, wherever in the course the list begins."""
     rated = 0
     shown = []
     for s in sessions:
-        rated = max(rated, s.ratings_before) + (s.pomp is not None)
+        before = rated if s.ratings_before is None else s.ratings_before
+        rated = before + (s.pomp is not None)
         shown.append(rated >= FIRST_RATING_WITH_RANGE and s.low is not None and s.high is not None)
     return shown
 
 
-def band(frame: Frame, window: Sequence[ChartSession], ranged: Sequence[bool]) -> Band | None:
-    inside = [i for i, shown in enumerate(ranged) if shown]
-    if not inside:
-        return None
+def bands(frame: Frame, window: Sequence[ChartSession], ranged: Sequence[bool]) -> tuple[Band, ...]:
+    """The usual range, once more after sessions at which that of a newer questionnaire forms."""
+    pieces: list[list[int]] = []
+    goes_on = False
+    for i, (s, shown) in enumerate(zip(window, ranged, strict=True)):
+        if shown and goes_on:
+            pieces[-1].append(i)
+        elif shown:
+            pieces.append([i])
+        goes_on = shown or (goes_on and s.low is None)
+    return tuple(_band(frame, window, piece) for piece in pieces)
+
+
+def _band(frame: Frame, window: Sequence[ChartSession], inside: Sequence[int]) -> Band:
     upper: list[XY] = []
     lower: list[XY] = []
     for edge, bound in ((upper, "high"), (lower, "low")):

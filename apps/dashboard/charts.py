@@ -26,7 +26,7 @@ from apps.dashboard.chart_parts import (
     Subscale,
     Tick,
     Zone,
-    band,
+    bands,
     phases,
     runs,
     sessions_of,
@@ -100,7 +100,7 @@ def alliance_drawing(
         last_number=window[-1].number,
         grid=tuple(GridLine(frame.y(v), v) for v in _grid_values(frame.floor)),
         ticks=_ticks(frame, window),
-        band=band(frame, window, ranged),
+        bands=bands(frame, window, ranged),
         zones=zones,
         labels=labels,
         brackets=brackets + ((learn,) if learn else ()),
@@ -233,7 +233,8 @@ def _learning(
     """Bracket over the sessions before the usual range is known; none where the list begins later,
     as with a session that did not take place."""
     until = ranged.index(True) if True in ranged else len(ranged)
-    was_known = until < len(ranged) and window[until].ratings_before >= FIRST_RATING_WITH_RANGE
+    before = window[until].ratings_before if until < len(ranged) else None
+    was_known = before is not None and before >= FIRST_RATING_WITH_RANGE
     if until == 0 or was_known:
         return None
     a, b, y = frame.left + 3, frame.edge(until) - 3, frame.bottom - 12

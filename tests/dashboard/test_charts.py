@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.dashboard.chart_parts import ChartEpisode, ChartSession, Drawing, Sparkline, phases
+from apps.dashboard.chart_text import MISSING, rows, sparkline_label, summary
 from apps.dashboard.charts import alliance_drawing, axis_floor
 from apps.dashboard.sparklines import sparkline, sparkline_floor
 
@@ -82,9 +83,9 @@ def test_the_phone_drawing_shows_the_latest_nine_sessions() -> None:
 
 def test_the_usual_range_starts_at_the_third_rating() -> None:
     drawing = alliance_drawing(course(80, None, 82, 84, 85), [])
-    assert drawing.band is not None
+    [band] = drawing.bands
     slot = middle(drawing, 2) - middle(drawing, 1)
-    assert min(xs(drawing.band.area)) == pytest.approx(middle(drawing, 4) - slot / 2, abs=0.1)
+    assert min(xs(band.area)) == pytest.approx(middle(drawing, 4) - slot / 2, abs=0.1)
     assert [bracket.kind for bracket in drawing.brackets] == ["learn"]
 
 
@@ -92,18 +93,37 @@ def test_the_usual_range_goes_on_where_a_drawing_begins_with_a_session_without_a
     None
 ):
     counted = [replace(each, ratings_before=n) for n, each in enumerate(course(80, 82, 83, 85, 85))]
-    cancelled = replace(counted[0], held=False, pomp=None, low=None, high=None, ratings_before=0)
+    cancelled = replace(counted[0], held=False, pomp=None, low=None, high=None, ratings_before=None)
     later = alliance_drawing([cancelled, *counted[3:]], [])
     first = alliance_drawing([cancelled, *counted[2:]], [])
     for drawing in (later, first):
-        assert drawing.band is not None
+        [band] = drawing.bands
         slot = middle(drawing, 5) - middle(drawing, 4)
-        assert min(xs(drawing.band.area)) == pytest.approx(drawing.left + slot, abs=0.1)
+        assert min(xs(band.area)) == pytest.approx(drawing.left + slot, abs=0.1)
     assert [bracket.kind for bracket in later.brackets] == []
     assert [bracket.kind for bracket in first.brackets] == ["learn"]
-    small = sparkline([cancelled, *counted[3:]], [], label="")
-    assert small.band is not None
-    assert len(xs(small.band.upper)) == 4
+    [band] = sparkline([cancelled, *counted[3:]], [], label="").bands
+    assert len(xs(band.upper)) == 4
+
+
+def test_the_usual_range_of_a_newer_questionnaire_starts_at_its_third_rating() -> None:
+    counted = [
+        replace(each, ratings_before=before)
+        for each, before in zip(course(80, 82, 83, 70, 71, 72), [0, 1, 2, 0, 1, 2], strict=True)
+    ]
+    cancelled = replace(counted[0], held=False, pomp=None, low=None, high=None, ratings_before=None)
+    sessions = [*counted[:4], cancelled, *counted[4:]]
+    forming, ranged = "forming", "78–93"
+    assert [row.usual for row in reversed(rows(sessions, []))] == [
+        *(forming, forming, ranged, forming, MISSING, forming, ranged)
+    ]
+    drawing = alliance_drawing(sessions, [])
+    slot = middle(drawing, 2) - middle(drawing, 1)
+    assert [min(xs(band.area)) for band in drawing.bands] == pytest.approx(
+        [drawing.left + 2 * slot, drawing.left + 6 * slot], abs=0.5
+    )
+    assert "usual range" not in sparkline_label(sessions[:6])
+    assert "still forming" in summary(sessions[:6], [])
 
 
 def test_no_baseline_forms_for_a_client_who_is_not_asked() -> None:
@@ -113,7 +133,7 @@ def test_no_baseline_forms_for_a_client_who_is_not_asked() -> None:
 
 def test_two_ratings_have_no_usual_range_yet() -> None:
     drawing = alliance_drawing(course(80, 82), [])
-    assert drawing.band is None
+    assert drawing.bands == ()
     assert [side.kind for side in drawing.sides] == ["latest"]
 
 

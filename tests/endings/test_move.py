@@ -196,7 +196,7 @@ def test_ratings_that_were_agreed_to_are_passed_on_and_nothing_else_of_the_sessi
     alliance = as_charlie.get(page).context["page"].chart
     assert [row.number for row in alliance.rows] == [7, 6, 5, 4, 3, 2, 1], "no number is left out"
     assert {(row.usual, row.note) for row in alliance.rows} == {("–", "")}
-    assert alliance.wide.band is None
+    assert alliance.wide.bands == ()
     assert "usually" not in alliance.summary
     assert "forming" not in read
     AllianceRating.objects.update(answered_at=timezone.now())

@@ -252,7 +252,7 @@ def _chart_session(each: CourseSession, note: str, entered: str) -> ChartSession
         event=(screening.event or None) if screening else None,  # type: ignore[arg-type]
         note=note,
         entered=entered,
-        ratings_before=each.ratings_before,
+        ratings_before=screening.ratings_before if screening else None,
     )
 
 

@@ -55,7 +55,7 @@ class DrawnCourse(Episodes[DrawnSession]):
                 level=each.level or 0,
                 in_episode=each.in_episode or False,
                 event=each.event or None,  # type: ignore[arg-type]
-                ratings_before=each.ratings_before or 0,
+                ratings_before=each.ratings_before,
             )
             for each in self.sessions
         ]
