@@ -267,6 +267,6 @@ def _note(s: ChartSession) -> str:
     }.get(s.event or "", "")
     if event:
         return event
-    if s.pomp is None:
+    if s.pomp is None and not s.entered:
         return _("No answer") if s.asked else _("Not asked")
     return ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -14,6 +15,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership, Role
 from apps.clients.models import Client, Treatment
 from apps.core.models import AuditEntry
+from apps.feedback.services import practice_questionnaire
 from apps.ruptures.services import acknowledge_episode, record_outcome, share_episode
 from apps.therapy_sessions.models import TherapySession
 from tests.factories import (
@@ -237,6 +239,26 @@ def test_a_late_rating_is_shown_and_not_used(
     page = words(as_alice.get(address(falling)))
     assert "Sorry, late." in page
     assert "not used" in page
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_late_rating_by_another_questionnaire_than_the_course_goes_on_with_is_shown_as_well(
+    alice: Membership, as_alice: Browser, words: Words, asked: bool
+) -> None:
+    """The practice went over to a newer one after the session."""
+    treatment = TreatmentFactory.create(therapist=alice, pomps=[90, 80, 90, 80])
+    last = treatment.therapy_sessions.latest("starts_at")
+    TherapySession.objects.filter(id=last.id).update(asked=asked)
+    of_before = practice_questionnaire(alice.practice)
+    of_before.pk, of_before.key, of_before._state.adding = uuid4(), "sent-before", True
+    of_before.save()
+    last.ratings.update(is_late=True, questionnaire=of_before)
+    comment_on(last, "Sorry, late.")
+    response = as_alice.get(address(treatment))
+    page = words(response)
+    assert "Sorry, late." in page
+    assert "No answer for session" not in page
+    assert response.context["page"].chart.rows[0].note == "Answered late"
 
 
 def test_watch_is_something_to_keep_in_mind(

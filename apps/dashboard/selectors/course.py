@@ -176,7 +176,7 @@ class Course(Episodes[CourseSession]):
             _chart_session(
                 each,
                 notes.get(each.therapy_session.id, "") or _note(each, for_therapist=for_therapist),
-                "" if for_therapist else _entered(each),
+                _entered(each, for_therapist=for_therapist),
             )
             for each in self.sessions
         ]
@@ -222,12 +222,13 @@ def _course_session(number: int, therapy_session: TherapySession) -> CourseSessi
     screenings: list[Screening] = therapy_session.current_screenings  # type: ignore[attr-defined]
     ratings: list[AllianceRating] = therapy_session.client_ratings  # type: ignore[attr-defined]
     screening = screenings[-1] if screenings else None
+    used = [each for each in ratings if not each.is_late]
     if screening:
-        ratings = [each for each in ratings if each.questionnaire_id == screening.questionnaire_id]
+        used = [each for each in used if each.questionnaire_id == screening.questionnaire_id]
     return CourseSession(
         number=number,
         therapy_session=therapy_session,
-        rating=next((each for each in ratings if not each.is_late), None),
+        rating=next(iter(used), None),
         late_rating=next((each for each in ratings if each.is_late), None),
         screening=screening,
     )
@@ -243,7 +244,7 @@ def _chart_session(each: CourseSession, note: str, entered: str) -> ChartSession
         low=screening.low if screening else None,
         high=screening.high if screening else None,
         held=each.was_held,
-        asked=each.therapy_session.asked and not each.is_partial,
+        asked=each.therapy_session.asked and not each.is_partial and not each.late_rating,
         bond=rating.bond if rating else None,
         goals=rating.goals if rating else None,
         tasks=rating.tasks if rating else None,
@@ -257,9 +258,7 @@ def _chart_session(each: CourseSession, note: str, entered: str) -> ChartSession
 
 
 def _note(each: CourseSession, *, for_therapist: bool) -> str:
-    if each.is_partial:
-        return _("Answered in part")
-    if each.was_held and each.rating:
+    if each.was_held and (each.rating or each.late_rating):
         return ""
     if each.was_held:
         return "" if for_therapist or each.therapy_session.asked else _("No rating")
@@ -271,10 +270,13 @@ def _note(each: CourseSession, *, for_therapist: bool) -> str:
     return each.therapy_session.get_attendance_display()
 
 
-def _entered(each: CourseSession) -> str:
-    """That the therapist handled the rating, and how; '' of one that came by a link."""
-    is_by_hand = each.rating is not None and each.rating.mode in AllianceRating.BY_HAND
-    return each.rating.get_mode_display() if each.rating and is_by_hand else ""
+def _entered(each: CourseSession, *, for_therapist: bool) -> str:
+    """How the answers came: late, in part, and for others than the therapist, who handled them."""
+    if each.rating is None:
+        return _("Answered late") if each.late_rating else ""
+    in_part = _("Answered in part") if each.is_partial else ""
+    is_by_hand = each.rating.mode in AllianceRating.BY_HAND and not for_therapist
+    return " · ".join(filter(None, (in_part, each.rating.get_mode_display() if is_by_hand else "")))
 
 
 def _state(episode: RuptureEpisode) -> Literal["open", "recovering", "repaired", "closed"]:
