@@ -276,12 +276,16 @@ def note_reached(channel: ContactChannel) -> None:
     pairs = list(in_order[: notices.MOST_SHOWN])
     if not pairs:
         return
-    managers = set(Membership.objects.filter(manages_lately(), practice=channel.practice_id))
+    lately = Membership.objects.filter(manages_lately(), practice=channel.practice_id)
+    managers = list(lately.order_by("id"))
+    both = current.filter(client__in=[channel.client, *pairs])
+    treat = set(both.values_list("therapist", "client"))
     for other in pairs:
         first, last = sorted((other, channel.client), key=lambda each: each.id)
-        treating = current.filter(client__in=[first, last]).values_list("therapist", flat=True)
-        told = [each for each in managers if each.id not in set(treating)]
-        for member in sorted(told or managers, key=lambda each: each.id):
+        neither = [
+            each for each in managers if treat.isdisjoint({(each.id, first.id), (each.id, last.id)})
+        ]
+        for member in neither or managers:
             mark = f"{last.id} {today.year}"
             notices.tell(member=member, kind=ONE_MAILBOX, subject=first, mark=mark)
 

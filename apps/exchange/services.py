@@ -86,6 +86,8 @@ def import_ratings(
     """
     _check_items(ratings, questionnaire)
     clients = [list(each) for _, each in groupby(ratings.read_series(), lambda s: s.client)]
+    # Before anything is read of them: who was erased or handed over meanwhile is so.
+    wait_for_turn(practice=practice, code__in=[series[0].client for series in clients])
     importer = _Importer(practice, questionnaire, ratings, therapist, by)
     clients = importer.not_erased(clients)
     importer.choose_first_week(clients, first_week)
@@ -184,7 +186,6 @@ class _Importer:
             client = self._add_client(code)
         else:
             client = treatment.client
-            wait_for_turn(id=client.id)
         for each in series:
             theirs = [placed[id(row)] for row in each.rows if id(row) in placed]
             if not theirs:

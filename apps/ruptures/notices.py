@@ -34,15 +34,15 @@ def tell_about(episode: RuptureEpisode) -> None:
     if unseen := [each for each in falls if not each.is_seen]:
         newest = max(reversed(unseen), key=lambda each: each.fell_at)
         notices.tell(member=therapist, kind=OPENED, subject=episode, mark=newest.mark)
-    marked = {each.marked_at: each for each in falls if each.marked_at}
-    mark = marked[max(marked)].mark if marked else None
+    marked = [each for each in reversed(falls) if each.marked_at]
+    mark = max(marked, key=lambda each: each.marked_at or each.fell_at).mark if marked else None
     if mark is not None:
         notices.tell(member=therapist, kind=MARKED, subject=episode, mark=mark)
     if not episode.is_supervisors:
         return
     since = episode.fell_again_at
     # By a mark they are told more; of one that was acknowledged before it had waited, nothing.
-    is_told = any(each.fell_at >= episode.fell_at for each in marked.values())
+    is_told = any(each.fell_at >= episode.fell_at for each in marked)
     was_seen_first = episode.seen_at and episode.waited_at and episode.seen_at < episode.waited_at
     has_waited = episode.waiting_is_noted and not (is_told or was_seen_first)
     for member in _supervisors_of(therapist):

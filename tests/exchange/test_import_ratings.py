@@ -18,6 +18,7 @@ from apps.alliance.models import AllianceRating, Questionnaire
 from apps.clients.models import Client, Treatment
 from apps.clients.services import hand_over_caseload
 from apps.core.models import AuditEntry, OutboxMessage
+from apps.exchange import services
 from apps.exchange.models import ImportedSession
 from apps.exchange.rights import erase_client
 from apps.feedback.asking import why_not_ask
@@ -27,6 +28,7 @@ from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.services import share_episode
 from apps.ruptures.transitions import move_episodes_on
 from apps.therapy_sessions.models import TherapySession
+from tests.clients.test_turns import happens_first
 from tests.conftest import work_in
 from tests.factories import ClientFactory, TherapySessionFactory
 from tests.ruptures.test_screening import screen_from
@@ -461,6 +463,20 @@ class TestAgain:
         assert "1 clients are new" in load(longer)
         assert set(Client.objects.filter(erased_at=None).values_list("code", flat=True)) == {"B"}
         assert b"Kim" not in bytes(Client.objects.get(code__startswith="erased").erased_code)
+
+    def test_who_is_erased_as_the_file_waits_for_its_turn_does_not_come_back(
+        self, load, mona, monkeypatch
+    ):
+        weeks = [f"A,{n},80,T1" for n in range(1, 10)]
+        load(csv(BY_NAME, *weeks[:5]))
+        client = Client.objects.get()
+        erased = happens_first(
+            lambda: erase_client(client=client, by=mona), in_=services, monkeypatch=monkeypatch
+        )
+        load(csv(BY_NAME, *weeks))
+        assert erased
+        assert TherapySession.objects.count() == 5
+        assert not AuditEntry.objects.filter(action="import ratings").count() > 1
 
     def test_a_client_whose_code_differs_in_capitals_from_an_erased_one_stays(self, load, mona):
         both = "client,session,pomp\nk1,1,80\nk1,2,75\nK1,1,80\n"
