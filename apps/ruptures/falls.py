@@ -86,8 +86,9 @@ def _falls(episode: RuptureEpisode, steps: list[Screening]) -> list[Fall]:
         if step.event == Event.OPENED:
             fell_at = _since(said, _opens, acknowledged_at=acknowledged_at)
             is_first = fell_at <= episode.opened_at or _stands_in(episode, step, said, fell_at)
-            # Of two that fell at one moment, as after a correction, each is told.
-            mark = "" if is_first else f"{fell_at.isoformat()} {step.therapy_session_id.hex[:8]}"
+            mark = "" if is_first else fell_at.isoformat()
+            if any(each.mark == mark for each in falls):  # found at one moment, each is told
+                mark = f"{fell_at.isoformat()} {step.therapy_session_id.hex[:8]}"
             is_seen = acknowledged_at is not None and fell_at <= acknowledged_at
             falls.append(Fall(mark, fell_at, is_seen, marked_at=None))
         if falls and _marks(step):

@@ -17,7 +17,7 @@ from apps.feedback.asking import requests_in_30_days, why_not_ask
 from apps.feedback.corrections import cancel_session, correct_session, move_session
 from apps.feedback.lifecycle import REMINDER, expire_request, refit_requests, withdraw_unsent
 from apps.feedback.messages import render_feedback_reminder, render_feedback_request
-from apps.feedback.models import KIND, FeedbackRequest
+from apps.feedback.models import FRESH_LINK, KIND, FeedbackRequest
 from apps.feedback.services import (
     CannotAsk,
     ask_in_room,
@@ -132,6 +132,24 @@ def test_what_was_withdrawn_once_its_message_was_out_or_may_have_been_counts(
     correct_session(session=asked.therapy_session, attendance="no_show", by=alice)
     assert FeedbackRequest.objects.get().state == State.CANCELLED
     assert requests_in_30_days(treatment.client, at=now) == int(counts)
+
+
+@pytest.mark.parametrize("kind", [REMINDER, FRESH_LINK])
+def test_what_was_withdrawn_counts_where_its_first_message_came_back_and_a_later_one_was_out(
+    treatment: Treatment, alice: Membership, kind: str
+) -> None:
+    asked = ask(treatment, days_ago=1)
+    mark_sent(asked, state="bounced")
+    first = OutboxMessage.objects.get(kind=KIND)
+    OutboxMessage.objects.filter(kind=kind).delete()
+    OutboxMessage.objects.create(
+        practice_id=first.practice_id, kind=kind, subject_id=asked.id, channel="text",
+        state="sent", sent_at=timezone.now(), due_at=timezone.now(),
+        not_before=timezone.now(),
+    )  # fmt: skip
+    correct_session(session=asked.therapy_session, attendance="no_show", by=alice)
+    assert FeedbackRequest.objects.get().state == State.CANCELLED
+    assert requests_in_30_days(treatment.client, at=timezone.now()) == 1
 
 
 @pytest.mark.parametrize("doubts", [0, 2])

@@ -14,6 +14,7 @@ from apps.core import outbox
 from apps.core.models import OutboxMessage
 from apps.feedback.lifecycle import expire_requests, weigh_silence
 from apps.ruptures.models import RuptureEpisode, Screening
+from apps.ruptures.services import record_outcome
 from apps.therapy_sessions.models import TherapySession
 from tests.conftest import signed_in
 from tests.factories import TherapySessionFactory, TreatmentFactory
@@ -142,6 +143,27 @@ def test_no_correction_to_and_fro_of_what_let_answers_count_begins_the_waiting_t
         correct(as_alice, other, 16, "therapist_cancelled")
     again = RuptureEpisode.objects.open().get()
     assert (again.id, again.fell_at) == (opened.id, opened.fell_at)
+
+
+def test_nor_does_it_open_anew_what_has_its_outcome(alice: Membership, well: Treatment) -> None:
+    """Answers count since they first did: the outcome is about what was known by then."""
+    as_alice = signed_in(alice)
+    session = log(as_alice, well, 12, **NOT_ASKED)
+    other = log(as_alice, well, 16, **NOT_ASKED)
+    enter_paper(as_alice, session, 17, 1)
+    correct(as_alice, other, 16, "therapist_cancelled")
+    with time_machine.travel(timezone.now() + timedelta(hours=66), tick=False) as clock:
+        record_outcome(
+            episode=RuptureEpisode.objects.open().get(),
+            outcome=RuptureEpisode.Outcome.REPAIRED,
+            by=alice,
+        )
+        clock.shift(timedelta(hours=1))
+        as_alice = signed_in(alice)
+        correct(as_alice, other, 16, "attended", not_asked_reason="client_asked")
+        correct(as_alice, other, 16, "therapist_cancelled")
+    assert said_about(session) == (False, 10)
+    assert RuptureEpisode.objects.get().outcome == RuptureEpisode.Outcome.REPAIRED
 
 
 def test_answers_of_which_the_session_was_moved_behind_another_are_screened_in_their_order(

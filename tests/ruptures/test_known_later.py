@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Notice
 from apps.ruptures import notices as notices_of_ruptures
+from apps.ruptures.falls import falls_of
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.services import acknowledge_episode, record_outcome
 from apps.ruptures.transitions import note_waiting
@@ -195,25 +196,35 @@ def test_of_several_falls_of_a_history_the_newest_alone_is_told(alice, sam):
     assert len(noted(sam)) == 1
 
 
-def test_of_falls_that_one_screening_found_each_is_told_as_it_is_marked(came_back, alice, sam):
+@pytest.mark.parametrize("is_open", [True, False])
+def test_of_falls_that_one_screening_found_each_is_told_as_it_is_marked(alice, sam, is_open):
     """A box of paper, entered at once: what is told of the one is not told of the other."""
-    treatment = RuptureEpisode.objects.get().treatment
-    sessions = []
-    for pomp in (70, 90, 90, 90, 90, 80, 60):
-        came_back.shift(timedelta(days=7))
-        sessions.append(rated_now(treatment, pomp))
-    screen_from(sessions[0])
-    opened = Screening.objects.current().filter(event="opened")
-    assert {sessions[0].id, sessions[-1].id} <= set(
-        opened.values_list("therapy_session", flat=True)
+    treatment = TreatmentFactory.create(
+        therapist=alice, pomps=UNMARKED_FALL if is_open else [80, 90, 80, 90, 80, 90, 90, 90]
     )
-    for session in (sessions[-1], sessions[0]):
-        before = noted(sam)
-        came_back.shift(timedelta(hours=1))
-        session.tension, session.tension_resolved = 4, 0
-        session.save()
-        screen_from(session)
-        assert [kind for kind, _mark in noted(sam)[len(before) :]] == [notices_of_ruptures.MARKED]
+    with time_machine.travel(timezone.now() + timedelta(hours=72), tick=False) as clock:
+        if is_open:
+            weeks(clock, treatment, 90, 90, 90, 90, 90, 90)
+        sessions = []
+        for pomp in (70, 60, 90, 90, 90, 90, 90, 80, 60):
+            clock.shift(timedelta(days=7))
+            sessions.append(rated_now(treatment, pomp))
+        screen_from(sessions[0])
+        said = Screening.objects.current().filter(therapy_session__in=sessions, event="opened")
+        found = [each for each in sessions if said.filter(therapy_session=each).exists()]
+        assert len(found) == 2
+        assert len(noted(sam)) == 1, "the first is marked at once"
+        clock.shift(timedelta(hours=1))
+        found[-1].tension, found[-1].tension_resolved = 4, 0
+        found[-1].save()
+        screen_from(found[-1])
+        assert [kind for kind, _mark in noted(sam)] == [notices_of_ruptures.MARKED] * 2
+
+
+def test_a_fall_goes_by_the_moment_alone_at_which_no_other_was_found(fell_again):
+    """As it did before, or what was told and read would be told again after an update."""
+    _first, second = falls_of(RuptureEpisode.objects.get())
+    assert second.mark == second.fell_at.isoformat()
 
 
 @pytest.mark.parametrize("slipped", [True, False])
