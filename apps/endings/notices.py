@@ -1,21 +1,23 @@
 """What members are told in the app about a client who moves, or whose treatment ends."""
 
 from collections.abc import Collection
+from datetime import date
 from uuid import UUID
 
-from django.db.models import Exists, F, Max, OuterRef
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from apps.accounts.models import Membership, Role, Supervision
+from apps.accounts.models import Membership, Notice, Role, Supervision
 from apps.accounts.notices import Said, told_as
 from apps.clients.models import Treatment
 from apps.endings.models import Move
 
 KIND = "client_moves_here"
 HANDED_OVER = "caseload_handed_over"
+"""Its mark begins with the day on which access changes hands."""
+DAY = len("2026-01-31")
 CALLED_OFF = "move_called_off"
 FORM_ENDED = "form_ended"
 
@@ -64,27 +66,19 @@ def render_called_off(subject_ids: Collection[UUID], member: Membership) -> dict
 
 
 def render_handover(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
-    """That a manager handed clients of `member` over, to whom and from which day on."""
-    takers = Membership.objects.colleagues_of(member).filter(id__in=subject_ids)
-    # A move of the member's own is none of it, where the client went on its day.
-    by_move = Move.objects.standing().filter(treatment=OuterRef("pk"), moves_on=OuterRef("ends_on"))
-    # By the client: where the taker treated them already, no treatment follows the member's. To
-    # whom they go on later is nothing that the member may know.
-    went = Treatment.objects.filter(
-        therapist=member,
-        ends_on__isnull=False,
-        ending=None,
-        client__treatments__therapist__in=takers,
-        client__treatments__starts_on__lte=F("ends_on"),
-    ).exclude(Exists(by_move))
-    days = dict(went.values_list("client__treatments__therapist").annotate(Max("ends_on")))
+    """That a manager handed clients of `member` over, to whom and from which day on, as it was told
+    then: to whom they go on since is nothing that the member may know."""
+    told = Notice.objects.told_to(member).filter(kind=HANDED_OVER, subject_id__in=subject_ids)
+    days = {
+        taker_id: date.fromisoformat(mark[:DAY])
+        for taker_id, mark in told.order_by("mark").values_list("subject_id", "mark")
+    }
     return {
         taker.id: Said(
             _("Clients of yours go to %(name)s on %(day)s, as your practice decided.")
             % {"name": taker.name, "day": date_format(days[taker.id], "j M")}
         )
-        for taker in takers
-        if taker.id in days
+        for taker in Membership.objects.colleagues_of(member).filter(id__in=days)
     }
 
 

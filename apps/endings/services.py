@@ -269,7 +269,7 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
         raise CannotHandOver(" ".join([*gone, _("Untick them.")]))
     for new in hand_over_caseload(treatments=treatments, to=to, on=on, by=by):
         refit_requests(new)
-    moment = timezone.now().isoformat()
+    mark = f"{on.isoformat()} {timezone.now().isoformat()}"
     for treatment in treatments:
         back = Move.objects.standing().filter(new_treatment=treatment, treatment__therapist=to)
         for move in back.filter(moves_on__gt=on).select_related("treatment"):
@@ -277,7 +277,7 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
             _leave_as_history(move, to=treatment.therapist, reason=reason, by=by)
             _go_on(move.treatment, but_for=move)
         end_what_is_open(treatment, on=on, by=by)
-        notices.tell(member=treatment.therapist, kind=HANDED_OVER, subject=to, mark=moment)
+        notices.tell(member=treatment.therapist, kind=HANDED_OVER, subject=to, mark=mark)
     return on
 
 

@@ -79,7 +79,8 @@ def falls_of(episode: RuptureEpisode) -> list[Fall]:
 
 
 def _falls(episode: RuptureEpisode, steps: list[Screening]) -> list[Fall]:
-    acknowledged_at, falls = episode.acknowledged_at, []
+    acknowledged_at = episode.acknowledged_at
+    falls: list[Fall] = []
     histories = _histories([step for step in steps if step.event in MARKS])
     for step in steps:
         said = histories[step.therapy_session_id]

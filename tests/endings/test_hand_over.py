@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -104,21 +105,20 @@ def test_a_client_who_goes_at_once_to_whom_a_move_is_arranged_for_later_is_treat
     assert not Client.objects.treated_by(alice).filter(id=client).exists()
 
 
+@pytest.mark.parametrize("days", [0, 5])
 def test_a_notice_of_a_hand_over_tells_nothing_of_who_goes_to_the_same_colleague_later(
-    manager: Browser, alice: Membership, charlie: Membership, treatments: list[Treatment]
+    alice: Membership, charlie: Membership, mona: Membership, treatments: list[Treatment], days: int
 ) -> None:
     """Where to a former client goes from somebody else is nothing that one may know."""
     dana = MembershipFactory.create(practice=alice.practice, name="Dana Roe")
-    hand_over(manager, alice, treatments[:1], charlie.id)
-    today = timezone.localdate()
-    Treatment.objects.filter(id=treatments[0].id).update(ends_on=today - timedelta(days=9))
-    Treatment.objects.filter(therapist=charlie).update(starts_on=today - timedelta(days=9))
-    hand_over(manager, alice, treatments[1:2], dana.id)
+    with time_machine.travel(timezone.now() - timedelta(days=9)):
+        services.hand_over(treatments[:1], to=charlie, by=mona)
+    services.hand_over(treatments[1:2], to=dana, by=mona)
     before = {each.said.text for each in notices.unread(alice)}
     assert len(before) == 2
-    theirs = list(Treatment.objects.filter(therapist=dana))
-    later = today + timedelta(days=5)
-    hand_over_caseload(treatments=theirs, to=charlie, on=later, by=dana)
+    TreatmentFactory.create(therapist=charlie, client=treatments[1].client)
+    on = timezone.localdate() + timedelta(days=days)
+    hand_over_caseload(treatments=list(dana.treatments.all()), to=charlie, on=on, by=dana)
     assert {each.said.text for each in notices.unread(alice)} == before
 
 
