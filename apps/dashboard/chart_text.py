@@ -262,7 +262,7 @@ def _note(s: ChartSession) -> str:
         "escalated": _("Possible rupture, now marked"),
         "continues": _("Possible rupture"),
         "improving": _("Improving"),
-        "repaired": _("Back in the usual range"),
+        "repaired": _("Recovering") if s.pomp is None else _("Back in the usual range"),
         "settled_lower": _("Settled at a lower level"),
     }.get(s.event or "", "")
     if event:

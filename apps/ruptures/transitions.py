@@ -3,7 +3,7 @@
 - After the practice's waiting time (72 h) without acknowledgement the supervisor sees it, and goes
   on seeing it: a late acknowledgement hides nothing.
 - Where treatment is over, or nobody came for 60 days, it ended unrepaired. Only a person can say
-  that something was repaired; where ratings had come back, the reason says so.
+  that something was repaired; where it was recovering, the reason says so.
 """
 
 from datetime import datetime, timedelta
@@ -119,5 +119,5 @@ def _why_ended(episode: RuptureEpisode, *, is_closed: bool) -> str:
         else _("No attended session for %(days)d days.") % {"days": ENDS_AFTER.days}
     )
     if episode.recovering_since:
-        why += " " + _("Ratings were back in the usual range; no outcome was recorded.")
+        why += " " + _("It was recovering; no outcome was recorded.")
     return why

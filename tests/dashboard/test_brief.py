@@ -15,7 +15,6 @@ from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Client, Treatment
 from apps.core.models import AuditEntry
-from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.repair import Sheet, StepEntry, save_worksheet
 from apps.ruptures.services import acknowledge_episode
 from tests.factories import TherapySessionFactory, TreatmentFactory
@@ -83,11 +82,12 @@ def test_it_shows_what_was_promised(
 
 
 def test_once_ratings_are_back_it_asks_how_it_was_and_for_an_outcome(
-    falling: Treatment, as_alice: Browser, words: Words
+    alice: Membership, as_alice: Browser, words: Words
 ) -> None:
-    RuptureEpisode.objects.update(recovering_since=timezone.now())
-    page = words(as_alice.get(address(falling)))
-    assert "Back in the usual range since 19 Nov" in page
+    pomps = [90, 90, 80, 90, 90, 90, 80, 90, 70, 90, 90, 90]
+    treatment = TreatmentFactory.create(therapist=alice, pomps=pomps)
+    page = words(as_alice.get(address(treatment)))
+    assert "Back in the usual range since" in page
     assert "How has it been between us since we talked about it?" in page
     assert "Record an outcome" in page
 

@@ -24,6 +24,7 @@ from tests.factories import (
     TreatmentFactory,
     comment_on,
 )
+from tests.ruptures.test_screening import add_rating, screen_from
 
 pytestmark = pytest.mark.django_db
 FALL = [90, 90, 80, 90, 90, 90, 80, 90, 70]
@@ -314,6 +315,42 @@ def test_ratings_that_are_back_ask_for_an_outcome_first(
     page = panel(words(as_alice.get(address(treatment))))
     assert "no outcome recorded yet." in page
     assert page.find("Recovering: repaired?") < page.find("Why this was opened")
+
+
+def test_what_recovers_by_what_was_said_of_tension_alone_is_not_said_to_be_back_in_range(
+    alice: Membership, sam: Membership, as_alice: Browser, as_sam: Browser, words: Words
+) -> None:
+    """Nobody rated since: the client answered in part, and said that there was no tension."""
+    treatment = TreatmentFactory.create(therapist=alice, falling=True)
+    episode = treatment.episodes.get()
+    share_episode(episode=episode, by=alice)
+    for days in (7, 14, 21):
+        session = TherapySessionFactory.create(
+            treatment=treatment, starts_at=timezone.now() + timedelta(days=days)
+        )
+        rating = add_rating(session, 90, tension=0)
+        rating.pomp = None
+        rating.save()
+        screen_from(session)
+    episode.refresh_from_db()
+    assert episode.recovering_since
+    client = treatment.client_id
+    for browser, page in (
+        (as_alice, address(treatment)),
+        (as_alice, reverse("caseload")),
+        (as_alice, reverse("brief", args=[client])),
+        (as_alice, reverse("repair", args=[episode.id])),
+        (as_sam, reverse("supervision")),
+        (as_sam, reverse("supervised_episode", args=[episode.id])),
+    ):
+        said = words(browser.get(page))
+        assert "Back in the usual range" not in said, page
+        assert "by what the client said of tension, without a rating" in said, page
+    add_rating(session := TherapySessionFactory.create(
+        treatment=treatment, starts_at=timezone.now() + timedelta(days=28)
+    ), 90)  # fmt: skip
+    screen_from(session)
+    assert "Back in the usual range" in words(as_alice.get(reverse("caseload")))
 
 
 def test_who_sees_the_episode_is_said(

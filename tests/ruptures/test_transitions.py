@@ -225,7 +225,7 @@ class TestEnds:
         treatment.episodes.update(recovering_since=OPENED)
         ended = episode_at(OPENED + timedelta(days=61), treatment)
         assert ended.outcome == Outcome.ENDED_UNREPAIRED
-        assert "Ratings were back in the usual range" in ended.outcome_reason
+        assert "It was recovering" in ended.outcome_reason
 
 
 def test_the_therapist_reads_that_it_waited_though_they_have_acknowledged_it(

@@ -206,9 +206,9 @@ def _brief(
         ticked=", ".join(
             f"“{CAUSE_IN_PLAIN_WORDS[Cause(cause)]}”" for cause in (rating.causes if rating else ())
         ),
-        ask=_ask(standing, sheet, causes, today),
+        ask=_ask(standing, course, sheet, causes, today),
         supervisor_first=Cause.BOUNDARY in causes,
-        plan=_plan(standing, sheet, today),
+        plan=_plan(standing, course, sheet, today),
         remember=_remember(standing, today),
     )
 
@@ -225,7 +225,7 @@ def _state(session: TherapySession | None, standing: Standing) -> str:
 def _shows(standing: Standing, course: Course, today: date) -> tuple[str, ...]:
     """What the last form shows, at most two sentences; an open episode says what it is about."""
     if standing.episode:
-        back = back_in_range(standing.episode, today)
+        back = back_in_range(standing.episode, course, today)
         return (back,) if back else course.reasons_of(standing.episode).speaks_for[:2]
     if standing.status == Status.WATCH and course.newest_screening:
         return explain(course.newest_screening).speaks_for[:2]
@@ -242,10 +242,10 @@ def _shows(standing: Standing, course: Course, today: date) -> tuple[str, ...]:
     return (_("Rated %(rating)s on %(day)s; usually %(low)s–%(high)s.") % usual,)
 
 
-def _ask(standing: Standing, sheet: Sheet, causes: set[str], today: date) -> str:
+def _ask(standing: Standing, course: Course, sheet: Sheet, causes: set[str], today: date) -> str:
     """Words to open with: those of the first step that is not done; '' where nothing is asked."""
     if standing.episode:
-        if back_in_range(standing.episode, today):
+        if back_in_range(standing.episode, course, today):
             return step_prompts(RepairStep.FOLLOW_UP).say
         steps = zip(RepairStep, repair_steps(standing.episode, sheet, today), strict=True)
         current = next((step for step, shown in steps if shown.state == "now"), RepairStep.OPEN)
@@ -260,7 +260,7 @@ def _ask(standing: Standing, sheet: Sheet, causes: set[str], today: date) -> str
     return ""
 
 
-def _plan(standing: Standing, sheet: Sheet, today: date) -> tuple[PlanLine, ...]:
+def _plan(standing: Standing, course: Course, sheet: Sheet, today: date) -> tuple[PlanLine, ...]:
     """What was promised about the open episode, a line each, after what has been done."""
     episode = standing.episode
     if episode is None:
@@ -274,7 +274,7 @@ def _plan(standing: Standing, sheet: Sheet, today: date) -> tuple[PlanLine, ...]
         if done_on and done_on <= today:
             lines.append(PlanLine(f"{step.label}, {words.short_day(done_on, today)}", done=True))
     lines += [PlanLine(line.strip()) for line in sheet.next_action.splitlines() if line.strip()]
-    if back_in_range(episode, today):
+    if back_in_range(episode, course, today):
         lines.append(PlanLine(_("Record an outcome")))
     return tuple(lines)
 

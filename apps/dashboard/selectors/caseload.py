@@ -224,6 +224,7 @@ def _cards(
     return tuple(
         _card(
             each,
+            courses[each.treatment.id],
             explained[each.treatment.id],
             sparkline=labelled_sparkline(
                 charts[each.treatment.id],
@@ -253,11 +254,11 @@ def _explained(
 
 
 def _card(
-    standing: Standing, found: Reasons, *, sparkline: Sparkline, today: date
+    standing: Standing, course: DrawnCourse, found: Reasons, *, sparkline: Sparkline, today: date
 ) -> AttentionCard:
     client, episode = standing.treatment.client, standing.episode
     next_at = standing.treatment.next_at
-    reason, next_reason = _reason(standing, found, today)
+    reason, next_reason = _reason(standing, course, found, today)
     note = ""
     if standing.rated and standing.is_latest_old:
         held_on = words.local(standing.rated.held_at).date()
@@ -289,10 +290,12 @@ def _card(
     )
 
 
-def _reason(standing: Standing, found: Reasons, today: date) -> tuple[str, str]:
-    """What the card says first and next; once ratings are back that is said alone."""
+def _reason(
+    standing: Standing, course: DrawnCourse, found: Reasons, today: date
+) -> tuple[str, str]:
+    """What the card says first and next; once it is recovering that is said alone."""
     if standing.episode:
-        first = heading(standing.episode, found, today)
+        first = heading(standing.episode, course, found, today)
         return first, next(iter(found.speaks_for[1:]), "") if first in found.speaks_for else ""
     sentences = (*found.speaks_for, *found.unknown, "", "")
     return sentences[0], sentences[1]

@@ -20,6 +20,7 @@ from apps.ruptures.selectors import explain
 from apps.therapy_sessions.models import TherapySession, TherapySessionQuerySet
 
 FLAGGING = (Event.OPENED, Event.ESCALATED)
+STILL_LOW = (*FLAGGING, Event.CONTINUES, Event.IMPROVING)
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,14 @@ class CourseSession:
         return self.therapy_session.attendance == TherapySession.Attendance.ATTENDED
 
     @property
+    def pomp(self) -> float | None:
+        return self.rating.pomp if self.rating else None
+
+    @property
+    def event(self) -> str:
+        return self.screening.event if self.screening else ""
+
+    @property
     def ratings_before(self) -> int:
         return self.screening.ratings_before if self.screening else 0
 
@@ -67,12 +76,12 @@ class CourseSession:
     @property
     def is_below(self) -> bool:
         """Rated below the usual range."""
-        pomp = self.rating.pomp if self.rating else None
-        return pomp is not None and self.usual is not None and round(pomp) < self.usual[0]
+        pomp, usual = self.pomp, self.usual
+        return pomp is not None and usual is not None and round(pomp) < usual[0]
 
 
 class SessionOfCourse(Protocol):
-    """What episodes need of a session to be placed between them."""
+    """What episodes need of a session to be placed between them, and to say that they are back."""
 
     @property
     def number(self) -> int: ...
@@ -80,6 +89,10 @@ class SessionOfCourse(Protocol):
     def id(self) -> UUID: ...
     @property
     def starts_at(self) -> datetime: ...
+    @property
+    def pomp(self) -> float | None: ...
+    @property
+    def event(self) -> str | None: ...
 
 
 Session = TypeVar("Session", bound=SessionOfCourse)
@@ -116,6 +129,11 @@ class Episodes(Generic[Session]):
 
     def since_opening(self, episode: RuptureEpisode) -> tuple[Session, ...]:
         return self.sessions[self.opened_at(episode) - 1 :]
+
+    def is_rated_back(self, episode: RuptureEpisode) -> bool:
+        """Whether the newest rating since the opening says that ratings are back."""
+        rated = [each for each in self.since_opening(episode) if each.pomp is not None]
+        return bool(rated) and rated[-1].event not in STILL_LOW
 
     def chart_episodes(
         self, today: date, *, only: RuptureEpisode | None = None
@@ -303,21 +321,29 @@ def _outcome_label(episode: RuptureEpisode, today: date) -> str:
     return _("Recovering") if episode.recovering_since and not episode.outcome else ""
 
 
-def heading(episode: RuptureEpisode, found: Reasons, today: date) -> str:
-    """What an open episode is about: that ratings are back, else its strongest reason."""
-    return back_in_range(episode, today) or next(iter(found.speaks_for), _("Possible rupture"))
+def heading(episode: RuptureEpisode, course: Episodes[Session], found: Reasons, today: date) -> str:
+    """What an open episode is about: that it is recovering, else its strongest reason."""
+    back = back_in_range(episode, course, today)
+    return back or next(iter(found.speaks_for), _("Possible rupture"))
 
 
-def back_in_range(episode: RuptureEpisode, today: date) -> str:
-    """What to say of an open episode whose ratings are back or have settled; '' else."""
+def back_in_range(episode: RuptureEpisode, course: Episodes[Session], today: date) -> str:
+    """What to say of an open episode whose ratings are back or have settled, or that recovers by
+    what the client said of tension alone; '' else."""
 
     def since(moment: datetime) -> dict[str, str]:
         return {"day": words.short_day(words.local(moment).date(), today)}
 
     if episode.recovering_since:
-        return _("Back in the usual range since %(day)s; no outcome recorded yet.") % since(
-            episode.recovering_since
+        said = (
+            _("Back in the usual range since %(day)s; no outcome recorded yet.")
+            if course.is_rated_back(episode)
+            else _(
+                "Recovering since %(day)s by what the client said of tension, without a rating; no"
+                " outcome recorded yet."
+            )
         )
+        return said % since(episode.recovering_since)
     if episode.settled_lower_at:
         return _(
             "Ratings have settled at a lower level since %(day)s; no outcome recorded yet."

@@ -59,12 +59,12 @@ def episode_panel(
         id=episode.id,
         status=episode_status(episode),
         opened=words.opened_with_time(episode.opened_at, today),
-        heading=heading(episode, found, today),
+        heading=heading(episode, course, found, today),
         reasons=found,
         rule_version=flagged.rule_version if flagged else "",
         aside=(*talking_points(course), *([_("The client left a comment.")] if commented else ())),
         suggestion=suggestion(course, episode),
-        is_recovering=bool(back_in_range(episode, today)),
+        is_recovering=bool(back_in_range(episode, course, today)),
         acknowledged=_("Acknowledged %(day)s")
         % {"day": words.short_day(words.local(episode.seen_at).date(), today)}
         if episode.seen_at

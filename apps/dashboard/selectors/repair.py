@@ -109,7 +109,7 @@ def repair_page(episode: RuptureEpisode, *, today: date) -> RepairPage:
             course.chart_sessions()[first - 1 :],
             course.chart_episodes(today, only=episode),
         ),
-        back_in_range=back_in_range(episode, today),
+        back_in_range=back_in_range(episode, course, today),
         reasons=found,
         suggestion=suggestion(course, episode),
         boundary=Cause.BOUNDARY in (*sheet.causes, *causes_ticked(course, episode)),
@@ -149,7 +149,7 @@ def _facts(
                 "number": course.opened_at(episode),
             },
         ),
-        (_("Why"), next(iter(found.speaks_for), heading(episode, found, today))),
+        (_("Why"), next(iter(found.speaks_for), heading(episode, course, found, today))),
     ]
     if episode.outcome_at:
         closed = words.short_day(words.local(episode.outcome_at).date(), today)
@@ -172,7 +172,7 @@ def _history(
         (episode.fell_again_at, _("Fell again")),
         (episode.shared_at, _("Shared with supervision")),
         (episode.notes_shared_at, _("Notes shared with supervision")),
-        (episode.recovering_since, _("Ratings back in the usual range")),
+        (episode.recovering_since, _("Recovering")),
         (episode.settled_lower_at, _("Ratings settled at a lower level")),
     ):
         if moment:

@@ -304,12 +304,12 @@ def _queued(
 def _heading(episode: RuptureEpisode, course: Course, today: date) -> str:
     """What it is about; that ratings are back, with how many of them the therapist handled."""
     name = episode.treatment.therapist.name
-    said = heading(episode, course.reasons_of(episode, therapist_name=name), today)
+    said = heading(episode, course, course.reasons_of(episode, therapist_name=name), today)
     by_hand = sum(
         each.rating is not None and each.rating.mode in AllianceRating.BY_HAND
         for each in course.since_opening(episode)[1:]
     )
-    if not (by_hand and back_in_range(episode, today)):
+    if not (by_hand and back_in_range(episode, course, today)):
         return said
     return (
         said
