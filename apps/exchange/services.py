@@ -372,8 +372,11 @@ class _Importer:
 
 
 def _goes_on_here(treatment: Treatment) -> bool:
-    """Whether somebody logs, corrects or asks here besides: then what a file adds is no history,
-    and whom a flag concerns is told. What comes from a file counts as logged when it ended."""
+    """Whether somebody logs, corrects or asks here besides, and the treatment has not ended: then
+    what a file adds is no history, and whom a flag concerns is told. What comes from a file counts
+    as logged when it ended."""
+    if treatment.has_ended:
+        return False
     logged = treatment.therapy_sessions.exclude(attendance="")
     asked = logged.filter(feedback_requests__isnull=False)
     return asked.exists() or any(

@@ -344,6 +344,18 @@ class TestRows:
         assert episode.opened_by != treatment.therapy_sessions.latest("starts_at")
         assert Notice.objects.filter(member=sam, subject_id=episode.id).exists()
 
+    def test_what_is_added_to_a_course_that_has_ended_here_is_history(self, load, alice, sam):
+        good = [f"A,{n},{80 + n % 2 * 10},Alice Moreau" for n in range(1, 10)]
+        load(csv(BY_NAME, *good), questionnaire="rapport-alliance-form")
+        TherapySession.objects.update(corrected_at=timezone.now())
+        Treatment.objects.update(ends_on=timezone.localdate())
+        more = [f"A,{n},20,Alice Moreau" for n in range(10, 14)]
+        load(csv(BY_NAME, *good, *more), questionnaire="rapport-alliance-form")
+        move_episodes_on()
+        work_in(alice.practice_id)
+        assert RuptureEpisode.objects.get().outcome
+        assert not Notice.objects.exists()
+
     @pytest.mark.parametrize("how", ["corrected", "asked about"])
     def test_a_course_goes_on_here_also_where_a_session_of_a_file_was_corrected_or_asked_about(
         self, load, alice, practice, how
