@@ -250,8 +250,8 @@ def _record_addresses(
 
 
 def note_reached(channel: ContactChannel) -> None:
-    """Keep that something is sent to a client's mailbox now; where a client of another therapist
-    is, or was, reached there too, tell the managers, once for each pair and year.
+    """Keep that something went to a client's mailbox; where a client of another therapist is, or
+    was, reached there too, tell the managers, once for each pair and year.
 
     Those who treat neither, where there are any: whoever led one there need not be told of the
     other. Not as the address is recorded, and no therapist: what is told, the time that takes, or a

@@ -212,19 +212,33 @@ def _deliver(message: OutboxMessage) -> bool:
             not_before=message.taken_at + OutboxMessage.HOLD,
             error=MaybeSent.__name__,
         )
+        _note_out(message, rendered)
     except Unreachable as why:
         _give_up(message, rendered.channel, why)
     except Exception as error:  # noqa: BLE001 - one bad message must not hold up the others
         _put_off(message, error)
     else:
-        return _settle(
+        is_out = _settle(
             message,
             state=State.SENT,
             sent_at=message.claimed_at,
             channel=rendered.channel,
             error="",
         )
+        _note_out(message, rendered)
+        return is_out
     return False
+
+
+def _note_out(message: OutboxMessage, rendered: RenderedMessage) -> None:
+    """Let whoever rendered it note that it is out, or may be."""
+    if rendered.note_out is None:
+        return
+    try:
+        with tenancy.practice(message.practice_id):
+            rendered.note_out()
+    except Exception as error:  # noqa: BLE001 - it is out, whatever could not be noted of it
+        logger.warning("Message %s: %s as it was noted", message.id, type(error).__name__)
 
 
 def _render(message: OutboxMessage) -> RenderedMessage:

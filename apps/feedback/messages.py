@@ -1,6 +1,7 @@
 """What a message to a client says: neutral words, a link, nothing else."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from django.conf import settings
@@ -95,7 +96,6 @@ def _wait_until(request: FeedbackRequest, moment: datetime) -> None:
 
 def _render(request: FeedbackRequest, channel: ContactChannel) -> RenderedMessage:
     client = request.therapy_session.treatment.client
-    note_reached(channel)
     with translation.override(client.language):
         link = link_to(request, way=channel.kind)
         context = {"practice": request.practice, "link": link}
@@ -107,4 +107,5 @@ def _render(request: FeedbackRequest, channel: ContactChannel) -> RenderedMessag
             channel=channel.kind,
             language=client.language,
             stop_url=link_to(request, way=channel.kind, page="feedback_stop"),
+            note_out=partial(note_reached, channel),
         )

@@ -93,9 +93,8 @@ def _falls(episode: RuptureEpisode, steps: list[Screening]) -> list[Fall]:
             is_seen = acknowledged_at is not None and fell_at <= acknowledged_at
             falls.append(Fall(mark, fell_at, is_seen, marked_at=None))
         if falls and _marks(step):
-            fall = falls[-1]
-            marked_at = fall.marked_at or max(_since(said, _marks), fall.fell_at)
-            falls[-1] = fall._replace(marked_at=marked_at)
+            marked_at = max(_since(said, _marks), falls[-1].fell_at)
+            falls[-1] = falls[-1]._replace(marked_at=marked_at)
     return falls
 
 

@@ -2,6 +2,7 @@
 
 import smtplib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from threading import Event
 from typing import Any
@@ -16,6 +17,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from apps.core import outbox, tasks, tenancy
+from apps.core.carriers import MaybeSent, Unreachable
 from apps.core.models import OutboxMessage
 from apps.core.outbox import NothingToSend, RenderedMessage
 
@@ -25,6 +27,17 @@ BACKEND = "django.core.mail.backends.locmem.EmailBackend.send_messages"
 
 def render(subject_id: UUID) -> RenderedMessage:
     return RenderedMessage("k@mail.example", "Ready", "Hello", "Fernbank")
+
+
+NOTED: list[UUID] = []
+
+
+def render_with_note(subject_id: UUID) -> RenderedMessage:
+    def note() -> None:
+        NOTED.append(subject_id)
+        raise RuntimeError
+
+    return replace(render(subject_id), note_out=note)
 
 
 def render_nothing(subject_id: UUID) -> RenderedMessage:
@@ -222,6 +235,30 @@ def test_one_message_that_is_refused_does_not_hold_up_the_others(
     assert outbox.deliver_due() == 5
     assert {state(message) for message in good} == {State.SENT}
     assert state(bad) == State.PENDING
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("ends", "is_noted"),
+    [(None, True), (MaybeSent(), True), (Unreachable(), False), (OSError(), False)],
+)
+def test_that_a_message_is_out_or_may_be_is_noted_and_a_note_that_fails_stops_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, ends: Exception | None, is_noted: bool
+) -> None:
+    settings.OUTBOX_RENDERERS = {"note": f"{__name__}.render_with_note"}
+    NOTED.clear()
+
+    def send(message: OutboxMessage, rendered: RenderedMessage) -> None:
+        assert not NOTED
+        if ends:
+            raise ends
+
+    monkeypatch.setattr(outbox.carriers, "send", send)
+    message = put()
+    outbox.deliver_due()
+    assert [message.subject_id] * is_noted == NOTED
+    if ends is None:
+        assert state(message) == State.SENT
 
 
 @pytest.mark.django_db(transaction=True)

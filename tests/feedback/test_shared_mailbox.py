@@ -92,10 +92,12 @@ def shared(client: Client, typed: str = MAILBOX) -> None:
 
 
 def send_to(client: Client) -> FeedbackRequest:
-    """The message that asks, once more where the form is open already."""
+    """The message that asks, once more where the form is open already, is out."""
     opened = FeedbackRequest.objects.of(client).filter(state=FeedbackRequest.State.OPEN)
     asked = opened.first() or ask(client)
-    render_feedback_request(asked.id)
+    rendered = render_feedback_request(asked.id)
+    assert rendered.note_out
+    rendered.note_out()
     return asked
 
 

@@ -1,6 +1,7 @@
 """How a message leaves: one carrier per channel, with connections that each thread keeps."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,7 +28,8 @@ class RenderedMessage:
     """A message as it leaves: made at the last moment, stored nowhere.
 
     `subject`, `stop_url` and the language's direction are for email alone. `stop_url` is a page
-    where a person, or their mail program by a POST (RFC 8058), stops such messages.
+    where a person, or their mail program by a POST (RFC 8058), stops such messages. `note_out` is
+    called once the message is out, or may be.
     """
 
     recipient: str
@@ -37,6 +39,7 @@ class RenderedMessage:
     channel: str = OutboxMessage.Channel.EMAIL
     language: str = "en-gb"
     stop_url: str = ""
+    note_out: Callable[[], None] | None = None
 
 
 class Carrier(Protocol):
