@@ -6,7 +6,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import F, ProtectedError, RestrictedError
+from django.db.models import ProtectedError, RestrictedError
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -164,9 +164,7 @@ def arrange_move(
     move = _current(move, version=version)
     treatment = move.treatment
     _refuse_if_it_changes_hands(treatment)
-    moves = Move.objects.standing().filter(new_treatment=treatment)
-    # But for one that a hand-over has overtaken.
-    coming = moves.filter(treatment__ends_on=F("moves_on")).order_by("moves_on").last()
+    coming = Move.objects.leading_to(treatment).order_by("moves_on").last()
     if coming and coming.moves_on and coming.moves_on > timezone.localdate():
         day = date_format(coming.moves_on, "j M Y")
         raise ChangesHands(
@@ -408,8 +406,8 @@ def _go_on(treatment: Treatment, *, but_for: Move) -> None:
 def _withdraw(new: Treatment, *, back_to: Treatment) -> None:
     """Undo what a move made of `new`: delete it where it was made for the move alone and has not
     begun; else give the sessions back that came, end it again where the client had come from it,
-    and let it begin by the other move that leads to it."""
-    other = Move.objects.standing().filter(new_treatment=new).order_by("moves_on").first()
+    and let it begin by what leads to it first, another move or a hand-over."""
+    other = Move.objects.leading_to(new).order_by("moves_on").first()
     has_begun = new.starts_on <= timezone.localdate()
     is_made_for_it = new.follows_id == back_to.id and not (has_begun or other)
     coming = new.therapy_sessions.all()
@@ -433,9 +431,12 @@ def _withdraw(new: Treatment, *, back_to: Treatment) -> None:
         return
     if back_to.follows_id == new.id:
         new.ends_on = back_to.starts_on
-    if other and other.moves_on and new.follows_id in {back_to.id, other.treatment_id}:
-        new.follows_id = other.treatment_id
-        new.starts_on = new.starts_on if has_begun else other.moves_on
+    before = new.follows
+    leads = [(other.moves_on, other.treatment_id)] if other and other.moves_on else []
+    if before and before.id != back_to.id and before.ends_on:
+        leads.append((before.ends_on, before.id))
+    if before and leads and not has_begun:
+        new.starts_on, new.follows_id = min(leads)
     new.save(update_fields=["starts_on", "ends_on", "follows"])
     refit_requests(new)
 

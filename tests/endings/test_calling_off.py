@@ -92,6 +92,24 @@ def test_a_move_that_a_hand_over_overtook_keeps_nobody_from_moving_the_client_on
     assert Move.objects.get(treatment=theirs).arranged_at
 
 
+@pytest.mark.parametrize("has_move", [False, True])
+def test_after_a_move_is_called_off_a_client_who_was_handed_over_comes_on_the_day_of_that(
+    alice: Membership, charlie: Membership, has_move: bool
+) -> None:
+    bob = MembershipFactory.create(practice=alice.practice, name="Bob Ito")
+    treatment = TreatmentFactory.create(therapist=charlie)
+    besides = TreatmentFactory.create(therapist=alice, client=treatment.client)
+    if has_move:
+        walk(signed_in(charlie), treatment, FITS, consent(), handover(bob, days=12))
+    week = timezone.localdate() + timedelta(days=7)
+    hand_over_caseload(treatments=[treatment], to=bob, on=week, by=alice)
+    walk(signed_in(alice), besides, FITS, consent(), handover(bob, days=3))
+    assert bob.treatments.get().starts_on == timezone.localdate() + timedelta(days=3)
+    off = call_off(signed_in(alice), Move.objects.get(treatment=besides))
+    assert off.status_code == 302
+    assert (bob.treatments.get().starts_on, bob.treatments.get().follows) == (week, treatment)
+
+
 def test_of_two_who_move_a_client_to_each_other_the_second_calls_nothing_into_the_void(
     alice: Membership, charlie: Membership
 ) -> None:
