@@ -15,10 +15,10 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.accounts.models import Practice
+from apps.accounts.models import Notice, Practice
 from apps.clients.models import Treatment
 from apps.core import audit, tenancy
-from apps.ruptures.models import RuptureEpisode, has_waited
+from apps.ruptures.models import RuptureEpisode, Screening, has_waited
 from apps.ruptures.notices import tell_about
 from apps.ruptures.services import record_outcome
 from apps.therapy_sessions.models import TherapySession
@@ -66,9 +66,13 @@ def end_unrepaired(practice: Practice, *, at: datetime) -> int:
 
 @transaction.atomic
 def end_history(treatment: Treatment, *, at: datetime) -> int:
-    """End what was over before it came here by an import, as of then: nobody is told."""
-    of_treatment = RuptureEpisode.objects.open().filter(treatment=treatment)
-    return _end(of_treatment, treatment.practice, at=at, is_history=True)
+    """End what was over before it came here by an import, as of then: nobody is told. What somebody
+    here was told of, or acted on, is left to `end_unrepaired`."""
+    told = Notice.objects.filter(practice=treatment.practice_id).values("subject_id")
+    of_treatment = RuptureEpisode.objects.open().filter(
+        treatment=treatment, waited_at=None, shared_at=None, acknowledged_at=None
+    )
+    return _end(of_treatment.exclude(id__in=told), treatment.practice, at=at, is_history=True)
 
 
 def _end(
@@ -106,10 +110,18 @@ def _end(
             reason=_("Moved to %s.") % new.therapist.name
             if new
             else _why_ended(episode, is_closed=is_closed),
-            at=max(ended_at, episode.opened_at) if is_history else None,
+            at=max(ended_at, _last_known_at(episode)) if is_history else None,
             by=None,
         )
     return len(ending)
+
+
+def _last_known_at(episode: RuptureEpisode) -> datetime:
+    """When the last was known of its treatment, also on its last day: the outcome is about that."""
+    said = Screening.objects.current().filter(treatment=episode.treatment_id)
+    known = said.aggregate(known=Max("known_at"), screened=Max("screened_at"))
+    last: datetime = max(episode.opened_at, *filter(None, known.values()))
+    return last
 
 
 def _why_ended(episode: RuptureEpisode, *, is_closed: bool) -> str:

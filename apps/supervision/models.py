@@ -15,9 +15,9 @@ from apps.core.fields import EncryptedTextField
 from apps.ruptures.models import RuptureEpisode
 
 LOOKS_BACK = timedelta(days=90)
-# What both write about a meeting can be written that long after it began.
-WRITTEN_FOR = timedelta(days=7)
 """How far an agenda goes back where two never met before; for what has ended, at most."""
+WRITTEN_FOR = timedelta(days=7)
+"""How long after a meeting began both can write about it."""
 
 
 class SupportMessage(PracticeModel):

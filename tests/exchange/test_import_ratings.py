@@ -20,7 +20,7 @@ from apps.clients.services import hand_over_caseload
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.exchange import services
 from apps.exchange.models import ImportedSession
-from apps.exchange.rights import erase_client
+from apps.exchange.rights import erase_client, lift_restriction, restrict
 from apps.feedback.asking import why_not_ask
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire
@@ -30,7 +30,7 @@ from apps.ruptures.transitions import move_episodes_on
 from apps.therapy_sessions.models import TherapySession
 from tests.clients.test_turns import happens_first
 from tests.conftest import work_in
-from tests.factories import ClientFactory, TherapySessionFactory
+from tests.factories import ClientFactory, SupervisionFactory, TherapySessionFactory
 from tests.ruptures.test_screening import screen_from
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_owner")]
@@ -325,6 +325,28 @@ class TestRows:
             assert episode.outcome == episode.Outcome.ENDED_UNREPAIRED
             assert timezone.localdate(episode.outcome_at) == ended_on
             assert not Notice.objects.exists()
+            restrict(client=episode.treatment.client, by=alice)
+            lift_restriction(client=episode.treatment.client, by=alice)
+            assert RuptureEpisode.objects.get() == episode, "nothing of it opens anew"
+            assert not Notice.objects.exists()
+
+    def test_what_a_supervisor_was_told_of_does_not_end_by_a_file_without_a_word(self, load, sam):
+        rows = [f"A,{n},{90 - n % 2 * 10},T1" for n in range(1, 10)]
+        rows += ["A,10,20,T1", "A,11,20,T1"]
+        how = {"questionnaire": "rapport-alliance-form", "first_week": "2026-09-07"}
+        with time_machine.travel(datetime(2026, 11, 27, 12, tzinfo=UTC), tick=False):
+            load(csv(BY_NAME, *rows), **how)
+            treatment = Treatment.objects.get()
+            SupervisionFactory.create(supervisor=sam, supervisee=treatment.therapist)
+            move_episodes_on()
+            work_in(sam.practice_id)
+            assert [each.kind for each in Notice.objects.filter(member=sam)] == ["episode_marked"]
+            load(csv(BY_NAME, *rows, "A,12,80,T2"), **how)
+            move_episodes_on()
+            work_in(sam.practice_id)
+            assert RuptureEpisode.objects.get().outcome
+            told = Notice.objects.filter(member=sam).order_by("created_at", "id")
+            assert "episode_withdrawn" in told.values_list("kind", flat=True)
 
     def test_what_is_added_to_a_course_that_goes_on_here_is_told_as_what_comes_now(
         self, load, alice, sam
