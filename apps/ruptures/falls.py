@@ -86,11 +86,13 @@ def _falls(episode: RuptureEpisode, steps: list[Screening]) -> list[Fall]:
         said = histories[step.therapy_session_id]
         if step.event == Event.OPENED:
             fell_at = _since(said, _opens, acknowledged_at=acknowledged_at)
-            is_first = fell_at <= episode.opened_at or _stands_in(episode, step, said, fell_at)
+            is_seen = acknowledged_at is not None and fell_at <= acknowledged_at
+            stands_in = is_seen or not acknowledged_at
+            stands_in = stands_in and _stands_in(episode, step, said, fell_at)
+            is_first = fell_at <= episode.opened_at or stands_in
             mark = "" if is_first else fell_at.isoformat()
             if any(each.mark == mark for each in falls):  # found at one moment, each is told
                 mark = f"{fell_at.isoformat()} {step.therapy_session_id.hex[:8]}"
-            is_seen = acknowledged_at is not None and fell_at <= acknowledged_at
             falls.append(Fall(mark, fell_at, is_seen, marked_at=None))
         if falls and _marks(step):
             marked_at = max(_since(said, _marks), falls[-1].fell_at)

@@ -221,6 +221,28 @@ def test_of_falls_that_one_screening_found_each_is_told_as_it_is_marked(alice, s
         assert [kind for kind, _mark in noted(sam)] == [notices_of_ruptures.MARKED] * 2
 
 
+def test_what_stands_in_for_an_acknowledged_fall_and_was_said_since_is_told(alice, sam):
+    treatment = TreatmentFactory.create(therapist=alice, pomps=[80, 90, 80, 90, 80, 90, 90, 90])
+    with time_machine.travel(timezone.now() + timedelta(days=1), tick=False) as clock:
+        first = TherapySessionFactory.create(treatment=treatment, tension=4, tension_resolved=0)
+        screen_from(first)
+        acknowledge_episode(episode=treatment.episodes.get(), by=alice)
+        clock.shift(timedelta(days=7))
+        second = rated_now(treatment, 0, tension=4, tension_resolved=0)
+        screen_from(second)
+        before = noted(alice), noted(sam)
+        clock.shift(timedelta(hours=1))
+        first.tension, first.tension_resolved = None, None
+        first.save()
+        screen_from(first)
+        episode = treatment.episodes.get()
+        assert (episode.opened_by, episode.seen_at) == (second, None)
+        new = [noted(alice)[len(before[0]) :], noted(sam)[len(before[1]) :]]
+        kinds = [[kind for kind, _mark in each] for each in new]
+        opened, marked = notices_of_ruptures.OPENED, notices_of_ruptures.MARKED
+        assert [sorted(each) for each in kinds] == [sorted([opened, marked]), [marked]]
+
+
 def test_a_fall_goes_by_the_moment_alone_at_which_no_other_was_found(fell_again):
     """As it did before, or what was told and read would be told again after an update."""
     _first, second = falls_of(RuptureEpisode.objects.get())
