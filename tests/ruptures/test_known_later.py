@@ -221,6 +221,25 @@ def test_of_falls_that_one_screening_found_each_is_told_as_it_is_marked(alice, s
         assert [kind for kind, _mark in noted(sam)] == [notices_of_ruptures.MARKED] * 2
 
 
+def test_of_several_falls_that_nobody_looked_at_the_one_that_is_known_last_is_told(
+    came_back, alice
+):
+    """Wherever its session lies."""
+    treatment = RuptureEpisode.objects.get().treatment
+    of_between = timezone.now() + timedelta(days=1)
+    weeks(came_back, treatment, 90, 90, 90, 90, 90, 90, 70)
+    told_before = Notice.objects.filter(member=alice, kind=notices_of_ruptures.OPENED).count()
+    assert told_before == 2
+    late = TherapySessionFactory.create(
+        treatment=treatment, starts_at=of_between, logged_at=timezone.now(), tension=4,
+        tension_resolved=0,
+    )  # fmt: skip
+    came_back.shift(timedelta(hours=1))
+    screen_from(late)
+    assert Screening.objects.current().get(therapy_session=late).event == "opened"
+    assert Notice.objects.filter(member=alice, kind=notices_of_ruptures.OPENED).count() == 3
+
+
 def test_what_stands_in_for_an_acknowledged_fall_and_was_said_since_is_told(alice, sam):
     treatment = TreatmentFactory.create(therapist=alice, pomps=[80, 90, 80, 90, 80, 90, 90, 90])
     with time_machine.travel(timezone.now() + timedelta(days=1), tick=False) as clock:
