@@ -26,6 +26,8 @@ from apps.core.spellings import as_before, mailbox
 # A consent is asked about again after this time; until it is, nothing is sent.
 CONSENT_HOLDS = timedelta(days=180)
 NOBODY = UUID(int=0)
+# Who read of a treatment at a mailbox may take what comes there for it that long after its end.
+REMEMBERED_FOR = timedelta(days=30)
 
 
 class ClientQuerySet(models.QuerySet["Client"]):
@@ -300,6 +302,10 @@ class TreatmentQuerySet(models.QuerySet["Treatment"]):
         """
         return self.not_ended(on=on).filter(Q(follows__isnull=True) | Q(starts_on__lte=on))
 
+    def lately(self, *, on: date) -> Self:
+        """Those that are current on the day `on`, or ended in the `REMEMBERED_FOR` before it."""
+        return self.current(on=on) | self.filter(ends_on__lte=on, ends_on__gt=on - REMEMBERED_FOR)
+
     def ended(self, *, on: date) -> Self:
         """Treatments that ended on the day `on` or before it."""
         return self.filter(ends_on__lte=on)
@@ -370,8 +376,10 @@ class Treatment(PracticeModel):
         return f"{self.client_id} with {self.therapist_id}"
 
     def followed_by_move(self) -> "Treatment | None":
-        """The treatment to which the client moved from this one; None where they did not."""
-        moved_to = Treatment.objects.filter(moves_here__treatment=self)
+        """The treatment to which the client moved as this one ended; None where they did not."""
+        moved_to = Treatment.objects.filter(
+            moves_here__treatment=self, moves_here__moves_on=self.ends_on
+        )
         return moved_to.select_related("therapist").first()
 
     @property

@@ -265,7 +265,7 @@ def note_reached(channel: ContactChannel) -> None:
     today = timezone.localdate()
     current = Treatment.objects.current(on=today)
     own = current.filter(client=channel.client_id).values("therapist")
-    others = current.exclude(therapist__in=own).values("client")
+    others = Treatment.objects.lately(on=today).exclude(therapist__in=own).values("client")
     there = ContactChannel.objects.beside(channel).values("client")
     there = there.union(ReachedMailbox.objects.beside(channel).values("client"))
     # Whoever invents more clients of that mailbox makes no message wait.

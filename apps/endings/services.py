@@ -334,7 +334,7 @@ def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
 
     Raises:
         CannotReopen: the client is in treatment now, processing of their data is restricted, or
-            it is asked for that they are erased.
+            somebody else asks for their erasure.
     """
     closed = Treatment.objects.get(pk=ending.treatment_id)
     # Two therapists may each have closed a treatment of the client: the second finds the first's.
@@ -350,7 +350,7 @@ def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
                 " lift that; nothing was changed."
             )
         )
-    if _is_to_be_erased(closed.client_id):
+    if _is_to_be_erased(closed.client_id, but_for=by):
         raise CannotReopen(
             _(
                 "It is asked for that this client’s records are erased: that request has to be"
@@ -368,9 +368,12 @@ def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
     return treatment
 
 
-def _is_to_be_erased(client_id: UUID) -> bool:
-    asked = TwoPersonRequest.objects.filter(client=client_id, closed_at=None)
-    return asked.filter(kind=TwoPersonRequest.Kind.ERASE_CLIENT).exists()
+def _is_to_be_erased(client_id: UUID, *, but_for: Membership) -> bool:
+    """Whether anybody else asks for it; one's own wish has lapsed with the treatment."""
+    asked = TwoPersonRequest.objects.filter(
+        client=client_id, closed_at=None, kind=TwoPersonRequest.Kind.ERASE_CLIENT
+    )
+    return asked.exclude(requested_by=but_for).exists()
 
 
 def _current(move: Move, *, version: str, is_arranged: bool = False) -> Move:

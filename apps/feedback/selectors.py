@@ -89,8 +89,9 @@ class Link(NamedTuple):
         may_go = ContactChannel.objects.beside(channel).usable()
         may_go = may_go.filter(client__consent=Client.Consent.AGREED, client__restricted_at=None)
         went = ReachedMailbox.objects.beside(channel)
-        others = Treatment.objects.current(on=today).filter(
-            Q(client__in=may_go.values("client")) | Q(client__in=went.values("client"))
+        goes_on = Treatment.objects.current(on=today).filter(client__in=may_go.values("client"))
+        others = goes_on | Treatment.objects.lately(on=today).filter(
+            client__in=went.values("client")
         )
         names = others.exclude(therapist=treatment.therapist_id).values_list(
             "therapist__name", flat=True

@@ -9,7 +9,8 @@ import time_machine
 from django.test import Client as Browser
 from django.utils import timezone
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Role
+from apps.accounts.services import invite_member
 from apps.clients.models import Treatment
 from apps.core import audit, tracing
 from apps.endings.services import hand_over
@@ -125,3 +126,18 @@ def test_it_is_for_the_treating_therapist_alone(
 
 def test_it_only_reads(as_alice: Browser, treatment: Treatment) -> None:
     assert as_alice.post(url(treatment)).status_code == 405
+
+
+def test_nobody_is_named_who_has_not_looked(
+    as_alice: Browser, treatment: Treatment, mona: Membership
+) -> None:
+    """Whom the practice has invited, or who has left, is no business of this page."""
+    invite_member(
+        practice=mona.practice, name="Zoe Newcomer", email="zoe@mail.example",
+        roles=[Role.THERAPIST], by=mona,
+    )  # fmt: skip
+    address = f"/clients/{treatment.client_id}/who-looked/"
+    as_alice.get(address)
+    page = as_alice.get(address).content.decode()
+    assert "Alice Moreau" in page
+    assert "Zoe Newcomer" not in page

@@ -19,9 +19,10 @@ from apps.core.models import AuditEntry
 from apps.endings.models import Move
 from apps.endings.services import CannotCallOff, ChangedMeanwhile, call_off_move, hand_over
 from apps.feedback.services import practice_questionnaire, request_feedback
+from apps.ruptures.transitions import move_episodes_on
 from apps.therapy_sessions.services import save_process_note
 from tests.accounts.conftest import shown
-from tests.conftest import signed_in
+from tests.conftest import signed_in, work_in
 from tests.endings.test_move import FITS, address, consent, handover, walk
 from tests.factories import MembershipFactory, TherapySessionFactory, TreatmentFactory
 
@@ -483,3 +484,17 @@ def test_nobody_else_calls_it_off_and_nobody_does_from_the_day_on(
     assert (late.status_code, WHY in shown(late)) == (404, True)
     move.refresh_from_db()
     assert move.called_off_at is None
+
+
+def test_a_flag_of_a_client_who_was_handed_over_is_not_said_to_have_moved_by_a_move_to_come(
+    alice: Membership, charlie: Membership, mona: Membership
+) -> None:
+    bob = MembershipFactory.create(practice=alice.practice, name="Bob Ito")
+    treatment = TreatmentFactory.create(therapist=charlie, falling=True)
+    walk(signed_in(charlie), treatment, FITS, consent(), handover(bob, days=20))
+    hand_over([treatment], to=alice, by=mona)
+    treatment.refresh_from_db()
+    assert treatment.followed_by_move() is None
+    move_episodes_on()
+    work_in(alice.practice_id)
+    assert treatment.episodes.get().outcome == "ended_unrepaired"

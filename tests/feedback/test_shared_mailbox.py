@@ -336,6 +336,22 @@ def test_who_got_messages_at_the_mailbox_is_told_by_a_form_that_it_is_about_anot
     assert codes_told(mona) in ONE_OF_BOTH
 
 
+@pytest.mark.parametrize("days", [0, 29, 30])
+def test_nor_does_a_form_take_the_place_of_one_whose_treatment_has_just_ended(
+    mona: Membership, first: Client, second: Client, days: int
+) -> None:
+    """The client may take it for the last one of theirs."""
+    send_to(first)
+    ended = first.treatments.get()
+    ended.ends_on = timezone.localdate() - timedelta(days=days)
+    ended.save()
+    shared(second)
+    Notice.objects.all().delete()
+    page = shown(Browser().get(link_of(send_to(second))))
+    assert ("This is about your session with Alice." in page) is (days < 30)
+    assert bool(codes_told(mona)) is (days < 30)
+
+
 def test_however_many_clients_somebody_invents_at_a_mailbox_no_message_waits_for_them(
     alice: Membership, mona: Membership, first: Client
 ) -> None:

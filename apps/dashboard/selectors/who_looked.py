@@ -78,7 +78,9 @@ def who_looked_page(
     entries = AuditEntry.objects.of_client(client.id).order_by("-at", "-id")
     members = {
         str(member.id): member
-        for member in Membership.objects.filter(practice=client.practice_id).order_by("name")
+        for member in Membership.objects.filter(
+            practice=client.practice_id, id__in=entries.order_by().values("actor_id")
+        ).order_by("name")
     }
     _label, since = WHEN.get(chosen.when, WHEN[""])
     if since:

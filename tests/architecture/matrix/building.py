@@ -19,6 +19,7 @@ from apps.accounts.models import AccountLink, Digest, Membership, Notice, Practi
 from apps.accounts.notices import tell
 from apps.accounts.sign_in import BEGAN, PRACTICE, SEEN
 from apps.clients.models import Treatment, TwoPersonRequest
+from apps.clients.services import note_reached
 from apps.core import tenancy
 from apps.core.sealer import seal
 from apps.endings.models import Ending, Move, Offer
@@ -315,6 +316,7 @@ def _case(letter: str, number: str, therapist: Membership, name: str) -> Case:
         )
         tell(member=therapist, kind="a kind of old", subject=episode)
         notice = Notice.objects.get(subject_id=episode.id, kind="a kind of old")
+        note_reached(treatment.client.channels.get())
         erasure = TwoPersonRequest.objects.create(
             practice=treatment.practice,
             client=treatment.client,
