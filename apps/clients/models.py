@@ -26,7 +26,7 @@ from apps.core.spellings import as_before, mailbox
 # A consent is asked about again after this time; until it is, nothing is sent.
 CONSENT_HOLDS = timedelta(days=180)
 NOBODY = UUID(int=0)
-# Who read of a treatment at a mailbox may take what comes there for it that long after its end.
+# So long after a treatment has ended, who reads the mailbox may take a form for one about it.
 REMEMBERED_FOR = timedelta(days=30)
 
 

@@ -79,8 +79,9 @@ class Link(NamedTuple):
         about one with another therapist too; else ''.
 
         The first name; all of it where that does not tell them apart. It counts whom messages may
-        go to there, or went to: of anybody else the reader learns nothing, nor
-        what the client's other ways lead to. In the room, too, the therapist sees the page.
+        go to there, or went to, and no treatment but those now and, of whom they went to, those
+        that ended lately: of anybody else the reader learns nothing, nor what the client's other
+        ways lead to. In the room, too, the therapist sees the page.
         """
         treatment, today = self.asked.therapy_session.treatment, timezone.localdate()
         channel = self.client.channels.filter(kind=self.way).exclude(address="").first()

@@ -1,4 +1,4 @@
-"""`manage.py import_ratings`: each rule, the errors, twice equals once, the figures of `screen`."""
+"""`manage.py import_ratings`: each rule, the errors, the figures of `screen`."""
 
 import json
 from datetime import UTC, date, datetime, timedelta
@@ -18,9 +18,8 @@ from apps.alliance.models import AllianceRating, Questionnaire
 from apps.clients.models import Client, Treatment
 from apps.clients.services import hand_over_caseload
 from apps.core.models import AuditEntry, OutboxMessage
-from apps.exchange import services
 from apps.exchange.models import ImportedSession
-from apps.exchange.rights import erase_client, lift_restriction, restrict
+from apps.exchange.rights import lift_restriction, restrict
 from apps.feedback.asking import why_not_ask
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire
@@ -28,7 +27,6 @@ from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.services import share_episode
 from apps.ruptures.transitions import move_episodes_on
 from apps.therapy_sessions.models import TherapySession
-from tests.clients.test_turns import happens_first
 from tests.conftest import work_in
 from tests.factories import ClientFactory, SupervisionFactory, TherapySessionFactory
 from tests.ruptures.test_screening import screen_from
@@ -473,135 +471,6 @@ class TestDates:
     def test_a_row_without_a_date_among_dated_ones_is_refused(self, refusal):
         text = csv("client,session,held_at,pomp", "A,1,2026-01-01,80", "A,2,,80")
         assert refusal(text).startswith("line 3, column held_at: expected a date, as in other rows")
-
-
-class TestAgain:
-    def test_the_same_file_changes_nothing_on_a_later_day_either(self, load):
-        load(RICH)
-        before = stored_rows()
-        assert load(RICH) == "Nothing new: all 18 sessions were imported before.\n"
-        assert stored_rows() == before
-        with time_machine.travel(timezone.now() + timedelta(days=100)):
-            load(RICH)
-        assert stored_rows() == before
-
-    def test_a_client_who_was_erased_does_not_come_back(self, load, mona):
-        load(pomps(80, 75, client="Kim-7"))
-        erase_client(client=Client.objects.get(), by=mona)
-        before = stored_rows()
-        printed = load(csv("client,session,pomp", *(f"Kim-7,{n},80" for n in (1, 2, 3))))
-        assert "Left out, as they were erased: the clients who begin in line 2. Take" in printed
-        assert "Kim" not in printed
-        assert stored_rows() == before
-        longer = pomps(80, client="kim-7") + "B,1,80\nB,2,80\n"
-        assert "1 clients are new" in load(longer)
-        assert set(Client.objects.filter(erased_at=None).values_list("code", flat=True)) == {"B"}
-        assert b"Kim" not in bytes(Client.objects.get(code__startswith="erased").erased_code)
-
-    def test_who_is_erased_as_the_file_waits_for_its_turn_does_not_come_back(
-        self, load, mona, monkeypatch
-    ):
-        weeks = [f"A,{n},80,T1" for n in range(1, 10)]
-        load(csv(BY_NAME, *weeks[:5]))
-        client = Client.objects.get()
-        erased = happens_first(
-            lambda: erase_client(client=client, by=mona), in_=services, monkeypatch=monkeypatch
-        )
-        load(csv(BY_NAME, *weeks))
-        assert erased
-        assert TherapySession.objects.count() == 5
-        assert not AuditEntry.objects.filter(action="import ratings").count() > 1
-
-    def test_a_client_whose_code_differs_in_capitals_from_an_erased_one_stays(self, load, mona):
-        both = "client,session,pomp\nk1,1,80\nk1,2,75\nK1,1,80\n"
-        load(both)
-        erase_client(client=Client.objects.get(code="k1"), by=mona)
-        assert "begin in line 2. Take" in load(both + "K1,2,70\n")
-        here = TherapySession.objects.filter(treatment__client__code="K1")
-        assert (here.count(), Client.objects.filter(code="k1").count()) == (2, 0)
-        Client.objects.filter(code="K1").update(code="k1")  # somebody new by the erased one's code
-        before = stored_rows()
-        load(both)
-        assert stored_rows() == before
-
-    def test_a_longer_file_adds_and_ends_as_if_it_had_come_at_once(self, load, folder):
-        lines = RICH.splitlines(keepends=True)
-        for end in (5, 8, 13, len(lines)):
-            load("".join(lines[:end]), first_week="2025-11-03")
-        assert screenings() == screened(folder / "ratings.csv")
-
-    def test_a_longer_file_on_the_same_day_leads_to_no_day_to_come(self, load, folder):
-        for end in (2, 3, 5, 8):
-            load(pomps(*V_SHAPE[:end]))
-        assert screenings() == screened(folder / "ratings.csv")
-        assert sessions_of("A")[-1].starts_at < timezone.now()
-
-    def test_a_break_that_leads_past_today_is_refused(self, load, refusal):
-        header = "client,session,pomp,gap_days"
-        load(csv(header, "A,1,80,"))
-        message = refusal(csv(header, "A,1,80,", "A,2,80,", "A,3,80,50"))
-        assert "column session: expected a session held by now" in message
-
-    def test_a_shorter_file_takes_nothing_away(self, load):
-        load(pomps(*V_SHAPE))
-        before = stored_rows()
-        load(pomps(*V_SHAPE[:3]))
-        assert stored_rows() == before
-
-    def test_the_next_weeks_follow_the_dates_made_up_before(self, load):
-        load(pomps(80, 80))
-        last = sessions_of("A")[-1].starts_at
-        with time_machine.travel(timezone.now() + timedelta(weeks=10)):
-            load(pomps(80, 80, 80))
-        assert sessions_of("A")[-1].starts_at == last + timedelta(weeks=1)
-
-    @pytest.mark.parametrize(
-        ("place", "value", "message"),
-        [
-            (
-                "3:b2",
-                "3",
-                "line 3, column b2: expected b2 of 3 to be 4 as imported before, found '",
-            ),
-            ("3:b2", "", "line 3, column b2"),
-            ("2:therapist", "T9", "line 2, column therapist: expected therapist of 2 to be T1"),
-            ("4:asked", "0", "line 4, column asked"),
-            ("5:attended", "1", "line 5, column attended"),
-            ("6:attended", "0", "line 6, column attended"),
-            ("6:tension", "2", "line 6, column tension"),
-            ("6:resolved", "3", "line 6, column resolved"),
-            ("7:therapist_tension", "", "line 7, column therapist_tension"),
-            ("7:therapist_resolved", "4", "line 7, column therapist_resolved"),
-            ("7:no_shows", "1", "line 7, column no_shows"),
-            ("9:gap_days", "", "line 9, column gap_days: expected days that agree with the dates"),
-        ],
-    )
-    def test_a_row_that_contradicts_what_is_stored_is_refused(
-        self, load, refusal, place, value, message
-    ):
-        load(RICH)
-        rows = [line.split(",") for line in RICH.splitlines()]
-        line, _, column = place.partition(":")
-        rows[int(line) - 1][rows[0].index(column)] = value
-        if column == "therapist":  # the others named T1 would be a change of therapist
-            rows[2:9] = [[*row[:1], value, *row[2:]] for row in rows[2:9]]
-        assert refusal("\n".join(map(",".join, rows)) + "\n").startswith(message)
-
-    def test_a_row_that_went_missing_is_refused_where_it_should_be(self, load, refusal):
-        load(pomps(80, 70, 80))
-        message = refusal("client,session,pomp\nA,1,80\nA,3,80\n")
-        expected = "line 3, column session: expected pomp of 2 to be 70.0 as imported before"
-        assert message.startswith(expected)
-
-    @pytest.mark.parametrize("rows", [["A,4,80", "A,5,80"], ["A,1,80", "A,2,80"]])
-    def test_new_rows_follow_the_ones_imported_before(self, load, refusal, rows):
-        load(csv("client,session,pomp", "A,2,80", "A,3,80"))
-        assert refusal(csv("client,session,pomp", *rows)).startswith("line 2, column session")
-
-    def test_another_questionnaire_is_refused(self, load, refusal):
-        load(pomps(80))
-        message = refusal(pomps(80), questionnaire="rapport-alliance-form")
-        assert message.startswith("line 2, column client: expected ratings by four-items version 1")
 
 
 class TestBadInput:
