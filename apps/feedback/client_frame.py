@@ -20,7 +20,8 @@ class ClientFrame:
     """The frame of one request's pages; an empty one is what an unknown link gets.
 
     A form carries its frame signed, so that even the page that is shown while the database is
-    away names the right lines and the right person.
+    away names the right lines and the right person, and that what is sent tells whose session the
+    page said it was about: `therapist` (`Link.named_therapist`).
     """
 
     sender_name: str = ""
@@ -30,15 +31,17 @@ class ClientFrame:
     contact_phone: str = ""
     contact_email: str = ""
     language: str = ""
+    therapist: str = ""
 
     @classmethod
-    def of(cls, request: FeedbackRequest) -> Self:
+    def of(cls, request: FeedbackRequest, *, therapist: str = "") -> Self:
         practice, treatment = request.practice, request.therapy_session.treatment
         frame = cls(
             sender_name=practice.sender,
             client_country=treatment.client.country,
             practice_country=practice.country,
             language=treatment.client.language,
+            therapist=therapist,
         )
         # Somebody who came to treat the client after they were named is no contact for them, in
         # whichever treatment.
@@ -71,6 +74,10 @@ class ClientFrame:
 
     def signed(self) -> str:
         return signing.dumps(asdict(self), salt=SALT, compress=True)
+
+    def unsaid_on(self, signed: str) -> str:
+        """The therapist, where the page whose frame was `signed` did not name them; else ''."""
+        return "" if self.from_signed(signed).therapist == self.therapist else self.therapist
 
     def context(self) -> dict[str, Any]:
         """What `layouts/client.html` asks for."""

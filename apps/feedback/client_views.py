@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.alliance.models import AllianceRating
+from apps.clients.services import note_reached
 from apps.feedback import choices
 from apps.feedback.client_frame import ClientFrame
 from apps.feedback.client_pages import (
@@ -47,14 +48,21 @@ def for_the_client_alone(view: View) -> View:
 @require_http_methods(["GET", "HEAD", "POST"])
 @client_page
 def feedback_form(request: HttpRequest, link: Link) -> HttpResponse:
-    """The form of one request. Only POST changes anything; the first one counts."""
+    """The form of one request. Only POST changes anything; the first one counts.
+
+    Where it is to say whose session it is about, and the page that was sent did not, as it was
+    opened earlier, it is shown again. The managers are told of answers to one that does.
+    """
     sent = request.POST if request.method == "POST" else None
     if not link.is_open:
         return _over(request, link, sent)
-    asked, frame = link.asked, ClientFrame.of(link.asked)
-    form = FeedbackForm(sent, questionnaire=asked.questionnaire, contact=frame.contact)
+    asked, frame = link.asked, ClientFrame.of(link.asked, therapist=link.named_therapist())
+    unsaid = frame.unsaid_on(request.POST.get("frame", ""))
+    form = FeedbackForm(
+        sent, questionnaire=asked.questionnaire, contact=frame.contact, unsaid=unsaid
+    )
     if not form.is_valid():
-        context = {"form": form, "asked": asked, "therapist": link.named_therapist()}
+        context = {"form": form, "asked": asked, "therapist": frame.therapist}
         return page_of(request, link, "form", signed_frame=frame.signed(), **context)
     mode = AllianceRating.Mode.ROOM if link.way == ROOM else AllianceRating.Mode.LINK
     try:
@@ -62,6 +70,9 @@ def feedback_form(request: HttpRequest, link: Link) -> HttpResponse:
     except (AlreadyAnswered, RequestClosed):
         asked.refresh_from_db(fields=["state"])
         return _over(request, link, sent)
+    if frame.therapist and link.channel:
+        # Its message went out before there was anything to tell: of a couple who were parted since.
+        note_reached(link.channel)
     return redirect(address_of(request, "feedback_thanks", link))
 
 

@@ -44,11 +44,18 @@ def choice_of(choices: Any, *, label: Any, help_text: Any = "") -> forms.TypedCh
 
 
 class FeedbackForm(forms.Form):
-    """Ratings of one questionnaire, tension, causes in plain words and a comment; all optional."""
+    """Ratings of one questionnaire, tension, causes in plain words and a comment; all optional.
+
+    `unsaid` is the therapist whose session it is about, where the page that was sent did not say
+    so: it is not valid until one does.
+    """
 
     NOTHING_ANSWERED = gettext_lazy(
         "Nothing is answered yet. Answer whatever you like, even one question or a few words, and"
         " send it again."
+    )
+    NOT_REACHED = gettext_lazy(
+        "Your answers and your text are kept on this page. They have not reached us."
     )
 
     tension = choice_of(
@@ -90,9 +97,11 @@ class FeedbackForm(forms.Form):
         *args: Any,
         questionnaire: Questionnaire,
         contact: dict[str, str] | None,
+        unsaid: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.unsaid = unsaid
         self.wording = wording_of(questionnaire, get_language() or "")
         self.item_fields = {f"item_{item['id']}": item for item in questionnaire.items}
         points = [(n, str(n)) for n in range(questionnaire.minimum, questionnaire.maximum + 1)]
@@ -112,6 +121,9 @@ class FeedbackForm(forms.Form):
         answered["causes"] = [cause for cause in Cause.values if cause in ticked]
         if not self.errors and all(value in (None, "", []) for value in answered.values()):
             raise forms.ValidationError(self.NOTHING_ANSWERED)
+        if not self.errors and self.unsaid:
+            about = _("This is about your session with %(therapist)s.")
+            raise forms.ValidationError([self.NOT_REACHED, about % {"therapist": self.unsaid}])
         return answered
 
     def submission(self) -> dict[str, Any]:

@@ -74,6 +74,11 @@ class Link(NamedTuple):
     def is_open(self) -> bool:
         return self.asked.is_open(at=timezone.now(), in_room=self.way == ROOM)
 
+    @property
+    def channel(self) -> ContactChannel | None:
+        """Where the link went; None in the room."""
+        return self.client.channels.filter(kind=self.way).exclude(address="").first()
+
     def named_therapist(self) -> str:
         """With whom the session was, where who reads the mailbox that the link went to may be asked
         about one with another therapist too; else ''.
@@ -84,8 +89,7 @@ class Link(NamedTuple):
         ways lead to. In the room, too, the therapist sees the page.
         """
         treatment, today = self.asked.therapy_session.treatment, timezone.localdate()
-        channel = self.client.channels.filter(kind=self.way).exclude(address="").first()
-        if channel is None:
+        if (channel := self.channel) is None:
             return ""
         may_go = ContactChannel.objects.beside(channel).usable()
         may_go = may_go.filter(client__consent=Client.Consent.AGREED, client__restricted_at=None)

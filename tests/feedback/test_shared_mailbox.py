@@ -1,5 +1,6 @@
 """One mailbox, recorded for several clients of a practice."""
 
+import re
 from datetime import timedelta
 from itertools import permutations
 from typing import Any
@@ -14,9 +15,11 @@ from django.utils import timezone
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Notice
+from apps.alliance.models import AllianceRating
 from apps.clients.models import Client, ContactChannel, Treatment
-from apps.clients.services import stop_channel
+from apps.clients.services import hand_over_caseload, stop_channel
 from apps.core.models import OutboxMessage
+from apps.feedback import client_views
 from apps.feedback.messages import render_feedback_request
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
@@ -29,7 +32,7 @@ from tests.factories import (
     TreatmentFactory,
 )
 from tests.feedback.conftest import answers, link_of
-from tests.feedback.test_client_form import shown
+from tests.feedback.test_client_form import away, hidden, shown
 from tests.feedback.test_details import details, page_of
 
 Reason = ContactChannel.StopReason
@@ -334,6 +337,89 @@ def test_who_got_messages_at_the_mailbox_is_told_by_a_form_that_it_is_about_anot
     page = shown(Browser().get(link_of(send_to(second))))
     assert "This is about your session with Alice." in page
     assert codes_told(mona) in ONE_OF_BOTH
+
+
+def hand_over(treatment: Treatment, to: Membership, by: Membership) -> None:
+    hand_over_caseload(treatments=[treatment], to=to, on=timezone.localdate(), by=by)
+
+
+def moves_of_itself(treatment: Treatment, to: Membership, by: Membership) -> None:
+    """As a move comes true on its day: nothing runs then."""
+    treatment.ends_on = timezone.localdate()
+    treatment.save()
+    TreatmentFactory.create(therapist=to, client=treatment.client, follows=treatment)
+
+
+def is_named_in_full(treatment: Treatment, to: Membership, by: Membership) -> None:
+    hand_over(treatment, to, by)
+    Membership.objects.filter(id=to.id).update(name="Charlie Moreau")
+
+
+@pytest.mark.parametrize("part", [hand_over, moves_of_itself, is_named_in_full])
+def test_a_form_that_was_opened_before_two_clients_were_parted_is_shown_again_and_says_the_name(
+    alice: Membership, charlie: Membership, mona: Membership, first: Client, part: Any
+) -> None:
+    """Charlie has both, and loses the one whose mailbox it is: what was typed is kept."""
+    fresh = ClientFactory.create(practice=first.practice, email=MAILBOX, code="FE-0150")
+    TreatmentFactory.create(therapist=charlie, client=fresh)
+    send_to(first)
+    link = link_of(send_to(fresh))
+    opened = Browser().get(link)
+    assert "about your session with" not in shown(opened)
+    part(first.treatments.get(), alice, mona)
+    typed = answers(comment="She was late.", causes=["values"], tension="3")
+    again = Browser().post(link, typed | {"frame": hidden(opened, "frame")})
+    name = "Charlie Nowak" if part is is_named_in_full else "Charlie"
+    assert shown(again).count(f"This is about your session with {name}.") == 2
+    assert "They have not reached us." in shown(again)
+    assert "She was late." in shown(again)
+    assert len(re.findall(r"<input[^>]* checked", again.content.decode())) == 6 + 2
+    assert not AllianceRating.objects.exists()
+    assert not codes_told(mona)
+    taken = Browser().post(link, typed | {"frame": hidden(again, "frame")})
+    assert taken.status_code == 302
+    assert AllianceRating.objects.get().comment == "She was late."
+    assert codes_told(mona) in ONE_OF_BOTH, "no message goes out that could tell them"
+
+
+@pytest.mark.parametrize("frame", ["", "forged", "of another name"])
+def test_nor_is_a_form_taken_that_says_no_name_of_ours_or_another(
+    first: Client, second: Client, frame: str
+) -> None:
+    shared(second)
+    other = Browser().get(link_of(send_to(second)))
+    sent = hidden(other, "frame") if frame == "of another name" else frame
+    link = link_of(send_to(first))
+    again = Browser().post(link, answers(frame=sent))
+    assert "This is about your session with Charlie." in shown(again)
+    assert not AllianceRating.objects.exists()
+
+
+def test_a_form_that_said_a_name_is_taken_once_none_needs_to_be_said(
+    mona: Membership, first: Client, second: Client
+) -> None:
+    shared(second)
+    link = link_of(ask(first))
+    opened = Browser().get(link)
+    assert "This is about your session with Charlie." in shown(opened)
+    shared(second, "two@mail.example")
+    assert Browser().post(link, answers(frame=hidden(opened, "frame"))).status_code == 302
+    assert AllianceRating.objects.exists()
+    assert not codes_told(mona)
+
+
+def test_a_named_form_that_waits_for_the_database_is_taken_when_it_is_sent_again(
+    first: Client, second: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared(second)
+    link = link_of(ask(first))
+    sent = answers(frame=hidden(Browser().get(link), "frame"))
+    with monkeypatch.context() as patch:
+        patch.setattr(client_views, "submit_response", away)
+        kept = Browser().post(link, sent)
+    assert kept.status_code == 503
+    again = Browser().post(link, answers(frame=hidden(kept, "frame")))
+    assert again.status_code == 302
 
 
 @pytest.mark.parametrize("days", [0, 29, 30])
