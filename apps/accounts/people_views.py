@@ -88,7 +88,10 @@ def deactivate(request: MemberRequest, member_id: UUID) -> HttpResponse:
     person = _colleague(request, member_id)
     try:
         services.deactivate_member(member=person, by=request.membership)
-        messages.success(request, _("Closed: %s has no access here any more.") % person.name)
+        said = _(
+            "Closed: %s has no access here any more. Hand over who is still on their caseload."
+        )
+        messages.success(request, said % person.name)
     except services.LastManager:
         messages.error(request, str(LAST_MANAGER))
     except oneself.TooNew as error:

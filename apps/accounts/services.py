@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from apps.accounts import links, notices, oneself
 from apps.accounts.models import AccountLink, Membership, Practice, Role, Supervision, User
@@ -202,6 +203,8 @@ def change_roles(*, member: Membership, roles: list[Role], by: Membership) -> No
         becomes_supervisor = Role.SUPERVISOR in roles and not member.has_role(Role.SUPERVISOR)
         if becomes_supervisor and supervisions.exists():
             raise SupervisesStill
+    if Role.THERAPIST in taken:
+        _say_that_treats_no_more(member, by=by)
     if member.is_active:
         _end_sessions_of(member)  # the person before their place, as who signs in
     member.roles = roles
@@ -228,6 +231,7 @@ def deactivate_member(*, member: Membership, by: Membership) -> None:
     hold_practice(by)
     _refuse_last_manager(member)
     oneself.refuse_newcomer(by, takes_from=member)
+    _say_that_treats_no_more(member, by=by)
     links.withdraw(member, *AccountLink.Purpose)  # before sessions end, as who uses one does
     if member.is_active:
         # Whoever never joined has no sessions here: those elsewhere are none of this practice's.
@@ -239,6 +243,11 @@ def deactivate_member(*, member: Membership, by: Membership) -> None:
     if by.practice.record_holder_id == member.id:
         _change_holder(by.practice, None, by=by)
     audit.record("deactivate member", member, by=by)
+
+
+def _say_that_treats_no_more(member: Membership, *, by: Membership) -> None:
+    """Before the place is held: whoever gives a client holds the client first."""
+    import_string(settings.TREATS_NO_MORE)(member, by=by)
 
 
 @transaction.atomic

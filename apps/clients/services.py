@@ -400,7 +400,7 @@ def hand_over_caseload(
     Access changes hands on that day; the history stays with the treatment that
     ended, and sessions planned from that day on, as far as they are still to come, move to the new
     one. A client whom `to` treats already gets no second treatment, and no second session at the
-    same time. Where a move to a third therapist is arranged, `to` treats the client until its day;
+    same time. Where the client goes to somebody else on a day to come, `to` treats them until then;
     a client who comes to somebody later is handed on from the day they would have come.
 
     Returns:
@@ -418,7 +418,7 @@ def hand_over_caseload(
     }
     for treatment in treatments:
         day = max(on, treatment.starts_on) if treatment.follows_id else on
-        until = treatment.ends_on  # of who treats in between: the day of an arranged move
+        until = treatment.ends_on  # of who treats in between: the day on which somebody else does
         treatment.starts_on = min(day, treatment.starts_on)
         treatment.ends_on = day
         treatment.save(update_fields=["starts_on", "ends_on"])

@@ -5,6 +5,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from django import forms
+from django.db.models import Prefetch
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -14,10 +15,23 @@ from apps.accounts import oneself
 from apps.accounts.models import Membership, Role
 from apps.accounts.people_forms import NEW_HERE
 from apps.clients.models import Treatment
+from apps.endings.models import Move
 
 
 class TreatmentsByCode(forms.ModelMultipleChoiceField):
+    """By code, and the day on which somebody else is to treat the client, by a move or not."""
+
     def label_from_instance(self, obj: Treatment) -> str:
+        for move in obj.moves.all():  # prefetched: one that stands, at most
+            if move.new_treatment and move.moves_on and move.moves_on == obj.ends_on:
+                return _("%(code)s, moves to %(name)s on %(day)s") % {
+                    "code": obj.client.code,
+                    "name": move.new_treatment.therapist.name,
+                    "day": date_format(move.moves_on, "j M Y"),
+                }
+        if obj.ends_on:
+            day = date_format(obj.ends_on, "j M Y")
+            return _("%(code)s, changes hands on %(day)s") % {"code": obj.client.code, "day": day}
         return obj.client.code
 
 
@@ -35,7 +49,7 @@ class TakerField(forms.ModelChoiceField):
 
 
 class HandoverForm(forms.Form):
-    """Which clients, and to whom. Nothing but codes is shown."""
+    """Which clients, and to whom. Nothing but codes is shown, and where a move leads."""
 
     treatments = TreatmentsByCode(
         Treatment.objects.none(),
@@ -55,9 +69,12 @@ class HandoverForm(forms.Form):
     ) -> None:
         super().__init__(*args, **kwargs)
         treatments, to = self.fields["treatments"], self.fields["to"]
+        arranged = Move.objects.standing().filter(arranged_at__isnull=False)
+        arranged = arranged.select_related("new_treatment__therapist")
         cast(TreatmentsByCode, treatments).queryset = (
             Treatment.objects.to_hand_over(therapist, on=today)
             .select_related("client")
+            .prefetch_related(Prefetch("moves", arranged))
             .order_by("client__code")
         )
         colleagues = Membership.objects.colleagues_of(manager)

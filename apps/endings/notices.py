@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import date
 from uuid import UUID
 
+from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -48,21 +49,32 @@ def render_arrival(subject_ids: Collection[UUID], member: Membership) -> dict[UU
 
 @told_as(Role.THERAPIST)
 def render_called_off(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
-    """That a client does not come to `member` after all, by code."""
-    moves = Move.objects.filter(id__in=subject_ids, called_off_to=member)
+    """That a move to `member`, or one of a client of theirs that somebody else called off, comes to
+    nothing; by code."""
+    theirs = Treatment.objects.conducted_by(member)
+    moves = Move.objects.filter(
+        Q(called_off_to=member) | Q(treatment__in=theirs), id__in=subject_ids
+    )
     return {
         move.id: Said(
-            text=_("%(code)s stays with %(name)s: the move to you on %(day)s was called off.")
+            text=_("The move of %(code)s from %(giver)s to %(taker)s on %(day)s was called off.")
             % {
                 "code": move.treatment.client.code,
-                "name": move.treatment.therapist.name,
+                "giver": _whom(move.treatment.therapist, member),
+                "taker": _whom(move.called_off_to, member),
                 "day": date_format(move.moves_on, "j M"),
             },
             client_id=move.treatment.client_id,
         )
-        for move in moves.select_related("treatment__client", "treatment__therapist")
-        if move.moves_on
+        for move in moves.select_related(
+            "treatment__client", "treatment__therapist", "called_off_to"
+        )
+        if move.moves_on and move.called_off_to
     }
+
+
+def _whom(somebody: Membership, reader: Membership) -> str:
+    return _("you") if somebody == reader else somebody.name
 
 
 def render_handover(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:

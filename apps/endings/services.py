@@ -1,12 +1,13 @@
 """Ending a treatment: closing it, moving a client on, handing a caseload over, opening it again."""
 
+from contextlib import suppress
 from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import ProtectedError, RestrictedError
+from django.db.models import Exists, F, OuterRef, ProtectedError, RestrictedError
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -17,7 +18,7 @@ from apps.accounts.oneself import access_from
 from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.clients.services import hand_over_caseload, wait_for_turn
 from apps.core import audit
-from apps.endings.models import Ending, Move, Offer
+from apps.endings.models import Ending, Move, MoveQuerySet, Offer
 from apps.endings.notices import CALLED_OFF, FORM_ENDED, HANDED_OVER, KIND
 from apps.feedback.lifecycle import end_requests, refit_requests
 from apps.ruptures.models import RuptureEpisode
@@ -222,9 +223,7 @@ def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> N
                 " first. Nothing was changed."
             )
         )
-    _leave_as_history(move, to=new.therapist, reason=reason, by=by)
-    _withdraw(new, back_to=treatment)
-    _go_on(treatment, but_for=move)
+    _let_stay(move, reason=reason, by=by)
 
 
 def _refuse_who_treats_nobody(to: Membership) -> None:
@@ -241,15 +240,16 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
     """Hand treatments over to `to`, with their sessions to come, and tell the therapist before.
 
     What could not go along is called off, open forms end. A client who was to come to somebody, and
-    is handed back before, moves no more.
+    is handed back before, moves no more; nor does one for whom a later move to anybody else is
+    arranged: the practice's word is the newer one. A move whose client was handed on stays.
 
     Returns:
         The day on which access changes hands, that of `oneself.access_from`.
 
     Raises:
         NotOneself: another manager must hand them over to `by`.
-        CannotHandOver: some go to somebody else by then, or `to` treats nobody here any more;
-            nothing is changed for any.
+        CannotHandOver: some go to somebody else by then, `to` treats nobody here any more, or a
+            session that a called-off move gives back meets another; nothing is changed for any.
     """
     wait_for_turn(by=by, treatments__in=treatments)
     _refuse_who_treats_nobody(to)
@@ -265,6 +265,12 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
     ]
     if gone:
         raise CannotHandOver(" ".join([*gone, _("Untick them.")]))
+    elsewhere = Move.objects.filter(treatment__in=treatments).exclude(new_treatment__therapist=to)
+    for move in _to_come_true(elsewhere):
+        try:
+            _let_stay(move, reason=_("Handed over, as the practice decided."), by=by)
+        except CannotCallOff as why:
+            raise CannotHandOver(f"{move.treatment.client.code}: {why}") from why
     for new in hand_over_caseload(treatments=treatments, to=to, on=on, by=by):
         refit_requests(new)
     mark = f"{on.isoformat()} {timezone.now().isoformat()}"
@@ -277,6 +283,37 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
         end_what_is_open(treatment, on=on, by=by)
         notices.tell(member=treatment.therapist, kind=HANDED_OVER, subject=to, mark=mark)
     return on
+
+
+def call_off_moves_to(member: Membership, *, by: Membership) -> None:
+    """Call arranged moves off whose day is still to come, as `member` will treat nobody here: the
+    clients stay with their therapists, who are told. Where one was handed on, the move stays."""
+    moves = Move.objects.filter(new_treatment__therapist=member, moves_on__gt=timezone.localdate())
+    wait_for_turn(treatments__moves__in=moves)
+    for move in _to_come_true(moves.all()):
+        with suppress(CannotCallOff), transaction.atomic():
+            _let_stay(move, reason=_("%s treats nobody here any more.") % member.name, by=by)
+
+
+def _to_come_true(moves: MoveQuerySet) -> MoveQuerySet:
+    """Of arranged moves those that nothing has overtaken, and whose client nobody handed on."""
+    handed_on = Treatment.objects.filter(follows=OuterRef("new_treatment"))
+    to_come = moves.standing().filter(~Exists(handed_on), treatment__ends_on=F("moves_on"))
+    return to_come.select_related("treatment__client", "new_treatment__therapist")
+
+
+def _let_stay(move: Move, *, reason: str, by: Membership) -> None:
+    """Call an arranged move off, as if it had never been.
+
+    Raises:
+        CannotCallOff: what it moved to was handed on, or a session that comes back meets another.
+    """
+    new = move.new_treatment
+    if new is None:
+        raise CannotCallOff
+    _leave_as_history(move, to=new.therapist, reason=reason, by=by)
+    _withdraw(new, back_to=move.treatment)
+    _go_on(move.treatment, but_for=move)
 
 
 @transaction.atomic
@@ -389,12 +426,14 @@ def _current(move: Move, *, version: str, is_arranged: bool = False) -> Move:
 
 
 def _leave_as_history(move: Move, *, to: Membership, reason: str, by: Membership) -> None:
-    """Call an arranged move off, and tell who would have taken the client on."""
+    """Call an arranged move off, and tell who would have taken the client on, and who arranged it
+    where somebody else calls it off."""
     move.called_off_at, move.called_off_reason = timezone.now(), reason
     move.called_off_to, move.new_treatment = to, None
     changed = ["new_treatment", "called_off_at", "called_off_reason", "called_off_to"]
     move.save(update_fields=changed)
-    notices.tell(member=to, kind=CALLED_OFF, subject=move)
+    for member in {to, move.treatment.therapist} - {by}:
+        notices.tell(member=member, kind=CALLED_OFF, subject=move)
     audit.record("call off move", move, client_id=move.treatment.client_id, by=by)
 
 

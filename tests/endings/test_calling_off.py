@@ -12,7 +12,8 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from apps.accounts import notices
-from apps.accounts.models import Membership, Practice
+from apps.accounts.models import Membership, Practice, Role
+from apps.accounts.services import change_roles, deactivate_member
 from apps.clients.models import Client, Treatment
 from apps.clients.services import hand_over_caseload
 from apps.core.models import AuditEntry
@@ -21,10 +22,12 @@ from apps.endings.services import CannotCallOff, ChangedMeanwhile, call_off_move
 from apps.feedback.services import practice_questionnaire, request_feedback
 from apps.ruptures.transitions import move_episodes_on
 from apps.therapy_sessions.services import save_process_note
-from tests.accounts.conftest import shown
+from tests.accounts.conftest import proven, shown
 from tests.conftest import signed_in, work_in
 from tests.endings.test_move import FITS, address, consent, handover, walk
 from tests.factories import MembershipFactory, TherapySessionFactory, TreatmentFactory
+
+__all__ = ["proven"]
 
 pytestmark = pytest.mark.django_db
 WHY = "The evening group has a place for her now."
@@ -171,18 +174,68 @@ def test_the_treatment_goes_on_and_the_other_one_never_begins(
             assert page.status_code == 404
 
 
-def test_who_takes_over_in_between_treats_the_client_until_the_day_of_the_move(
+def called_off(move: Move) -> str:
+    """What a therapist is told, from 'The move' on, of a move from alice."""
+    assert move.moves_on
+    return f"to {{}} on {date_format(move.moves_on, 'j M')} was called off."
+
+
+def test_what_who_loses_a_client_arranged_for_later_takes_nobody_from_the_colleague(
+    move: Move,
+    alice: Membership,
+    charlie: Membership,
+    mona: Membership,
+    proven: Callable[[Membership], Browser],
+) -> None:
+    """The manager reads so before, and who would have taken the client on is told."""
+    dana = MembershipFactory.create(practice=mona.practice, name="Dana Roe")
+    manager, to_hand_over = proven(mona), reverse("hand_over", args=[alice.id])
+    day = date_format(move.moves_on, "j M Y")
+    assert f"FE-0007, moves to Charlie Nowak on {day}" in shown(manager.get(to_hand_over))
+    sent = {"treatments": [move.treatment_id], "to": dana.id}
+    assert manager.post(to_hand_over, sent).status_code == 302
+    move.refresh_from_db()
+    assert (move.called_off_to, move.new_treatment) == (charlie, None)
+    [told] = [each.said.text for each in notices.unread(charlie)]
+    assert told == "The move of FE-0007 from Alice Moreau " + called_off(move).format("you")
+    assert not any("was called off" in each.said.text for each in notices.unread(alice))
+    for days in (0, 7, 30):
+        with time_machine.travel(timezone.now() + timedelta(days=days)):
+            visible = [Client.objects.visible_to(each).count() for each in (alice, dana, charlie)]
+            assert visible == [0, 1, 0]
+            assert not Move.objects.passed_on_to(charlie).exists()
+
+
+@pytest.mark.parametrize("way", ["place", "role"])
+def test_a_client_stays_whose_move_leads_to_somebody_who_treats_nobody_by_then(
+    move: Move, alice: Membership, charlie: Membership, mona: Membership, way: str
+) -> None:
+    """Else nobody would treat them from that day on, and nobody would be told."""
+    if way == "place":
+        deactivate_member(member=charlie, by=mona)
+    else:
+        change_roles(member=charlie, roles=[Role.SUPERVISOR], by=mona)
+    [told] = [each.said.text for each in notices.unread(alice)]
+    assert told == "The move of FE-0007 from you " + called_off(move).format("Charlie Nowak")
+    move.refresh_from_db()
+    assert move.called_off_reason == "Charlie Nowak treats nobody here any more."
+    assert not Treatment.objects.filter(therapist=charlie).exists()
+    with time_machine.travel(timezone.now() + timedelta(days=8)):
+        assert move.treatment in Treatment.objects.conducted_by(alice)
+
+
+def test_a_move_whose_client_was_handed_on_stays_whoever_closes_the_place_it_led_to(
     move: Move, alice: Membership, charlie: Membership, mona: Membership
 ) -> None:
     dana = MembershipFactory.create(practice=mona.practice, name="Dana Roe")
-    hand_over([move.treatment], to=dana, by=mona)
-    visible = Client.objects.visible_to
-    assert [visible(each).count() for each in (alice, dana, charlie)] == [0, 1, 0]
     eve = MembershipFactory.create(practice=mona.practice, name="Eve Roe")
-    hand_over(list(dana.treatments.all()), to=eve, by=mona)
-    assert [visible(each).count() for each in (dana, eve, charlie)] == [0, 1, 0]
+    hand_over(list(charlie.treatments.all()), to=dana, by=mona)
+    deactivate_member(member=charlie, by=mona)
+    hand_over([move.treatment], to=eve, by=mona)
+    visible = Client.objects.visible_to
+    assert [visible(each).count() for each in (alice, eve, dana)] == [0, 1, 0]
     with time_machine.travel(timezone.now() + timedelta(days=7)):
-        assert [visible(each).count() for each in (alice, dana, eve, charlie)] == [0, 0, 0, 1]
+        assert [visible(each).count() for each in (alice, eve, dana)] == [0, 0, 1]
 
 
 def test_a_client_to_come_is_handed_on_from_the_day_they_would_have_come(
@@ -230,7 +283,9 @@ def test_the_other_therapist_is_told_without_the_reason(
 ) -> None:
     call_off(as_alice, move)
     [told] = notices.unread(charlie)
-    assert told.said.text.startswith("FE-0007 stays with Alice Moreau: the move to you on ")
+    assert told.said.text == "The move of FE-0007 from Alice Moreau " + called_off(move).format(
+        "you"
+    )
     page = shown(as_charlie.get(reverse("caseload")))
     assert told.said.text in page
     assert WHY not in page
@@ -340,12 +395,12 @@ def test_what_a_manager_decided_in_between_stands_against_calling_off(
     move: Move, alice: Membership, charlie: Membership, mona: Membership, as_alice: Browser
 ) -> None:
     treatment = move.treatment
-    dana = MembershipFactory.create(
-        practice=mona.practice, name="Dana Roe", joined_at=timezone.now() - timedelta(days=4)
-    )
+    charlie.joined_at = timezone.now() - timedelta(days=4)
+    charlie.save()
     Practice.objects.update(created_at=timezone.now() - timedelta(days=900))
-    mona.practice.refresh_from_db()
-    day = hand_over([treatment], to=dana, by=mona)
+    for member in (mona, charlie):
+        member.practice.refresh_from_db()
+    day = hand_over([treatment], to=charlie, by=mona)
     assert timezone.localdate() < day < timezone.localdate() + timedelta(days=7)
     said = "This client changes hands on"
     refused = shown(call_off(as_alice, move))
@@ -355,9 +410,9 @@ def test_what_a_manager_decided_in_between_stands_against_calling_off(
     page = as_alice.post(reverse("close_treatment", args=[treatment.client_id]), closing)
     assert said in shown(page), "there is no move to call off first"
     visible = Client.objects.visible_to
-    for days, who in ((0, alice), (4, dana), (8, charlie)):
+    for days, who in ((0, alice), (4, charlie), (8, charlie)):
         with time_machine.travel(timezone.now() + timedelta(days=days)):
-            assert [each for each in (alice, dana, charlie) if visible(each).exists()] == [who]
+            assert [each for each in (alice, charlie) if visible(each).exists()] == [who]
     move.refresh_from_db()
     assert move.called_off_at is None
 
@@ -369,8 +424,9 @@ def test_a_client_who_is_handed_back_before_the_day_moves_no_more(
     hand_over(list(charlie.treatments.all()), to=alice, by=mona)
     with pytest.raises(ChangedMeanwhile):
         call_off_move(move=move, reason=WHY, version=move.version, by=alice)
-    said = {each.said.text.partition(":")[0] for each in notices.unread(charlie)}
-    assert "FE-0007 stays with Alice Moreau" in said
+    for member, said in ((charlie, "from Alice Moreau to you"), (alice, "from you to Charlie")):
+        texts = [each.said.text for each in notices.unread(member)]
+        assert any(text.startswith(f"The move of FE-0007 {said}") for text in texts)
     assert "Handed back, as the practice decided." in shown(as_alice.get(address(move.treatment)))
     with time_machine.travel(timezone.now() + timedelta(days=8)):
         visible = Client.objects.visible_to

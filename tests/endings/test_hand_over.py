@@ -139,6 +139,9 @@ def test_who_gets_a_client_until_a_move_and_then_for_good_treats_them_all_along(
     later = timezone.localdate() + timedelta(days=10)
     treatment = TreatmentFactory.create(therapist=alice)
     [moved] = hand_over_caseload(treatments=[treatment], to=zoe, on=later, by=alice)
+    day = date_format(later, "j M Y")
+    page = shown(manager.get(reverse("hand_over", args=[alice.id])))
+    assert f"{treatment.client.code}, changes hands on {day}" in page
     hand_over(manager, alice, [treatment], charlie.id)
     hand_over(manager, zoe, [moved], charlie.id)
     for day in (timezone.localdate(), later, later + timedelta(days=1)):
