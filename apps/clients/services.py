@@ -255,17 +255,22 @@ def note_reached(channel: ContactChannel) -> None:
 
     Those who treat neither, where there are any: whoever led one there need not be told of the
     other. Not as the address is recorded, and no therapist: what is told, the time that takes, or a
-    look at it would say whom colleagues treat.
+    look at it would say whom colleagues treat. Of a client who was erased as it was on its way
+    nothing is kept.
     """
+    wait_for_turn(id=channel.client_id)
+    if Client.objects.filter(id=channel.client_id, erased_at__isnull=False).exists():
+        return
     ReachedMailbox.objects.get_or_create(
         practice_id=channel.practice_id,
         client_id=channel.client_id,
         address_index=bytes(channel.address_index),
     )
     today = timezone.localdate()
-    current = Treatment.objects.current(on=today)
+    current, lately = Treatment.objects.current(on=today), Treatment.objects.lately(on=today)
     own = current.filter(client=channel.client_id).values("therapist")
-    others = Treatment.objects.lately(on=today).exclude(therapist__in=own).values("client")
+    came_here = Q(ends_on__lte=today, client__in=current.filter(therapist__in=own).values("client"))
+    others = lately.exclude(therapist__in=own).exclude(came_here).values("client")
     there = ContactChannel.objects.beside(channel).values("client")
     there = there.union(ReachedMailbox.objects.beside(channel).values("client"))
     # Whoever invents more clients of that mailbox makes no message wait.
@@ -276,9 +281,9 @@ def note_reached(channel: ContactChannel) -> None:
     pairs = list(in_order[: notices.MOST_SHOWN])
     if not pairs:
         return
-    lately = Membership.objects.filter(manages_lately(), practice=channel.practice_id)
-    managers = list(lately.order_by("id"))
-    both = current.filter(client__in=[channel.client, *pairs])
+    manage = Membership.objects.filter(manages_lately(), practice=channel.practice_id)
+    managers = list(manage.order_by("id"))
+    both = lately.filter(client__in=[channel.client, *pairs])
     treat = set(both.values_list("therapist", "client"))
     for other in pairs:
         first, last = sorted((other, channel.client), key=lambda each: each.id)

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership, Notice, Role, Supervision
@@ -78,17 +79,18 @@ def _whom(somebody: Membership, reader: Membership) -> str:
 
 
 def render_handover(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
-    """That a manager handed clients of `member` over, to whom and from which day on, as it was told
-    then: to whom they go on since is nothing that the member may know."""
-    told = Notice.objects.told_to(member).filter(kind=HANDED_OVER, subject_id__in=subject_ids)
-    days = {
-        taker_id: date.fromisoformat(mark[:DAY])
-        for taker_id, mark in told.order_by("mark").values_list("subject_id", "mark")
-    }
+    """That a manager handed clients of `member` over, to whom and from which days on, as it was
+    told then: to whom they go on since is nothing that the member may know."""
+    told = Notice.objects.unread_by(member).filter(kind=HANDED_OVER, subject_id__in=subject_ids)
+    days: dict[UUID, list[str]] = {}
+    for taker_id, mark in told.order_by("mark").values_list("subject_id", "mark"):
+        day = date_format(date.fromisoformat(mark[:DAY]), "j M")
+        if day not in days.setdefault(taker_id, []):
+            days[taker_id].append(day)
     return {
         taker.id: Said(
-            _("Clients of yours go to %(name)s on %(day)s, as your practice decided.")
-            % {"name": taker.name, "day": date_format(days[taker.id], "j M")}
+            _("Clients of yours go to %(name)s on %(days)s, as your practice decided.")
+            % {"name": taker.name, "days": get_text_list(days[taker.id], _("and"))}
         )
         for taker in Membership.objects.colleagues_of(member).filter(id__in=days)
     }

@@ -7,7 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, ProtectedError, RestrictedError
+from django.db.models import Exists, F, OuterRef, ProtectedError, Q, RestrictedError
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -273,6 +273,8 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
             raise CannotHandOver(f"{move.treatment.client.code}: {why}") from why
     for new in hand_over_caseload(treatments=treatments, to=to, on=on, by=by):
         refit_requests(new)
+    for treatment in treatments:
+        _lead_there(treatment, to=to)
     mark = f"{on.isoformat()} {timezone.now().isoformat()}"
     for treatment in treatments:
         back = Move.objects.standing().filter(new_treatment=treatment, treatment__therapist=to)
@@ -283,6 +285,18 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
         end_what_is_open(treatment, on=on, by=by)
         notices.tell(member=treatment.therapist, kind=HANDED_OVER, subject=to, mark=mark)
     return on
+
+
+def _lead_there(treatment: Treatment, *, to: Membership) -> None:
+    """Note of a client whom a move brings to `to` as well that a hand-over does: what a move leads
+    to its row says, and once it is called off this is what the new treatment begins by."""
+    treatment.refresh_from_db(fields=["ends_on"])
+    coming = Treatment.objects.filter(
+        client=treatment.client_id, therapist=to, starts_on__gt=timezone.localdate()
+    )
+    by_moves = Move.objects.standing().filter(new_treatment__in=coming).values("treatment")
+    later = Q(follows__ends_on__gt=treatment.ends_on)
+    coming.filter(Q(follows__in=by_moves) | later).update(follows=treatment)
 
 
 def call_off_moves_to(member: Membership, *, by: Membership) -> None:

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from apps.accounts import notices
 from apps.accounts.models import Membership, Notice, Supervision
 from apps.accounts.notices import Said
-from apps.ruptures.falls import falls_of
+from apps.ruptures.falls import Fall, falls_of
 from apps.ruptures.models import RuptureEpisode
 
 OPENED, MARKED, WAITED = "episode_opened", "episode_marked", "episode_waited"
@@ -35,9 +35,9 @@ def tell_about(episode: RuptureEpisode) -> None:
         newest = max(reversed(unseen), key=lambda each: each.fell_at)
         notices.tell(member=therapist, kind=OPENED, subject=episode, mark=newest.mark)
     marked = [each for each in reversed(falls) if each.marked_at]
-    mark = max(marked, key=lambda each: each.marked_at or each.fell_at).mark if marked else None
-    if mark is not None:
-        notices.tell(member=therapist, kind=MARKED, subject=episode, mark=mark)
+    last = max(marked, key=lambda each: each.marked_at or each.fell_at, default=None)
+    if last:
+        _tell_marked(therapist, episode, last)
     if not episode.is_supervisors:
         return
     since = episode.fell_again_at
@@ -48,13 +48,23 @@ def tell_about(episode: RuptureEpisode) -> None:
     for member in _supervisors_of(therapist):
         went = Notice.objects.filter(member=member, kind=GONE, subject_id=episode.id)
         gone = went.order_by("mark").values_list("mark", flat=True).last() or ""
-        if mark is not None:
-            notices.tell(member=member, kind=MARKED, subject=episode, mark=max(gone, mark))
+        if last:
+            _tell_marked(member, episode, last, gone=gone)
         if has_waited:
             waited = since.isoformat() if since else ""
             notices.tell(member=member, kind=WAITED, subject=episode, mark=max(gone, waited))
-        elif gone and mark is None:
+        elif gone and not last:
             notices.tell(member=member, kind=OPENED, subject=episode, mark=gone)
+
+
+def _tell_marked(
+    member: Membership, episode: RuptureEpisode, fall: Fall, *, gone: str = ""
+) -> None:
+    """Once, also of what has no mark since it was acknowledged: it was told by its moment."""
+    moment = fall.fell_at.isoformat()
+    told = Notice.objects.filter(member=member, kind=MARKED, subject_id=episode.id, mark=moment)
+    if fall.mark or gone or not told.exists():
+        notices.tell(member=member, kind=MARKED, subject=episode, mark=max(gone, fall.mark))
 
 
 def tell_gone(episode: RuptureEpisode) -> None:

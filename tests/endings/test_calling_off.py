@@ -96,6 +96,35 @@ def test_a_move_that_a_hand_over_overtook_keeps_nobody_from_moving_the_client_on
     assert Move.objects.get(treatment=theirs).arranged_at
 
 
+@pytest.mark.parametrize("days", [6, 10])
+@pytest.mark.parametrize("both_move", [False, True])
+def test_a_move_that_was_arranged_before_a_hand_over_undoes_it_by_no_calling_off(
+    alice: Membership, charlie: Membership, mona: Membership, both_move: bool, days: int
+) -> None:
+    """What the practice decided stands, whichever of them leads there first."""
+    Practice.objects.update(created_at=timezone.now() - timedelta(days=900))
+    mona.practice.refresh_from_db()
+    joined_at = timezone.now() - timedelta(days=2)
+    bob = MembershipFactory.create(practice=mona.practice, name="Bob Ito", joined_at=joined_at)
+    treatment = TreatmentFactory.create(therapist=charlie)
+    besides = TreatmentFactory.create(therapist=alice, client=treatment.client)
+    planned = TherapySessionFactory.create(
+        treatment=treatment, attendance="", starts_at=timezone.now() + timedelta(days=9)
+    )
+    walk(signed_in(alice), besides, FITS, consent(), handover(bob, days=days))
+    if both_move:
+        third = MembershipFactory.create(practice=alice.practice, name="Eve Roe")
+        again = TreatmentFactory.create(therapist=third, client=treatment.client)
+        walk(signed_in(third), again, FITS, consent(), handover(bob, days=20))
+    on = hand_over([treatment], to=bob, by=mona)
+    off = call_off(signed_in(alice), Move.objects.get(treatment=besides))
+    assert off.status_code == 302
+    came = bob.treatments.get()
+    assert (came.starts_on, came.follows) == (on, treatment)
+    planned.refresh_from_db()
+    assert planned.treatment == came
+
+
 @pytest.mark.parametrize("has_move", [False, True])
 def test_after_a_move_is_called_off_a_client_who_was_handed_over_comes_on_the_day_of_that(
     alice: Membership, charlie: Membership, has_move: bool

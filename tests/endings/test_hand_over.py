@@ -122,6 +122,21 @@ def test_a_notice_of_a_hand_over_tells_nothing_of_who_goes_to_the_same_colleague
     assert {each.said.text for each in notices.unread(alice)} == before
 
 
+def test_of_two_hand_overs_to_one_colleague_that_nobody_has_read_each_day_is_said(
+    alice: Membership, charlie: Membership, mona: Membership, treatments: list[Treatment]
+) -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        days = []
+        for treatment in treatments:
+            days.append(date_format(timezone.localdate(), "j M"))
+            services.hand_over([treatment], to=charlie, by=mona)
+            clock.shift(timedelta(days=9))
+        first, second, third = days
+        texts = {each.said.text for each in notices.unread(alice)}
+    said = f"on {first}, {second} and {third}, as"
+    assert texts == {f"Clients of yours go to Charlie Nowak {said} your practice decided."}
+
+
 def test_a_client_whom_the_new_therapist_treats_already_gets_no_second_treatment(
     mona: Membership, alice: Membership, charlie: Membership, treatments: list[Treatment]
 ) -> None:

@@ -18,7 +18,10 @@ from apps.accounts.models import Membership, Notice
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.clients.services import hand_over_caseload, stop_channel
+from apps.core import carriers, outbox, tenancy
+from apps.core.carriers import RenderedMessage
 from apps.core.models import OutboxMessage
+from apps.exchange.rights import erase_client
 from apps.feedback import client_views
 from apps.feedback.messages import render_feedback_request
 from apps.feedback.models import FeedbackRequest
@@ -436,6 +439,52 @@ def test_nor_does_a_form_take_the_place_of_one_whose_treatment_has_just_ended(
     page = shown(Browser().get(link_of(send_to(second))))
     assert ("This is about your session with Alice." in page) is (days < 30)
     assert bool(codes_told(mona)) is (days < 30)
+
+
+def test_who_managed_and_treated_one_of_the_two_until_lately_is_told_of_no_colleagues_client(
+    mona: Membership, dual: Membership, first: Client, second: Client
+) -> None:
+    own = second.treatments.get()
+    own.therapist = dual
+    own.save()
+    shared(second)
+    send_to(second)
+    own.ends_on = timezone.localdate()
+    own.save()
+    send_to(first)
+    assert codes_told(mona) in ONE_OF_BOTH
+    assert not codes_told(dual)
+
+
+def test_managers_are_told_nothing_once_both_are_one_therapists(
+    mona: Membership, charlie: Membership, first: Client, second: Client
+) -> None:
+    """Whoever treated one of them until yesterday."""
+    shared(second)
+    send_to(second)
+    own = second.treatments.get()
+    hand_over_caseload(treatments=[own], to=charlie, on=timezone.localdate(), by=mona)
+    Notice.objects.all().delete()
+    send_to(first)
+    assert not codes_told(mona)
+
+
+def test_of_who_is_erased_as_a_message_is_on_its_way_no_mailbox_is_kept(
+    mona: Membership, first: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A carrier may take seconds, and wants no client's turn meanwhile."""
+
+    def erases(message: OutboxMessage, rendered: RenderedMessage) -> None:
+        send(message, rendered)
+        with tenancy.practice(mona.practice_id):
+            erase_client(client=Client.objects.get(id=first.id), by=mona)
+
+    send = carriers.send
+    monkeypatch.setattr(carriers, "send", erases)
+    ask(first)
+    with time_machine.travel(OutboxMessage.objects.earliest("not_before").not_before):
+        assert outbox.deliver_due() == 1
+    assert not first.reached_mailboxes.exists()
 
 
 def test_however_many_clients_somebody_invents_at_a_mailbox_no_message_waits_for_them(

@@ -262,6 +262,34 @@ def test_what_stands_in_for_an_acknowledged_fall_and_was_said_since_is_told(alic
         assert [sorted(each) for each in kinds] == [sorted([opened, marked]), [marked]]
 
 
+def test_what_stands_in_is_told_once_whatever_is_acknowledged_afterwards(alice, sam):
+    """It had another name until then."""
+    treatment = TreatmentFactory.create(therapist=alice, pomps=[80, 90, 80, 90, 80, 90, 90, 90])
+    with time_machine.travel(timezone.now() + timedelta(days=1), tick=False) as clock:
+
+        def says(session, tension):
+            clock.shift(timedelta(hours=1))
+            session.tension, session.tension_resolved = tension, tension and 0
+            session.save()
+            screen_from(session)
+
+        first = TherapySessionFactory.create(treatment=treatment)
+        says(first, 3)
+        acknowledge_episode(episode=treatment.episodes.get(), by=alice)
+        clock.shift(timedelta(days=7))
+        second = rated_now(treatment, 45)
+        screen_from(second)
+        says(first, None)
+        says(second, 2)
+        [fall] = falls_of(treatment.episodes.get())
+        assert fall.mark
+        assert fall.marked_at
+        before = noted(alice), noted(sam)
+        acknowledge_episode(episode=treatment.episodes.get(), by=alice)
+        weeks(clock, treatment, 90)
+        assert (noted(alice), noted(sam)) == before
+
+
 def test_a_fall_goes_by_the_moment_alone_at_which_no_other_was_found(fell_again):
     """As it did before, or what was told and read would be told again after an update."""
     _first, second = falls_of(RuptureEpisode.objects.get())
