@@ -209,6 +209,7 @@ def _deliver(message: OutboxMessage) -> bool:
             state=State.UNCERTAIN,
             doubts=message.doubts + 1,
             doubted_at=message.taken_at,
+            channel=rendered.channel,
             not_before=message.taken_at + OutboxMessage.HOLD,
             error=MaybeSent.__name__,
         )

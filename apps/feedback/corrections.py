@@ -12,7 +12,7 @@ from apps.alliance.models import AllianceRating
 from apps.clients.models import Treatment
 from apps.clients.services import take_turn
 from apps.core.models import OutboxMessage
-from apps.feedback.lifecycle import refit_requests, screen_changed, settle, went_out
+from apps.feedback.lifecycle import refit_requests, screen_changed, settle
 from apps.feedback.models import MESSAGES, FeedbackRequest
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.models import RuptureEpisode, Screening
@@ -150,7 +150,7 @@ def _is_cut_short(before: FeedbackRequest, after: FeedbackRequest | None) -> boo
         return True
     ends_sooner = after.expires_at < before.expires_at
     is_shorter = after.expires_at - after.due_at < before.expires_at - before.due_at
-    return ends_sooner and (is_shorter or went_out(before))
+    return ends_sooner and is_shorter
 
 
 @transaction.atomic

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Coalesce, Least
+from django.db.models.functions import Least
 from django.utils import timezone
 
 from apps.accounts.models import Membership
@@ -216,30 +216,29 @@ def has_fresh_link(request: FeedbackRequest) -> bool:
 
 
 def went_out(request: FeedbackRequest) -> bool:
-    """Whether a message of the request was delivered, as far as anybody knows."""
-    return _sent(request, MESSAGES).exists()
+    """Whether a message of the request is out, or may be, wherever it led to."""
+    return _out(request, MESSAGES).exists()
 
 
 def link_is_out(request: FeedbackRequest) -> bool:
-    """Whether the client got a link that still opens the form, or may have got one."""
-    in_doubt = OutboxMessage.objects.may_be_out().exclude(state=OutboxMessage.State.SENT)
-    return in_doubt.filter(kind__in=MESSAGES, subject_id=request.id).exists() or any(
-        link.leads for link in _links(request)
-    )
+    """Whether the client got a link that still opens the form, or may have got one. What went
+    where their ways led before alone is no such link; who is told that a form ended, or when it is
+    due, goes by `went_out`: an address is typed to and fro in a moment."""
+    return any(link.leads for link in _links(request))
 
 
 def _is_silence(request: FeedbackRequest) -> bool:
     """Whether no answer to a form that ends says something.
 
-    The client had it in time, and all along: no link of it went to a mailbox other than the one
-    that its way leads to now. And they may still be asked by that way: nobody who has said no, or
-    whose mailbox others read, is silent.
+    The client had it in time, and all along: no link of it went, or may have, to a mailbox other
+    than the one that its way leads to now. And they may still be asked by that way: nobody who has
+    said no, or whose mailbox others read, is silent.
     """
     client, links = request.therapy_session.treatment.client, _links(request)
     if client.pause_review_on or why_not_agreed(client, on=timezone.localdate(request.expires_at)):
         return False
     by, open_ways = _least_before_end(request), _open_ways(client)
-    in_time = {link.way for link in links if link.sent_at <= by}
+    in_time = {link.way for link in links if link.was_sent(by=by)}
     return all(link.leads for link in links) and bool(in_time & open_ways)
 
 
@@ -266,30 +265,33 @@ def _least_before_end(request: FeedbackRequest) -> datetime:
 
 
 class _Link(NamedTuple):
-    """One that went out, and opens the form: `leads` where it led to where its way leads now."""
+    """One that is out, or may be (`sent_at` is None then), and opens the form: `leads` where it led
+    to where its way leads now."""
 
     way: str
-    sent_at: datetime
+    sent_at: datetime | None
     leads: bool
+
+    def was_sent(self, *, by: datetime) -> bool:
+        return self.sent_at is not None and self.sent_at <= by
 
 
 def _links(request: FeedbackRequest) -> list[_Link]:
     channels = request.therapy_session.treatment.client.channels.exclude(address="")
     since = dict(channels.values_list("kind", "address_since"))
-    sent = _sent(request, (FRESH_LINK,) if has_fresh_link(request) else MESSAGES)
+    out = _out(request, (FRESH_LINK,) if has_fresh_link(request) else MESSAGES)
     return [
-        _Link(kind, at, leads=kind in since and taken_at >= (since[kind] or taken_at))
-        for kind, at, taken_at in sent.values_list(
-            "channel", "sent_at", Coalesce("doubted_at", "sent_at")
+        _Link(
+            way=each.channel,
+            sent_at=each.sent_at,
+            leads=each.channel in since and each.taken_at >= (since[each.channel] or each.taken_at),
         )
-        if at
+        for each in out
     ]
 
 
-def _sent(request: FeedbackRequest, kinds: tuple[str, ...]) -> QuerySet[OutboxMessage]:
-    return OutboxMessage.objects.filter(
-        kind__in=kinds, subject_id=request.id, state=OutboxMessage.State.SENT
-    )
+def _out(request: FeedbackRequest, kinds: tuple[str, ...]) -> QuerySet[OutboxMessage]:
+    return OutboxMessage.objects.may_be_out().filter(kind__in=kinds, subject_id=request.id)
 
 
 @transaction.atomic
@@ -335,7 +337,7 @@ def weigh_silence(request_id: UUID) -> None:
     wait_for_turn(treatments__therapy_sessions__feedback_requests=request_id)
     for request in FeedbackRequest.objects.filter(id=request_id):
         by = _least_before_end(request)
-        if not any(link.sent_at <= by for link in _links(request)):
+        if not any(link.was_sent(by=by) for link in _links(request)):
             take_silence_back(request_id)
 
 

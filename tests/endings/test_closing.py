@@ -181,10 +181,14 @@ def test_of_closing_and_an_answer_at_once_neither_fails(
         assert "Mine." in shown(answered)
 
 
+@pytest.mark.parametrize("moment", ["sent_at", "doubted_at"])
 def test_where_the_treatment_ends_later_its_forms_end_with_it(
-    treatment: Treatment, request_to_client: FeedbackRequest, charlie: Membership, alice: Membership
-) -> None:
-    OutboxMessage.objects.update(state=OutboxMessage.State.SENT, sent_at=timezone.now())
+    treatment: Treatment, request_to_client: FeedbackRequest, charlie: Membership,
+    alice: Membership, moment: str,
+) -> None:  # fmt: skip
+    """Those whose message may be out as well."""
+    state = "sent" if moment == "sent_at" else "failed"
+    OutboxMessage.objects.update(**{"state": state, moment: timezone.now()})
     tomorrow = timezone.localdate() + timedelta(days=1)
     hand_over_caseload(treatments=[treatment], to=charlie, on=tomorrow, by=alice)
     treatment.refresh_from_db()

@@ -183,6 +183,56 @@ def corrected_on_the_way(
     return send
 
 
+def test_a_form_that_may_have_gone_to_an_earlier_address_alone_is_withdrawn_with_the_consent(
+    asked: FeedbackRequest, corrected_on_the_way: Callable[..., None]
+) -> None:
+    corrected_on_the_way(ends=MaybeSent())
+    withdraw_unsent(asked.therapy_session.treatment.client)
+    asked.refresh_from_db()
+    assert asked.state == State.CANCELLED, "nobody could answer it"
+
+
+def test_a_form_whose_reminder_may_be_out_by_the_other_way_stays_open(
+    asked: FeedbackRequest, client_of: Client, phone: Browser, clock: time_machine.Traveller,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    correct(client_of, text="07400 123456", text_safe="yes")
+    by_text = link_to(asked, way="text")
+
+    def lost(message: OutboxMessage, rendered: outbox.RenderedMessage) -> None:
+        assert by_text in rendered.body
+        raise MaybeSent
+
+    monkeypatch.setattr(outbox.carriers, "send", lost)
+    clock.shift(timedelta(hours=26))
+    outbox.deliver_due()
+    clock.shift(timedelta(minutes=1))
+    correct(client_of, email=RIGHT, text="07400 123456", text_safe="yes")
+    withdraw_unsent(client_of)
+    assert phone.get(by_text).status_code == 200
+    asked.refresh_from_db()
+    assert asked.state == State.OPEN
+
+
+@pytest.mark.parametrize("is_corrected", [False, True])
+def test_no_answer_to_a_reminder_is_no_silence_where_the_form_may_have_gone_to_an_earlier_address(
+    asked: FeedbackRequest, clock: time_machine.Traveller, is_corrected: bool
+) -> None:
+    first = OutboxMessage.objects.filter(kind="feedback_request")
+    first.update(state="failed", doubts=2, doubted_at=NOON)
+    clock.shift(timedelta(hours=1))
+    if is_corrected:
+        correct(asked.therapy_session.treatment.client, email=RIGHT)
+    clock.shift(timedelta(hours=24))
+    OutboxMessage.objects.filter(kind="feedback_reminder").update(
+        state="sent", sent_at=timezone.now(), channel="email"
+    )
+    clock.shift(timedelta(hours=74))
+    expire_requests()
+    asked.refresh_from_db()
+    assert (asked.state, asked.therapy_session.asked) == (State.EXPIRED, not is_corrected)
+
+
 def report(outcome: reports.Outcome) -> None:
     message = OutboxMessage.objects.get(kind="feedback_request")
     reports.note(

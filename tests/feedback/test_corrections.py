@@ -224,6 +224,21 @@ def test_a_corrected_time_moves_the_message_and_its_reminder(
     assert asked.due_at >= session.starts_at + timedelta(minutes=110 + 120)
 
 
+@pytest.mark.parametrize("doubts", [0, 2])
+def test_a_form_that_may_be_out_does_not_move_with_its_session(
+    alice: Membership, asked: FeedbackRequest, doubts: int
+) -> None:
+    """Both copies were handed over, and then its sender gave up."""
+    session, due_at = asked.therapy_session, asked.due_at
+    doubted_at = timezone.now() if doubts else None
+    first = OutboxMessage.objects.filter(kind=KIND)
+    first.update(state="failed", doubts=doubts, doubted_at=doubted_at)
+    earlier = session.starts_at - timedelta(hours=1)
+    correct_session(session=session, attendance="attended", starts_at=earlier, by=alice)
+    asked.refresh_from_db()
+    assert (asked.due_at == due_at) is bool(doubts)
+
+
 def test_no_correction_puts_a_form_off_for_ever(alice: Membership, asked: FeedbackRequest) -> None:
     session = asked.therapy_session
     with time_machine.travel(timezone.now(), tick=False) as clock:
