@@ -24,10 +24,11 @@ CONFIGURATION: dict[str, Any] = {
 }
 
 # Whoever holds the token of a link can use it; an address of a person is a person.
+# A stranger can fill a line: an address is looked for once a word, not anew from each of its signs.
 SCRUBBED = [
     (re.compile(r"/(f|link|calendar|weekly-mail)/[^\s\"']+"), r"/\1/…"),
     (re.compile(r"\?\S+"), "?…"),
-    (re.compile(r"[^\s<>\"'=:(]+@[^\s<>\"',;)]+"), "…@…"),
+    (re.compile(r"(?<![^\s<>\"'=:(])[^\s<>\"'=:(]+@[^\s<>\"']+"), "…@…"),
     (re.compile(r"\+\d[\d ]{7,}\d"), "+…"),
 ]
 
