@@ -10,7 +10,9 @@ from django.http import FileResponse, HttpResponse
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # Where a spreadsheet parts lists by semicolons, a row's quotes part nothing and can vanish.
-CELL_BEGINS = re.compile(r'([;\t\r\n][\s"]*)(?=[=+\-@])')
+# A client can make it long: what may stand before a cell is looked at once, not from each sign on.
+BEFORE_FORMULA = re.compile(r'(?<![\s";])[\s";]+(?=[=+\-@])')
+PARTS = set(";\t\r\n")
 
 
 def download(content: bytes, *, name: str, content_type: str) -> HttpResponse:
@@ -47,4 +49,6 @@ def guarded(cell: object) -> object:
     if not isinstance(cell, str):
         return cell
     is_formula = cell.startswith(FORMULA) or cell.lstrip().startswith(FORMULA)
-    return ("'" if is_formula else "") + CELL_BEGINS.sub(r"\1'", cell)
+    return ("'" if is_formula else "") + BEFORE_FORMULA.sub(
+        lambda run: run[0] + ("" if PARTS.isdisjoint(run[0]) else "'"), cell
+    )

@@ -16,7 +16,7 @@ from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Client, Treatment
 from apps.clients.services import hand_over_caseload
-from apps.core.downloads import csv_text
+from apps.core.downloads import csv_text, guarded
 from apps.core.models import AuditEntry
 from apps.exchange import records, rights
 from apps.feedback.asking import why_not_agreed
@@ -154,6 +154,13 @@ def test_no_cell_is_a_formula_where_semicolons_part_a_list() -> None:
     quoted = csv_text([["Form", 'x;"=1+1;', 'x\n"" -1', 5]])
     read = [cell for row in csv.reader(io.StringIO(quoted), delimiter=";") for cell in row]
     assert not [cell for cell in read if cell.strip().startswith(("=", "+", "-", "@"))]
+
+
+@pytest.mark.parametrize("run", ["\n", "\n;", '; "', " \t"])
+def test_however_long_a_run_before_a_cell_is_it_is_looked_through_once(run: str) -> None:
+    """Sign by sign anew, this would take minutes."""
+    run *= 200_000
+    assert guarded(f"x{run}x{run}=1") == f"x{run}x{run}'=1"
 
 
 def test_while_restricted_nothing_is_sent_or_screened(
