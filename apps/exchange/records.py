@@ -188,7 +188,7 @@ def everything(
         "practice": client.practice.name,
         "client": client.code,
         "treatments_with": _therapists(treatments),
-        "questions": _questions(client),
+        "questions": _questions(client, treatments),
         "tables": tables,
         "messages": _messages(client, treatments),
         "who_looked": who_looked(client),
@@ -210,11 +210,10 @@ def who_looked(client: Client) -> list[dict[str, Any]]:
     ]
 
 
-def _questions(client: Client) -> dict[str, str]:
-    """The wording of each item that the client was asked, by its id."""
-    asked = Questionnaire.objects.filter(
-        id__in=rows("alliance.AllianceRating", client).order_by().values("questionnaire")
-    )
+def _questions(client: Client, treatments: Treatments | None) -> dict[str, str]:
+    """The wording of each item that the ratings of the copy answer, by its id."""
+    ratings = rows("alliance.AllianceRating", client, treatments=treatments)
+    asked = Questionnaire.objects.filter(id__in=ratings.order_by().values("questionnaire"))
     return {item["id"]: item["text"] or item["id"] for each in asked for item in each.items}
 
 

@@ -123,6 +123,7 @@ def test_a_later_therapist_neither_reads_nor_exports_what_was_before(
     tables = json.loads(made["records.json"])["tables"]
     assert f"{CANARY} comment" not in "".join(made.values())
     assert tables["alliance.AllianceRating"] == tables["therapy_sessions.TherapySession"] == []
+    assert json.loads(made["records.json"])["questions"] == {}, "nor what others asked"
     assert [each["therapist"] for each in tables["clients.Treatment"]] == ["Charlie Nowak"]
     assert "it holds those with Charlie Nowak" in made["records.html"]
     taken = files(as_charlie.get(url(treatment, "portable/")))
