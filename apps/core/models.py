@@ -64,6 +64,7 @@ class OutboxMessage(models.Model):
     MAX_ATTEMPTS = 8
     LEASE = timedelta(seconds=60)
     HOLD = timedelta(minutes=10)
+    LATE_AFTER = timedelta(minutes=2)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     practice_id = models.UUIDField()

@@ -105,12 +105,13 @@ def due(*, limit: int) -> list[tuple[UUID, UUID]]:
     return rows
 
 
-def waiting_since() -> datetime | None:
-    """When the message was due that waits longest, of all practices; None where none waits."""
+def is_late() -> bool:
+    """Whether any message of any practice has waited for longer than `OutboxMessage.LATE_AFTER`."""
+    now = timezone.now()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT waiting_since(%s)", [timezone.now()])
+        cursor.execute("SELECT waiting_since(%s)", [now])
         since: datetime | None = cursor.fetchone()[0]
-    return since
+    return since is not None and now - since > OutboxMessage.LATE_AFTER
 
 
 def claim(*, practice_id: UUID, message_ids: list[UUID]) -> list[OutboxMessage]:

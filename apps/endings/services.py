@@ -16,7 +16,7 @@ from apps.accounts import notices
 from apps.accounts.models import Membership, Role
 from apps.accounts.oneself import access_from
 from apps.clients.models import Client, Treatment, TwoPersonRequest
-from apps.clients.services import hand_over_caseload, wait_for_turn
+from apps.clients.services import hand_over_caseload, take_back_wishes, wait_for_turn
 from apps.core import audit
 from apps.endings.models import Ending, Move, MoveQuerySet, Offer
 from apps.endings.notices import CALLED_OFF, FORM_ENDED, HANDED_OVER, KIND
@@ -381,7 +381,8 @@ def _refuse_if_it_changes_hands(treatment: Treatment) -> None:
 
 @transaction.atomic
 def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
-    """Begin a new treatment, with a new baseline, of a client whose treatment was closed.
+    """Begin a new treatment, with a new baseline, of a client whose treatment was closed. What `by`
+    asked for before, such as the client's erasure, is withdrawn.
 
     Raises:
         CannotReopen: the client is in treatment now, processing of their data is restricted, or
@@ -408,6 +409,7 @@ def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
                 " withdrawn first; nothing was changed."
             )
         )
+    take_back_wishes(closed.client_id, of=by, by=by)
     treatment = Treatment.objects.create(
         practice_id=closed.practice_id,
         client_id=closed.client_id,

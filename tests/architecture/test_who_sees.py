@@ -8,6 +8,9 @@ FRAME = '{% extends "layouts/app.html" %}'
 # What could not be shown says nothing about anybody.
 WITHOUT = {"layouts/error.html"}
 SENTENCE = re.compile(r"{% block who_sees %}(.*?){% endblock who_sees %}", re.DOTALL)
+TITLE = re.compile(r"{% block title %}(.*?){% endblock title %}", re.DOTALL)
+# They name a colleague, in the hands of managers and of the two who meet.
+NAMES_STAFF = {"accounts/member.html", "supervision/meeting.html"}
 
 
 def said(template: Path) -> str:
@@ -25,3 +28,15 @@ def test_every_page_of_staff_says_who_sees_it() -> None:
     assert len(pages) > 40
     silent = [str(page.relative_to(TEMPLATES)) for page in pages if len(said(page).strip()) < 20]
     assert not silent, f"Add the block who_sees to {', '.join(sorted(silent))}."
+
+
+def test_no_title_names_a_client() -> None:
+    """It stays in the browser's history, on a device that a client holds, or a stranger next."""
+    titles = {
+        str(path.relative_to(TEMPLATES)): found[1]
+        for path in TEMPLATES.rglob("*.html")
+        if (found := TITLE.search(path.read_text(encoding="utf-8")))
+    }
+    assert len(titles) > 40
+    naming = {name for name, said in titles.items() if "{{" in said or " with " in said}
+    assert naming == NAMES_STAFF

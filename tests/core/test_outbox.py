@@ -13,6 +13,7 @@ import time_machine
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend as LocMem
 from django.db import connections
+from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -277,3 +278,17 @@ def test_only_what_is_not_out_yet_can_be_withdrawn() -> None:
         with tenancy.practice(message.practice_id):
             assert outbox.cancel("note", subject_id=message.subject_id) == withdrawn
     assert (state(waiting), state(gone)) == (State.CANCELLED, State.SENT)
+
+
+@pytest.mark.django_db
+def test_who_asks_without_a_sign_in_learns_that_messages_are_late_and_not_since_when(
+    client: Client,
+) -> None:
+    """A form is due two hours after a session: the second would say when sessions end."""
+    due = put(due_in=timedelta(hours=1)).due_at
+    answers = []
+    for seconds in (0, 119, 121):
+        with time_machine.travel(due + timedelta(seconds=seconds), tick=False):
+            answers.append(client.get("/healthz/").json())
+    in_time = {"database": "up", "messages": "in time", "sending": "on"}
+    assert answers == [in_time, in_time, in_time | {"messages": "late"}]

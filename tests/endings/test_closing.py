@@ -418,6 +418,30 @@ def test_a_client_whom_it_is_asked_to_erase_does_not_begin_again(
     assert Treatment.objects.filter(ends_on=None).exists()
 
 
+def test_who_begins_again_has_not_asked_for_the_clients_erasure_any_more(
+    as_alice: Browser, treatment: Treatment, alice: Membership
+) -> None:
+    """The wish had lapsed with the treatment; any colleague's click would carry it out."""
+    asked = ask_to_erase(client=treatment.client, by=alice)
+    as_alice.post(address(treatment), REVIEW)
+    reopen(as_alice)
+    assert Treatment.objects.filter(ends_on=None).exists()
+    asked.refresh_from_db()
+    assert (asked.closed_by, asked.is_carried_out) == (alice, False)
+
+
+def test_who_gets_a_client_back_has_not_asked_for_their_erasure_any_more(
+    treatment: Treatment, alice: Membership, charlie: Membership, mona: Membership
+) -> None:
+    asked = ask_to_erase(client=treatment.client, by=alice)
+    hand_over([treatment], to=charlie, by=mona)
+    asked.refresh_from_db()
+    assert asked.closed_at is None, "it has lapsed, and holds for nobody"
+    hand_over(list(charlie.treatments.all()), to=alice, by=mona)
+    asked.refresh_from_db()
+    assert asked.closed_at
+
+
 def test_an_erased_client_does_not_begin_again(
     treatment: Treatment, mona: Membership, as_alice: Browser
 ) -> None:

@@ -16,7 +16,13 @@ def test_going_back_from_the_form_leads_to_the_sign_in_page_and_shows_nothing(
     page.goto(f"{rapport.address}/sessions/log/")
     page.locator("[name=ask_by][value=room]").check(force=True)
     page.get_by_role("button", name="Save session").click()
+    other = page.context.new_page()
+    other.goto(f"{rapport.address}/caseload/")
+    expect(other.get_by_role("heading", name="Caseload")).to_be_visible()
+    page.bring_to_front()
     page.get_by_role("button", name="Lock and hand over").click()
+    expect(other.get_by_role("heading", name="Caseload")).to_have_count(0)
+    expect(other.locator("input[type=password]")).to_be_visible()
     expect(page.get_by_role("heading", name="How was this session for you?")).to_be_visible()
     form = page.url
     page.go_back()

@@ -102,7 +102,8 @@ def make_state(state: Path) -> None:
         # Root's engines run as another account, which must pass through.
         state.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, exist_ok=True)
         if state.stat().st_uid == os.geteuid():
-            (state / "logs").mkdir(mode=0o700, exist_ok=True)
+            for name in ("logs", "mail"):  # of development, with links that sign people in
+                (state / name).mkdir(mode=0o700, exist_ok=True)
             return
     raise EmbeddedError(
         f"No right to write in {state}. Run as the user it belongs to, "

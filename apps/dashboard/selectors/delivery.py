@@ -17,7 +17,6 @@ from apps.dashboard.message_bars import Bars, Day, bars
 from apps.dashboard.selectors import words
 from apps.feedback.models import KIND, REMINDER, FeedbackRequest
 
-LATE_AFTER = timedelta(seconds=120)
 COUNTED_DAYS = 7
 DRAWN_DAYS = 14
 State = OutboxMessage.State
@@ -80,7 +79,7 @@ def banner(practice_id: UUID, *, at: datetime, today: date) -> Banner | None:
     if pause:
         since = words.clock_or_moment(pause.since, today) if pause.since else ""
         return Banner(True, pause.why, since, found["count"])
-    if found["since"] and at - found["since"] > LATE_AFTER:
+    if found["since"] and at - found["since"] > OutboxMessage.LATE_AFTER:
         return Banner(False, "", words.clock_or_moment(found["since"], today), found["count"])
     return None
 

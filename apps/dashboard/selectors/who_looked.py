@@ -76,12 +76,10 @@ def who_looked_page(
 ) -> WhoLookedPage:
     """Compose the page; its number of queries does not grow with the entries."""
     entries = AuditEntry.objects.of_client(client.id).order_by("-at", "-id")
-    members = {
-        str(member.id): member
-        for member in Membership.objects.filter(
-            practice=client.practice_id, id__in=entries.order_by().values("actor_id")
-        ).order_by("name")
-    }
+    # Not as one query: PostgreSQL would look the client's entries up for each of the practice.
+    actors = set(entries.order_by().values_list("actor_id", flat=True).distinct()) - {None}
+    theirs = Membership.objects.filter(practice=client.practice_id, id__in=map(str, actors))
+    members = {str(member.id): member for member in theirs.order_by("name")}
     _label, since = WHEN.get(chosen.when, WHEN[""])
     if since:
         entries = entries.filter(at__gte=at - since)
