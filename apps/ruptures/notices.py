@@ -8,9 +8,10 @@ One that a correction took back is not deleted: it then says so.
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -74,29 +75,32 @@ def tell_gone(episode: RuptureEpisode) -> None:
         notices.tell(member=member, kind=GONE, subject=episode, mark=timezone.now().isoformat())
 
 
-def gone_from(supervisor: Membership, *, since: datetime) -> "QuerySet[RuptureEpisode]":
+def gone_from(supervisor: Membership, *, since: datetime) -> "QuerySet[Any]":
     """Episodes that the supervisor could see until they went since then, the first ones first."""
     told = Notice.objects.told_to(supervisor).filter(kind=GONE, created_at__gte=since)
     return _unseen_by(supervisor).filter(id__in=told.values("subject_id")).order_by("opened_at")
 
 
-def why_gone(episode: RuptureEpisode) -> str:
-    """'withdrawn after a correction', or 'recorded as “Not a rupture”'."""
-    if not episode.outcome:
+def why_gone(episode: Any) -> str:
+    """'withdrawn after a correction', or 'recorded as “Not a rupture”', of one of `gone_from`. What
+    became of it after it had gone from the supervisor's sight is not theirs to know."""
+    if episode.outcome_at is None or episode.outcome_at > episode.went_at:
         return _("taken back: it is no longer marked, or no longer shared")
     if episode.outcome == RuptureEpisode.Outcome.SUPERSEDED:
         return _("withdrawn after a correction")
     return _("recorded as “%(outcome)s”") % {"outcome": episode.get_outcome_display()}
 
 
-def _unseen_by(supervisor: Membership) -> "QuerySet[RuptureEpisode]":
+def _unseen_by(supervisor: Membership) -> "QuerySet[Any]":
     """Episodes of current supervisees' clients that the supervisor does not see now, whatever
-    became of episode and treatment."""
+    became of episode and treatment; `went_at` is when they were last told that it went."""
     links = Supervision.objects.current(on=timezone.localdate()).filter(supervisor=supervisor)
     seen = RuptureEpisode.objects.for_supervisor(supervisor)
+    went = Notice.objects.told_to(supervisor).filter(kind=GONE, subject_id=OuterRef("id"))
     return (
         RuptureEpisode.objects.filter(treatment__therapist__in=links.values("supervisee"))
         .exclude(id__in=seen.values("id"))
+        .annotate(went_at=Subquery(went.order_by("-created_at").values("created_at")[:1]))
         .select_related("treatment__client")
     )
 

@@ -256,6 +256,37 @@ def test_what_is_shared_no_more_is_told_each_time_to_who_saw_it(treatment, alice
     assert told(alice) == []
 
 
+@pytest.mark.parametrize("by_a_correction", [False, True])
+def test_what_becomes_of_a_flag_that_is_shared_no_more_is_told_to_nobody(
+    treatment, alice, sam, by_a_correction
+):
+    treatment.episodes.update(marked_at=None)
+    Notice.objects.all().delete()
+    episode = treatment.episodes.get()
+    set_sharing(episode=episode, share=True, share_notes=False, by=alice)
+    set_sharing(episode=episode, share=False, share_notes=False, by=alice)
+    before = told(sam)
+    if by_a_correction:
+        session = treatment.therapy_sessions.latest("starts_at")
+        session.ratings.update(pomp=90)
+        screen_from(session)
+    else:
+        record_outcome(episode=episode, outcome=episode.Outcome.REPAIRED, by=alice)
+    assert treatment.episodes.get().outcome == ("superseded" if by_a_correction else "repaired")
+    assert ["no longer shared" in text for text, _ in before] == [True]
+    assert told(sam) == before
+
+
+def test_how_a_flag_ended_that_was_shared_again_is_told(treatment, alice, sam):
+    treatment.episodes.update(marked_at=None)
+    episode = treatment.episodes.get()
+    for share in (True, False, True):
+        set_sharing(episode=episode, share=share, share_notes=False, by=alice)
+    Notice.objects.filter(member=sam).update(read_at=timezone.now())
+    record_outcome(episode=episode, outcome=episode.Outcome.REPAIRED, by=alice)
+    assert ["recorded as “Repaired and continuing”" in text for text, _ in told(sam)] == [True]
+
+
 def test_what_has_waited_is_told_also_where_nobody_has_noted_that_yet(treatment, alice, sam):
     treatment.episodes.update(marked_at=None)
     Notice.objects.all().delete()

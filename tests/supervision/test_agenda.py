@@ -289,6 +289,25 @@ def test_a_flag_that_its_therapist_ended_is_told_and_stands_on_the_agenda(
     assert "FE-0007" not in text(as_sam.get(f"/meetings/{later.id}/"))
 
 
+def test_how_a_flag_ended_that_was_shared_no_more_by_then_stands_on_no_agenda(
+    as_sam: Browser, as_alice: Browser, meeting: Meeting, episode: RuptureEpisode
+) -> None:
+    RuptureEpisode.objects.update(marked_at=None, shared_at=None, waited_at=None)
+    as_alice.post(f"/episodes/{episode.id}/acknowledge/")
+    as_alice.post(f"/episodes/{episode.id}/sharing/", {"share": "on"})
+    assert as_sam.get(f"/supervision/{episode.id}/").status_code == 200
+    as_alice.post(f"/episodes/{episode.id}/sharing/", {})
+    assert as_sam.get(f"/supervision/{episode.id}/").status_code == 404
+    sent = {"outcome": "not_a_rupture", "reason": "For alice alone"}
+    as_alice.post(f"/episodes/{episode.id}/outcome/", sent)
+    episode.refresh_from_db()
+    assert episode.outcome == RuptureEpisode.Outcome.NOT_A_RUPTURE
+    for page in ("/supervision/", f"/meetings/{meeting.id}/"):
+        said = text(as_sam.get(page))
+        assert re.search("FE-0007: .* taken back: it is no longer marked, or no longer sha", said)
+        assert "Not a rupture" not in said
+
+
 def test_an_agenda_costs_as_many_queries_for_one_episode_as_for_six(
     as_sam: Browser, alice: Membership, meeting: Meeting
 ) -> None:
