@@ -176,6 +176,13 @@ class Decision(PracticeModel):
         help_text="which of the two; nobody noted it before",
     )
     done_at = models.DateTimeField(null=True)
+    done_by = models.ForeignKey(
+        Membership,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="who ticked it; nobody noted it before",
+    )
 
     objects = DecisionQuerySet.as_manager()
 

@@ -203,9 +203,8 @@ def decide(*, meeting: Meeting, episode: RuptureEpisode, text: str, by: Membersh
 
 @transaction.atomic
 def mark_done(*, decision: Decision, by: Membership) -> None:
-    """Twice equals once."""
-    if decision.done_at is None:
-        decision.done_at = timezone.now()
-        decision.save(update_fields=["done_at"])
+    """Twice equals once, also by both: who ticked it first did."""
+    undone = Decision.objects.filter(id=decision.id, done_at=None)
+    if undone.update(done_at=timezone.now(), done_by=by):
         client_id = decision.episode.treatment.client_id
         audit.record("mark decision done", decision, client_id=client_id, by=by)

@@ -102,9 +102,13 @@ def test_a_decision_becomes_the_next_action_of_its_episode(
     page = re.sub(r"\s+", " ", text(as_alice.get(f"/meetings/{meeting.id}/")))
     assert f'FE-0007: {said}</span> <span class="rp-sub">Sam Okafor' in page, "who wrote it"
     decision = Decision.objects.get()
-    as_alice.post(f"/decisions/{decision.id}/done/")
+    for browser in (as_alice, as_sam):
+        browser.post(f"/decisions/{decision.id}/done/")
     decision.refresh_from_db()
     assert decision.done_at is not None
+    for browser in (as_alice, as_sam):
+        page = text(browser.get(f"/meetings/{meeting.id}/"))
+        assert "Done: Alice Moreau, " in page, "who ticked it, and not who decided"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -114,7 +114,7 @@ def agenda_page(meeting: Meeting, member: Membership, *, today: date) -> AgendaP
     decisions = list(
         Decision.objects.visible_to(member)
         .filter(meeting__in=[meeting, *([before] if before else [])])
-        .select_related("episode__treatment__client", "written_by")
+        .select_related("episode__treatment__client", "written_by", "done_by")
         .order_by("decided_at", "id")
     )
     return AgendaPage(
