@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from itertools import count
 from typing import Any, NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -414,11 +413,10 @@ def hand_over_caseload(
 ) -> list[Treatment]:
     """End treatments on the day `on` and start new ones of the same clients with `to`.
 
-    Access changes hands on that day; the history stays with the treatment that
-    ended, and sessions planned from that day on, as far as they are still to come, move to the new
-    one. A client whom `to` treats already gets no second treatment, and no second session at the
-    same time. Where the client goes to somebody else on a day to come, `to` treats them until then;
-    a client who comes to somebody later is handed on from the day they would have come.
+    Access changes hands on that day; the history stays with the treatment that ended. A client
+    whom `to` treats already gets no second treatment. Where the client goes to somebody else on a
+    day to come, `to` treats them until then; a client who comes to somebody later is handed on from
+    the day they would have come.
 
     Returns:
         The treatment that each client has with `to` now, in the order of the ended ones.
@@ -459,13 +457,6 @@ def hand_over_caseload(
         if fresh.ends_on and (fresh.ends_on <= day or treatment.follows_id == fresh.id):
             fresh.ends_on = until
             fresh.save(update_fields=["ends_on"])
-        midnight = datetime.combine(day, time.min, ZoneInfo(to.practice.time_zone))
-        to_come = treatment.therapy_sessions.filter(
-            attendance="", starts_at__gt=max(timezone.now(), midnight)
-        )
-        to_come.exclude(starts_at__in=fresh.therapy_sessions.values("starts_at")).update(
-            treatment=fresh
-        )
         audit.record("hand over client", treatment, client_id=treatment.client_id, by=by)
     return [theirs[treatment.client_id] for treatment in treatments]
 

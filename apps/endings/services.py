@@ -23,7 +23,7 @@ from apps.endings.notices import CALLED_OFF, FORM_ENDED, HANDED_OVER, KIND
 from apps.feedback.lifecycle import end_requests, refit_requests
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.services import record_outcome
-from apps.therapy_sessions.services import call_off_planned
+from apps.therapy_sessions.services import call_off_planned, pass_on_planned
 
 
 class AlreadyArranged(Exception):
@@ -151,7 +151,8 @@ def arrange_move(
     """Move the client to `to` on the day `moves_on`: access changes hands on that day.
 
     The treatment ends then, with its history where it is, and a new one with a new baseline begins.
-    An open episode closes as moved on that day; what was planned from then on is called off.
+    An open episode closes as moved on that day; what was planned from then on is called off. What
+    its therapist wrote about stays theirs, and is nobody's session once the treatment has ended.
 
     Raises:
         AlreadyArranged: the move is arranged.
@@ -249,7 +250,7 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
     Raises:
         NotOneself: another manager must hand them over to `by`.
         CannotHandOver: some go to somebody else by then, `to` treats nobody here any more, or a
-            session that a called-off move gives back meets another; nothing is changed for any.
+            move stands that cannot be called off; nothing is changed for any.
     """
     wait_for_turn(by=by, treatments__in=treatments)
     _refuse_who_treats_nobody(to)
@@ -271,8 +272,8 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
             _let_stay(move, reason=_("Handed over, as the practice decided."), by=by)
         except CannotCallOff as why:
             raise CannotHandOver(f"{move.treatment.client.code}: {why}") from why
-    for new in hand_over_caseload(treatments=treatments, to=to, on=on, by=by):
-        refit_requests(new)
+    came = hand_over_caseload(treatments=treatments, to=to, on=on, by=by)
+    goes_to = {each.client_id: each.id for each in came}
     for treatment in treatments:
         _lead_there(treatment, to=to)
     mark = f"{on.isoformat()} {timezone.now().isoformat()}"
@@ -282,6 +283,9 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
             reason = _("Handed back, as the practice decided.")
             _leave_as_history(move, to=treatment.therapist, reason=reason, by=by)
             _go_on(move.treatment, but_for=move)
+        new = Treatment.objects.get(id=goes_to[treatment.client_id])
+        pass_on_planned(treatment=treatment, to=new, since=_still_to_come(treatment, on=on))
+        refit_requests(new)
         end_what_is_open(treatment, on=on, by=by)
         notices.tell(member=treatment.therapist, kind=HANDED_OVER, subject=to, mark=mark)
     return on
@@ -320,7 +324,7 @@ def _let_stay(move: Move, *, reason: str, by: Membership) -> None:
     """Call an arranged move off, as if it had never been.
 
     Raises:
-        CannotCallOff: what it moved to was handed on, or a session that comes back meets another.
+        CannotCallOff: what it moved to was handed on.
     """
     new = move.new_treatment
     if new is None:
@@ -463,24 +467,11 @@ def _go_on(treatment: Treatment, *, but_for: Move) -> None:
 
 def _withdraw(new: Treatment, *, back_to: Treatment) -> None:
     """Undo what a move made of `new`: delete it where it was made for the move alone and has not
-    begun; else give the sessions back that came, end it again where the client had come from it,
-    and let it begin by what leads to it first, another move or a hand-over."""
+    begun; else end it again where the client had come from it, and let it begin by what leads to
+    it first, another move or a hand-over."""
     other = Move.objects.leading_to(new).order_by("moves_on").first()
     has_begun = new.starts_on <= timezone.localdate()
-    is_made_for_it = new.follows_id == back_to.id and not (has_begun or other)
-    coming = new.therapy_sessions.all()
-    if not is_made_for_it:
-        # By a note of the other's it is known; the author of one more keeps it at hand.
-        to_come = coming.planned().filter(starts_at__gt=timezone.now())
-        theirs = to_come.filter(process_notes__author=back_to.therapist)
-        coming = theirs.exclude(process_notes__author=new.therapist)
-    twice = coming.filter(starts_at__in=back_to.therapy_sessions.values("starts_at")).first()
-    if twice:
-        when = date_format(timezone.localtime(twice.starts_at), "j M Y, H:i")
-        why = _("A session of %s comes back, and you planned another then: cancel yours first.")
-        raise CannotCallOff(why % when)
-    coming.update(treatment=back_to)
-    if is_made_for_it:
+    if new.follows_id == back_to.id and not (has_begun or other):
         try:
             new.delete()
         except (ProtectedError, RestrictedError) as held:
@@ -517,8 +508,13 @@ def end_what_is_open(treatment: Treatment, *, on: date, by: Membership | None) -
 
 def _call_off(treatment: Treatment, *, on: date, by: Membership | None) -> None:
     """Call off the sessions planned from the day `on`, as far as they are still to come."""
+    call_off_planned(treatment=treatment, since=_still_to_come(treatment, on=on), by=by)
+
+
+def _still_to_come(treatment: Treatment, *, on: date) -> datetime:
+    """From when on what is planned for the day `on`, or later, has not begun."""
     midnight = datetime.combine(on, time.min, tzinfo=ZoneInfo(treatment.practice.time_zone))
-    call_off_planned(treatment=treatment, since=max(midnight, timezone.now()), by=by)
+    return max(midnight, timezone.now())
 
 
 def _end_forms(treatment: Treatment) -> None:

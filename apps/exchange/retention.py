@@ -25,16 +25,18 @@ def due(practice: Practice, *, at: datetime) -> QuerySet[Client]:
 
 
 def over(practice: Practice, *, at: datetime) -> QuerySet[Client]:
-    """Clients whose last treatment and last therapy session ended before the time of keeping."""
+    """Clients whose last treatment and last logged session ended before the time of keeping."""
     if practice.retention_years is None:
         return Client.objects.none()
     last_kept = years_before(timezone.localdate(at), practice.retention_years)
     kept = Treatment.objects.filter(
         Q(ends_on__isnull=True) | Q(ends_on__gte=last_kept), client=OuterRef("pk")
     )
+    # What was planned and never logged keeps nobody longer than the treatment does.
+    logged = Q(treatments__therapy_sessions__attendance__gt="")
     return (
         Client.objects.filter(practice=practice, erased_at=None)
-        .annotate(last_session=Max("treatments__therapy_sessions__starts_at"))
+        .annotate(last_session=Max("treatments__therapy_sessions__starts_at", filter=logged))
         .filter(
             Q(last_session=None) | Q(last_session__date__lt=last_kept),
             ~Exists(kept),

@@ -85,6 +85,32 @@ def call_off_planned(*, treatment: Treatment, since: datetime, by: Membership | 
 
 
 @transaction.atomic
+def pass_on_planned(*, treatment: Treatment, to: Treatment, since: datetime) -> None:
+    """Let the sessions planned from `since` on go along to the treatment that follows.
+
+    One about which something is written stays, with what is written, as history of the treatment
+    that ends; in its place one is planned that nobody wrote about. None is passed on to a time at
+    which `to` has a session, or has ended.
+    """
+    planned = TherapySession.objects.planned().filter(treatment=treatment, starts_at__gte=since)
+    planned = planned.exclude(starts_at__in=to.therapy_sessions.values("starts_at"))
+    if to.ends_at:
+        planned = planned.filter(starts_at__lt=to.ends_at)
+    planned.unwritten().update(treatment=to)
+    TherapySession.objects.bulk_create(
+        [
+            TherapySession(
+                practice_id=to.practice_id,
+                treatment=to,
+                starts_at=written.starts_at,
+                duration_min=written.duration_min,
+            )
+            for written in planned
+        ]
+    )
+
+
+@transaction.atomic
 def log_therapy_session(
     *,
     treatment: Treatment,

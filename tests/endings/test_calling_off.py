@@ -297,16 +297,6 @@ def test_a_move_puts_no_hand_over_off(
     assert treatment.ends_on == dana.treatments.get().starts_on
 
 
-def test_a_session_planned_anew_in_the_place_of_one_that_comes_back_is_cancelled_first(
-    move: Move, charlie: Membership, as_alice: Browser
-) -> None:
-    at = timezone.now() + timedelta(days=9)
-    for treatment in (move.treatment, charlie.treatments.get()):
-        TherapySessionFactory.create(treatment=treatment, attendance="", starts_at=at)
-    assert "cancel yours first" in shown(call_off(as_alice, move))
-    assert charlie.treatments.exists()
-
-
 def test_the_other_therapist_is_told_without_the_reason(
     move: Move, charlie: Membership, as_alice: Browser, as_charlie: Browser
 ) -> None:
@@ -320,7 +310,7 @@ def test_the_other_therapist_is_told_without_the_reason(
     assert WHY not in page
 
 
-def test_a_session_with_a_note_comes_back_and_new_ones_can_be_planned(
+def test_a_session_with_a_note_stays_and_new_ones_can_be_planned(
     treatment: Treatment, alice: Membership, charlie: Membership, as_alice: Browser
 ) -> None:
     noted, plain = (
@@ -501,49 +491,6 @@ def test_a_session_that_comes_with_a_client_ends_the_form_of_the_one_before(
     hand_over([besides], to=alice, by=mona)
     asked.refresh_from_db()
     assert asked.expires_at == comes.starts_at, "what came later would count for nothing"
-
-
-@pytest.mark.parametrize("both_wrote", [False, True])
-def test_a_planned_session_with_a_note_comes_back_from_who_treats_the_client_besides(
-    alice: Membership,
-    charlie: Membership,
-    treatment: Treatment,
-    as_alice: Browser,
-    both_wrote: bool,
-) -> None:
-    """Unless they wrote a note about it as well, which they could not read any more."""
-    besides = TreatmentFactory.create(therapist=charlie, client=treatment.client)
-    mine, theirs = (
-        TherapySessionFactory.create(
-            treatment=each, attendance="", starts_at=timezone.now() + timedelta(days=5, hours=n)
-        )
-        for n, each in enumerate((treatment, besides))
-    )
-    for session, author in ((mine, alice), (theirs, charlie)):
-        save_process_note(therapy_session=session, text="Bring the letter", by=author)
-    walk(as_alice, treatment, FITS, consent(), handover(charlie, days=2))
-    assert set(besides.therapy_sessions.planned()) == {mine, theirs}
-    if both_wrote:
-        save_process_note(therapy_session=mine, text="Ask about it", by=charlie)
-    move = Move.objects.get()
-    call_off_move(move=move, reason="", version=move.version, by=alice)
-    assert set(treatment.therapy_sessions.planned()) == (set() if both_wrote else {mine})
-    assert set(besides.therapy_sessions.planned()) == {theirs, *([mine] if both_wrote else [])}
-
-
-def test_what_comes_back_from_who_treats_the_client_besides_lies_on_no_session_planned_anew(
-    alice: Membership, charlie: Membership, treatment: Treatment, as_alice: Browser
-) -> None:
-    TreatmentFactory.create(therapist=charlie, client=treatment.client)
-    starts_at = timezone.now() + timedelta(days=5)
-    planned = {"treatment": treatment, "attendance": "", "starts_at": starts_at}
-    session = TherapySessionFactory.create(**planned)
-    save_process_note(therapy_session=session, text="Bring the letter", by=alice)
-    walk(as_alice, treatment, FITS, consent(), handover(charlie, days=2))
-    TherapySessionFactory.create(**planned)
-    move = Move.objects.get()
-    with pytest.raises(CannotCallOff, match="cancel yours first"):
-        call_off_move(move=move, reason="", version=move.version, by=alice)
 
 
 def test_who_is_relieved_before_the_day_of_their_own_move_is_told(

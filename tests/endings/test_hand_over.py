@@ -174,11 +174,12 @@ def test_sessions_to_come_go_to_the_new_therapist(
         for hours in (30, 40, -5)
     )
     theirs = TreatmentFactory.create(therapist=charlie, client=treatment.client)
-    TherapySessionFactory.create(treatment=theirs, starts_at=clashing.starts_at, attendance="")
-    hand_over_caseload(treatments=treatments, to=charlie, on=timezone.localdate(), by=mona)
-    for session, now_of in ((to_come, theirs), (clashing, treatment), (past, treatment)):
-        session.refresh_from_db()
-        assert session.treatment_id == now_of.id
+    own = TherapySessionFactory.create(
+        treatment=theirs, starts_at=clashing.starts_at, attendance=""
+    )
+    services.hand_over(treatments, to=charlie, by=mona)
+    assert set(theirs.therapy_sessions.all()) == {to_come, own}
+    assert list(treatment.therapy_sessions.planned()) == [past]
 
 
 def test_a_treatment_that_was_to_begin_later_changes_hands_as_well(

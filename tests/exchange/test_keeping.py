@@ -23,10 +23,11 @@ from apps.endings.services import close_treatment, hand_over
 from apps.exchange import rights, two_people
 from apps.exchange.retention import years_before
 from apps.exchange.tasks import propose_erasures
+from apps.therapy_sessions.services import save_process_note
 from tests.at_once import sent_during
 from tests.conftest import signed_in
 from tests.exchange.conftest import NOON, NOTE, files, fresh, hold
-from tests.factories import MembershipFactory, TreatmentFactory
+from tests.factories import MembershipFactory, TherapySessionFactory, TreatmentFactory
 
 
 def propose(day: date) -> list[TwoPersonRequest]:
@@ -47,6 +48,20 @@ def test_erasure_is_proposed_eight_years_after_the_end_and_only_once(ended: Trea
     assert asked.requested_by is None
     assert propose(date(2034, 6, 12)) == [asked]
     assert Client.objects.get().erased_at is None
+
+
+def test_what_was_planned_for_after_the_end_and_written_about_delays_no_proposal(
+    ended: Treatment, alice: Membership
+) -> None:
+    with time_machine.travel(NOON, tick=False):
+        Treatment.objects.update(ends_on=None)
+        planned = TherapySessionFactory.create(
+            treatment=ended, attendance="", starts_at=NOON + timedelta(days=1000)
+        )
+        save_process_note(therapy_session=planned, text="x", by=alice)
+        close_treatment(treatment=ended, how="agreed", review="Well.", by=alice)
+    assert ended.therapy_sessions.planned().get() == planned
+    assert len(propose(date(2034, 6, 11))) == 1
 
 
 def test_a_practice_may_keep_longer_or_without_a_limit(ended: Treatment) -> None:

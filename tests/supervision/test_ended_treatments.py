@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
@@ -19,6 +20,9 @@ from apps.endings.services import close_treatment, hand_over, reopen_treatment
 from apps.exchange.rights import erase_client
 from apps.supervision.models import Meeting
 from apps.supervision.services import decide, plan_meeting
+from apps.therapy_sessions.models import TherapySession
+from apps.therapy_sessions.services import save_process_note
+from tests.conftest import signed_in
 from tests.factories import TherapySessionFactory, TreatmentFactory
 
 pytestmark = pytest.mark.django_db
@@ -101,6 +105,31 @@ def test_a_session_that_had_begun_outlives_its_treatment_and_stands_on_the_agend
         for code in ("FE-1", "FE-2"):
             assert len(re.findall(f"{code}, [^:]*: planned, and not logged", page)) == 1, code
     assert closed.therapy_sessions.get().starts_at < timezone.now(), "plans are called off"
+
+
+def test_what_was_planned_for_after_the_end_and_written_about_counts_as_nothing_forgotten(
+    alice: Membership,
+    charlie: Membership,
+    mona: Membership,
+    sam: Membership,
+    meeting: Meeting,
+) -> None:
+    now = timezone.now()
+    closed, gone = [
+        TreatmentFactory.create(therapist=alice, client__code=code) for code in ("FE-1", "FE-2")
+    ]
+    for treatment in (closed, gone):
+        planned = TherapySessionFactory.create(
+            treatment=treatment, attendance="", starts_at=now + timedelta(days=1)
+        )
+        save_process_note(therapy_session=planned, text="Bring the letter", by=alice)
+    close(closed)
+    hand_over([gone], to=charlie, by=mona)
+    with time_machine.travel(now + timedelta(days=1, hours=1)):
+        page = agenda(signed_in(sam), meeting)
+    assert "FE-1: treatment closed on" in page
+    assert "not logged" not in page
+    assert TherapySession.objects.filter(treatment__therapist=alice).count() == 2
 
 
 def test_a_treatment_that_ended_before_the_last_meeting_or_the_supervision_is_not_listed(

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q
+from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -180,8 +180,10 @@ def _items(
 def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
     """Sessions after which the client was not asked or could not answer, the first ones first."""
     now = timezone.now()
-    # It stands until it is logged, and where the treatment is over nobody can log it any more.
-    forgotten = Q(attendance="", starts_at__lte=now) & (
+    # It stands until it is logged, and where the treatment is over nobody can log it any more. What
+    # is planned for a day after its end stands in nobody's diary: it is kept with what is written.
+    in_a_diary = Q(treatment__ends_on=None) | Q(starts_at__date__lte=F("treatment__ends_on"))
+    forgotten = Q(in_a_diary, attendance="", starts_at__lte=now) & (
         Q(starts_at__lte=now - NOT_LOGGED_FOR) | Q(treatment__ends_on__lte=timezone.localdate(now))
     )
     # Whatever its day is: said, corrected or asked about after the last meeting, or a form that
