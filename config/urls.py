@@ -26,6 +26,10 @@ urlpatterns = [
 if not settings.PRODUCTION:
     from apps.dashboard.styleguide import styleguide
 
+    urlpatterns += [path("styleguide/", styleguide, name="styleguide")]
+
+# Nor where a copy of production runs, whose messages reach somebody.
+if not settings.PRODUCTION and settings.ALLOWED_RECIPIENTS is None:
     urlpatterns += [
         path("dev/outbox/", core.dev_outbox, name="dev_outbox"),
         path(
@@ -33,5 +37,4 @@ if not settings.PRODUCTION:
             core.dev_text_gateway,
             name="dev_text_gateway",
         ),
-        path("styleguide/", styleguide, name="styleguide"),
     ]

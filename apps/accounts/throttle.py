@@ -9,7 +9,6 @@ The counters live in the cache, changed by its atomic operations only. Where the
 nothing is let through: `redis.RedisError` ends the request (see `SignInMiddleware`).
 """
 
-import hashlib
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
+from django.utils.crypto import salted_hmac
 from django.utils.translation import ngettext
 
 FREE_ATTEMPTS = 10
@@ -62,7 +62,7 @@ def attempt(account: str) -> Iterator[Attempt]:
     Raises:
         ValidationError: it is too early; says how long to wait.
     """
-    name = hashlib.sha256(account.encode()).hexdigest()
+    name = salted_hmac("sign-in", account, algorithm="sha256").hexdigest()
     count, gate = f"sign-in:failures:{name}", f"sign-in:pause:{name}"
     failures = _one_more(count)
     pause = pause_after(failures)

@@ -391,16 +391,16 @@ def resume_channel(*, channel: ContactChannel, by: Membership | None) -> None:
         audit.record("resume channel", channel, client_id=channel.client_id, by=by)
 
 
-def take_back_wishes(client_id: UUID, *, of: Membership, by: Membership) -> None:
-    """Withdraw what somebody asked for about a client whom they come to treat anew: it lapsed as
-    they did not, and holds no more. What the record holder asks for never lapses so."""
+def take_back_wishes(*, of: Membership, by: Membership, **about: Any) -> None:
+    """Withdraw what somebody asked for as they treat nobody any more, or come to treat a client
+    (`about`) anew: it has lapsed, and holds no more. The record holder's wishes never lapse so."""
     if of.practice.record_holder_id == of.id:
         return
-    wishes = TwoPersonRequest.objects.filter(client=client_id, closed_at=None, requested_by=of)
+    wishes = TwoPersonRequest.objects.filter(requested_by=of, closed_at=None, **about)
     for wish in wishes:
         wish.closed_at, wish.closed_by = timezone.now(), by
         wish.save(update_fields=["closed_at", "closed_by"])
-        audit.record("withdraw what has lapsed", wish, client_id=client_id, by=by)
+        audit.record("withdraw what has lapsed", wish, client_id=wish.client_id, by=by)
 
 
 @transaction.atomic
@@ -438,7 +438,7 @@ def hand_over_caseload(
         treatment.ends_on = day
         treatment.save(update_fields=["starts_on", "ends_on"])
         if treatment.client_id not in theirs:
-            take_back_wishes(treatment.client_id, of=to, by=by)
+            take_back_wishes(client=treatment.client_id, of=to, by=by)
             arranged = Treatment.objects.filter(follows=treatment, starts_on__gt=day).first()
             until = arranged.starts_on if arranged else until
             theirs[treatment.client_id] = Treatment.objects.create(

@@ -303,11 +303,16 @@ def _lead_there(treatment: Treatment, *, to: Membership) -> None:
     coming.filter(Q(follows__in=by_moves) | later).update(follows=treatment)
 
 
-def call_off_moves_to(member: Membership, *, by: Membership) -> None:
-    """Call arranged moves off whose day is still to come, as `member` will treat nobody here: the
-    clients stay with their therapists, who are told. Where one was handed on, the move stays."""
+def let_go(member: Membership, *, by: Membership) -> None:
+    """What becomes of clients as `member` treats nobody here any more: what they asked for is
+    withdrawn, and arranged moves to them whose day is still to come are called off. Those
+    clients stay with their therapists, who are told; where one was handed on, the move stays."""
     moves = Move.objects.filter(new_treatment__therapist=member, moves_on__gt=timezone.localdate())
-    wait_for_turn(treatments__moves__in=moves)
+    wait_for_turn(
+        Q(treatments__moves__in=moves)
+        | Q(two_person_requests__requested_by=member, two_person_requests__closed_at=None)
+    )
+    take_back_wishes(of=member, by=by)
     for move in _to_come_true(moves.all()):
         with suppress(CannotCallOff), transaction.atomic():
             _let_stay(move, reason=_("%s treats nobody here any more.") % member.name, by=by)
@@ -413,7 +418,7 @@ def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
                 " withdrawn first; nothing was changed."
             )
         )
-    take_back_wishes(closed.client_id, of=by, by=by)
+    take_back_wishes(client=closed.client_id, of=by, by=by)
     treatment = Treatment.objects.create(
         practice_id=closed.practice_id,
         client_id=closed.client_id,

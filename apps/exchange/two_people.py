@@ -218,7 +218,8 @@ def _may_ask(request: TwoPersonRequest, opened: Collection[tuple[UUID, UUID]]) -
     if asker is None or not asker.is_active:
         return asker is None
     if request.kind == Kind.EXPORT_ALL:
-        return asker.has_role(Role.MANAGER)
+        was_taken = asker.managed_until and request.requested_at <= asker.managed_until
+        return asker.has_role(Role.MANAGER) and not was_taken
     return request.is_proposal or (asker.id, request.client_id) in opened
 
 

@@ -93,8 +93,7 @@ def unknown(request: HttpRequest) -> HttpResponse:
     what was sent is read, as that may fail.
     """
     limits.count_unknown(request)
-    is_ours = ClientFrame.from_signed(request.POST.get("frame", "")) != ClientFrame()
-    comment = request.POST.get("comment", "") if is_ours else ""
+    comment = _own_comment(request) or ""
     # Without a menu of languages, which an answer to a POST has not either.
     return page(request, "unknown_link", ClientFrame(), status=404, languages=(), comment=comment)
 
@@ -104,8 +103,15 @@ def not_saved(request: HttpRequest, *, status: int) -> HttpResponse:
     return _kept("not_saved" if request.method == "POST" else "not_open", request, status=status)
 
 
+def _own_comment(request: HttpRequest) -> str | None:
+    """The comment of a form of ours; None of any other: its words are not to stand on our page."""
+    is_ours = ClientFrame.from_signed(request.POST.get("frame", "")) != ClientFrame()
+    return request.POST.get("comment") if is_ours else None
+
+
 def _kept(name: str, request: HttpRequest, *, status: int) -> HttpResponse:
-    """A page made from what was sent alone, which it hands back to be sent again."""
+    """A page made from what was sent alone, which it hands back to be sent again. Words it shows of
+    a form of ours alone."""
     sent = request.POST if request.method == "POST" else None
     frame = sent.get("frame", "") if sent else ""
     return page(
@@ -114,7 +120,7 @@ def _kept(name: str, request: HttpRequest, *, status: int) -> HttpResponse:
         ClientFrame.from_signed(frame),
         status=status,
         was_sent=bool(sent),
-        comment=sent.get("comment") if sent else None,
+        comment=_own_comment(request) if sent else None,
         others=[
             (name, value)
             for name, values in (sent.lists() if sent else ())

@@ -40,6 +40,7 @@ from apps.ruptures.models import RepairStep, RuptureEpisode
 from tests.conftest import the_owner
 from tests.factories import PASSWORD, MembershipFactory, PracticeFactory, SupervisionFactory, rate
 from tests.feedback.conftest import ITEMS, answers
+from tests.feedback.test_client_form import hidden
 
 MARK = f"qz{uuid4().hex[:4]}"
 # The one place: columns that hold what was typed as it is, for lists and searches. All else that
@@ -157,8 +158,9 @@ def answer(phone: Browser, asked: FeedbackRequest, monkeypatch: pytest.MonkeyPat
     """Answer by the link; the first time the server falls, and says so on a page."""
     with tenancy.practice(asked.practice_id):
         link = f"/f/{token_of(asked)}/"
-    assert phone.get(link).status_code == 200
-    said = answers(comment=f"{MARK}comment", tension="4")
+    page = phone.get(link)
+    assert page.status_code == 200
+    said = answers(comment=f"{MARK}comment", tension="4", frame=hidden(page, "frame"))
     with monkeypatch.context() as broken:
         broken.setattr("apps.feedback.client_views.submit_response", fall)
         failed = phone.post(link, said)

@@ -16,7 +16,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts import notices
-from apps.accounts.models import Membership, Notice, Practice
+from apps.accounts.models import Membership, Notice, Practice, Role
+from apps.accounts.services import change_roles, deactivate_member
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.clients.services import hand_over_caseload
@@ -428,6 +429,19 @@ def test_who_begins_again_has_not_asked_for_the_clients_erasure_any_more(
     assert Treatment.objects.filter(ends_on=None).exists()
     asked.refresh_from_db()
     assert (asked.closed_by, asked.is_carried_out) == (alice, False)
+
+
+@pytest.mark.parametrize("way", ["place", "role"])
+def test_who_is_let_in_again_has_not_asked_for_a_clients_erasure_any_more(
+    treatment: Treatment, alice: Membership, mona: Membership, way: str
+) -> None:
+    asked = ask_to_erase(client=treatment.client, by=alice)
+    if way == "place":
+        deactivate_member(member=alice, by=mona)
+    else:
+        change_roles(member=alice, roles=[Role.SUPERVISOR], by=mona)
+    asked.refresh_from_db()
+    assert (asked.closed_by, asked.is_carried_out) == (mona, False)
 
 
 def test_who_gets_a_client_back_has_not_asked_for_their_erasure_any_more(

@@ -16,7 +16,7 @@ from apps.alliance.models import AllianceRating
 from apps.clients.models import Client
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.core.outbox import NothingToSend
-from apps.feedback import client_pages, client_views
+from apps.feedback import client_pages, client_views, limits
 from apps.feedback.asking import why_not_ask
 from apps.feedback.messages import render_feedback_request, token_of
 from apps.feedback.models import FeedbackRequest
@@ -353,6 +353,20 @@ def test_thanks_are_given_only_for_stored_answers(phone: Browser, link: str) -> 
     assert (response.status_code, response["Location"]) == (302, link)
 
 
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_no_page_shows_words_of_another_sites_form(
+    phone: Browser, link: str, monkeypatch: pytest.MonkeyPatch, is_ours: bool
+) -> None:
+    """Of ours they are given back, whatever keeps the answers from being saved."""
+    sent = answers(comment="Ring this number", frame=hidden(phone.get(link), "frame"))
+    if not is_ours:
+        sent["frame"] = "made up"
+    monkeypatch.setattr(limits, "seconds_to_wait", lambda *_: 60)
+    page = phone.post(link, sent)
+    assert page.status_code == 429
+    assert ("Ring this number" in shown(page)) is is_ours
+
+
 def test_while_the_database_is_away_the_page_keeps_what_was_typed_and_sends_it_again(
     phone: Browser, link: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -406,17 +420,19 @@ def test_a_fault_of_ours_keeps_the_text_and_the_lines(
 
 
 def test_a_fault_before_any_page_was_chosen_keeps_the_text_as_well(
-    as_alice: Browser, link: str, monkeypatch: pytest.MonkeyPatch
+    as_alice: Browser, phone: Browser, link: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    frame = hidden(phone.get(link), "frame")
+
     def broken(*_: object, **__: object) -> None:
         raise OperationalError
 
     monkeypatch.setattr("django.contrib.sessions.backends.db.SessionStore.load", broken)
     as_alice.raise_request_exception = False
-    page = as_alice.post(link, answers(comment="Keep me."))
+    page = as_alice.post(link, answers(comment="Keep me.", frame=frame))
     assert page.status_code == 500
     assert "Keep me." in shown(page)
-    assert "findahelpline.com" in shown(page)
+    assert "Ruth Adeyemi" in shown(page)
 
 
 def test_a_forged_frame_names_nobody(
