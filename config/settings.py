@@ -221,6 +221,7 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "rapport",
+        "KEY_FUNCTION": "apps.core.cached.keyed",
         # A person waits for the answer: one second attempt, for a connection that went stale.
         "OPTIONS": {
             "socket_timeout": 0.5,
@@ -551,7 +552,7 @@ NOTICE_RENDERERS: dict[str, str] = {
     "meeting": "apps.supervision.notices.say_meeting",
     "agenda": "apps.supervision.notices.say_agenda",
 }
-# Called with a member before their place closes, or is a therapist's no more: (member, by=…).
+# Called with a member as their place closes, or is a therapist's no more: (member, by=…).
 TREATS_NO_MORE = "apps.endings.services.let_go"
 # Called with a practice and a moment after its new audit rows were sealed: core imports nothing.
 AUDIT_WATCHERS = ["apps.clients.watch.watch_reads"]

@@ -137,6 +137,7 @@ def own_counters(settings: Settings) -> None:
         "default": {
             "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
             "LOCATION": uuid4().hex,
+            "KEY_FUNCTION": "apps.core.cached.keyed",
         }
     }
 
@@ -173,6 +174,7 @@ def valkey(own_counters: None, settings: Settings) -> None:
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": os.environ["REDIS_URL"],
             "KEY_PREFIX": uuid4().hex,
+            "KEY_FUNCTION": "apps.core.cached.keyed",
         }
     }
 

@@ -242,7 +242,7 @@ class SupervisionQuerySet(models.QuerySet["Supervision"]):
         """Those that hold on the day `on` or are to begin later."""
         return self.filter(Q(ends_on__isnull=True) | Q(ends_on__gte=on), ended_at__isnull=True)
 
-    def begun_by(self, day: F) -> "SupervisionQuerySet":
+    def begun_by(self, day: F | date) -> "SupervisionQuerySet":
         """Those of which `day` is no day before `began_on`."""
         is_made = Q(created_at=None) | Q(created_at__date__lte=day)
         return self.filter(is_made, starts_on__lte=day)

@@ -203,8 +203,6 @@ def change_roles(*, member: Membership, roles: list[Role], by: Membership) -> No
         becomes_supervisor = Role.SUPERVISOR in roles and not member.has_role(Role.SUPERVISOR)
         if becomes_supervisor and supervisions.exists():
             raise SupervisesStill
-    if Role.THERAPIST in taken:
-        _say_that_treats_no_more(member, by=by)
     if member.is_active:
         _end_sessions_of(member)  # the person before their place, as who signs in
     member.roles = roles
@@ -213,6 +211,8 @@ def change_roles(*, member: Membership, roles: list[Role], by: Membership) -> No
     member.save(update_fields=["roles", "managed_until"])
     if Role.SUPERVISOR in taken:
         _end_supervisions(member, by=by)
+    if Role.THERAPIST in taken:
+        _say_that_treats_no_more(member, by=by)
     audit.record("change roles", member, by=by)
 
 
@@ -231,22 +231,24 @@ def deactivate_member(*, member: Membership, by: Membership) -> None:
     hold_practice(by)
     _refuse_last_manager(member)
     oneself.refuse_newcomer(by, takes_from=member)
-    _say_that_treats_no_more(member, by=by)
     links.withdraw(member, *AccountLink.Purpose)  # before sessions end, as who uses one does
     if member.is_active:
         # Whoever never joined has no sessions here: those elsewhere are none of this practice's.
         _end_sessions_of(member)
         # Twice equals once: the day on which a closed place was closed stays.
         member.is_active, member.left_at = False, timezone.now()
-        member.save(update_fields=["is_active", "left_at"])
+        if member.has_role(Role.MANAGER):
+            member.managed_until = member.left_at
+        member.save(update_fields=["is_active", "left_at", "managed_until"])
     _end_supervisions(member, by=by)
+    _say_that_treats_no_more(member, by=by)
     if by.practice.record_holder_id == member.id:
         _change_holder(by.practice, None, by=by)
     audit.record("deactivate member", member, by=by)
 
 
 def _say_that_treats_no_more(member: Membership, *, by: Membership) -> None:
-    """Before the place is held: whoever gives a client holds the client first."""
+    """Once the place is held: whoever gives them a client until then is done, and found."""
     import_string(settings.TREATS_NO_MORE)(member, by=by)
 
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
-from django.utils.crypto import salted_hmac
 from django.utils.translation import ngettext
 
 FREE_ATTEMPTS = 10
@@ -62,8 +61,7 @@ def attempt(account: str) -> Iterator[Attempt]:
     Raises:
         ValidationError: it is too early; says how long to wait.
     """
-    name = salted_hmac("sign-in", account, algorithm="sha256").hexdigest()
-    count, gate = f"sign-in:failures:{name}", f"sign-in:pause:{name}"
+    count, gate = f"sign-in:failures:{account}", f"sign-in:pause:{account}"
     failures = _one_more(count)
     pause = pause_after(failures)
     if pause and not cache.add(gate, 1, timeout=pause):

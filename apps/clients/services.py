@@ -393,11 +393,11 @@ def resume_channel(*, channel: ContactChannel, by: Membership | None) -> None:
 
 def take_back_wishes(*, of: Membership, by: Membership, **about: Any) -> None:
     """Withdraw what somebody asked for as they treat nobody any more, or come to treat a client
-    (`about`) anew: it has lapsed, and holds no more. The record holder's wishes never lapse so."""
-    if of.practice.record_holder_id == of.id:
-        return
+    (`about`) anew: it has lapsed, and holds no more. What Rapport proposed waits for two people as
+    before."""
     wishes = TwoPersonRequest.objects.filter(requested_by=of, closed_at=None, **about)
-    for wish in wishes:
+    wishes.filter(is_proposal=True).update(requested_by=None)
+    for wish in wishes.exclude(client=None):
         wish.closed_at, wish.closed_by = timezone.now(), by
         wish.save(update_fields=["closed_at", "closed_by"])
         audit.record("withdraw what has lapsed", wish, client_id=wish.client_id, by=by)
@@ -439,7 +439,9 @@ def hand_over_caseload(
         treatment.save(update_fields=["starts_on", "ends_on"])
         if treatment.client_id not in theirs:
             take_back_wishes(client=treatment.client_id, of=to, by=by)
-            arranged = Treatment.objects.filter(follows=treatment, starts_on__gt=day).first()
+            coming = Treatment.objects.filter(follows=treatment, starts_on__gt=day)
+            # Not one that was handed back before it began.
+            arranged = coming.exclude(ends_on__lte=F("starts_on")).first()
             until = arranged.starts_on if arranged else until
             theirs[treatment.client_id] = Treatment.objects.create(
                 practice_id=treatment.practice_id,

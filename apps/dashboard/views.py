@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
@@ -32,6 +33,8 @@ from apps.ruptures.forms import CausesForm
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.services import shorten_waits
 
+SEARCHED = "caseload_search"
+SEARCH_LENGTH = 100
 START_PAGES = {
     Permission.VIEW_CASELOAD: "caseload",
     Permission.SUPERVISE: "supervision",
@@ -58,16 +61,21 @@ def help_sheet(request: HttpRequest) -> HttpResponse:
 
 
 @require(Permission.VIEW_CASELOAD)
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 def caseload(request: MemberRequest) -> HttpResponse:
-    """Needs your attention, today, all clients."""
-    asked = request.GET
+    """Needs your attention, today, all clients; a POST finds some of them."""
+    is_search, asked = request.method == "POST", request.POST or request.GET
+    if is_search:
+        # A browser remembers addresses: none says whom somebody looked for.
+        request.session[SEARCHED] = asked.get("q", "").strip()[:SEARCH_LENGTH]
     chosen = CaseloadFilter(
-        query=asked.get("q", "").strip(),
+        query=request.session.get(SEARCHED, "") if is_search or "found" in asked else "",
         status=asked.get("status", "") if asked.get("status", "") in FILTERS else "",
         feedback=asked.get("feedback", "") if asked.get("feedback", "") in FEEDBACK else "",
         page=asked.get("page", "1"),
     )
+    if is_search:
+        return redirect(f"{reverse('caseload')}{chosen.address(chosen.status)}#all-clients")
     page = caseload_page(request.membership, today=request.today, chosen=chosen)
     told = notices.unread(request.membership)
     shown = page.client_ids | notices.clients_of(told)

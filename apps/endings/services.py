@@ -7,7 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, ProtectedError, Q, RestrictedError
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -216,14 +216,6 @@ def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> N
         raise CannotCallOff(_("The treatment has ended meanwhile; nothing was changed."))
     if treatment.ends_on != move.moves_on:
         _refuse_if_it_changes_hands(treatment)
-    again = Treatment.objects.filter(client=treatment.client_id, therapist=treatment.therapist_id)
-    if again.filter(ends_on=None).exclude(id=treatment.id).exists():
-        raise CannotCallOff(
-            _(
-                "The client comes back to you by a colleague’s move: ask them to call that off"
-                " first. Nothing was changed."
-            )
-        )
     _let_stay(move, reason=reason, by=by)
 
 
@@ -267,12 +259,10 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
     if gone:
         raise CannotHandOver(" ".join([*gone, _("Untick them.")]))
     elsewhere = Move.objects.filter(treatment__in=treatments).exclude(new_treatment__therapist=to)
-    for move in _to_come_true(elsewhere):
-        try:
-            _let_stay(move, reason=_("Handed over, as the practice decided."), by=by)
-        except CannotCallOff as why:
-            raise CannotHandOver(f"{move.treatment.client.code}: {why}") from why
+    overtaken = list(_to_come_true(elsewhere))
     came = hand_over_caseload(treatments=treatments, to=to, on=on, by=by)
+    for move in overtaken:
+        _let_go_to_another(move, to=to, by=by)
     goes_to = {each.client_id: each.id for each in came}
     for treatment in treatments:
         _lead_there(treatment, to=to)
@@ -289,6 +279,21 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
         end_what_is_open(treatment, on=on, by=by)
         notices.tell(member=treatment.therapist, kind=HANDED_OVER, subject=to, mark=mark)
     return on
+
+
+def _let_go_to_another(move: Move, *, to: Membership, by: Membership) -> None:
+    """Call a move off whose client was handed over to `to`, who treats them beyond its day."""
+    new = Treatment.objects.get(moves_here=move)
+    _leave_as_history(
+        move, to=new.therapist, reason=_("Handed over, as the practice decided."), by=by
+    )
+    try:
+        _withdraw(new, back_to=Treatment.objects.get(id=move.treatment_id))
+    except CannotCallOff as why:
+        raise CannotHandOver(f"{move.treatment.client.code}: {why}") from why
+    Treatment.objects.filter(
+        client=move.treatment.client_id, therapist=to, ends_on=move.moves_on
+    ).update(ends_on=None)
 
 
 def _lead_there(treatment: Treatment, *, to: Membership) -> None:
@@ -320,7 +325,8 @@ def let_go(member: Membership, *, by: Membership) -> None:
 
 def _to_come_true(moves: MoveQuerySet) -> MoveQuerySet:
     """Of arranged moves those that nothing has overtaken, and whose client nobody handed on."""
-    handed_on = Treatment.objects.filter(follows=OuterRef("new_treatment"))
+    followed = Treatment.objects.filter(follows=OuterRef("new_treatment"))
+    handed_on = followed.exclude(id=OuterRef("treatment"))
     to_come = moves.standing().filter(~Exists(handed_on), treatment__ends_on=F("moves_on"))
     return to_come.select_related("treatment__client", "new_treatment__therapist")
 
@@ -329,14 +335,23 @@ def _let_stay(move: Move, *, reason: str, by: Membership) -> None:
     """Call an arranged move off, as if it had never been.
 
     Raises:
-        CannotCallOff: what it moved to was handed on.
+        CannotCallOff: what it moved to was handed on, or the client comes back by another move:
+            then a colleague treats them until that day.
     """
-    new = move.new_treatment
-    if new is None:
-        raise CannotCallOff
+    # Read anew: another move to the same therapist may just have been called off.
+    new = Treatment.objects.get(moves_here=move)
+    treatment = Treatment.objects.get(id=move.treatment_id)
+    again = Treatment.objects.filter(client=treatment.client_id, therapist=treatment.therapist_id)
+    if again.filter(ends_on=None).exclude(id=treatment.id).exists():
+        raise CannotCallOff(
+            _(
+                "The client comes back to you by a colleague’s move: ask them to call that off"
+                " first. Nothing was changed."
+            )
+        )
     _leave_as_history(move, to=new.therapist, reason=reason, by=by)
-    _withdraw(new, back_to=move.treatment)
-    _go_on(move.treatment, but_for=move)
+    _withdraw(new, back_to=treatment)
+    _go_on(treatment, but_for=move)
 
 
 @transaction.atomic
@@ -474,14 +489,15 @@ def _withdraw(new: Treatment, *, back_to: Treatment) -> None:
     """Undo what a move made of `new`: delete it where it was made for the move alone and has not
     begun; else end it again where the client had come from it, and let it begin by what leads to
     it first, another move or a hand-over."""
+    if Treatment.objects.filter(follows=new).exclude(id=back_to.id).exists():
+        raise CannotCallOff(
+            _("The client was handed on meanwhile, so the move stays: ask your manager.")
+        )
     other = Move.objects.leading_to(new).order_by("moves_on").first()
     has_begun = new.starts_on <= timezone.localdate()
     if new.follows_id == back_to.id and not (has_begun or other):
-        try:
-            new.delete()
-        except (ProtectedError, RestrictedError) as held:
-            why = _("The client was handed on meanwhile, so the move stays: ask your manager.")
-            raise CannotCallOff(why) from held
+        new.therapy_sessions.update(treatment=back_to)  # once planned ones with a note came along
+        new.delete()
         return
     if back_to.follows_id == new.id:
         new.ends_on = back_to.starts_on

@@ -122,6 +122,8 @@ def keeping(request: MemberRequest) -> HttpResponse:
     )
     if form.is_valid():
         try:
+            if named := form.cleaned_data["record_holder"]:
+                two_people.take_back_lapsed(of=named, by=request.membership)
             set_keeping(practice=ours, by=request.membership, **form.cleaned_data)
         except TooNew as error:
             form.add_error("record_holder", str(error))

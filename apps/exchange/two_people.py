@@ -200,6 +200,14 @@ def lapsed(requests: Collection[TwoPersonRequest], *, practice: Practice) -> lis
     ]
 
 
+def take_back_lapsed(*, of: Membership, by: Membership) -> None:
+    """Withdraw what somebody asked for and has lapsed, before they come to hold the records: no old
+    word counts as said today."""
+    asked = TwoPersonRequest.objects.filter(requested_by=of, closed_at=None)
+    for request in lapsed(asked, practice=by.practice):
+        withdraw(request=request, by=by)
+
+
 def _opened(client_ids: Collection[UUID], practice: Practice) -> set[tuple[UUID, UUID]]:
     """Who opens the records of which of these clients today: pairs of the ids of both."""
     treated = Treatment.objects.current(on=timezone.localdate()).filter(

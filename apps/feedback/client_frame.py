@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from django.core import signing
+from django.http import HttpRequest
 from django.utils import timezone
 
 from apps.accounts.models import Practice
@@ -65,19 +66,20 @@ class ClientFrame:
         )
 
     @classmethod
-    def from_signed(cls, signed: str) -> Self:
-        """The frame that `signed` made; an empty one for anything else."""
+    def sent_with(cls, request: HttpRequest) -> Self:
+        """The frame of the form that was sent; an empty one where it is none of this address."""
         try:
-            return cls(**signing.loads(signed, salt=SALT))
+            return cls(**signing.loads(request.POST.get("frame", ""), salt=SALT + request.path))
         except (signing.BadSignature, TypeError):
             return cls()
 
-    def signed(self) -> str:
-        return signing.dumps(asdict(self), salt=SALT, compress=True)
+    def signed(self, request: HttpRequest) -> str:
+        """For a form that is sent to the address where it is shown: none takes another's."""
+        return signing.dumps(asdict(self), salt=SALT + request.path, compress=True)
 
-    def unsaid_on(self, signed: str) -> str:
-        """The therapist, where the page whose frame was `signed` did not name them; else ''."""
-        return "" if self.from_signed(signed).therapist == self.therapist else self.therapist
+    def unsaid_on(self, shown: Self) -> str:
+        """The therapist, where the page with that frame did not name them; else ''."""
+        return "" if shown.therapist == self.therapist else self.therapist
 
     def context(self) -> dict[str, Any]:
         """What `layouts/client.html` asks for."""

@@ -104,27 +104,27 @@ def not_saved(request: HttpRequest, *, status: int) -> HttpResponse:
 
 
 def _own_comment(request: HttpRequest) -> str | None:
-    """The comment of a form of ours; None of any other: its words are not to stand on our page."""
-    is_ours = ClientFrame.from_signed(request.POST.get("frame", "")) != ClientFrame()
+    """The comment of this link's form; None of any other, whose words are not to stand here."""
+    is_ours = ClientFrame.sent_with(request) != ClientFrame()
     return request.POST.get("comment") if is_ours else None
 
 
 def _kept(name: str, request: HttpRequest, *, status: int) -> HttpResponse:
     """A page made from what was sent alone, which it hands back to be sent again. Words it shows of
-    a form of ours alone."""
+    a form of ours alone; others go along unseen."""
     sent = request.POST if request.method == "POST" else None
-    frame = sent.get("frame", "") if sent else ""
+    comment = _own_comment(request) if sent else None
     return page(
         request,
         name,
-        ClientFrame.from_signed(frame),
+        ClientFrame.sent_with(request),
         status=status,
         was_sent=bool(sent),
-        comment=_own_comment(request) if sent else None,
+        comment=comment,
         others=[
             (name, value)
             for name, values in (sent.lists() if sent else ())
-            if name != "comment"
+            if name != "comment" or comment is None
             for value in values
         ],
     )

@@ -57,13 +57,13 @@ def feedback_form(request: HttpRequest, link: Link) -> HttpResponse:
     if not link.is_open:
         return _over(request, link, sent)
     asked, frame = link.asked, ClientFrame.of(link.asked, therapist=link.named_therapist())
-    unsaid = frame.unsaid_on(request.POST.get("frame", ""))
+    unsaid = frame.unsaid_on(ClientFrame.sent_with(request))
     form = FeedbackForm(
         sent, questionnaire=asked.questionnaire, contact=frame.contact, unsaid=unsaid
     )
     if not form.is_valid():
         context = {"form": form, "asked": asked, "therapist": frame.therapist}
-        return page_of(request, link, "form", signed_frame=frame.signed(), **context)
+        return page_of(request, link, "form", signed_frame=frame.signed(request), **context)
     mode = AllianceRating.Mode.ROOM if link.way == ROOM else AllianceRating.Mode.LINK
     try:
         submit_response(request_id=asked.id, mode=mode, **form.submission())

@@ -122,8 +122,17 @@ class Meeting(PracticeModel):
         return of_the_two.filter(starts_at__lt=self.starts_at).order_by("starts_at").last()
 
     def looks_back_to(self) -> datetime:
-        """The moment from which on the agenda speaks of what happened."""
-        return self.before.starts_at if self.before else self.starts_at - LOOKS_BACK
+        """The moment from which on the agenda speaks of what happened: the last meeting; 90 days at
+        most where the supervision has begun, also anew, since then."""
+        since = self.starts_at - LOOKS_BACK
+        if self.before is None:
+            return since
+        held = Supervision.objects.current(on=timezone.localdate()).filter(
+            supervisor=self.supervisor_id, supervisee=self.supervisee_id
+        )
+        last = self.before.starts_at
+        goes_on = held.begun_by(timezone.localdate(last)).exists()
+        return last if goes_on else max(last, since)
 
     def episodes(self) -> models.QuerySet[RuptureEpisode]:
         """What the supervisor may see of the supervisee now, by client code."""

@@ -20,15 +20,3 @@ document.addEventListener("submit", (event) => {
 });
 addEventListener("online", () => { offline.hidden = true; });
 addEventListener("pageshow", () => document.querySelectorAll("form[aria-busy]").forEach(rest));
-
-// Who leaves this device leaves no page of theirs in another tab: each is emptied, and loaded anew
-// once the session is over.
-const LEAVING_TAKES_MS = 2000;
-const device = new BroadcastChannel("rapport");
-device.onmessage = () => {
-  document.body.replaceChildren();
-  setTimeout(() => location.reload(), LEAVING_TAKES_MS);
-};
-document.addEventListener("submit", (event) => {
-  if (!event.defaultPrevented && event.target.hasAttribute("data-leaves")) device.postMessage("");
-});

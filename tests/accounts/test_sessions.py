@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import time_machine
+from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.contrib.sessions.models import Session
 from django.test import Client as Browser
 from django.urls import reverse
@@ -143,6 +144,13 @@ def test_what_was_sent_too_late_is_given_back_after_signing_in(
     assert page.count('name="roles"') == 2
     assert 'value="supervisor"' in page
     assert TEXT in shown(as_mona.get(kept)), "looking changes nothing"
+
+
+def test_a_session_that_is_not_sealed_is_nobodys(as_mona: Browser) -> None:
+    row = Session.objects.get(session_key=as_mona.session.session_key)
+    row.session_data = DatabaseStore().encode(as_mona.session._session)
+    row.save()
+    assert not is_in(as_mona)
 
 
 def test_a_draft_lies_sealed_until_its_author_is_back(

@@ -441,6 +441,7 @@ def test_without_counters_nobody_signs_in(
         "default": {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": "unix:///nowhere/valkey.sock",
+            "KEY_FUNCTION": "apps.core.cached.keyed",
         }
     }
     page = enter(client, alice)

@@ -129,7 +129,7 @@ def test_a_tampered_session_cookie_leads_to_the_sign_in(tamper: object, as_alice
 )
 def test_ids_that_are_none_are_answered_in_peace(query: str, as_alice: Browser) -> None:
     assert as_alice.get(f"/sessions/log/?{query}").status_code in {200, 404}
-    assert as_alice.get(f"/caseload/?q={query}&page=-1").status_code == 200
+    assert as_alice.get(f"/caseload/?found={query}&page=-1").status_code == 200
 
 
 SHORT = "short"

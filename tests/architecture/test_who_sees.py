@@ -40,3 +40,22 @@ def test_no_title_names_a_client() -> None:
     assert len(titles) > 40
     naming = {name for name, said in titles.items() if "{{" in said or " with " in said}
     assert naming == NAMES_STAFF
+
+
+# Sign-in is for the browser to remember; a client's page keeps no words (comments are text areas).
+REMEMBERED = ("account/", "mfa/", "accounts/stop_weekly_mail", "feedback/form", "feedback/stop",
+              "feedback/link_ended", "feedback/send_again")  # fmt: skip
+
+
+def test_no_browser_remembers_what_staff_write_in_one_line() -> None:
+    """It would offer a clinical reason to whoever types in a field of that name next."""
+    forms = {
+        str(path.relative_to(TEMPLATES)): found
+        for path in TEMPLATES.rglob("*.html")
+        if (found := re.findall(r"<form[^>]*>", path.read_text(encoding="utf-8")))
+    }
+    ours = {name: found for name, found in forms.items() if not name.startswith(REMEMBERED)}
+    assert len(ours) > 40
+    off = 'autocomplete="off"'
+    asking = [name for name, found in ours.items() if any(off not in each for each in found)]
+    assert not asking

@@ -253,6 +253,13 @@ def test_a_clone_that_was_never_started_has_no_addresses(tmp_path: Path) -> None
     assert urls(tmp_path) == {}
 
 
+def test_logs_and_mails_of_development_are_their_owners_alone(tmp_path: Path) -> None:
+    """Also in a clone of before."""
+    (tmp_path / "mail").mkdir(mode=0o755)
+    place.make_state(tmp_path)
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("mail", "logs")} == {0o700}
+
+
 def test_passwords_are_made_once_and_kept_from_others(tmp_path: Path) -> None:
     made = place.passwords(tmp_path)
     assert place.passwords(tmp_path) == made

@@ -253,6 +253,55 @@ def test_a_client_stays_whose_move_leads_to_somebody_who_treats_nobody_by_then(
         assert move.treatment in Treatment.objects.conducted_by(alice)
 
 
+@pytest.mark.parametrize("days", [(10, 12), (12, 10), (10, 10)])
+def test_where_two_move_a_client_to_a_place_that_closes_nothing_of_both_is_left(
+    alice: Membership, charlie: Membership, mona: Membership, days: tuple[int, int]
+) -> None:
+    bob = MembershipFactory.create(practice=mona.practice, name="Bob Ito")
+    client = TreatmentFactory.create(therapist=alice).client
+    TreatmentFactory.create(therapist=charlie, client=client)
+    for giver, day in zip((alice, charlie), days, strict=True):
+        treatment = Treatment.objects.get(client=client, therapist=giver)
+        walk(signed_in(giver), treatment, FITS, consent(), handover(bob, days=day))
+    deactivate_member(member=bob, by=mona)
+    assert not Move.objects.standing().exists()
+    assert [each.ends_on for each in Treatment.objects.filter(client=client)] == [None, None]
+
+
+@pytest.mark.parametrize("way", ["place", "hand over"])
+def test_where_a_client_comes_back_by_a_colleagues_move_neither_closing_nor_handing_over_fails(
+    alice: Membership, charlie: Membership, mona: Membership, way: str
+) -> None:
+    """The client is somebody's on each day."""
+    bob, dana = (
+        MembershipFactory.create(practice=mona.practice, name=name) for name in ("Bob Ito", "Dana")
+    )
+    treatment = TreatmentFactory.create(therapist=alice)
+    besides = TreatmentFactory.create(therapist=charlie, client=treatment.client)
+    walk(signed_in(alice), treatment, FITS, consent(), handover(bob, days=10))
+    walk(signed_in(charlie), besides, FITS, consent(), handover(alice, days=12))
+    if way == "place":
+        deactivate_member(member=bob, by=mona)
+    else:
+        hand_over([treatment], to=dana, by=mona)
+    treats = {
+        days: {
+            member.name
+            for member in (alice, bob, charlie, dana)
+            if Treatment.objects.current(on=timezone.localdate() + timedelta(days=days))
+            .filter(therapist=member, therapist__is_active=True)
+            .exists()
+        }
+        for days in (0, 11, 13)
+    }
+    kept, goes_on = ({alice.name}, set()) if way == "place" else ({dana.name}, {dana.name})
+    assert treats == {
+        0: {charlie.name} | kept,
+        11: {charlie.name} | goes_on,
+        13: {alice.name} | goes_on,
+    }
+
+
 def test_a_move_whose_client_was_handed_on_stays_whoever_closes_the_place_it_led_to(
     move: Move, alice: Membership, charlie: Membership, mona: Membership
 ) -> None:
@@ -397,9 +446,15 @@ def test_a_reason_is_asked_for_and_what_is_typed_too_late_is_given_back(
     assert AuditEntry.objects.filter(action="call off move").count() == 1
 
 
+@pytest.mark.parametrize("another_moves", [False, True])
 def test_where_the_client_was_handed_on_meanwhile_the_move_stays(
-    move: Move, mona: Membership, sam: Membership, charlie: Membership, as_alice: Browser
-) -> None:
+    move: Move, mona: Membership, sam: Membership, charlie: Membership, as_alice: Browser,
+    another_moves: bool,
+) -> None:  # fmt: skip
+    if another_moves:
+        third = MembershipFactory.create(practice=mona.practice, name="Eve Roe")
+        besides = TreatmentFactory.create(therapist=third, client=move.treatment.client)
+        walk(signed_in(third), besides, FITS, consent(), handover(charlie, days=20))
     on = timezone.localdate() + timedelta(days=8)
     hand_over_caseload(treatments=[charlie.treatments.get()], to=sam, on=on, by=mona)
     page = shown(call_off(as_alice, move))

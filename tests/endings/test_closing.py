@@ -419,10 +419,13 @@ def test_a_client_whom_it_is_asked_to_erase_does_not_begin_again(
     assert Treatment.objects.filter(ends_on=None).exists()
 
 
+@pytest.mark.parametrize("holds_records", [False, True])
 def test_who_begins_again_has_not_asked_for_the_clients_erasure_any_more(
-    as_alice: Browser, treatment: Treatment, alice: Membership
+    as_alice: Browser, treatment: Treatment, alice: Membership, holds_records: bool
 ) -> None:
     """The wish had lapsed with the treatment; any colleague's click would carry it out."""
+    if holds_records:
+        Practice.objects.update(record_holder=alice)
     asked = ask_to_erase(client=treatment.client, by=alice)
     as_alice.post(address(treatment), REVIEW)
     reopen(as_alice)
@@ -431,10 +434,14 @@ def test_who_begins_again_has_not_asked_for_the_clients_erasure_any_more(
     assert (asked.closed_by, asked.is_carried_out) == (alice, False)
 
 
+@pytest.mark.parametrize("holds_records", [False, True])
 @pytest.mark.parametrize("way", ["place", "role"])
 def test_who_is_let_in_again_has_not_asked_for_a_clients_erasure_any_more(
-    treatment: Treatment, alice: Membership, mona: Membership, way: str
+    treatment: Treatment, alice: Membership, mona: Membership, way: str, holds_records: bool
 ) -> None:
+    if holds_records:
+        Practice.objects.update(record_holder=alice)
+        mona.practice.refresh_from_db()
     asked = ask_to_erase(client=treatment.client, by=alice)
     if way == "place":
         deactivate_member(member=alice, by=mona)

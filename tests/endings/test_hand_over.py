@@ -164,6 +164,29 @@ def test_who_gets_a_client_until_a_move_and_then_for_good_treats_them_all_along(
         assert current.therapist == charlie, day
 
 
+@pytest.mark.parametrize("waits", [False, True])
+def test_who_was_handed_back_before_their_day_and_handed_on_is_somebodys_on_each_day(
+    alice: Membership, charlie: Membership, mona: Membership, treatments: list[Treatment],
+    waits: bool,
+) -> None:  # fmt: skip
+    """What never began leads nowhere."""
+    dana = MembershipFactory.create(practice=alice.practice, name="Dana Roe")
+    today, week = timezone.localdate(), timezone.localdate() + timedelta(days=7)
+    treatment = treatments[0]
+    [coming] = hand_over_caseload(treatments=[treatment], to=dana, on=week, by=mona)
+    services.hand_over([coming], to=alice, by=mona)
+    [own] = alice.treatments.not_ended(on=today).filter(client=treatment.client)
+    if waits:
+        [last] = hand_over_caseload(treatments=[own], to=charlie, on=today, by=mona)
+    else:
+        services.hand_over([own], to=charlie, by=mona)
+        [last] = charlie.treatments.all()
+    assert last.ends_on is None
+    for days in (0, 7, 8, 60):
+        on = today + timedelta(days=days)
+        assert [last] == list(Treatment.objects.current(on=on).filter(client=treatment.client))
+
+
 def test_sessions_to_come_go_to_the_new_therapist(
     mona: Membership, alice: Membership, charlie: Membership, treatments: list[Treatment]
 ) -> None:

@@ -226,7 +226,7 @@ def test_the_word_of_who_has_left_is_none_of_two(
     else:
         asked = two_people.ask_to_erase(client=ended.client, by=nora)
     deactivate_member(member=nora, by=mona)
-    with pytest.raises(two_people.Closed):
+    with pytest.raises(two_people.Lapsed if what == "all records" else two_people.Closed):
         two_people.confirm(request=asked, by=sam)
     if what == "all records":
         anew = two_people.ask_for_export(by=mona)
@@ -276,16 +276,41 @@ def test_the_word_of_who_opens_the_records_no_more_is_none_of_two(
     assert two_people.confirm(request=anew, by=charlie)
 
 
+@pytest.mark.parametrize("held_before", [False, True])
+def test_who_is_named_record_holder_has_asked_for_no_erasure_that_had_lapsed(
+    ended: Treatment, practice: Practice, alice: Membership, as_mona: Browser, held_before: bool
+) -> None:
+    running = TreatmentFactory.create(client=ended.client, therapist=alice)
+    if held_before:
+        running.delete()
+        hold(practice, alice)
+    asked = two_people.ask_to_erase(client=ended.client, by=alice)
+    if held_before:
+        Practice.objects.update(record_holder=None)
+    else:
+        Treatment.objects.filter(id=running.id).update(ends_on=timezone.localdate())
+    body = {"retention_years": "", "record_holder": str(alice.id)}
+    assert fresh(as_mona).post("/practice/records/", body).status_code == 302
+    asked.refresh_from_db()
+    assert asked.closed_at
+    assert not asked.is_carried_out
+
+
 def test_all_records_are_asked_for_by_somebody_who_manages(
     practice: Practice, sam: Membership, mona: Membership
 ) -> None:
     hold(practice, sam)
     nora = MembershipFactory.create(practice=practice, roles=[Role.MANAGER])
     asked = two_people.ask_for_export(by=nora)
-    for roles in ([Role.THERAPIST], [Role.THERAPIST, Role.MANAGER]):
+    for roles in ([Role.THERAPIST], [Role.MANAGER]):
         change_roles(member=nora, roles=roles, by=mona)
         with pytest.raises(two_people.Lapsed):  # also as a manager again
             two_people.confirm(request=asked, by=sam)
+    anew = two_people.ask_for_export(by=nora)
+    deactivate_member(member=nora, by=mona)
+    reactivate_member(member=nora, by=mona)
+    with pytest.raises(two_people.Lapsed):
+        two_people.confirm(request=anew, by=sam)
 
 
 def test_who_withdraws_a_proposal_keeps_the_client_for_a_year(
@@ -296,6 +321,17 @@ def test_who_withdraws_a_proposal_keeps_the_client_for_a_year(
         two_people.withdraw(request=asked, by=mona)
     assert propose(date(2035, 12, 1)) == []
     assert len(propose(date(2036, 2, 1))) == 1
+
+
+def test_what_rapport_proposed_and_a_leaver_took_up_waits_for_two_people_again(
+    ended: Treatment, charlie: Membership, mona: Membership
+) -> None:
+    [asked] = propose(date(2035, 1, 1))
+    with time_machine.travel(date(2035, 1, 20)):
+        two_people.take_up(request=asked, by=charlie)
+        deactivate_member(member=charlie, by=mona)
+    asked.refresh_from_db()
+    assert (asked.requested_by, asked.closed_at) == (None, None)
 
 
 def test_a_leap_day_is_never_too_early() -> None:

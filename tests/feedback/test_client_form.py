@@ -20,10 +20,10 @@ from apps.feedback import client_pages, client_views, limits
 from apps.feedback.asking import why_not_ask
 from apps.feedback.messages import render_feedback_request, token_of
 from apps.feedback.models import FeedbackRequest
-from apps.feedback.services import submit_response
+from apps.feedback.services import practice_questionnaire, request_feedback, submit_response
 from apps.feedback.tokens import make_token
 from apps.ruptures.models import Screening
-from tests.factories import TreatmentFactory
+from tests.factories import TherapySessionFactory, TreatmentFactory
 from tests.feedback.conftest import ITEMS, answers, link_of
 
 State = FeedbackRequest.State
@@ -353,18 +353,24 @@ def test_thanks_are_given_only_for_stored_answers(phone: Browser, link: str) -> 
     assert (response.status_code, response["Location"]) == (302, link)
 
 
-@pytest.mark.parametrize("is_ours", [True, False])
+@pytest.mark.parametrize("whose", ["this link's", "another link's", "made up"])
 def test_no_page_shows_words_of_another_sites_form(
-    phone: Browser, link: str, monkeypatch: pytest.MonkeyPatch, is_ours: bool
+    phone: Browser, link: str, alice: Membership, monkeypatch: pytest.MonkeyPatch, whose: str
 ) -> None:
-    """Of ours they are given back, whatever keeps the answers from being saved."""
-    sent = answers(comment="Ring this number", frame=hidden(phone.get(link), "frame"))
-    if not is_ours:
-        sent["frame"] = "made up"
+    """Who opened a form once has a frame of ours. This link's words are given back."""
+    opened = link
+    if whose == "another link's":
+        session = TherapySessionFactory.create(treatment__therapist=alice)
+        opened = link_of(request_feedback(
+            therapy_session=session, questionnaire=practice_questionnaire(alice.practice),
+            channel_kind="email", by=None,
+        ))  # fmt: skip
+    frame = "made up" if whose == "made up" else hidden(phone.get(opened), "frame")
+    sent = answers(comment="Ring this number", frame=frame)
     monkeypatch.setattr(limits, "seconds_to_wait", lambda *_: 60)
     page = phone.post(link, sent)
     assert page.status_code == 429
-    assert ("Ring this number" in shown(page)) is is_ours
+    assert ("Ring this number" in shown(page)) is (whose == "this link's")
 
 
 def test_while_the_database_is_away_the_page_keeps_what_was_typed_and_sends_it_again(

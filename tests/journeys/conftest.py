@@ -201,9 +201,17 @@ def sign_in(chromium: Browser, rapport: Rapport, name: str) -> Page:
     return page
 
 
+def find_client(page: Page, rapport: Rapport, query: str) -> None:
+    """Look for clients on the caseload."""
+    page.goto(f"{rapport.address}/caseload/")
+    page.get_by_role("searchbox").fill(query)
+    page.get_by_role("button", name="Apply").click()
+    page.wait_for_url(re.compile("found=1"))
+
+
 def open_client(page: Page, rapport: Rapport, initials: str) -> str:
     """Go to a client's page from the caseload; returns the client's code."""
-    page.goto(f"{rapport.address}/caseload/?q={initials}")
+    find_client(page, rapport, initials)
     row = page.get_by_role("row").filter(has_text=initials)
     code = re.search(r"[A-Z]{2}-\d{4}", row.inner_text())
     assert code

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.journeys.conftest import Rapport, open_client, presses, sign_in
+from tests.journeys.conftest import Rapport, find_client, open_client, presses, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("journeys")]
 
@@ -193,7 +193,7 @@ def test_a_client_moves_to_a_colleague_who_fits_better(chromium: Browser, rappor
     # From today on it is no longer hers.
     for page in ("", "move/", "brief/"):
         assert hana.request.get(f"{client}{page}").status == 404
-    hana.goto(f"{rapport.address}/caseload/?q=D.K.")
+    find_client(hana, rapport, "D.K.")
     expect(hana.get_by_role("link", name=code)).to_have_count(0)
 
     # The colleague is told, reads what was passed on and nothing else, and begins anew.

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.journeys.conftest import Rapport, open_client, presses, sign_in
+from tests.journeys.conftest import Rapport, find_client, open_client, presses, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("journeys")]
 
@@ -98,7 +98,7 @@ def test_a_fall_travels_from_the_clients_phone_to_the_supervisor(
     hana.get_by_role("link", name="Open the repair record").click()
     hana.get_by_role("radio", name=re.compile("Repaired and continuing")).check(force=True)
     hana.get_by_role("button", name="Record outcome").click()
-    hana.goto(f"{rapport.address}/caseload/?q=R.+H.")
+    find_client(hana, rapport, "R. H.")
     expect(hana.get_by_role("row").filter(has_text=code)).to_contain_text("Repaired")
     miriam.goto(f"{rapport.address}/supervision/")
     expect(miriam.get_by_role("row").filter(has_text=code)).to_have_count(0)

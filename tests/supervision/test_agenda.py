@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Supervision
 from apps.core import outbox, reports
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.exchange.rights import lift_restriction, restrict
@@ -60,9 +60,17 @@ def test_the_agenda_holds_what_the_supervisor_may_see_longest_waiting_first(
     assert len(entry.client_ids) == 2
 
 
-def test_the_first_meeting_with_a_supervisor_goes_back_ninety_days(
-    as_sam: Browser, alice: Membership, meeting: Meeting
+@pytest.mark.parametrize("met_before", [False, True])
+def test_the_first_meeting_of_a_supervision_goes_back_ninety_days(
+    as_sam: Browser, sam: Membership, alice: Membership, meeting: Meeting, met_before: bool
 ) -> None:
+    """Also of one that begins again: what happened while nobody supervised was for nobody."""
+    if met_before:
+        Supervision.objects.update(starts_on=timezone.localdate() - timedelta(days=3))
+        Meeting.objects.create(
+            practice=meeting.practice, supervisor=sam, supervisee=alice, duration_min=50,
+            starts_at=timezone.now() - timedelta(days=300),
+        )  # fmt: skip
     for code, days in (("FE-0135", 80), ("FE-0136", 95)):
         treatment = TreatmentFactory.create(therapist=alice, client__code=code)
         starts_at = timezone.now() - timedelta(days=days)

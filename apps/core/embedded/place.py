@@ -103,7 +103,8 @@ def make_state(state: Path) -> None:
         state.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, exist_ok=True)
         if state.stat().st_uid == os.geteuid():
             for name in ("logs", "mail"):  # of development, with links that sign people in
-                (state / name).mkdir(mode=0o700, exist_ok=True)
+                (state / name).mkdir(exist_ok=True)
+                (state / name).chmod(0o700)
             return
     raise EmbeddedError(
         f"No right to write in {state}. Run as the user it belongs to, "

@@ -62,7 +62,7 @@ FEEDBACK = {
 
 @dataclass(frozen=True)
 class CaseloadFilter:
-    """What the address asks for; unknown words mean no filter."""
+    """What the address asks for, and the session finds; unknown words mean no filter."""
 
     query: str = ""
     status: str = ""
@@ -71,7 +71,7 @@ class CaseloadFilter:
 
     def address(self, status: str) -> str:
         """The address with another status and all else kept, on the first page."""
-        kept = {"q": self.query, "status": status, "feedback": self.feedback}
+        kept = {"found": self.query and "1", "status": status, "feedback": self.feedback}
         return "?" + urlencode({name: value for name, value in kept.items() if value})
 
 

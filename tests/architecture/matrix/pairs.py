@@ -53,7 +53,12 @@ from tests.architecture.matrix.scenes import (
 from tests.at_once import at_once
 from tests.conftest import the_owner
 
-OWN_COUNTERS = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+OWN_COUNTERS = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "KEY_FUNCTION": "apps.core.cached.keyed",
+    }
+}
 NOT_ABOUT_THE_SAME = {"add_client", "left_notes"}
 BY_SUPERVISORS = ("write_support", "decide", "meeting", "mark_decision_done")
 TAKEN = {"answered 200", "answered 302", "done"}

@@ -242,8 +242,8 @@ ROUTES = {
     "stop_weekly_mail": Route(READ | WRITE, PUBLIC, made_up=True, answers={"": (404, 404)}),
     "digest": Route(READ | WRITE, SIGNED_IN, body=lambda case: {"wanted": "on"}),
     "caseload": Route(
-        READ, Permission.VIEW_CASELOAD, client_data=True,
-        queries=("q=qxq", "status=possible", "feedback=answered", "page=9"),
+        READ | WRITE, Permission.VIEW_CASELOAD, client_data=True, body=lambda case: {"q": "qxq"},
+        queries=("found=1", "status=possible", "feedback=answered", "page=9"),
     ),
     "client": Route(
         READ, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, known=SUPERVISED,
