@@ -28,9 +28,7 @@ def own_delivery(request: MemberRequest) -> HttpResponse:
 
 def _page(request: MemberRequest, messages: OutboxQuerySet, *, is_own: bool) -> HttpResponse:
     at = timezone.now()
-    page = delivery_page(
-        messages, practice_id=request.membership.practice_id, at=at, today=request.today
-    )
+    page = delivery_page(messages, at=at, today=request.today)
     day = date_format(timezone.localtime(at), "l j F Y, H:i")
     context = {"page": page, "today_in_words": day, "is_own": is_own}
     return render(request, "dashboard/delivery.html", context)

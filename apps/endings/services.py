@@ -311,8 +311,14 @@ def _lead_there(treatment: Treatment, *, to: Membership) -> None:
 def let_go(member: Membership, *, by: Membership) -> None:
     """What becomes of clients as `member` treats nobody here any more: what they asked for is
     withdrawn, and arranged moves to them whose day is still to come are called off. Those
-    clients stay with their therapists, who are told; where one was handed on, the move stays."""
-    moves = Move.objects.filter(new_treatment__therapist=member, moves_on__gt=timezone.localdate())
+    clients stay with their therapists, who are told. Where one was handed on, or their therapist
+    treats nobody here either, the move stays: a manager finds them on the page of hand-over."""
+    moves = Move.objects.filter(
+        new_treatment__therapist=member,
+        moves_on__gt=timezone.localdate(),
+        treatment__therapist__is_active=True,
+        treatment__therapist__roles__contains=[Role.THERAPIST],
+    )
     wait_for_turn(
         Q(treatments__moves__in=moves)
         | Q(two_person_requests__requested_by=member, two_person_requests__closed_at=None)

@@ -21,7 +21,7 @@ from apps.accounts.sign_in import SEEN
 from apps.core import tenancy
 from tests.accounts.conftest import enrol, enter, goes_on, is_in, shown
 from tests.conftest import work_in
-from tests.factories import PASSWORD, MembershipFactory
+from tests.factories import PASSWORD, MembershipFactory, TherapySessionFactory
 
 ROLES = {"roles": [Role.THERAPIST]}
 
@@ -382,6 +382,22 @@ def test_a_person_switches_between_their_practices(
     assert as_alice.get(reverse("people")).status_code == 200, "a manager there"
     assert switch(as_alice, alice) == 302
     assert as_alice.get(reverse("people")).status_code == 403, "a therapist here"
+
+
+def test_what_was_to_be_said_of_one_practice_is_said_in_no_other(
+    as_alice: Browser, alice: Membership, elsewhere: Membership
+) -> None:
+    session = TherapySessionFactory.create(
+        treatment__therapist=alice, attendance="", treatment__client__code="FE-0412",
+        starts_at=timezone.now() - timedelta(hours=2),
+    )  # fmt: skip
+    switch(as_alice, alice)
+    said = as_alice.post(f"/sessions/{session.id}/quick/", {"how": "no_show"})
+    assert said.status_code == 302
+    switch(as_alice, elsewhere)
+    page = as_alice.get("/", follow=True)
+    assert page.status_code == 200
+    assert "FE-0412" not in shown(page)
 
 
 def test_nobody_switches_to_a_practice_that_is_not_theirs(

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
@@ -359,20 +359,28 @@ def test_a_session_that_did_not_take_place_says_so(
 def test_delayed_messages_are_told_after_two_minutes(
     alice: Membership, as_alice: Browser, words: Words, seconds: int, is_told: bool
 ) -> None:
-    TreatmentFactory.create(therapist=alice, pomps=STEADY)
-    _wait(alice.practice_id, seconds=seconds)
+    session = TherapySessionFactory.create(treatment__therapist=alice)
+    asked = request_feedback(
+        therapy_session=session,
+        questionnaire=practice_questionnaire(alice.practice),
+        channel_kind="email",
+        by=alice,
+    )
+    OutboxMessage.objects.all().delete()
+    _wait(alice.practice_id, seconds=seconds, subject_id=asked.id)
+    _wait(alice.practice_id, seconds=9000)
     _wait(PracticeFactory.create().id, seconds=9000)
     page = words(as_alice.get(URL))
     assert ("Messages are delayed since 12:21; nothing is lost." in page) is is_told
     assert ("delayed" in page) is is_told
 
 
-def _wait(practice_id: UUID, *, seconds: int) -> None:
+def _wait(practice_id: UUID, *, seconds: int, subject_id: UUID | None = None) -> None:
     with tenancy.practice(practice_id):
         OutboxMessage.objects.create(
             practice_id=practice_id,
             kind="feedback_request",
-            subject_id="00000000-0000-4000-8000-000000000001",
+            subject_id=subject_id or uuid4(),
             not_before=timezone.now() + timedelta(minutes=9),
             due_at=timezone.now() - timedelta(seconds=seconds),
         )

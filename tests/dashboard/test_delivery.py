@@ -100,6 +100,24 @@ def test_a_delay_is_told_although_each_try_moves_on(
     assert "Messages are delayed since" in words(as_alice.get("/caseload/"))
 
 
+def test_no_therapist_reads_when_messages_to_colleagues_clients_were_due(
+    alice: Membership, charlie: Membership, as_charlie: Browser, as_mona: Browser, words: Words
+) -> None:
+    """It would tell when their sessions end."""
+    TreatmentFactory.create(therapist=charlie)
+    message = ask(alice, State.PENDING)
+    OutboxMessage.objects.filter(id=message.id).update(
+        due_at=timezone.now() - timedelta(minutes=20)
+    )
+    assert "Messages are delayed since" in words(as_mona.get("/practice/"))
+    for page in ("/caseload/", "/caseload/delivery/"):
+        shows = as_charlie.get(page)
+        assert shows.status_code == 200
+        assert "Messages are delayed since" not in words(shows)
+    sending.pause(why="after a restore")
+    assert "0 messages wait" in words(as_charlie.get("/caseload/"))
+
+
 def test_more_messages_cost_no_more_queries(alice: Membership, as_mona: Browser) -> None:
     counts = []
     for _ in range(2):

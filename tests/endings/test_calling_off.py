@@ -253,6 +253,17 @@ def test_a_client_stays_whose_move_leads_to_somebody_who_treats_nobody_by_then(
         assert move.treatment in Treatment.objects.conducted_by(alice)
 
 
+def test_a_move_of_who_has_left_stays_as_the_place_closes_that_it_leads_to(
+    move: Move, alice: Membership, charlie: Membership, mona: Membership
+) -> None:
+    """The client would be on no page that a manager opens."""
+    for member in (alice, charlie):
+        deactivate_member(member=member, by=mona)
+    day = timezone.localdate() + timedelta(days=7)
+    [treatment] = Treatment.objects.to_hand_over(charlie, on=day)
+    assert treatment.client == move.treatment.client
+
+
 @pytest.mark.parametrize("days", [(10, 12), (12, 10), (10, 10)])
 def test_where_two_move_a_client_to_a_place_that_closes_nothing_of_both_is_left(
     alice: Membership, charlie: Membership, mona: Membership, days: tuple[int, int]

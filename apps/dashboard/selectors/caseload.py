@@ -21,7 +21,7 @@ from apps.dashboard.chart_text import labelled_sparkline
 from apps.dashboard.selectors import words
 from apps.dashboard.selectors.contact import ContactNews, contact_news
 from apps.dashboard.selectors.course import heading
-from apps.dashboard.selectors.delivery import Banner, banner
+from apps.dashboard.selectors.delivery import Banner, banner, of_own_clients
 from apps.dashboard.selectors.drawn import DrawnCourse, load_drawn
 from apps.dashboard.selectors.feedback_states import FeedbackState
 from apps.dashboard.selectors.first_steps import FirstStep, of_a_therapist
@@ -172,7 +172,7 @@ def caseload_page(
         first_steps=of_a_therapist(standings),
         clients=len(standings),
         subtitle=words.as_of(today, max(screened, default=None)),
-        banner=banner(membership.practice_id, at=at, today=today),
+        banner=banner(of_own_clients(membership), at=at, today=today),
         news=news,
         attention=_cards(cards, courses, today),
         attention_count=len(flagged),

@@ -71,10 +71,12 @@ class DeliveryPage:
     bars: Bars
 
 
-def banner(practice_id: UUID, *, at: datetime, today: date) -> Banner | None:
-    """What to say above the page; None where messages go out in time. Three queries."""
-    waits = OutboxMessage.objects.filter(practice_id=practice_id).waiting(at=at)
-    found = waits.aggregate(count=Count("pk"), since=Min("due_at"))
+def banner(messages: OutboxQuerySet, *, at: datetime, today: date) -> Banner | None:
+    """What to say of `messages` above the page; None where they go out in time. Three queries.
+
+    A therapist is told of their own clients' alone: when others are due tells when colleagues work.
+    """
+    found = messages.waiting(at=at).aggregate(count=Count("pk"), since=Min("due_at"))
     pause = sending.paused()
     if pause:
         since = words.clock_or_moment(pause.since, today) if pause.since else ""
@@ -110,9 +112,7 @@ def of_own_clients(membership: Membership) -> OutboxQuerySet:
     return of_the_practice(membership.practice_id).filter(subject_id__in=requests.values("id"))
 
 
-def delivery_page(
-    messages: OutboxQuerySet, *, practice_id: UUID, at: datetime, today: date
-) -> DeliveryPage:
+def delivery_page(messages: OutboxQuerySet, *, at: datetime, today: date) -> DeliveryPage:
     """Compose the page from `messages` in six queries."""
     answered = FeedbackRequest.objects.filter(
         id=OuterRef("subject_id"), state=FeedbackRequest.State.ANSWERED
@@ -126,7 +126,7 @@ def delivery_page(
     now = delivery(messages, at=at, today=today)
     oldest = messages.waiting(at=at).aggregate(since=Min("due_at"))["since"]
     return DeliveryPage(
-        banner=banner(practice_id, at=at, today=today),
+        banner=banner(messages, at=at, today=today),
         delivery=now,
         waited=_duration(at - oldest) if oldest else "",
         channels=_channels(messages, since=since, at=at),

@@ -35,6 +35,6 @@ def practice_page(viewer: Membership, *, today: date, at: datetime) -> PracticeP
         has_contact=practice.has_independent_contact,
         is_load_in_doubt=alert_load(practice, viewer=viewer, at=at).needs_a_look,
         first_steps=of_a_practice(practice, today=today, at=at),
-        banner=banner(practice.id, at=at, today=today),
+        banner=banner(of_the_practice(practice.id), at=at, today=today),
         delivery=delivery(of_the_practice(practice.id), at=at, today=today),
     )
