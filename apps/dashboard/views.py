@@ -68,6 +68,7 @@ def caseload(request: MemberRequest) -> HttpResponse:
     if is_search:
         # A browser remembers addresses: none says whom somebody looked for.
         request.session[SEARCHED] = asked.get("q", "").strip()[:SEARCH_LENGTH]
+        audit.record("find clients", request.membership, by=request.membership)
     chosen = CaseloadFilter(
         query=request.session.get(SEARCHED, "") if is_search or "found" in asked else "",
         status=asked.get("status", "") if asked.get("status", "") in FILTERS else "",

@@ -368,7 +368,8 @@ def close_treatment(*, treatment: Treatment, how: str, review: str, by: Membersh
 
     Raises:
         ClosedAlready: another window closed it meanwhile, with another review, which stays.
-        ChangesHands: somebody else treats the client from a day to come.
+        ChangesHands: somebody else treats the client from a day to come, or a colleague's treatment
+            ends on one and this is the one that goes on.
     """
     wait_for_turn(treatments=treatment)
     treatment = Treatment.objects.get(pk=treatment.pk)
@@ -378,6 +379,7 @@ def close_treatment(*, treatment: Treatment, how: str, review: str, by: Membersh
         return ending
     _refuse_if_it_changes_hands(treatment)
     today = timezone.localdate()
+    _refuse_if_nobody_goes_on(treatment, today=today)
     _close_episode(
         treatment,
         RuptureEpisode.Outcome.ENDED_UNREPAIRED,
@@ -407,6 +409,22 @@ def _refuse_if_it_changes_hands(treatment: Treatment) -> None:
     if treatment.moves.standing().filter(moves_on=treatment.ends_on).exists():
         raise ChangesHands(_("This client moves on %s: call the move off first.") % day)
     raise ChangesHands(_("This client changes hands on %s already, as the practice decided.") % day)
+
+
+def _refuse_if_nobody_goes_on(treatment: Treatment, *, today: date) -> None:
+    """A colleague's treatment that a move or a hand-over ends leads to this one: without it nobody
+    would treat the client from that day on."""
+    others = Treatment.objects.not_ended(on=today).filter(client=treatment.client_id)
+    others = others.exclude(id=treatment.id).order_by("ends_on")  # without an end: the last
+    last = others.last()
+    if last and last.ends_on:
+        raise ChangesHands(
+            _(
+                "A colleague treats this client too, and hands them to you on %s: ask them to call"
+                " that off, or your manager."
+            )
+            % date_format(last.ends_on, "j M Y")
+        )
 
 
 @transaction.atomic

@@ -41,6 +41,7 @@ from apps.feedback.services import practice_questionnaire, request_feedback
 from apps.ruptures.models import RuptureEpisode
 from tests.accounts.conftest import shown
 from tests.at_once import at_once
+from tests.endings.test_at_once import agreed
 from tests.factories import TherapySessionFactory, TreatmentFactory
 from tests.feedback.conftest import answers, link_of
 
@@ -417,6 +418,30 @@ def test_a_client_whom_it_is_asked_to_erase_does_not_begin_again(
     TwoPersonRequest.objects.filter(id=asked.id).update(closed_at=timezone.now(), closed_by=mona)
     reopen(as_alice)
     assert Treatment.objects.filter(ends_on=None).exists()
+
+
+@pytest.mark.parametrize("by_move", [False, True])
+def test_who_treats_a_client_besides_closes_nothing_that_a_colleagues_treatment_leads_to(
+    as_alice: Browser, alice: Membership, charlie: Membership, by_move: bool
+) -> None:
+    """Nobody would treat the client from that day on, and nobody would be told."""
+    move = agreed(charlie)
+    besides = move.treatment
+    treatment = TreatmentFactory.create(therapist=alice, client=besides.client)
+    day = timezone.localdate() + timedelta(days=9)
+    if by_move:
+        arrange_move(
+            move=move, to=alice, moves_on=day, meeting_on=None, version=move.version, by=charlie
+        )
+    else:
+        hand_over_caseload(treatments=[besides], to=alice, on=day, by=charlie)
+    page = shown(as_alice.post(address(treatment), REVIEW))
+    assert "hands them to you on" in page
+    assert REVIEW["review"] in page
+    treatment.refresh_from_db()
+    assert treatment.ends_on is None
+    Treatment.objects.filter(id=besides.id).update(ends_on=timezone.localdate())
+    assert as_alice.post(address(treatment), REVIEW).status_code == 302
 
 
 @pytest.mark.parametrize("holds_records", [False, True])

@@ -371,6 +371,7 @@ def test_no_page_shows_words_of_another_sites_form(
     page = phone.post(link, sent)
     assert page.status_code == 429
     assert ("Ring this number" in shown(page)) is (whose == "this link's")
+    assert "Ring this number" in page.content.decode(), "it goes along as what was chosen does"
 
 
 def test_while_the_database_is_away_the_page_keeps_what_was_typed_and_sends_it_again(
