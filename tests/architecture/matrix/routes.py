@@ -244,6 +244,7 @@ ROUTES = {
     "caseload": Route(
         READ | WRITE, Permission.VIEW_CASELOAD, client_data=True, body=lambda case: {"q": "qxq"},
         queries=("found=1", "status=possible", "feedback=answered", "page=9"),
+        still=still("therapist", after=GONE, why="A search is about no one client."),
     ),
     "client": Route(
         READ, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, known=SUPERVISED,
