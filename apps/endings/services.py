@@ -262,7 +262,7 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
     overtaken = list(_to_come_true(elsewhere))
     came = hand_over_caseload(treatments=treatments, to=to, on=on, by=by)
     for move in overtaken:
-        _let_go_to_another(move, to=to, by=by)
+        _overtake(move, to=to, by=by)
     goes_to = {each.client_id: each.id for each in came}
     for treatment in treatments:
         _lead_there(treatment, to=to)
@@ -281,14 +281,10 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
     return on
 
 
-def _let_go_to_another(move: Move, *, to: Membership, by: Membership) -> None:
+def _overtake(move: Move, *, to: Membership, by: Membership) -> None:
     """Call a move off whose client was handed over to `to`, who treats them beyond its day."""
-    new = Treatment.objects.get(moves_here=move)
-    _leave_as_history(
-        move, to=new.therapist, reason=_("Handed over, as the practice decided."), by=by
-    )
     try:
-        _withdraw(new, back_to=Treatment.objects.get(id=move.treatment_id))
+        _undo(move, reason=_("Handed over, as the practice decided."), by=by)
     except CannotCallOff as why:
         raise CannotHandOver(f"{move.treatment.client.code}: {why}") from why
     Treatment.objects.filter(
@@ -330,11 +326,13 @@ def let_go(member: Membership, *, by: Membership) -> None:
 
 
 def _to_come_true(moves: MoveQuerySet) -> MoveQuerySet:
-    """Of arranged moves those that nothing has overtaken, and whose client nobody handed on."""
+    """Of arranged moves those that nothing has overtaken, and whose client nobody handed on; the
+    first ones first."""
     followed = Treatment.objects.filter(follows=OuterRef("new_treatment"))
     handed_on = followed.exclude(id=OuterRef("treatment"))
     to_come = moves.standing().filter(~Exists(handed_on), treatment__ends_on=F("moves_on"))
-    return to_come.select_related("treatment__client", "new_treatment__therapist")
+    to_come = to_come.select_related("treatment__client", "new_treatment__therapist")
+    return to_come.order_by("arranged_at")
 
 
 def _let_stay(move: Move, *, reason: str, by: Membership) -> None:
@@ -344,9 +342,7 @@ def _let_stay(move: Move, *, reason: str, by: Membership) -> None:
         CannotCallOff: what it moved to was handed on, or the client comes back by another move:
             then a colleague treats them until that day.
     """
-    # Read anew: another move to the same therapist may just have been called off.
-    new = Treatment.objects.get(moves_here=move)
-    treatment = Treatment.objects.get(id=move.treatment_id)
+    treatment = move.treatment
     again = Treatment.objects.filter(client=treatment.client_id, therapist=treatment.therapist_id)
     if again.filter(ends_on=None).exclude(id=treatment.id).exists():
         raise CannotCallOff(
@@ -355,9 +351,17 @@ def _let_stay(move: Move, *, reason: str, by: Membership) -> None:
                 " first. Nothing was changed."
             )
         )
+    _go_on(_undo(move, reason=reason, by=by), but_for=move)
+
+
+def _undo(move: Move, *, reason: str, by: Membership) -> Treatment:
+    """Leave a move as history and take back what it made of the new treatment; returns the one that
+    it would have ended. Both are read anew: another move to there may just have been called off."""
+    new = Treatment.objects.get(moves_here=move)
+    treatment = Treatment.objects.get(id=move.treatment_id)
     _leave_as_history(move, to=new.therapist, reason=reason, by=by)
     _withdraw(new, back_to=treatment)
-    _go_on(treatment, but_for=move)
+    return treatment
 
 
 @transaction.atomic

@@ -12,22 +12,17 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from apps.accounts import notices
-from apps.accounts.models import Membership, Practice, Role
-from apps.accounts.services import change_roles, deactivate_member
-from apps.clients.models import Client, Treatment
+from apps.accounts.models import Membership
+from apps.clients.models import Treatment
 from apps.clients.services import hand_over_caseload
 from apps.core.models import AuditEntry
 from apps.endings.models import Move
-from apps.endings.services import CannotCallOff, ChangedMeanwhile, call_off_move, hand_over
-from apps.feedback.services import practice_questionnaire, request_feedback
-from apps.ruptures.transitions import move_episodes_on
+from apps.endings.services import CannotCallOff, ChangedMeanwhile, call_off_move
 from apps.therapy_sessions.services import save_process_note
-from tests.accounts.conftest import proven, shown
-from tests.conftest import signed_in, work_in
+from tests.accounts.conftest import shown
+from tests.conftest import signed_in
 from tests.endings.test_move import FITS, address, consent, handover, walk
 from tests.factories import MembershipFactory, TherapySessionFactory, TreatmentFactory
-
-__all__ = ["proven"]
 
 pytestmark = pytest.mark.django_db
 WHY = "The evening group has a place for her now."
@@ -48,6 +43,12 @@ def move(treatment: Treatment, charlie: Membership, as_alice: Browser) -> Move:
 def call_off(browser: Browser, move: Move, **changes: Any) -> Any:
     sent = {"step": "arranged", "reason": WHY, "version": move.version}
     return browser.post(address(move.treatment), sent | changes)
+
+
+def called_off(move: Move) -> str:
+    """What a therapist is told, from 'The move' on, of a move from alice."""
+    assert move.moves_on
+    return f"to {{}} on {date_format(move.moves_on, 'j M')} was called off."
 
 
 @pytest.mark.parametrize("first", ["the later day", "the earlier day"])
@@ -75,72 +76,6 @@ def test_where_two_move_a_client_to_one_colleague_either_is_called_off_and_the_o
     assert came.follows == Treatment.objects.get(client=client, therapist=goes)
     assert call_off(signed_in(goes), Move.objects.get(new_treatment=came)).status_code == 302
     assert not Treatment.objects.filter(therapist=bob).exists()
-
-
-def test_a_move_that_a_hand_over_overtook_keeps_nobody_from_moving_the_client_on(
-    alice: Membership, charlie: Membership, mona: Membership
-) -> None:
-    """Nor does calling another off take a treatment away that has begun."""
-    bob = MembershipFactory.create(practice=alice.practice, name="Bob Ito")
-    treatment = TreatmentFactory.create(therapist=charlie)
-    besides = TreatmentFactory.create(therapist=alice, client=treatment.client)
-    walk(signed_in(charlie), treatment, FITS, consent(), handover(bob, days=20))
-    hand_over([treatment], to=bob, by=mona)
-    theirs = Treatment.objects.get(therapist=bob)
-    walk(signed_in(alice), besides, FITS, consent(), handover(bob, days=9))
-    off = call_off(signed_in(alice), Move.objects.get(treatment=besides))
-    assert off.status_code == 302
-    theirs.refresh_from_db()
-    assert (theirs.starts_on, theirs.ends_on) == (timezone.localdate(), None)
-    walk(signed_in(bob), theirs, FITS, consent(), handover(alice, days=5))
-    assert Move.objects.get(treatment=theirs).arranged_at
-
-
-@pytest.mark.parametrize("days", [6, 10])
-@pytest.mark.parametrize("both_move", [False, True])
-def test_a_move_that_was_arranged_before_a_hand_over_undoes_it_by_no_calling_off(
-    alice: Membership, charlie: Membership, mona: Membership, both_move: bool, days: int
-) -> None:
-    """What the practice decided stands, whichever of them leads there first."""
-    Practice.objects.update(created_at=timezone.now() - timedelta(days=900))
-    mona.practice.refresh_from_db()
-    joined_at = timezone.now() - timedelta(days=2)
-    bob = MembershipFactory.create(practice=mona.practice, name="Bob Ito", joined_at=joined_at)
-    treatment = TreatmentFactory.create(therapist=charlie)
-    besides = TreatmentFactory.create(therapist=alice, client=treatment.client)
-    planned = TherapySessionFactory.create(
-        treatment=treatment, attendance="", starts_at=timezone.now() + timedelta(days=9)
-    )
-    walk(signed_in(alice), besides, FITS, consent(), handover(bob, days=days))
-    if both_move:
-        third = MembershipFactory.create(practice=alice.practice, name="Eve Roe")
-        again = TreatmentFactory.create(therapist=third, client=treatment.client)
-        walk(signed_in(third), again, FITS, consent(), handover(bob, days=20))
-    on = hand_over([treatment], to=bob, by=mona)
-    off = call_off(signed_in(alice), Move.objects.get(treatment=besides))
-    assert off.status_code == 302
-    came = bob.treatments.get()
-    assert (came.starts_on, came.follows) == (on, treatment)
-    planned.refresh_from_db()
-    assert planned.treatment == came
-
-
-@pytest.mark.parametrize("has_move", [False, True])
-def test_after_a_move_is_called_off_a_client_who_was_handed_over_comes_on_the_day_of_that(
-    alice: Membership, charlie: Membership, has_move: bool
-) -> None:
-    bob = MembershipFactory.create(practice=alice.practice, name="Bob Ito")
-    treatment = TreatmentFactory.create(therapist=charlie)
-    besides = TreatmentFactory.create(therapist=alice, client=treatment.client)
-    if has_move:
-        walk(signed_in(charlie), treatment, FITS, consent(), handover(bob, days=12))
-    week = timezone.localdate() + timedelta(days=7)
-    hand_over_caseload(treatments=[treatment], to=bob, on=week, by=alice)
-    walk(signed_in(alice), besides, FITS, consent(), handover(bob, days=3))
-    assert bob.treatments.get().starts_on == timezone.localdate() + timedelta(days=3)
-    off = call_off(signed_in(alice), Move.objects.get(treatment=besides))
-    assert off.status_code == 302
-    assert (bob.treatments.get().starts_on, bob.treatments.get().follows) == (week, treatment)
 
 
 def test_of_two_who_move_a_client_to_each_other_the_second_calls_nothing_into_the_void(
@@ -201,160 +136,6 @@ def test_the_treatment_goes_on_and_the_other_one_never_begins(
         for page_of in ("client", "passed_on"):
             page = sign_in(charlie).get(reverse(page_of, args=[treatment.client_id]))
             assert page.status_code == 404
-
-
-def called_off(move: Move) -> str:
-    """What a therapist is told, from 'The move' on, of a move from alice."""
-    assert move.moves_on
-    return f"to {{}} on {date_format(move.moves_on, 'j M')} was called off."
-
-
-def test_what_who_loses_a_client_arranged_for_later_takes_nobody_from_the_colleague(
-    move: Move,
-    alice: Membership,
-    charlie: Membership,
-    mona: Membership,
-    proven: Callable[[Membership], Browser],
-) -> None:
-    """The manager reads so before, and who would have taken the client on is told."""
-    dana = MembershipFactory.create(practice=mona.practice, name="Dana Roe")
-    manager, to_hand_over = proven(mona), reverse("hand_over", args=[alice.id])
-    day = date_format(move.moves_on, "j M Y")
-    assert f"FE-0007, moves to Charlie Nowak on {day}" in shown(manager.get(to_hand_over))
-    sent = {"treatments": [move.treatment_id], "to": dana.id}
-    assert manager.post(to_hand_over, sent).status_code == 302
-    move.refresh_from_db()
-    assert (move.called_off_to, move.new_treatment) == (charlie, None)
-    [told] = [each.said.text for each in notices.unread(charlie)]
-    assert told == "The move of FE-0007 from Alice Moreau " + called_off(move).format("you")
-    assert not any("was called off" in each.said.text for each in notices.unread(alice))
-    for days in (0, 7, 30):
-        with time_machine.travel(timezone.now() + timedelta(days=days)):
-            visible = [Client.objects.visible_to(each).count() for each in (alice, dana, charlie)]
-            assert visible == [0, 1, 0]
-            assert not Move.objects.passed_on_to(charlie).exists()
-
-
-@pytest.mark.parametrize("way", ["place", "role"])
-def test_a_client_stays_whose_move_leads_to_somebody_who_treats_nobody_by_then(
-    move: Move, alice: Membership, charlie: Membership, mona: Membership, way: str
-) -> None:
-    """Else nobody would treat them from that day on, and nobody would be told."""
-    if way == "place":
-        deactivate_member(member=charlie, by=mona)
-    else:
-        change_roles(member=charlie, roles=[Role.SUPERVISOR], by=mona)
-    [told] = [each.said.text for each in notices.unread(alice)]
-    assert told == "The move of FE-0007 from you " + called_off(move).format("Charlie Nowak")
-    move.refresh_from_db()
-    assert move.called_off_reason == "Charlie Nowak treats nobody here any more."
-    assert not Treatment.objects.filter(therapist=charlie).exists()
-    with time_machine.travel(timezone.now() + timedelta(days=8)):
-        assert move.treatment in Treatment.objects.conducted_by(alice)
-
-
-def test_a_move_of_who_has_left_stays_as_the_place_closes_that_it_leads_to(
-    move: Move, alice: Membership, charlie: Membership, mona: Membership
-) -> None:
-    """The client would be on no page that a manager opens."""
-    for member in (alice, charlie):
-        deactivate_member(member=member, by=mona)
-    day = timezone.localdate() + timedelta(days=7)
-    [treatment] = Treatment.objects.to_hand_over(charlie, on=day)
-    assert treatment.client == move.treatment.client
-
-
-@pytest.mark.parametrize("days", [(10, 12), (12, 10), (10, 10)])
-def test_where_two_move_a_client_to_a_place_that_closes_nothing_of_both_is_left(
-    alice: Membership, charlie: Membership, mona: Membership, days: tuple[int, int]
-) -> None:
-    bob = MembershipFactory.create(practice=mona.practice, name="Bob Ito")
-    client = TreatmentFactory.create(therapist=alice).client
-    TreatmentFactory.create(therapist=charlie, client=client)
-    for giver, day in zip((alice, charlie), days, strict=True):
-        treatment = Treatment.objects.get(client=client, therapist=giver)
-        walk(signed_in(giver), treatment, FITS, consent(), handover(bob, days=day))
-    deactivate_member(member=bob, by=mona)
-    assert not Move.objects.standing().exists()
-    assert [each.ends_on for each in Treatment.objects.filter(client=client)] == [None, None]
-
-
-@pytest.mark.parametrize("way", ["place", "hand over"])
-def test_where_a_client_comes_back_by_a_colleagues_move_neither_closing_nor_handing_over_fails(
-    alice: Membership, charlie: Membership, mona: Membership, way: str
-) -> None:
-    """The client is somebody's on each day."""
-    bob, dana = (
-        MembershipFactory.create(practice=mona.practice, name=name) for name in ("Bob Ito", "Dana")
-    )
-    treatment = TreatmentFactory.create(therapist=alice)
-    besides = TreatmentFactory.create(therapist=charlie, client=treatment.client)
-    walk(signed_in(alice), treatment, FITS, consent(), handover(bob, days=10))
-    walk(signed_in(charlie), besides, FITS, consent(), handover(alice, days=12))
-    if way == "place":
-        deactivate_member(member=bob, by=mona)
-    else:
-        hand_over([treatment], to=dana, by=mona)
-    treats = {
-        days: {
-            member.name
-            for member in (alice, bob, charlie, dana)
-            if Treatment.objects.current(on=timezone.localdate() + timedelta(days=days))
-            .filter(therapist=member, therapist__is_active=True)
-            .exists()
-        }
-        for days in (0, 11, 13)
-    }
-    kept, goes_on = ({alice.name}, set()) if way == "place" else ({dana.name}, {dana.name})
-    assert treats == {
-        0: {charlie.name} | kept,
-        11: {charlie.name} | goes_on,
-        13: {alice.name} | goes_on,
-    }
-
-
-def test_a_move_whose_client_was_handed_on_stays_whoever_closes_the_place_it_led_to(
-    move: Move, alice: Membership, charlie: Membership, mona: Membership
-) -> None:
-    dana = MembershipFactory.create(practice=mona.practice, name="Dana Roe")
-    eve = MembershipFactory.create(practice=mona.practice, name="Eve Roe")
-    hand_over(list(charlie.treatments.all()), to=dana, by=mona)
-    deactivate_member(member=charlie, by=mona)
-    hand_over([move.treatment], to=eve, by=mona)
-    visible = Client.objects.visible_to
-    assert [visible(each).count() for each in (alice, eve, dana)] == [0, 1, 0]
-    with time_machine.travel(timezone.now() + timedelta(days=7)):
-        assert [visible(each).count() for each in (alice, eve, dana)] == [0, 0, 1]
-
-
-def test_a_client_to_come_is_handed_on_from_the_day_they_would_have_come(
-    move: Move, alice: Membership, charlie: Membership, mona: Membership
-) -> None:
-    dana = MembershipFactory.create(practice=mona.practice, name="Dana Roe")
-    hand_over(list(charlie.treatments.all()), to=dana, by=mona)
-    visible = Client.objects.visible_to
-    assert [visible(each).count() for each in (alice, charlie, dana)] == [1, 0, 0]
-    with time_machine.travel(timezone.now() + timedelta(days=7)):
-        assert [visible(each).count() for each in (alice, charlie, dana)] == [0, 0, 1]
-
-
-@pytest.mark.parametrize("days", [3, 30])
-def test_a_move_puts_no_hand_over_off(
-    treatment: Treatment, alice: Membership, mona: Membership, as_alice: Browser, days: int
-) -> None:
-    Practice.objects.update(created_at=timezone.now() - timedelta(days=30))
-    treatment.practice.refresh_from_db()
-    dana = MembershipFactory.create(practice=treatment.practice, joined_at=timezone.now())
-    mona.practice.refresh_from_db()
-    hand_over([treatment], to=dana, by=mona)
-    walk(as_alice, treatment, FITS, consent("needs"))
-    version = Move.objects.get().version
-    somebody = MembershipFactory.create(practice=treatment.practice)
-    sent = handover(somebody, days=days) | {"version": version}
-    assert "This client changes hands on" in shown(as_alice.post(address(treatment), sent))
-    assert not somebody.treatments.exists()
-    treatment.refresh_from_db()
-    assert treatment.ends_on == dana.treatments.get().starts_on
 
 
 def test_the_other_therapist_is_told_without_the_reason(
@@ -476,98 +257,6 @@ def test_where_the_client_was_handed_on_meanwhile_the_move_stays(
     assert move.treatment.ends_on
 
 
-def test_what_a_manager_decided_in_between_stands_against_calling_off(
-    move: Move, alice: Membership, charlie: Membership, mona: Membership, as_alice: Browser
-) -> None:
-    treatment = move.treatment
-    charlie.joined_at = timezone.now() - timedelta(days=4)
-    charlie.save()
-    Practice.objects.update(created_at=timezone.now() - timedelta(days=900))
-    for member in (mona, charlie):
-        member.practice.refresh_from_db()
-    day = hand_over([treatment], to=charlie, by=mona)
-    assert timezone.localdate() < day < timezone.localdate() + timedelta(days=7)
-    said = "This client changes hands on"
-    refused = shown(call_off(as_alice, move))
-    assert said in refused
-    assert WHY in refused
-    closing = {"how": "agreed", "review": "It ended well."}
-    page = as_alice.post(reverse("close_treatment", args=[treatment.client_id]), closing)
-    assert said in shown(page), "there is no move to call off first"
-    visible = Client.objects.visible_to
-    for days, who in ((0, alice), (4, charlie), (8, charlie)):
-        with time_machine.travel(timezone.now() + timedelta(days=days)):
-            assert [each for each in (alice, charlie) if visible(each).exists()] == [who]
-    move.refresh_from_db()
-    assert move.called_off_at is None
-
-
-def test_a_client_who_is_handed_back_before_the_day_moves_no_more(
-    move: Move, alice: Membership, charlie: Membership, mona: Membership, as_alice: Browser
-) -> None:
-    """Or the move, whose day comes all the same, would undo what a manager decides later."""
-    hand_over(list(charlie.treatments.all()), to=alice, by=mona)
-    with pytest.raises(ChangedMeanwhile):
-        call_off_move(move=move, reason=WHY, version=move.version, by=alice)
-    for member, said in ((charlie, "from Alice Moreau to you"), (alice, "from you to Charlie")):
-        texts = [each.said.text for each in notices.unread(member)]
-        assert any(text.startswith(f"The move of FE-0007 {said}") for text in texts)
-    assert "Handed back, as the practice decided." in shown(as_alice.get(address(move.treatment)))
-    with time_machine.travel(timezone.now() + timedelta(days=8)):
-        visible = Client.objects.visible_to
-        assert [visible(each).count() for each in (alice, charlie)] == [1, 0]
-
-
-def test_who_treats_the_client_besides_and_hands_them_back_leaves_nothing_cut_short(
-    alice: Membership, charlie: Membership, mona: Membership, treatment: Treatment,
-    as_alice: Browser,
-) -> None:  # fmt: skip
-    besides = TreatmentFactory.create(therapist=charlie, client=treatment.client)
-    session = TherapySessionFactory.create(treatment=treatment)
-    asked = request_feedback(
-        therapy_session=session,
-        questionnaire=practice_questionnaire(alice.practice),
-        channel_kind="email",
-        by=alice,
-    )
-    open_until = asked.expires_at
-    walk(as_alice, treatment, FITS, consent(), handover(charlie, days=2))
-    asked.refresh_from_db()
-    assert asked.expires_at < open_until
-    hand_over([besides], to=alice, by=mona)
-    for each in (treatment, asked):
-        each.refresh_from_db()
-    assert (treatment.ends_on, asked.expires_at) == (None, open_until)
-
-
-def test_a_session_that_comes_with_a_client_ends_the_form_of_the_one_before(
-    alice: Membership, charlie: Membership, mona: Membership, treatment: Treatment
-) -> None:
-    besides = TreatmentFactory.create(therapist=charlie, client=treatment.client)
-    asked = request_feedback(
-        therapy_session=TherapySessionFactory.create(treatment=treatment),
-        questionnaire=practice_questionnaire(alice.practice),
-        channel_kind="email",
-        by=alice,
-    )
-    comes = TherapySessionFactory.create(
-        treatment=besides, attendance="", starts_at=timezone.now() + timedelta(days=2)
-    )
-    assert asked.expires_at > comes.starts_at
-    hand_over([besides], to=alice, by=mona)
-    asked.refresh_from_db()
-    assert asked.expires_at == comes.starts_at, "what came later would count for nothing"
-
-
-def test_who_is_relieved_before_the_day_of_their_own_move_is_told(
-    move: Move, alice: Membership, charlie: Membership, mona: Membership
-) -> None:
-    hand_over([move.treatment], to=charlie, by=mona)
-    today = date_format(timezone.localdate(), "j M")
-    said = f"Clients of yours go to Charlie Nowak on {today}, as your practice decided."
-    assert said in {each.said.text for each in notices.unread(alice)}
-
-
 def test_nobody_else_calls_it_off_and_nobody_does_from_the_day_on(
     move: Move,
     as_charlie: Browser,
@@ -582,17 +271,3 @@ def test_nobody_else_calls_it_off_and_nobody_does_from_the_day_on(
     assert (late.status_code, WHY in shown(late)) == (404, True)
     move.refresh_from_db()
     assert move.called_off_at is None
-
-
-def test_a_flag_of_a_client_who_was_handed_over_is_not_said_to_have_moved_by_a_move_to_come(
-    alice: Membership, charlie: Membership, mona: Membership
-) -> None:
-    bob = MembershipFactory.create(practice=alice.practice, name="Bob Ito")
-    treatment = TreatmentFactory.create(therapist=charlie, falling=True)
-    walk(signed_in(charlie), treatment, FITS, consent(), handover(bob, days=20))
-    hand_over([treatment], to=alice, by=mona)
-    treatment.refresh_from_db()
-    assert treatment.followed_by_move() is None
-    move_episodes_on()
-    work_in(alice.practice_id)
-    assert treatment.episodes.get().outcome == "ended_unrepaired"
