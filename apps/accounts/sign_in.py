@@ -14,6 +14,7 @@ from allauth.core.exceptions import ReauthenticationRequired
 from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
@@ -34,6 +35,7 @@ Request = TypeVar("Request", bound=HttpRequest)
 View = Callable[Concatenate[Request, P], HttpResponseBase]
 
 BEGAN, SEEN, PRACTICE, FIRST_STEP = "began_at", "seen_at", "practice_id", "first_step"
+SEARCHED = "caseload_search"
 # The session is written once a minute, not at every request.
 SEEN_EVERY_S = 60
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -63,8 +65,11 @@ def work_in(request: HttpRequest, member: Membership) -> None:
     """Let the session be one in the member's practice from now on, and note the day there.
 
     It stays so when the person joins another. A form of another practice's page is refused, and
-    what was typed given back, whatever was under way meanwhile: its token is that practice's.
+    what was typed given back, whatever was under way meanwhile: its token is that practice's. What
+    was to be said there, and what was looked for, is dropped.
     """
+    list(messages.get_messages(request))
+    request.session.pop(SEARCHED, None)
     request.session[PRACTICE] = str(member.practice_id)
     rotate_token(request)
     sign_in_services.note_day(member=member)

@@ -143,7 +143,6 @@ def switch_practice(request: HttpRequest) -> HttpResponse:
     member = _place_in(request, request.POST.get("practice", ""))
     if member is None:
         raise Http404
-    list(messages.get_messages(request))  # what was to be said of the other practice
     work_in(request, member)
     return redirect("home")
 

@@ -16,7 +16,7 @@ from apps.accounts import notices
 from apps.accounts.forms import PracticeSettingsForm
 from apps.accounts.permissions import MemberRequest, Permission, permissions_of, require
 from apps.accounts.services import change_practice
-from apps.accounts.sign_in import require_recent_sign_in
+from apps.accounts.sign_in import SEARCHED, require_recent_sign_in
 from apps.clients.models import Client, Treatment
 from apps.core import audit
 from apps.dashboard.selectors import practice_overview as overview
@@ -33,7 +33,6 @@ from apps.ruptures.forms import CausesForm
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.services import shorten_waits
 
-SEARCHED = "caseload_search"
 SEARCH_LENGTH = 100
 START_PAGES = {
     Permission.VIEW_CASELOAD: "caseload",

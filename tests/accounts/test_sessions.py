@@ -21,7 +21,7 @@ from apps.accounts.sign_in import SEEN
 from apps.core import tenancy
 from tests.accounts.conftest import enrol, enter, goes_on, is_in, shown
 from tests.conftest import work_in
-from tests.factories import PASSWORD, MembershipFactory, TherapySessionFactory
+from tests.factories import PASSWORD, MembershipFactory, TherapySessionFactory, TreatmentFactory
 
 ROLES = {"roles": [Role.THERAPIST]}
 
@@ -384,20 +384,52 @@ def test_a_person_switches_between_their_practices(
     assert as_alice.get(reverse("people")).status_code == 403, "a therapist here"
 
 
+def by_the_switcher(browser: Browser, here: Membership, there: Membership) -> Callable[[], Any]:
+    switch(browser, here)
+    return lambda: browser.post("/switch-practice/", {"practice": there.practice_id}, follow=True)
+
+
+def by_a_kept_form(browser: Browser, here: Membership, there: Membership) -> Callable[[], Any]:
+    """It was kept for a proof in `there`."""
+    switch(browser, there)
+    kept = kept_at(browser.post(reverse("invite_member"), {"name": TEXT}))
+    switch(browser, here)
+    return lambda: browser.get(kept, follow=True)
+
+
+@pytest.mark.parametrize("door", [by_the_switcher, by_a_kept_form])
 def test_what_was_to_be_said_of_one_practice_is_said_in_no_other(
-    as_alice: Browser, alice: Membership, elsewhere: Membership
+    as_alice: Browser, alice: Membership, elsewhere: Membership, door: Any
 ) -> None:
     session = TherapySessionFactory.create(
         treatment__therapist=alice, attendance="", treatment__client__code="FE-0412",
         starts_at=timezone.now() - timedelta(hours=2),
     )  # fmt: skip
-    switch(as_alice, alice)
+    go = door(as_alice, alice, elsewhere)
     said = as_alice.post(f"/sessions/{session.id}/quick/", {"how": "no_show"})
     assert said.status_code == 302
-    switch(as_alice, elsewhere)
-    page = as_alice.get("/", follow=True)
+    page = go()
     assert page.status_code == 200
+    assert f"Switch to {alice.practice.name}" in shown(page)
     assert "FE-0412" not in shown(page)
+    assert ("You work in Zephyr again" in shown(page)) is (door is by_a_kept_form)
+
+
+@pytest.mark.parametrize("door", [by_the_switcher, by_a_kept_form])
+def test_what_was_looked_for_in_one_practice_is_looked_for_in_no_other(
+    as_alice: Browser, alice: Membership, elsewhere: Membership, door: Any
+) -> None:
+    with tenancy.practice(elsewhere.practice_id):
+        Membership.objects.filter(id=elsewhere.id).update(roles=[Role.THERAPIST, Role.MANAGER])
+        TreatmentFactory.create(therapist=elsewhere, client__code="ZE-0101")
+    go = door(as_alice, alice, elsewhere)
+    TreatmentFactory.create(therapist=alice, client__code="FE-0412")
+    found = as_alice.post("/caseload/", {"q": "FE-0412"})["Location"]
+    assert "FE-0412" in shown(as_alice.get(found))
+    go()
+    page = shown(as_alice.get(found))
+    assert "ZE-0101" in page
+    assert "FE-0412" not in page
 
 
 def test_nobody_switches_to_a_practice_that_is_not_theirs(
