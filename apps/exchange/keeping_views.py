@@ -18,7 +18,6 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from apps.accounts.oneself import NotOneself, TooNew, works_alone
 from apps.accounts.permissions import MemberRequest, Permission, permissions_of, require
-from apps.accounts.services import set_keeping
 from apps.accounts.sign_in import require_recent_sign_in
 from apps.clients.models import Client, TwoPersonRequest
 from apps.core import audit
@@ -122,9 +121,7 @@ def keeping(request: MemberRequest) -> HttpResponse:
     )
     if form.is_valid():
         try:
-            if named := form.cleaned_data["record_holder"]:
-                two_people.take_back_lapsed(of=named, by=request.membership)
-            set_keeping(practice=ours, by=request.membership, **form.cleaned_data)
+            two_people.change_keeping(practice=ours, by=request.membership, **form.cleaned_data)
         except TooNew as error:
             form.add_error("record_holder", str(error))
         else:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Membership, Practice, Role
 from apps.accounts.notices import Said, tell
 from apps.accounts.oneself import ALONE_WAITS, here_lately, works_alone
+from apps.accounts.services import set_keeping
 from apps.accounts.turns import ask_again
 from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.core import audit, tenancy
@@ -200,12 +201,29 @@ def lapsed(requests: Collection[TwoPersonRequest], *, practice: Practice) -> lis
     ]
 
 
-def take_back_lapsed(*, of: Membership, by: Membership) -> None:
-    """Withdraw what somebody asked for and has lapsed, before they come to hold the records: no old
-    word counts as said today."""
-    asked = TwoPersonRequest.objects.filter(requested_by=of, closed_at=None)
-    for request in lapsed(asked, practice=by.practice):
-        withdraw(request=request, by=by)
+@transaction.atomic
+def change_keeping(
+    *,
+    practice: Practice,
+    retention_years: int | None,
+    record_holder: Membership | None,
+    by: Membership,
+) -> None:
+    """Set how long records are kept, and who holds them (`set_keeping`).
+
+    What somebody asked for and has lapsed is withdrawn before they come to hold the records: no old
+    word counts as said today.
+
+    Raises, with nothing changed:
+        TooNew
+    """
+    if record_holder and record_holder != practice.record_holder:
+        asked = TwoPersonRequest.objects.filter(requested_by=record_holder, closed_at=None)
+        for request in lapsed(asked, practice=practice):
+            withdraw(request=request, by=by)
+    set_keeping(
+        practice=practice, retention_years=retention_years, record_holder=record_holder, by=by
+    )
 
 
 def _opened(client_ids: Collection[UUID], practice: Practice) -> set[tuple[UUID, UUID]]:

@@ -296,6 +296,29 @@ def test_who_is_named_record_holder_has_asked_for_no_erasure_that_had_lapsed(
     assert not asked.is_carried_out
 
 
+@pytest.mark.parametrize("saves", ["years alone", "a newcomer's choice"])
+def test_where_nobody_comes_to_hold_the_records_no_wish_is_withdrawn(
+    ended: Treatment, practice: Practice, charlie: Membership, saves: str
+) -> None:
+    running = TreatmentFactory.create(client=ended.client, therapist=charlie)
+    asked = two_people.ask_to_erase(client=ended.client, by=charlie)
+    Treatment.objects.filter(id=running.id).update(ends_on=timezone.localdate())
+    nora = MembershipFactory.create(practice=practice, roles=[Role.MANAGER])
+    if saves == "years alone":
+        hold(practice, charlie)
+    else:
+        Practice.objects.update(created_at=timezone.now() - timedelta(days=900))
+        Membership.objects.filter(id=nora.id).update(joined_at=timezone.now() - timedelta(days=2))
+    body = {"retention_years": "9", "record_holder": str(charlie.id)}
+    page = fresh(signed_in(nora)).post("/practice/records/", body)
+    assert page.status_code == (302 if saves == "years alone" else 200)
+    practice.refresh_from_db()
+    assert practice.retention_years == (9 if saves == "years alone" else 8)
+    asked.refresh_from_db()
+    assert asked.closed_at is None
+    assert "withdrew" not in "".join(each.said.text for each in notices.unread(charlie))
+
+
 def test_all_records_are_asked_for_by_somebody_who_manages(
     practice: Practice, sam: Membership, mona: Membership
 ) -> None:
