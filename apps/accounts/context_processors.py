@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -172,4 +173,5 @@ def layout(request: HttpRequest) -> dict[str, Any]:
         # A page that answers a POST has no address to come back to.
         "come_back_to": request.get_full_path() if request.method == "GET" else reverse("home"),
         "may_log_session": Permission.LOG_SESSION in allowed,
+        "idle_s": int(settings.SESSION_IDLE_TIME.total_seconds()),
     }

@@ -59,3 +59,13 @@ def test_no_browser_remembers_what_staff_write_in_one_line() -> None:
     off = 'autocomplete="off"'
     asking = [name for name, found in ours.items() if any(off not in each for each in found)]
     assert not asking
+
+
+def test_no_spelling_help_reads_along() -> None:
+    """Some browsers send what is typed to their makers. The frame of every page says so for all."""
+    saying = {
+        str(path.relative_to(TEMPLATES)): found
+        for path in TEMPLATES.rglob("*.html")
+        if (found := re.findall(r"<html|spellcheck=\S+", path.read_text(encoding="utf-8")))
+    }
+    assert saying == {"base.html": ["<html", 'spellcheck="false"']}
