@@ -12,7 +12,7 @@ from django.utils import translation
 from apps.dashboard.styleguide import courses, styleguide
 
 # Of somebody signed in, and of signing in with scripts: the styleguide has neither.
-IN_THE_FRAME = {"user_menu.html", "security_key.html"}
+IN_THE_FRAME = {"cover.html", "user_menu.html", "security_key.html"}
 
 
 def page(course: str) -> str:
