@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 from itertools import count
+from secrets import randbelow
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -44,24 +45,27 @@ class Address(NamedTuple):
     safe: bool
 
 
-def next_code(practice: Practice) -> str:
-    """The next free client code of a practice: two letters of its name and a running number.
+FEWEST_DIGITS = 4
 
-    It follows the highest of at most six digits. Codes of other shapes (made up, or from an import)
-    are not counted from, and those of erased clients passed over: what is kept about the work may
-    speak of them. Only a proposal: the unique constraint decides.
+
+def free_code(practice: Practice) -> str:
+    """A client code that nobody of the practice has or had: two letters of its name, a number.
+
+    The number is drawn: a proposal tells nobody whether colleagues took clients on. It has four
+    digits; one more where half as many codes are given away, and so on. Those of erased clients
+    stay so: what is kept about the work may speak of them. Only a proposal: the unique constraint
+    decides.
     """
     prefix = "".join(re.findall(r"[A-Z]", practice.sender_name.upper()))[:2].ljust(2, "X")
-    taken = set(
-        Client.objects.filter(practice=practice, code__startswith=f"{prefix}-").values_list(
-            "code", flat=True
-        )
-    )
-    numbers = [int(code[3:]) for code in taken if re.fullmatch(r"[0-9]{1,6}", code[3:])]
-    free = (f"{prefix}-{number:04}" for number in count(max(numbers, default=100) + 1))
-    return next(
-        code for code in free if code not in taken and not was_erased(code, practice=practice)
-    )
+    ours = Client.objects.filter(practice=practice, code__istartswith=f"{prefix}-")
+    taken = {code.upper() for code in ours.values_list("code", flat=True)}
+    erased = _erased_codes(practice)
+    given_away = len(taken) + len(erased)
+    digits = next(digits for digits in count(FEWEST_DIGITS) if 2 * given_away < 10**digits)
+    while True:
+        code = f"{prefix}-{randbelow(10**digits):0{digits}}"
+        if code not in taken and _spelled(code, practice) not in erased:
+            return code
 
 
 HALF = 32
@@ -76,10 +80,17 @@ def code_marks(code: str, *, practice_id: UUID) -> bytes:
 
 def was_erased(code: str, *, practice: Practice) -> bool:
     """Whether a client of the practice who is erased had this code, in whatever spelling."""
-    spelled = code_marks(code, practice_id=practice.id)[:HALF]
+    return _spelled(code, practice) in _erased_codes(practice)
+
+
+def _spelled(code: str, practice: Practice) -> bytes:
+    return code_marks(code, practice_id=practice.id)[:HALF]
+
+
+def _erased_codes(practice: Practice) -> set[bytes]:
+    """What those of the practice who are erased had as codes, as `_spelled`."""
     erased = Client.objects.filter(practice=practice).exclude(erased_code=b"")
-    marks = map(bytes, erased.values_list("erased_code", flat=True))
-    return any(mark.startswith(spelled) for mark in marks)
+    return {bytes(marks)[:HALF] for marks in erased.values_list("erased_code", flat=True)}
 
 
 @transaction.atomic

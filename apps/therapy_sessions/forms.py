@@ -13,7 +13,7 @@ from apps.accounts.models import Membership
 from apps.clients.countries import COUNTRIES, ELSEWHERE
 from apps.clients.forms import ContactForm
 from apps.clients.models import Client
-from apps.clients.services import next_code, was_erased
+from apps.clients.services import free_code, was_erased
 from apps.core.forms import DatedForm, always, date_field, time_field
 from apps.therapy_sessions.models import ProcessNote
 
@@ -99,7 +99,7 @@ class AddClientForm(ContactForm, PlanSessionsForm):
     def __init__(self, *args: Any, therapist: Membership, **kwargs: Any) -> None:
         practice = therapist.practice
         initial = {
-            "code": next_code(practice),
+            "code": free_code(practice),
             "country": practice.country if practice.country in COUNTRIES else ELSEWHERE,
             "time_zone": practice.time_zone,
         }
@@ -117,7 +117,7 @@ class AddClientForm(ContactForm, PlanSessionsForm):
     def code_taken(self, code: str) -> str:
         return _("%(code)s is, or was, another client’s. %(free)s is free.") % {
             "code": code,
-            "free": next_code(self.practice),
+            "free": free_code(self.practice),
         }
 
     def clean(self) -> dict[str, Any]:

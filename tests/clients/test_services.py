@@ -1,31 +1,75 @@
 """Codes of clients, and mailboxes of staff."""
 
+import re
+
 import pytest
 
 from apps.accounts.models import Membership, Practice, Role
 from apps.accounts.services import accept_invitation, invite_member
-from apps.clients.services import is_staff_address, next_code, reaches_staff
+from apps.clients import services
+from apps.clients.services import free_code, is_staff_address, reaches_staff
+from apps.exchange.rights import erase_client
 from tests.factories import PASSWORD, ClientFactory, MembershipFactory
 
 
-def test_the_next_code_follows_the_highest_of_the_practice(practice: Practice) -> None:
-    assert next_code(practice) == "FE-0101"
-    for code in ("FE-0150", "FE-0009", "FE-X", "ZZ-9999", "P17"):
+def draws(monkeypatch: pytest.MonkeyPatch, *numbers: int) -> None:
+    drawn = iter(numbers)
+    monkeypatch.setattr(services, "randbelow", lambda below: next(drawn) % below)
+
+
+def test_a_code_is_proposed_of_four_digits_that_are_drawn(practice: Practice) -> None:
+    codes = {free_code(practice) for _ in range(20)}
+    assert all(re.fullmatch(r"FE-[0-9]{4}", code) for code in codes)
+    assert len(codes) > 10
+
+
+def test_what_colleagues_add_changes_no_proposal(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for code in ("FE-0150", "FE-7001", "FE-9999", "FE-X", "ZZ-4000", "P17"):
+        draws(monkeypatch, 4000, 7)
+        assert [free_code(practice), free_code(practice)] == ["FE-4000", "FE-0007"]
         ClientFactory.create(practice=practice, code=code)
-    ClientFactory.create(code="FE-0900")
-    assert next_code(practice) == "FE-0151"
 
 
-def test_no_made_up_code_spoils_the_next_one(practice: Practice) -> None:
+def test_no_code_is_proposed_that_somebody_has_or_had(
+    practice: Practice, mona: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ClientFactory.create(practice=practice, code="FE-0150")
+    ClientFactory.create(practice=practice, code="fe-0151")
+    ClientFactory.create(code="FE-0153")
+    erase_client(client=ClientFactory.create(practice=practice, code="FE-0152"), by=mona)
+    draws(monkeypatch, 150, 151, 152, 153, 154)
+    assert free_code(practice) == "FE-0153", "another practice's is free here"
+
+
+def test_a_code_has_one_more_digit_where_half_of_them_are_given_away(
+    practice: Practice, mona: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "FEWEST_DIGITS", 1)
+    clients = [ClientFactory.create(practice=practice, code=f"FE-{number}") for number in range(4)]
+    draws(monkeypatch, 14, 14)
+    assert free_code(practice) == "FE-4"
+    ClientFactory.create(practice=practice, code="FE-8")
+    assert free_code(practice) == "FE-14"
+    erase_client(client=clients[0], by=mona)
+    draws(monkeypatch, 14)
+    assert free_code(practice) == "FE-14", "a code of somebody erased is not given away again"
+
+
+def test_no_made_up_code_spoils_a_proposal(practice: Practice) -> None:
     for code in ("FE-99999999999999999", "FE-²", "FE-999999", "FE-1000000"):
         ClientFactory.create(practice=practice, code=code)
-    assert next_code(practice) == "FE-1000001"
+    assert re.fullmatch(r"FE-[0-9]{4}", free_code(practice))
 
 
 @pytest.mark.parametrize(("sender", "code"), [("Ö1", "XX-0101"), ("q", "QX-0101")])
-def test_a_short_name_gives_a_code_as_well(practice: Practice, sender: str, code: str) -> None:
+def test_a_short_name_gives_a_code_as_well(
+    practice: Practice, sender: str, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     practice.sender_name = sender
-    assert next_code(practice) == code
+    draws(monkeypatch, 101)
+    assert free_code(practice) == code
 
 
 @pytest.mark.parametrize(
