@@ -6,6 +6,7 @@ from uuid import UUID
 
 from allauth.mfa.models import Authenticator
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -22,7 +23,7 @@ KINDS: dict[str, str | Promise] = {
 
 @dataclass(frozen=True)
 class SecurityKey:
-    id: int
+    mark: str
     name: str
     added_at: datetime
     last_used_at: datetime | None
@@ -48,7 +49,7 @@ def account_page(user: User) -> AccountPage:
         email=user.email,
         has_app=any(step.type == Authenticator.Type.TOTP for step in steps),
         keys=tuple(
-            SecurityKey(step.pk, step.wrap().name, step.created_at, step.last_used_at)
+            SecurityKey(_mark_of(step), step.wrap().name, step.created_at, step.last_used_at)
             for step in steps
             if step.type == Authenticator.Type.WEBAUTHN
         ),
@@ -58,6 +59,19 @@ def account_page(user: User) -> AccountPage:
             if step.type == Authenticator.Type.RECOVERY_CODES
         ),
     )
+
+
+def _mark_of(step: Authenticator) -> str:
+    """What an address calls a second step by: its number would count those of all practices, and
+    its place among a person's own is another's once one of them is removed."""
+    return salted_hmac("apps.accounts.selectors", str(step.pk), algorithm="sha256").hexdigest()
+
+
+def number_of_key(mark: str, user: User) -> int:
+    """The number of the person's security key that an address calls so; 0, which none has, where
+    no key of theirs is."""
+    keys = Authenticator.objects.filter(user=user, type=Authenticator.Type.WEBAUTHN)
+    return next((key.pk for key in keys if _mark_of(key) == mark), 0)
 
 
 def unused_recovery_codes(user: User) -> tuple[str, ...]:

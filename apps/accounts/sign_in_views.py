@@ -5,6 +5,7 @@ from typing import cast
 from allauth.account.internal.flows.login import record_authentication
 from allauth.account.utils import perform_login
 from allauth.core import ratelimit
+from allauth.mfa.webauthn.views import remove_webauthn
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
@@ -94,6 +95,13 @@ def account(request: HttpRequest) -> HttpResponse:
     is_missing = settings.MFA_REQUIRED and not page.has_second_step
     template = "account/choose_second_step.html" if is_missing else "account/index.html"
     return render(request, template, {"page": page})
+
+
+def remove_key(request: HttpRequest, mark: str) -> HttpResponse:
+    """Remove one of the person's security keys, by django-allauth's page for it."""
+    number = selectors.number_of_key(mark, cast(User, request.user))
+    response: HttpResponse = remove_webauthn(request, pk=number)
+    return response
 
 
 @require_recent_sign_in

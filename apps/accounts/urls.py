@@ -51,8 +51,8 @@ urlpatterns = [
     path("account/keys/", own.account, name="mfa_list_webauthn"),
     path("account/keys/add/", changes_sign_in(keys.add_webauthn), name="mfa_add_webauthn"),
     path(
-        "account/keys/<int:pk>/remove/",
-        changes_sign_in(keys.remove_webauthn),
+        "account/keys/<str:mark>/remove/",
+        changes_sign_in(own.remove_key),
         name="mfa_remove_webauthn",
     ),
     path("account/codes/", own.recovery_codes, name="mfa_view_recovery_codes"),

@@ -3,6 +3,7 @@
 Half a sign-in, a proof, a mailed link for a new password; and a proof is that of one browser.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -62,6 +63,14 @@ def test_pages_of_the_account_answer_by_a_page_or_a_redirect_whatever_a_header_a
                 assert answers.pop()[2] == "text/html; charset=utf-8"
 
 
+def add_key(member: Membership) -> Authenticator:
+    return Authenticator.objects.create(user=member.user, type="webauthn", data={"name": "Key"})
+
+
+def ways_to_remove(browser: Browser) -> list[str]:
+    return re.findall(r"/account/keys/[^/]+/remove/", browser.get("/account/").text)
+
+
 def a_password(browser: Browser, member: Membership) -> tuple[str, dict[str, str]]:
     sent = {"oldpassword": PASSWORD, "password1": NEW, "password2": NEW}
     return "/account/password/", sent
@@ -80,8 +89,8 @@ def no_app_any_more(browser: Browser, member: Membership) -> tuple[str, dict[str
 
 
 def no_key_any_more(browser: Browser, member: Membership) -> tuple[str, dict[str, str]]:
-    key = Authenticator.objects.create(user=member.user, type="webauthn", data={"name": "Key"})
-    return f"/account/keys/{key.id}/remove/", {}
+    add_key(member)
+    return ways_to_remove(browser)[0], {}
 
 
 def new_codes(browser: Browser, member: Membership) -> tuple[str, dict[str, str]]:
@@ -104,6 +113,22 @@ def test_each_change_is_noted_and_ends_the_other_sessions_however_it_is_asked_fo
     assert len(noted("change own sign-in", alice)) == 1
     assert goes_on(here)
     assert not goes_on(there)
+
+
+def test_the_address_of_a_key_counts_no_second_steps_and_is_of_its_owner_alone(
+    alice: Membership, dora: Membership, proven: Callable[[Membership], Browser]
+) -> None:
+    """Their numbers are those of all practices."""
+    browser, keys = proven(alice), [add_key(alice), add_key(alice)]
+    first, second = ways_to_remove(browser)
+    assert not any(re.search(rf"/{key.pk}/", first + second) for key in keys)
+    add_key(dora)
+    [foreign] = ways_to_remove(proven(dora))
+    for address in (foreign, *(f"/account/keys/{each}/remove/" for each in (keys[0].pk, 0, "x"))):
+        assert browser.get(address).status_code == browser.post(address).status_code == 404
+    for _ in range(2):
+        browser.post(first)
+    assert ways_to_remove(browser) == [second], "sent twice, it removes no other"
 
 
 @pytest.mark.django_db(transaction=True)
