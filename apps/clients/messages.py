@@ -32,6 +32,11 @@ SAID = {
         "A message to %(client)s was marked as unwanted on %(day)s. Nothing more goes out by "
         "%(channel)s until you have talked about it."
     ),
+    Reason.REFUSED: gettext_lazy(
+        "A text to %(client)s was refused on %(day)s: their phone takes none from us any more, "
+        "since STOP was answered there. START, sent from that phone, lets them through again: talk "
+        "about it."
+    ),
     Reason.BOUNCED: gettext_lazy(
         "Messages to %(client)s by %(channel)s have come back since %(day)s. Ask the client for "
         "another address or number."

@@ -187,6 +187,7 @@ class ContactChannel(PracticeModel):
         SWITCHED = "switched", _("The client switched to another way")
         NOT_MINE = "not_mine", _("Somebody else gets these messages")
         COMPLAINED = "complained", _("Messages were marked as unwanted")
+        REFUSED = "refused", _("Their phone takes no texts from us")
         BOUNCED = "bounced", _("Messages come back")
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="channels")

@@ -31,6 +31,7 @@ BY_WEIGHT = (
     "",
     Reason.BOUNCED,
     Reason.SWITCHED,
+    Reason.REFUSED,
     Reason.COMPLAINED,
     Reason.STOPPED,
     Reason.NOT_MINE,
@@ -254,7 +255,7 @@ def _record_addresses(
         if _may_be_used_again(channel, address, agreed_anew=was_talked_about):
             channel.stopped_at, channel.stop_reason = None, ""
         is_held = is_led_anew and not was_talked_about
-        if holding and is_held and channel.stop_reason in {"", Reason.SWITCHED}:
+        if holding and is_held and channel.stop_reason in {"", Reason.SWITCHED, Reason.REFUSED}:
             channel.stopped_at, channel.stop_reason = max(holding)
         channel.lead_to(address, safe=safe)
 

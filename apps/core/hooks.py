@@ -15,7 +15,7 @@ from apps.core import reports
 from apps.core.carriers.text import ANSWERED_STOP, is_signed
 from apps.core.forms import UNREADABLE
 from apps.core.models import OutboxMessage
-from apps.core.reports import Outcome
+from apps.core.outbox import Outcome
 
 FORBIDDEN = 403
 NO_CONTENT = 204

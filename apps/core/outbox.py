@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from enum import StrEnum
 from itertools import groupby
 from operator import itemgetter
 from uuid import UUID
@@ -22,7 +23,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from apps.core import carriers, sending, tenancy
-from apps.core.carriers import MaybeSent, RenderedMessage, Unreachable, Unwanted
+from apps.core.carriers import AnsweredStop, MaybeSent, RenderedMessage, Unreachable
 from apps.core.models import OutboxMessage
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,14 @@ CHANCE = random.SystemRandom()
 
 class NothingToSend(Exception):
     """Raised by a renderer whose message has no use any more: it is cancelled, not sent."""
+
+
+class Outcome(StrEnum):
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    LOST = "lost"  # it was given up on the way: the address may take the next one
+    REFUSED = "refused"  # it came back, as the phone had answered STOP, to whatever it was
+    COMPLAINED = "complained"  # it arrived, and its reader says no
 
 
 class NotYet(Exception):
@@ -292,25 +301,21 @@ def _put_off(message: OutboxMessage, error: Exception) -> None:
 def _give_up(message: OutboxMessage, channel: str, why: Unreachable) -> None:
     with tenancy.practice(message.practice_id):
         # First: it waits for the client's turn (ADR 19), and who has the turn may want this row.
-        tell_unreachable(message, channel=channel, unwanted=isinstance(why, Unwanted))
+        outcome = Outcome.REFUSED if isinstance(why, AnsweredStop) else Outcome.BOUNCED
+        tell_unreachable(message, channel=channel, outcome=outcome)
         _settle(message, state=State.FAILED, channel=channel, error=type(why).__name__)
     logger.warning("Message %s: its address takes no messages", message.id)
 
 
-def tell_unreachable(message: OutboxMessage, *, channel: str, unwanted: bool) -> None:
-    """Tell whoever sent a message of this kind that the address takes none.
-
-    Args:
-        channel: '' where that says nothing of the address, and no channel stops.
-        unwanted: by the word of a person, who reads what is sent there.
-    """
+def tell_unreachable(message: OutboxMessage, *, channel: str, outcome: Outcome) -> None:
+    """Tell whoever sent a message of this kind what became of it, by the channel that it took."""
     told = settings.OUTBOX_UNREACHABLE.get(message.kind)
     if told:
         import_string(told)(
             message.subject_id,
             channel=channel,
             sent_at=message.taken_at,
-            unwanted=unwanted,
+            outcome=outcome,
         )
 
 

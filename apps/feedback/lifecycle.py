@@ -16,6 +16,7 @@ from apps.clients.models import Client, ContactChannel, Treatment
 from apps.clients.services import reaches_staff, stop_channel, wait_for_turn
 from apps.core import audit, outbox, tenancy
 from apps.core.models import OutboxMessage
+from apps.core.outbox import Outcome
 from apps.feedback import timing
 from apps.feedback.asking import timing_rules, usable_channels, why_not_agreed
 from apps.feedback.models import FRESH_LINK, KIND, MESSAGES, REMINDER, FeedbackRequest
@@ -308,23 +309,41 @@ def stop_messages(*, client: Client, why: ContactChannel.StopReason = Reason.STO
 
 
 @transaction.atomic
-def stop_unreachable(request_id: UUID, *, channel: str, sent_at: datetime, unwanted: bool) -> None:
+def stop_unreachable(
+    request_id: UUID, *, channel: str, sent_at: datetime, outcome: Outcome
+) -> None:
     """Write no more by a channel whose address takes nothing, or at all where its reader said no.
 
     The outbox calls it; whoever treats the client is told (`stop_channel`). That a message came
     back which went out before the channel had the address it has now says nothing about that one.
-    A person's no is talked over first, whatever has become of the address. `channel` '' stops none.
+    A person's no is talked over first, whatever has become of the address. That a phone answered
+    STOP is no such word of this client's: it may have been to any message of this installation, so
+    it stops the channel alone, and tells of STOP only where their own messages arrived before.
     """
+    if outcome == Outcome.LOST:
+        return
     which: dict[str, Any] = {"treatments__therapy_sessions__feedback_requests": request_id}
     wait_for_turn(**which)
-    if unwanted:
+    if outcome == Outcome.COMPLAINED:
         for client in Client.objects.filter(**which):
             stop_messages(client=client, why=Reason.COMPLAINED)
         return
     used = ContactChannel.objects.filter(kind=channel, client__in=Client.objects.filter(**which))
     for each in used:
         if not (each.address_since and sent_at < each.address_since):
-            stop_channel(channel=each, why=Reason.BOUNCED, by=None)
+            is_told = outcome == Outcome.REFUSED and _has_arrived(each, before=sent_at)
+            stop_channel(channel=each, why=Reason.REFUSED if is_told else Reason.BOUNCED, by=None)
+
+
+def _has_arrived(channel: ContactChannel, *, before: datetime) -> bool:
+    """Whether a message of the client's went where the channel leads, and did not come back."""
+    asked = FeedbackRequest.objects.of(channel.client).values("id")
+    arrived = OutboxMessage.objects.filter(
+        kind__in=MESSAGES, subject_id__in=asked, state=OutboxMessage.State.SENT,
+        channel=channel.kind, sent_at__lt=before,
+    )  # fmt: skip
+    since = Q(sent_at__gte=channel.address_since) if channel.address_since else Q()
+    return arrived.filter(since).exists()
 
 
 @transaction.atomic

@@ -18,7 +18,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from apps.core import outbox, tenancy
-from apps.core.carriers import MaybeSent, RenderedMessage, Unreachable, Unwanted
+from apps.core.carriers import AnsweredStop, MaybeSent, RenderedMessage, Unreachable
 from apps.core.carriers.email import compose
 from apps.core.carriers.text import GatewayRefused, TextCarrier
 from apps.core.models import OutboxMessage
@@ -92,7 +92,7 @@ def render(subject_id: UUID) -> RenderedMessage:
     return message()
 
 
-def tell(subject_id: UUID, *, channel: str, sent_at: datetime, unwanted: bool) -> None:
+def tell(subject_id: UUID, *, channel: str, sent_at: datetime, outcome: outbox.Outcome) -> None:
     told.append((subject_id, channel))
 
 
@@ -209,7 +209,7 @@ class Gateway:
     ("status", "body", "error"),
     [
         (400, b'{"code": 21211}', Unreachable),
-        (400, b'{"code": 21610}', Unwanted),
+        (400, b'{"code": 21610}', AnsweredStop),
         (400, b'{"code": 30001}', GatewayRefused),
         (400, b"<html>", GatewayRefused),
         (429, b"", GatewayRefused),

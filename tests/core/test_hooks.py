@@ -18,6 +18,7 @@ from pytest_django import Settings
 from apps.core import tenancy
 from apps.core.carriers.text import signature
 from apps.core.models import OutboxMessage
+from apps.core.outbox import Outcome
 
 pytestmark = pytest.mark.django_db
 State = OutboxMessage.State
@@ -25,8 +26,8 @@ KEY = "key-of-the-provider"
 told: list[tuple[UUID, str]] = []
 
 
-def tell(subject_id: UUID, *, channel: str, sent_at: datetime, unwanted: bool) -> None:
-    told.append((subject_id, "unwanted" if unwanted else channel))
+def tell(subject_id: UUID, *, channel: str, sent_at: datetime, outcome: Outcome) -> None:
+    told.append((subject_id, channel if outcome == Outcome.BOUNCED else outcome))
 
 
 PROVIDERS = {
@@ -107,15 +108,15 @@ def test_a_readers_no_tells_once_and_says_that_the_message_arrived(state: str, e
     for _ in range(3):
         assert by_mail(message, event) == 204
     assert reread(message).state == State.SENT
-    assert told == [(message.subject_id, "unwanted")]
+    assert told == [(message.subject_id, "complained")]
 
 
-def test_a_text_whose_reader_answered_stop_before_comes_back_by_a_persons_word() -> None:
+def test_a_text_to_a_phone_that_answered_stop_before_comes_back_and_is_told_as_that() -> None:
     message = put(channel="text")
     for _ in range(2):
         assert by_text(message, "undelivered", ErrorCode="21610") == 204
     assert reread(message).state == State.BOUNCED
-    assert told == [(message.subject_id, "unwanted")]
+    assert told == [(message.subject_id, "refused")]
 
 
 def test_a_full_mailbox_is_no_reason_to_stop() -> None:
@@ -141,7 +142,7 @@ def test_what_the_provider_gave_up_has_reached_nobody_and_stops_no_channel(
     for _ in range(2):
         assert by_mail(message, event, **also) == 204
     assert reread(message).state == State.BOUNCED
-    assert told == [(message.subject_id, "")]
+    assert told == [(message.subject_id, "lost")]
 
 
 def test_forged_reports_change_nothing() -> None:

@@ -221,7 +221,9 @@ def test_a_mail_that_comes_back_later_undoes_no_switch(
     phone: Browser, asked: FeedbackRequest, client_of: Client
 ) -> None:
     phone.post(stop_url(asked), {"how": "text"})
-    stop_unreachable(asked.id, channel="email", sent_at=timezone.now(), unwanted=False)
+    stop_unreachable(
+        asked.id, channel="email", sent_at=timezone.now(), outcome=outbox.Outcome.BOUNCED
+    )
     assert reasons(client_of) == {"email": "switched", "text": ""}
 
 

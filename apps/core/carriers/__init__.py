@@ -12,11 +12,11 @@ from apps.core.models import OutboxMessage
 
 
 class Unreachable(Exception):
-    """The address does not exist, or its owner refused: another try is of no use."""
+    """The address does not exist, or takes nothing from us: another try is of no use."""
 
 
-class Unwanted(Unreachable):
-    """Who reads it has said no to such messages, as by answering STOP to a text."""
+class AnsweredStop(Unreachable):
+    """The phone answered STOP to our number: to whose message, in which practice, nobody knows."""
 
 
 class MaybeSent(Exception):

@@ -21,7 +21,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 
-from apps.core.carriers import MaybeSent, RenderedMessage, Unreachable, Unwanted
+from apps.core.carriers import AnsweredStop, MaybeSent, RenderedMessage, Unreachable
 from apps.core.forms import UNREADABLE
 from apps.core.models import OutboxMessage
 
@@ -120,7 +120,7 @@ class TextCarrier:
             return
         code = _code(answer.data) if answer.status == 400 else 0
         if code == ANSWERED_STOP:
-            raise Unwanted
+            raise AnsweredStop
         if code in NO_USE:
             raise Unreachable
         raise GatewayRefused
