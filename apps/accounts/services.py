@@ -1,5 +1,6 @@
 """Writes about practices and the people in them."""
 
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date
 from uuid import UUID
 
@@ -203,16 +204,15 @@ def change_roles(*, member: Membership, roles: list[Role], by: Membership) -> No
         becomes_supervisor = Role.SUPERVISOR in roles and not member.has_role(Role.SUPERVISOR)
         if becomes_supervisor and supervisions.exists():
             raise SupervisesStill
-    if member.is_active:
-        _end_sessions_of(member)  # the person before their place, as who signs in
-    member.roles = roles
-    if Role.MANAGER in taken:
-        member.managed_until = timezone.now()
-    member.save(update_fields=["roles", "managed_until"])
+    with _letting_go(member, by=by) if Role.THERAPIST in taken else nullcontext():
+        if member.is_active:
+            _end_sessions_of(member)  # the person before their place, as who signs in
+        member.roles = roles
+        if Role.MANAGER in taken:
+            member.managed_until = timezone.now()
+        member.save(update_fields=["roles", "managed_until"])
     if Role.SUPERVISOR in taken:
         _end_supervisions(member, by=by)
-    if Role.THERAPIST in taken:
-        _say_that_treats_no_more(member, by=by)
     audit.record("change roles", member, by=by)
 
 
@@ -231,25 +231,26 @@ def deactivate_member(*, member: Membership, by: Membership) -> None:
     hold_practice(by)
     _refuse_last_manager(member)
     oneself.refuse_newcomer(by, takes_from=member)
-    links.withdraw(member, *AccountLink.Purpose)  # before sessions end, as who uses one does
-    if member.is_active:
-        # Whoever never joined has no sessions here: those elsewhere are none of this practice's.
-        _end_sessions_of(member)
-        # Twice equals once: the day on which a closed place was closed stays.
-        member.is_active, member.left_at = False, timezone.now()
-        if member.has_role(Role.MANAGER):
-            member.managed_until = member.left_at
-        member.save(update_fields=["is_active", "left_at", "managed_until"])
+    with _letting_go(member, by=by):
+        links.withdraw(member, *AccountLink.Purpose)  # before sessions end, as who uses one does
+        if member.is_active:
+            # Whoever never joined has no sessions here: those elsewhere are another's.
+            _end_sessions_of(member)
+            # Twice equals once: the day on which a closed place was closed stays.
+            member.is_active, member.left_at = False, timezone.now()
+            if member.has_role(Role.MANAGER):
+                member.managed_until = member.left_at
+            member.save(update_fields=["is_active", "left_at", "managed_until"])
     _end_supervisions(member, by=by)
-    _say_that_treats_no_more(member, by=by)
     if by.practice.record_holder_id == member.id:
         _change_holder(by.practice, None, by=by)
     audit.record("deactivate member", member, by=by)
 
 
-def _say_that_treats_no_more(member: Membership, *, by: Membership) -> None:
-    """Once the place is held: whoever gives them a client until then is done, and found."""
-    import_string(settings.TREATS_NO_MORE)(member, by=by)
+def _letting_go(member: Membership, *, by: Membership) -> AbstractContextManager[None]:
+    """Around what takes a therapist's place or role: what becomes of clients by it."""
+    letting_go: AbstractContextManager[None] = import_string(settings.TREATS_NO_MORE)(member, by=by)
+    return letting_go
 
 
 @transaction.atomic

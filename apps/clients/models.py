@@ -356,6 +356,15 @@ class Treatment(PracticeModel):
         related_name="+",
         help_text="the treatment, of another therapist, from which the client came",
     )
+    leads_to = models.ForeignKey(
+        "self",
+        on_delete=models.RESTRICT,
+        null=True,
+        blank=True,
+        related_name="led_here_by",
+        help_text="the treatment that the client goes on with from the day `ends_on`, by a move or "
+        "a hand-over",
+    )
 
     objects = TreatmentQuerySet.as_manager()
 
@@ -370,11 +379,27 @@ class Treatment(PracticeModel):
                 condition=Q(ends_on__isnull=True) | Q(ends_on__gte=F("starts_on")),
                 name="treatment_ends_after_it_starts",
             ),
+            models.CheckConstraint(
+                condition=Q(leads_to__isnull=True) | Q(ends_on__isnull=False),
+                name="treatment_leads_on_as_it_ends",
+            ),
         ]
         indexes = [models.Index(fields=["practice", "therapist"], name="treatment_by_therapist")]
 
     def __str__(self) -> str:
         return f"{self.client_id} with {self.therapist_id}"
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its therapist may know of it; one that follows another begins on its day."""
+        return self.follows_id is None or self.starts_on <= timezone.localdate()
+
+    def goes_to(self, other: "Treatment") -> bool:
+        """Whether the client is to come from here to `other`, at once or by others in between."""
+        following = self.leads_to
+        while following and following != other:
+            following = following.leads_to
+        return following is not None
 
     def followed_by_move(self) -> "Treatment | None":
         """The treatment to which the client moved as this one ended; None where they did not."""

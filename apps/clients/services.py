@@ -427,52 +427,85 @@ def hand_over_caseload(
 
     Access changes hands on that day; the history stays with the treatment that ended. A client
     whom `to` treats already gets no second treatment. Where the client goes to somebody else on a
-    day to come, `to` treats them until then; a client who comes to somebody later is handed on from
-    the day they would have come.
+    day to come, `to` treats them until then, if they did not before. One that is still to begin is
+    handed on from its first day: it ends as it begins, nothing leads to it, and it may be deleted.
 
     Returns:
         The treatment that each client has with `to` now, in the order of the ended ones.
     """
     wait_for_turn(treatments__in=treatments)
-    treatments = list(
-        Treatment.objects.not_ended(on=on).filter(id__in=[each.id for each in treatments])
-    )
-    theirs = {
-        each.client_id: each
-        for each in Treatment.objects.not_ended(on=on).filter(
-            therapist=to, client__in=[each.client_id for each in treatments]
+    ids = [each.id for each in treatments]
+    found = Treatment.objects.not_ended(on=on).filter(id__in=ids).select_related("leads_to")
+    return [_pass_on(each, to=to, on=on, by=by) for each in found]
+
+
+def _pass_on(treatment: Treatment, *, to: Membership, on: date, by: Membership) -> Treatment:
+    day = on if treatment.follows_id is None else max(on, treatment.starts_on)
+    until, after = treatment.ends_on, treatment.leads_to
+    if after is None or after.therapist_id == treatment.therapist_id:
+        until = None
+    theirs = Treatment.objects.filter(client=treatment.client_id, therapist=to)
+    lasting = theirs.not_ended(on=day).order_by(F("ends_on").desc(nulls_first=True))
+    new = lasting.first() or theirs.filter(leads_to=treatment, ends_on__gt=on).first()
+    is_new = new is None
+    if new is None:
+        take_back_wishes(client=treatment.client_id, of=to, by=by)
+        new = Treatment.objects.create(
+            practice_id=treatment.practice_id,
+            client_id=treatment.client_id,
+            therapist=to,
+            starts_on=day,
+            follows=treatment,
         )
-    }
-    for treatment in treatments:
-        day = max(on, treatment.starts_on) if treatment.follows_id else on
-        until = treatment.ends_on  # of who treats in between: the day on which somebody else does
-        treatment.starts_on = min(day, treatment.starts_on)
-        treatment.ends_on = day
-        treatment.save(update_fields=["starts_on", "ends_on"])
-        if treatment.client_id not in theirs:
-            take_back_wishes(client=treatment.client_id, of=to, by=by)
-            coming = Treatment.objects.filter(follows=treatment, starts_on__gt=day)
-            # Not one that was handed back before it began.
-            arranged = coming.exclude(ends_on__lte=F("starts_on")).first()
-            until = arranged.starts_on if arranged else until
-            theirs[treatment.client_id] = Treatment.objects.create(
-                practice_id=treatment.practice_id,
-                client_id=treatment.client_id,
-                therapist=to,
-                starts_on=day,
-                ends_on=until,
-                follows=treatment,
-            )
-        fresh = theirs[treatment.client_id]
-        if fresh.starts_on > day:  # theirs was to begin later, by a move
-            fresh.starts_on = day
-            fresh.save(update_fields=["starts_on"])
-        # Theirs ended as, or before, what comes to them began: they treat the client all along.
-        if fresh.ends_on and (fresh.ends_on <= day or treatment.follows_id == fresh.id):
-            fresh.ends_on = until
-            fresh.save(update_fields=["ends_on"])
-        audit.record("hand over client", treatment, client_id=treatment.client_id, by=by)
-    return [theirs[treatment.client_id] for treatment in treatments]
+    if is_new or new.goes_to(treatment):
+        new.ends_on, new.leads_to = until, after if until else None
+        new.save(update_fields=["ends_on", "leads_to"])
+    comes_to_nothing = not treatment.has_begun and treatment.starts_on == day
+    treatment.starts_on = min(day, treatment.starts_on)
+    treatment.ends_on, treatment.leads_to = day, None if comes_to_nothing else new
+    treatment.save(update_fields=["starts_on", "ends_on", "leads_to"])
+    coming = treatment.led_here_by.not_ended(on=timezone.localdate()).exclude(id=new.id)
+    for each in coming.filter(ends_on__gte=day):
+        if new.goes_to(each):
+            go_on(each)
+        else:
+            each.leads_to = new
+            each.save(update_fields=["leads_to"])
+    begin_as_led_to(new, else_to=new)
+    if after:
+        begin_as_led_to(after, else_to=new)
+    audit.record("hand over client", treatment, client_id=treatment.client_id, by=by)
+    return new
+
+
+def go_on(treatment: Treatment) -> None:
+    """Let a treatment that was to end go on: for good, or until the client comes to the same
+    therapist anew, as a colleague has arranged. What it led to is for `begin_as_led_to`."""
+    again = Treatment.objects.filter(
+        client=treatment.client_id, therapist=treatment.therapist_id, ends_on=None
+    )
+    treatment.leads_to = again.exclude(id=treatment.id).first()
+    treatment.ends_on = treatment.leads_to.starts_on if treatment.leads_to else None
+    treatment.save(update_fields=["ends_on", "leads_to"])
+
+
+def begin_as_led_to(treatment: Treatment, *, else_to: Treatment) -> bool:
+    """Let one that is to begin do so on the first day on which another leads to it. Where none
+    does any more it is withdrawn, and what was planned in it goes to the treatment `else_to`.
+
+    Returns:
+        Whether it is still there.
+    """
+    if treatment.has_begun:
+        return True
+    first = treatment.led_here_by.order_by("ends_on", "id").first()
+    if first is None or first.ends_on is None:
+        treatment.therapy_sessions.update(treatment=else_to)
+        treatment.delete()
+        return False
+    treatment.starts_on, treatment.follows = first.ends_on, first
+    treatment.save(update_fields=["starts_on", "follows"])
+    return True
 
 
 def reaches_staff(channel: ContactChannel, practice: Practice) -> bool:

@@ -5,7 +5,7 @@ from typing import Self
 from django.conf import global_settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -60,10 +60,6 @@ class MoveQuerySet(models.QuerySet["Move"]):
     def called_off(self) -> Self:
         """History, the newest first."""
         return self.filter(called_off_at__isnull=False).order_by("-called_off_at")
-
-    def leading_to(self, treatment: Treatment) -> Self:
-        """Arranged moves by which it begins, but for those that a hand-over has overtaken."""
-        return self.standing().filter(new_treatment=treatment, treatment__ends_on=F("moves_on"))
 
     def conducted_by(self, membership: Membership) -> Self:
         """Moves out of the member's own caseload, being prepared or arranged."""

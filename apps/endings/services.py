@@ -1,13 +1,14 @@
 """Ending a treatment: closing it, moving a client on, handing a caseload over, opening it again."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import F, Max, Q
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -16,7 +17,13 @@ from apps.accounts import notices
 from apps.accounts.models import Membership, Role
 from apps.accounts.oneself import access_from
 from apps.clients.models import Client, Treatment, TwoPersonRequest
-from apps.clients.services import hand_over_caseload, take_back_wishes, wait_for_turn
+from apps.clients.services import (
+    begin_as_led_to,
+    go_on,
+    hand_over_caseload,
+    take_back_wishes,
+    wait_for_turn,
+)
 from apps.core import audit
 from apps.endings.models import Ending, Move, MoveQuerySet, Offer
 from apps.endings.notices import CALLED_OFF, FORM_ENDED, HANDED_OVER, KIND
@@ -158,7 +165,7 @@ def arrange_move(
         AlreadyArranged: the move is arranged.
         ChangedMeanwhile: it is not the move of that `version` any more.
         CannotHandOver: `to` treats nobody here any more.
-        ChangesHands: the client goes to somebody on a day to come, or comes by another move.
+        ChangesHands: the client goes to somebody on a day to come, or comes from a colleague.
         IntegrityError: the client has not agreed yet.
     """
     wait_for_turn(treatments=move.treatment_id)
@@ -166,16 +173,6 @@ def arrange_move(
     move = _current(move, version=version)
     treatment = move.treatment
     _refuse_if_it_changes_hands(treatment)
-    coming = Move.objects.leading_to(treatment).order_by("moves_on").last()
-    if coming and coming.moves_on and coming.moves_on > timezone.localdate():
-        day = date_format(coming.moves_on, "j M Y")
-        raise ChangesHands(
-            _(
-                "A colleague’s move of this client to you is arranged for %s: ask them to call that"
-                " off."
-            )
-            % day
-        )
     if moves_on <= timezone.localdate():
         _close_episode(
             treatment, RuptureEpisode.Outcome.MOVED, reason=_("Moved to %s.") % to.name, by=by
@@ -202,20 +199,20 @@ def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> N
 
     Raises:
         ChangedMeanwhile: it is not the arranged move of that `version` any more.
-        CannotCallOff: the treatment has ended, the client comes back by another move, or the new
-            one has been handed on meanwhile.
+        CannotCallOff: the treatment has ended, or the new one has been handed on meanwhile.
         ChangesHands: a manager hands the client over before the day of the move.
     """
     wait_for_turn(treatments=move.treatment_id)
     move = _current(move, version=version, is_arranged=True)
     treatment = move.treatment
-    new = move.new_treatment
-    if new is None:
-        raise ChangedMeanwhile(move)
-    if treatment.ends_on and treatment.ends_on <= timezone.localdate():
+    if treatment.has_ended:
         raise CannotCallOff(_("The treatment has ended meanwhile; nothing was changed."))
     if treatment.ends_on != move.moves_on:
         _refuse_if_it_changes_hands(treatment)
+    if move.new_treatment and move.new_treatment.leads_to_id:
+        raise CannotCallOff(
+            _("The client was handed on meanwhile, so the move stays: ask your manager.")
+        )
     _let_stay(move, reason=reason, by=by)
 
 
@@ -232,17 +229,17 @@ def _refuse_who_treats_nobody(to: Membership) -> None:
 def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) -> date:
     """Hand treatments over to `to`, with their sessions to come, and tell the therapist before.
 
-    What could not go along is called off, open forms end. A client who was to come to somebody, and
-    is handed back before, moves no more; nor does one for whom a later move to anybody else is
-    arranged: the practice's word is the newer one. A move whose client was handed on stays.
+    What could not go along is called off, open forms end. Moves that were to bring or to take the
+    clients later are history: the practice's word is the newer one (`_end_moves_to`). One whose
+    client was handed on stays.
 
     Returns:
         The day on which access changes hands, that of `oneself.access_from`.
 
     Raises:
         NotOneself: another manager must hand them over to `by`.
-        CannotHandOver: some go to somebody else by then, `to` treats nobody here any more, or a
-            move stands that cannot be called off; nothing is changed for any.
+        CannotHandOver: some go to somebody else by then, or `to` treats nobody here any more;
+            nothing is changed for any.
     """
     wait_for_turn(by=by, treatments__in=treatments)
     _refuse_who_treats_nobody(to)
@@ -259,108 +256,103 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
     if gone:
         raise CannotHandOver(" ".join([*gone, _("Untick them.")]))
     elsewhere = Move.objects.filter(treatment__in=treatments).exclude(new_treatment__therapist=to)
-    overtaken = list(_to_come_true(elsewhere))
+    for move in _to_come_true(elsewhere):
+        _undo(move, reason=_("Handed over, as the practice decided."), by=by)
+    stay = [each for treatment in treatments for each in _end_moves_to(treatment, to, on=on, by=by)]
     came = hand_over_caseload(treatments=treatments, to=to, on=on, by=by)
-    for move in overtaken:
-        _overtake(move, to=to, by=by)
-    goes_to = {each.client_id: each.id for each in came}
-    for treatment in treatments:
-        _lead_there(treatment, to=to)
+    goes_to = {each.client_id: each for each in came}
     mark = f"{on.isoformat()} {timezone.now().isoformat()}"
     for treatment in treatments:
-        back = Move.objects.standing().filter(new_treatment=treatment, treatment__therapist=to)
-        for move in back.filter(moves_on__gt=on).select_related("treatment"):
-            reason = _("Handed back, as the practice decided.")
-            _leave_as_history(move, to=treatment.therapist, reason=reason, by=by)
-            _go_on(move.treatment, but_for=move)
-        new = Treatment.objects.get(id=goes_to[treatment.client_id])
+        treatment.refresh_from_db()
+        new = goes_to[treatment.client_id]
         pass_on_planned(treatment=treatment, to=new, since=_still_to_come(treatment, on=on))
         refit_requests(new)
         end_what_is_open(treatment, on=on, by=by)
         notices.tell(member=treatment.therapist, kind=HANDED_OVER, subject=to, mark=mark)
+        if not treatment.has_begun:
+            begin_as_led_to(treatment, else_to=new)
+    for each in stay:
+        refit_requests(each)
     return on
 
 
-def _overtake(move: Move, *, to: Membership, by: Membership) -> None:
-    """Call a move off whose client was handed over to `to`, who treats them beyond its day."""
-    try:
-        _undo(move, reason=_("Handed over, as the practice decided."), by=by)
-    except CannotCallOff as why:
-        raise CannotHandOver(f"{move.treatment.client.code}: {why}") from why
-    Treatment.objects.filter(
-        client=move.treatment.client_id, therapist=to, ends_on=move.moves_on
-    ).update(ends_on=None)
+def _end_moves_to(
+    treatment: Treatment, to: Membership, *, on: date, by: Membership
+) -> list[Treatment]:
+    """What becomes of moves to a treatment that is handed over to `to` before their day: each is
+    history. A client whom one was to bring in addition stays with their therapist; one who comes by
+    it alone goes to `to` on its day, and stays where they are if they came from `to`.
 
-
-def _lead_there(treatment: Treatment, *, to: Membership) -> None:
-    """Note of a client whom a move brings to `to` as well that a hand-over does: what a move leads
-    to its row says, and once it is called off this is what the new treatment begins by."""
-    treatment.refresh_from_db(fields=["ends_on"])
-    coming = Treatment.objects.filter(
-        client=treatment.client_id, therapist=to, starts_on__gt=timezone.localdate()
+    Returns:
+        The treatments that these moves were to end.
+    """
+    moves = Move.objects.standing().filter(
+        new_treatment=treatment, moves_on__gt=timezone.localdate()
     )
-    by_moves = Move.objects.standing().filter(new_treatment__in=coming).values("treatment")
-    later = Q(follows__ends_on__gt=treatment.ends_on)
-    coming.filter(Q(follows__in=by_moves) | later).update(follows=treatment)
+    ended = []
+    for move in moves.filter(moves_on__gte=max(on, treatment.starts_on)):
+        came_from = move.treatment
+        if came_from.therapist_id == to.id:
+            reason = _("Handed back, as the practice decided.")
+        else:
+            reason = _("Handed on, as the practice decided.")
+        if treatment.has_begun and came_from.ends_on == move.moves_on:
+            go_on(came_from)
+        _leave_as_history(move, to=treatment.therapist, reason=reason, by=by)
+        ended.append(came_from)
+    return ended
 
 
-def let_go(member: Membership, *, by: Membership) -> None:
-    """What becomes of clients as `member` treats nobody here any more: what they asked for is
-    withdrawn, and arranged moves to them whose day is still to come are called off. Those
-    clients stay with their therapists, who are told. Where one was handed on, or their therapist
-    treats nobody here either, the move stays: a manager finds them on the page of hand-over."""
-    moves = Move.objects.filter(
-        new_treatment__therapist=member,
-        moves_on__gt=timezone.localdate(),
-        treatment__therapist__is_active=True,
-        treatment__therapist__roles__contains=[Role.THERAPIST],
+@contextmanager
+def letting_go(member: Membership, *, by: Membership) -> Iterator[None]:
+    """What becomes of clients as `member` comes to treat nobody here any more, in the body: what
+    they asked for is withdrawn, and arranged moves to them whose day is still to come are called
+    off. Those clients stay with their therapists, who are told; where one was handed on, the move
+    stays.
+
+    Whoever gives a client holds the client first, and then the place, and so does this; what was
+    given between the two is found once the place is held.
+    """
+    moves = Move.objects.filter(new_treatment__therapist=member, moves_on__gt=timezone.localdate())
+    concerned = Q(treatments__moves__in=moves) | Q(
+        two_person_requests__requested_by=member, two_person_requests__closed_at=None
     )
-    wait_for_turn(
-        Q(treatments__moves__in=moves)
-        | Q(two_person_requests__requested_by=member, two_person_requests__closed_at=None)
-    )
+    wait_for_turn(concerned)
+    yield
+    wait_for_turn(concerned)
     take_back_wishes(of=member, by=by)
-    for move in _to_come_true(moves.all()):
-        with suppress(CannotCallOff), transaction.atomic():
-            _let_stay(move, reason=_("%s treats nobody here any more.") % member.name, by=by)
+    for move in _to_come_true(moves):
+        _let_stay(move, reason=_("%s treats nobody here any more.") % member.name, by=by)
 
 
 def _to_come_true(moves: MoveQuerySet) -> MoveQuerySet:
-    """Of arranged moves those that nothing has overtaken, and whose client nobody handed on; the
-    first ones first."""
-    followed = Treatment.objects.filter(follows=OuterRef("new_treatment"))
-    handed_on = followed.exclude(id=OuterRef("treatment"))
-    to_come = moves.standing().filter(~Exists(handed_on), treatment__ends_on=F("moves_on"))
-    to_come = to_come.select_related("treatment__client", "new_treatment__therapist")
-    return to_come.order_by("arranged_at")
+    """Of arranged moves those that nothing has overtaken, and whose client nobody handed on."""
+    to_come = moves.standing().filter(
+        treatment__leads_to=F("new_treatment"),
+        treatment__ends_on=F("moves_on"),
+        new_treatment__leads_to=None,
+    )
+    return to_come.select_related("treatment__client", "new_treatment__therapist")
 
 
 def _let_stay(move: Move, *, reason: str, by: Membership) -> None:
-    """Call an arranged move off, as if it had never been.
-
-    Raises:
-        CannotCallOff: what it moved to was handed on, or the client comes back by another move:
-            then a colleague treats them until that day.
-    """
-    treatment = move.treatment
-    again = Treatment.objects.filter(client=treatment.client_id, therapist=treatment.therapist_id)
-    if again.filter(ends_on=None).exclude(id=treatment.id).exists():
-        raise CannotCallOff(
-            _(
-                "The client comes back to you by a colleague’s move: ask them to call that off"
-                " first. Nothing was changed."
-            )
-        )
-    _go_on(_undo(move, reason=reason, by=by), but_for=move)
+    """Call an arranged move off, as if it had never been."""
+    treatment = _undo(move, reason=reason, by=by)
+    go_on(treatment)
+    refit_requests(treatment)
 
 
 def _undo(move: Move, *, reason: str, by: Membership) -> Treatment:
-    """Leave a move as history and take back what it made of the new treatment; returns the one that
-    it would have ended. Both are read anew: another move to there may just have been called off."""
-    new = Treatment.objects.get(moves_here=move)
-    treatment = Treatment.objects.get(id=move.treatment_id)
+    """Leave a move as history, and let nothing lead where it led; returns the treatment that it
+    would have ended, which still ends."""
+    treatment, new = Treatment.objects.get(id=move.treatment_id), move.new_treatment
+    if new is None:
+        raise ChangedMeanwhile(move)
     _leave_as_history(move, to=new.therapist, reason=reason, by=by)
-    _withdraw(new, back_to=treatment)
+    treatment.leads_to = None
+    treatment.save(update_fields=["leads_to"])
+    if begin_as_led_to(new, else_to=treatment):
+        refit_requests(new)
     return treatment
 
 
@@ -373,7 +365,7 @@ def close_treatment(*, treatment: Treatment, how: str, review: str, by: Membersh
     Raises:
         ClosedAlready: another window closed it meanwhile, with another review, which stays.
         ChangesHands: somebody else treats the client from a day to come, or a colleague's treatment
-            ends on one and this is the one that goes on.
+            leads here.
     """
     wait_for_turn(treatments=treatment)
     treatment = Treatment.objects.get(pk=treatment.pk)
@@ -383,7 +375,6 @@ def close_treatment(*, treatment: Treatment, how: str, review: str, by: Membersh
         return ending
     _refuse_if_it_changes_hands(treatment)
     today = timezone.localdate()
-    _refuse_if_nobody_goes_on(treatment, today=today)
     _close_episode(
         treatment,
         RuptureEpisode.Outcome.ENDED_UNREPAIRED,
@@ -407,27 +398,21 @@ def close_treatment(*, treatment: Treatment, how: str, review: str, by: Membersh
 
 
 def _refuse_if_it_changes_hands(treatment: Treatment) -> None:
-    if treatment.ends_on is None:
-        return
-    day = date_format(treatment.ends_on, "j M Y")
-    if treatment.moves.standing().filter(moves_on=treatment.ends_on).exists():
-        raise ChangesHands(_("This client moves on %s: call the move off first.") % day)
-    raise ChangesHands(_("This client changes hands on %s already, as the practice decided.") % day)
-
-
-def _refuse_if_nobody_goes_on(treatment: Treatment, *, today: date) -> None:
-    """A colleague's treatment that a move or a hand-over ends leads to this one: without it nobody
-    would treat the client from that day on."""
-    others = Treatment.objects.not_ended(on=today).filter(client=treatment.client_id)
-    others = others.exclude(id=treatment.id).order_by("ends_on")  # without an end: the last
-    last = others.last()
-    if last and last.ends_on:
+    """Neither what leads to somebody else, nor what a colleague's leads to: without it nobody might
+    treat the client from that day on."""
+    if treatment.ends_on:
+        said = _("This client changes hands on %s already, as the practice decided.")
+        if treatment.moves.standing().filter(moves_on=treatment.ends_on).exists():
+            said = _("This client moves on %s: call the move off first.")
+        raise ChangesHands(said % date_format(treatment.ends_on, "j M Y"))
+    coming = treatment.led_here_by.filter(ends_on__gt=timezone.localdate())
+    if day := coming.aggregate(last=Max("ends_on"))["last"]:
         raise ChangesHands(
             _(
                 "A colleague treats this client too, and hands them to you on %s: ask them to call"
                 " that off, or your manager."
             )
-            % date_format(last.ends_on, "j M Y")
+            % date_format(day, "j M Y")
         )
 
 
@@ -503,40 +488,6 @@ def _leave_as_history(move: Move, *, to: Membership, reason: str, by: Membership
     for member in {to, move.treatment.therapist} - {by}:
         notices.tell(member=member, kind=CALLED_OFF, subject=move)
     audit.record("call off move", move, client_id=move.treatment.client_id, by=by)
-
-
-def _go_on(treatment: Treatment, *, but_for: Move) -> None:
-    """Let a treatment that a move would have ended go on, and its forms stay open as long."""
-    if treatment.ends_on == but_for.moves_on:
-        treatment.ends_on = None
-        treatment.save(update_fields=["ends_on"])
-    refit_requests(treatment)
-
-
-def _withdraw(new: Treatment, *, back_to: Treatment) -> None:
-    """Undo what a move made of `new`: delete it where it was made for the move alone and has not
-    begun; else end it again where the client had come from it, and let it begin by what leads to
-    it first, another move or a hand-over."""
-    if Treatment.objects.filter(follows=new).exclude(id=back_to.id).exists():
-        raise CannotCallOff(
-            _("The client was handed on meanwhile, so the move stays: ask your manager.")
-        )
-    other = Move.objects.leading_to(new).order_by("moves_on").first()
-    has_begun = new.starts_on <= timezone.localdate()
-    if new.follows_id == back_to.id and not (has_begun or other):
-        new.therapy_sessions.update(treatment=back_to)  # once planned ones with a note came along
-        new.delete()
-        return
-    if back_to.follows_id == new.id:
-        new.ends_on = back_to.starts_on
-    before = new.follows
-    leads = [(other.moves_on, other.treatment_id)] if other and other.moves_on else []
-    if before and before.id != back_to.id and before.ends_on:
-        leads.append((before.ends_on, before.id))
-    if before and leads and not has_begun:
-        new.starts_on, new.follows_id = min(leads)
-    new.save(update_fields=["starts_on", "ends_on", "follows"])
-    refit_requests(new)
 
 
 def _close_episode(

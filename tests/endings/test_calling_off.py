@@ -13,11 +13,11 @@ from django.utils.formats import date_format
 
 from apps.accounts import notices
 from apps.accounts.models import Membership
-from apps.clients.models import Treatment
+from apps.clients.models import Client, Treatment
 from apps.clients.services import hand_over_caseload
 from apps.core.models import AuditEntry
 from apps.endings.models import Move
-from apps.endings.services import CannotCallOff, ChangedMeanwhile, call_off_move
+from apps.endings.services import ChangedMeanwhile, call_off_move
 from apps.therapy_sessions.services import save_process_note
 from tests.accounts.conftest import shown
 from tests.conftest import signed_in
@@ -81,7 +81,7 @@ def test_where_two_move_a_client_to_one_colleague_either_is_called_off_and_the_o
 def test_of_two_who_move_a_client_to_each_other_the_second_calls_nothing_into_the_void(
     alice: Membership, charlie: Membership
 ) -> None:
-    """Neither would treat the client then, nor could either call their move off."""
+    """Neither would treat the client then."""
     client = TreatmentFactory.create(therapist=alice).client
     TreatmentFactory.create(therapist=charlie, client=client)
     pages = {}
@@ -93,25 +93,31 @@ def test_of_two_who_move_a_client_to_each_other_the_second_calls_nothing_into_th
     walk(browser, treatment, FITS, consent())
     move = Move.objects.get(treatment=treatment)
     form = handover(charlie, days=2) | {"version": move.version}
-    assert "A colleague’s move of this client to you is arranged" in shown(
+    assert "A colleague treats this client too, and hands them to you on" in shown(
         browser.post(address(treatment), form)
     )
     assert Treatment.objects.get(client=client, therapist=alice).ends_on is None
 
 
-def test_a_move_is_not_called_off_where_the_client_comes_back_by_another(
+def test_where_the_client_comes_back_by_another_move_the_treatment_goes_on_until_then(
     alice: Membership, charlie: Membership
 ) -> None:
-    """As two moves that crossed may have left it."""
+    """Nor does anything end where that one is called off as well."""
+    bob = MembershipFactory.create(practice=alice.practice, name="Bob Ito")
     treatment = TreatmentFactory.create(therapist=alice)
-    browser = signed_in(alice)
-    walk(browser, treatment, FITS, consent(), handover(charlie, days=7))
-    TreatmentFactory.create(therapist=alice, client=treatment.client)
-    move = Move.objects.get(treatment=treatment)
-    with pytest.raises(CannotCallOff, match="comes back to you by a colleague’s move"):
-        call_off_move(move=move, reason="Stays.", version=move.version, by=alice)
-    move.refresh_from_db()
-    assert move.called_off_at is None
+    besides = TreatmentFactory.create(therapist=bob, client=treatment.client)
+    walk(signed_in(alice), treatment, FITS, consent(), handover(charlie, days=7))
+    walk(signed_in(bob), besides, FITS, consent(), handover(alice, days=12))
+    again = alice.treatments.exclude(id=treatment.id).get()
+    for giver, given in ((alice, treatment), (bob, besides)):
+        move = Move.objects.get(treatment=given)
+        assert call_off(signed_in(giver), move).status_code == 302
+        treatment.refresh_from_db()
+        assert (treatment.ends_on, treatment.leads_to) == (again.starts_on, again)
+    assert not charlie.treatments.exists()
+    for days in (0, 8, 13):
+        with time_machine.travel(timezone.now() + timedelta(days=days)):
+            assert Client.objects.visible_to(alice).exists()
 
 
 def test_the_treatment_goes_on_and_the_other_one_never_begins(
@@ -202,22 +208,19 @@ def test_a_client_whom_the_colleague_treats_as_well_stays_with_both(
     assert set(current.filter(client=treatment.client)) == {treatment, theirs}
 
 
-def test_who_handed_the_client_over_and_gets_them_back_treats_them_no_longer(
+def test_who_is_to_get_a_client_from_a_colleague_as_well_moves_them_to_nobody_before(
     treatment: Treatment, charlie: Membership, alice: Membership, as_alice: Browser
 ) -> None:
-    before = TreatmentFactory.create(
-        therapist=charlie, client=treatment.client, ends_on=timezone.localdate()
-    )
+    """By a hand-over, as by a move: the colleague's would lead to who has left off."""
+    besides = TreatmentFactory.create(therapist=charlie, client=treatment.client)
     day = timezone.localdate() + timedelta(days=7)
-    Treatment.objects.filter(id=treatment.id).update(follows=before)
-    Treatment.objects.filter(id=before.id).update(ends_on=day + timedelta(days=1))
-    walk(as_alice, treatment, FITS, consent(), handover(charlie, days=7))
-    before.refresh_from_db()
-    assert before.ends_on is None
-    call_off(as_alice, Move.objects.get())
-    before.refresh_from_db()
+    hand_over_caseload(treatments=[besides], to=alice, on=day, by=charlie)
+    walk(as_alice, treatment, FITS, consent())
+    move = Move.objects.get(treatment=treatment)
+    for days in (3, 20):
+        form = handover(charlie, days=days) | {"version": move.version}
+        assert "hands them to you on" in shown(as_alice.post(address(treatment), form))
     treatment.refresh_from_db()
-    assert before.ends_on == treatment.starts_on
     assert treatment.ends_on is None
 
 

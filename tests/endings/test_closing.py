@@ -42,7 +42,7 @@ from apps.ruptures.models import RuptureEpisode
 from tests.accounts.conftest import shown
 from tests.at_once import at_once
 from tests.endings.test_at_once import agreed
-from tests.factories import TherapySessionFactory, TreatmentFactory
+from tests.factories import MembershipFactory, TherapySessionFactory, TreatmentFactory
 from tests.feedback.conftest import answers, link_of
 
 pytestmark = pytest.mark.django_db
@@ -442,6 +442,23 @@ def test_who_treats_a_client_besides_closes_nothing_that_a_colleagues_treatment_
     assert treatment.ends_on is None
     Treatment.objects.filter(id=besides.id).update(ends_on=timezone.localdate())
     assert as_alice.post(address(treatment), REVIEW).status_code == 302
+
+
+def test_what_a_colleagues_move_leads_to_stays_open_also_where_a_third_treats_the_client(
+    as_alice: Browser, alice: Membership, charlie: Membership
+) -> None:
+    move = agreed(charlie)
+    client = move.treatment.client
+    treatment = TreatmentFactory.create(therapist=alice, client=client)
+    bob = MembershipFactory.create(practice=alice.practice, name="Bob Ito")
+    TreatmentFactory.create(therapist=bob, client=client)
+    day = timezone.localdate() + timedelta(days=9)
+    arrange_move(
+        move=move, to=alice, moves_on=day, meeting_on=None, version=move.version, by=charlie
+    )
+    assert "hands them to you on" in shown(as_alice.post(address(treatment), REVIEW))
+    treatment.refresh_from_db()
+    assert treatment.ends_on is None
 
 
 @pytest.mark.parametrize("holds_records", [False, True])

@@ -12,7 +12,7 @@ from django.utils.formats import date_format
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Practice, Role
-from apps.accounts.services import change_roles, deactivate_member
+from apps.accounts.services import change_roles, deactivate_member, reactivate_member
 from apps.clients.models import Client, Treatment
 from apps.clients.services import hand_over_caseload
 from apps.endings.models import Move
@@ -140,15 +140,92 @@ def test_a_client_stays_whose_move_leads_to_somebody_who_treats_nobody_by_then(
         assert move.treatment in Treatment.objects.conducted_by(alice)
 
 
-def test_a_move_of_who_has_left_stays_as_the_place_closes_that_it_leads_to(
-    move: Move, alice: Membership, charlie: Membership, mona: Membership
+@pytest.mark.parametrize("days", [0, 8])
+def test_a_client_of_who_has_left_and_whose_move_led_to_a_place_that_closed_is_to_be_handed_over(
+    move: Move,
+    alice: Membership,
+    charlie: Membership,
+    mona: Membership,
+    proven: Callable[[Membership], Browser],
+    days: int,
 ) -> None:
-    """The client would be on no page that a manager opens."""
+    """Where the manager looks for them; who left and is back finds them as they were."""
     for member in (alice, charlie):
         deactivate_member(member=member, by=mona)
-    day = timezone.localdate() + timedelta(days=7)
-    [treatment] = Treatment.objects.to_hand_over(charlie, on=day)
-    assert treatment.client == move.treatment.client
+    with time_machine.travel(timezone.now() + timedelta(days=days)):
+        page = shown(proven(mona).get(reverse("hand_over", args=[alice.id])))
+        assert "FE-0007" in page
+        reactivate_member(member=Membership.objects.get(id=alice.id), by=mona)
+        assert Client.objects.visible_to(Membership.objects.get(id=alice.id)).exists()
+
+
+def test_who_treats_the_client_besides_and_is_relieved_leaves_the_mover_theirs(
+    alice: Membership, charlie: Membership, mona: Membership
+) -> None:
+    """The client agreed to come to that colleague, not to the next one; each is told."""
+    dana = MembershipFactory.create(practice=mona.practice, name="Dana Roe")
+    treatment = TreatmentFactory.create(therapist=alice)
+    besides = TreatmentFactory.create(therapist=charlie, client=treatment.client)
+    walk(signed_in(alice), treatment, FITS, consent(), handover(charlie, days=10))
+    hand_over([besides], to=dana, by=mona)
+    [move] = Move.objects.called_off()
+    assert move.called_off_reason == "Handed on, as the practice decided."
+    assert any("was called off" in each.said.text for each in notices.unread(alice))
+    for days in (0, 12):
+        with time_machine.travel(timezone.now() + timedelta(days=days)):
+            visible = [Client.objects.visible_to(each).count() for each in (alice, charlie, dana)]
+            assert visible == [1, 0, 1]
+
+
+@pytest.mark.parametrize("way", ["move", "hand over"])
+def test_who_was_handed_back_before_their_day_comes_to_the_same_colleague_for_good(
+    move: Move, alice: Membership, charlie: Membership, mona: Membership, way: str
+) -> None:
+    """What never began is no treatment: nothing of it ends the next one, nor tells anybody."""
+    hand_over(list(charlie.treatments.all()), to=alice, by=mona)
+    assert not charlie.treatments.exists()
+    assert move.treatment in Treatment.objects.conducted_by(alice).filter(ends_on=None)
+    if way == "move":
+        walk(signed_in(alice), move.treatment, FITS, consent(), handover(charlie, days=3))
+    else:
+        hand_over([move.treatment], to=charlie, by=mona)
+    for days in (4, 8, 20):
+        with time_machine.travel(timezone.now() + timedelta(days=days)):
+            visible = [Client.objects.visible_to(each).count() for each in (alice, charlie)]
+            assert visible == [0, 1]
+
+
+def test_of_two_moves_on_one_day_a_hand_over_calls_off_the_one_alone_that_it_overtakes(
+    alice: Membership, charlie: Membership, mona: Membership
+) -> None:
+    """Who moved their own client on treats them no more from that day on."""
+    bob, eve = (
+        MembershipFactory.create(practice=mona.practice, name=name) for name in ("Bob Ito", "Eve")
+    )
+    treatment = TreatmentFactory.create(therapist=alice)
+    besides = TreatmentFactory.create(therapist=charlie, client=treatment.client)
+    walk(signed_in(charlie), besides, FITS, consent(), handover(eve, days=10))
+    walk(signed_in(alice), treatment, FITS, consent(), handover(bob, days=10))
+    hand_over([treatment], to=charlie, by=mona)
+    for days, who in ((0, charlie), (11, eve), (200, eve)):
+        with time_machine.travel(timezone.now() + timedelta(days=days)):
+            members = (alice, bob, charlie, eve)
+            assert [each for each in members if Client.objects.visible_to(each).exists()] == [who]
+
+
+def test_a_coming_client_goes_back_to_a_mover_whom_they_come_to_by_a_colleagues_move_as_well(
+    alice: Membership, charlie: Membership, mona: Membership
+) -> None:
+    bob = MembershipFactory.create(practice=mona.practice, name="Bob Ito")
+    treatment = TreatmentFactory.create(therapist=alice)
+    besides = TreatmentFactory.create(therapist=charlie, client=treatment.client)
+    walk(signed_in(alice), treatment, FITS, consent(), handover(bob, days=10))
+    walk(signed_in(charlie), besides, FITS, consent(), handover(alice, days=12))
+    hand_over(list(bob.treatments.all()), to=alice, by=mona)
+    for days in (0, 11, 13):
+        with time_machine.travel(timezone.now() + timedelta(days=days)):
+            assert Client.objects.visible_to(alice).exists()
+            assert not Client.objects.visible_to(bob).exists()
 
 
 @pytest.mark.parametrize("days", [(10, 12), (12, 10), (10, 10)])
@@ -195,7 +272,7 @@ def test_where_a_client_comes_back_by_a_colleagues_move_neither_closing_nor_hand
     kept, goes_on = ({alice.name}, set()) if way == "place" else ({dana.name}, {dana.name})
     assert treats == {
         0: {charlie.name} | kept,
-        11: {charlie.name} | goes_on,
+        11: {charlie.name} | kept,
         13: {alice.name} | goes_on,
     }
 

@@ -1,0 +1,185 @@
+"""Whatever therapists and a manager arrange about a client, in whatever order, and whatever places
+close meanwhile: the client is somebody's on each day, and each end that is to come leads somewhere.
+
+The same courses at each run; WALKS=2000 tries as many others, which --hypothesis-seed chooses.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from apps.accounts.models import Membership, Practice
+from apps.accounts.services import deactivate_member, reactivate_member
+from apps.clients.models import Client, Treatment
+from apps.endings import services
+from apps.endings.models import Ending, Move
+from tests.factories import MembershipFactory, TreatmentFactory
+
+WALKS = int(os.environ.get("WALKS", "0"))
+REFUSED = (
+    services.AlreadyArranged,
+    services.CannotCallOff,
+    services.CannotHandOver,
+    services.CannotReopen,
+    services.ChangesHands,
+)
+SOON = 30
+DEED = st.tuples(
+    st.sampled_from(
+        ["move", "move", "move", "call off", "hand over", "hand over", "close", "begin again",
+         "close the place", "open the place", "wait"]
+    ),
+    st.integers(0, 4),
+    st.integers(0, 4),
+    st.sampled_from([0, 3, 5, 6, 7, 9, 12]),
+)  # fmt: skip
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+class Course:
+    """One client, five who may treat them (the last joined two days ago), a manager, a clock."""
+
+    def __init__(self, members: list[Membership], mona: Membership, *, besides: int) -> None:
+        self.people, self.mona = [each.id for each in members], mona
+        self.client: Client = TreatmentFactory.create(therapist=members[0]).client
+        for member in members[1 : 1 + besides]:
+            TreatmentFactory.create(therapist=member, client=self.client)
+
+    def member(self, which: int) -> Membership:
+        return Membership.objects.get(id=self.people[which])
+
+    def treatments(self) -> Any:
+        return Treatment.objects.filter(client=self.client)
+
+    def treated(self, day: date, *, but_for: Membership | None = None) -> set[str]:
+        """Who treats the client on the day and has a place here."""
+        current = self.treatments().current(on=day).filter(therapist__is_active=True)
+        return {each.therapist.name for each in current if each.therapist != but_for}
+
+    def does(self, deed: str, giver: Membership, taker: Membership, days: int) -> None:
+        hers = Treatment.objects.conducted_by(giver).filter(client=self.client).first()
+        works = giver.is_active and hers
+        today = timezone.localdate()
+        if deed == "move" and works and giver != taker:
+            move = self.agreed(hers)
+            services.arrange_move(
+                move=move, to=taker, moves_on=today + timedelta(days=days), meeting_on=None,
+                version=move.version, by=giver,
+            )  # fmt: skip
+        elif deed == "call off" and works:
+            for move in hers.moves.standing().filter(arranged_at__isnull=False):
+                services.call_off_move(move=move, reason="No.", version=move.version, by=giver)
+        elif deed == "hand over" and giver != taker:
+            theirs = Treatment.objects.to_hand_over(giver, on=today).filter(client=self.client)
+            given = list(theirs)
+            if given:
+                on = services.hand_over(given, to=taker, by=self.mona)
+                for each in given:
+                    day = max(on, each.starts_on)
+                    assert taker.name in self.treated(day), "handed over, and not there"
+                    goes_on = Treatment.objects.filter(id=each.id, therapist=giver)
+                    assert not goes_on.not_ended(on=day).exists(), "handed over, and goes on"
+        elif deed == "close" and works:
+            services.close_treatment(treatment=hers, how="agreed", review="", by=giver)
+        elif deed == "begin again" and giver.is_active:
+            for ending in Ending.objects.filter(treatment__client=self.client)[:1]:
+                services.reopen_treatment(ending=ending, by=ending.treatment.therapist)
+        elif deed == "close the place":
+            deactivate_member(member=giver, by=self.mona)
+        elif deed == "open the place":
+            reactivate_member(member=giver, by=self.mona)
+
+    def agreed(self, treatment: Treatment) -> Move:
+        """A move to which the client has agreed, that only waits for somebody to go to."""
+        before = Move.objects.standing().filter(treatment=treatment).first()
+        words = {"needs": "Evenings.", "wishes": [], "language": "", "tried": "Pace."}
+        by = treatment.therapist
+        move = services.save_what_fits(
+            treatment=treatment, talked_over_on=None, by=by, **words,
+            version=before.version if before else "",
+        )  # fmt: skip
+        services.record_consent(
+            move=move, passes_on=[], agreed_on=timezone.localdate(), agreed_how="in_room",
+            version=move.version, by=by,
+        )  # fmt: skip
+        return Move.objects.get(id=move.id)
+
+    def over(self) -> set[Any]:
+        """What has ended by today, and what came next."""
+        ended = self.treatments().ended(on=timezone.localdate())
+        return set(ended.values_list("id", "starts_on", "ends_on", "leads_to"))
+
+    def holds(self) -> None:
+        """Each end that is to come leads to one that is there, each beginning is led to, and nobody
+        treats the client twice."""
+        today = timezone.localdate()
+        for day in (today + timedelta(days=each) for each in range(SOON)):
+            ids = list(self.treatments().current(on=day).values_list("therapist", flat=True))
+            assert len(ids) == len(set(ids)), "two treatments of one therapist"
+        for ends in self.treatments().filter(ends_on__gt=today):
+            assert ends.leads_to, "nobody comes after"
+            assert ends.leads_to.starts_on <= ends.ends_on
+        begins = self.treatments().filter(starts_on__gt=today, follows__isnull=False)
+        assert not begins.filter(ends_on=F("starts_on")).exists(), "it is none"
+        for each in begins:
+            assert each.led_here_by.order_by("ends_on").first().ends_on == each.starts_on
+        to_come = Move.objects.standing().filter(
+            treatment__client=self.client, moves_on__gt=today, arranged_at__isnull=False
+        )
+        assert not to_come.filter(treatment__ends_on=None).exists(), "a move that moves nobody"
+
+
+@pytest.mark.django_db
+@settings(
+    max_examples=WALKS or 30,
+    derandomize=not WALKS,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(besides=st.integers(0, 2), deeds=st.lists(DEED, min_size=2, max_size=8))
+def test_a_client_is_somebodys_on_each_day(
+    alice: Membership, charlie: Membership, mona: Membership, besides: int, deeds: list[Any]
+) -> None:
+    with undone(), time_machine.travel(timezone.now(), tick=False) as clock:
+        Practice.objects.update(created_at=timezone.now() - timedelta(days=900))
+        mona.practice.refresh_from_db()
+        for_long = [MembershipFactory.create(practice=mona.practice) for _ in range(2)]
+        joined_at = timezone.now() - timedelta(days=2)
+        newcomer = MembershipFactory.create(practice=mona.practice, joined_at=joined_at)
+        course = Course([alice, charlie, *for_long, newcomer], mona, besides=besides)
+        for deed, gives, takes, days in deeds:
+            if deed == "wait":
+                clock.shift(timedelta(days=days))
+                continue
+            giver, taker = course.member(gives), course.member(takes)
+            today = timezone.localdate()
+            soon = [today + timedelta(days=each) for each in range(SOON)]
+            leaves = giver if deed in {"close", "close the place"} else None
+            before = [course.treated(day, but_for=leaves) for day in soon]
+            over = course.over()
+            try:
+                with transaction.atomic():
+                    course.does(deed, giver, taker, days)
+            except REFUSED:
+                continue
+            course.holds()
+            assert over <= course.over(), "what had ended goes on"
+            for day, treated in zip(soon, before, strict=True):
+                assert course.treated(day) or not treated, f"{day} is nobody's after {deed}"
