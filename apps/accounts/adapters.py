@@ -72,7 +72,7 @@ class AccountAdapter(DefaultAccountAdapter):
         number = known_browsers.number_of(email, request)
         with (
             nullcontext() if number else self._counted_at_address(request) as at_address,
-            throttle.attempt(f"password:{email.lower()} {number}") as attempt,
+            throttle.attempt(f"password:{email}", browser=number) as attempt,
         ):
             user: User | None = super().authenticate(request, **credentials)
             attempt.succeeded = user is not None

@@ -19,11 +19,6 @@ KNOWN_FOR_S = 400 * 24 * 60 * 60
 """As long as browsers keep a cookie at most."""
 
 
-def name_of(account: str, request: HttpRequest) -> str:
-    """By which name attempts at the account (an email address) are counted from this browser."""
-    return f"{account.lower()} {number_of(account, request)}"
-
-
 def number_of(account: str, request: HttpRequest) -> str:
     """The browser's own where it is known for the account, else ''."""
     # One look-up for every address.

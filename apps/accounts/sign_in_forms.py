@@ -70,8 +70,8 @@ class ChangePasswordForm(account.ChangePasswordForm):
 
     def clean_oldpassword(self) -> str:
         """Guessed at as slowly as at the sign-in, also from within somebody's session."""
-        whose = known_browsers.name_of(self.user.email, context.request)
-        with throttle.attempt(f"password:{whose}") as attempt:
+        browser = known_browsers.number_of(self.user.email, context.request)
+        with throttle.attempt(f"password:{self.user.email}", browser=browser) as attempt:
             password: str = super().clean_oldpassword()
             attempt.succeeded = True
         return password
@@ -95,8 +95,8 @@ class _Code:
             raise forms.ValidationError(
                 _("Enter all six digits, or the eight of a recovery code."), code="incomplete"
             )
-        whose = known_browsers.name_of(self.user.email, context.request)
-        with throttle.attempt(f"code:{whose}") as attempt:
+        browser = known_browsers.number_of(self.user.email, context.request)
+        with throttle.attempt(f"code:{self.user.email}", browser=browser) as attempt:
             code: str = super().clean_code()  # type: ignore[misc]
             attempt.succeeded = True
         return code

@@ -1,9 +1,11 @@
 """Guessing a password or a code takes ever longer. Nobody is locked out for good.
 
-Ten wrong answers are free; fifteen minutes without one forget them, and so does a right answer.
-From the tenth on each is followed by a pause: 30 s, then 1, 2, 4 and at most 5 minutes. What comes
-in the pause is refused unread and does not count. A browser in which the owner of the account has
-signed in before is counted apart (see `known_browsers`), so that guessers do not keep them waiting.
+Ten wrong answers are free; fifteen minutes without one forget them. From the tenth on each is
+followed by a pause: 30 s, then 1, 2, 4 and at most 5 minutes. What comes in the pause is refused
+unread and does not count. A browser in which the owner of the account has signed in before is
+counted apart (see `known_browsers`), so that guessers do not keep them waiting, and a right answer
+there forgets the wrong ones. All others are counted together, and a right answer leaves no trace in
+that count: who guesses would read from it that the owner has signed in, and that there is one.
 
 The counters live in the cache, changed by its atomic operations only. Where the cache is away,
 nothing is let through: `redis.RedisError` ends the request (see `SignInMiddleware`).
@@ -48,25 +50,29 @@ def _one_more(count: str) -> int:
         cache.add(count, 0, timeout=REMEMBERED_S)
         with suppress(ValueError):
             failures: int = cache.incr(count)
-            cache.touch(count, REMEMBERED_S)
             return failures
 
 
+def _one_less(count: str) -> None:
+    with suppress(ValueError):  # forgotten meanwhile
+        cache.decr(count)
+
+
 @contextmanager
-def attempt(account: str) -> Iterator[Attempt]:
-    """One attempt at `account`: the step, the email address, and the browser where it is known.
+def attempt(account: str, *, browser: str) -> Iterator[Attempt]:
+    """One attempt at `account`, the step and the email address, from a known browser or from ''.
 
     It counts as failed before the block runs, so that many attempts at once gain nothing.
 
     Raises:
         ValidationError: it is too early; says how long to wait.
     """
-    count, gate = f"sign-in:failures:{account}", f"sign-in:pause:{account}"
+    whose = f"{account.lower()} {browser}"
+    count, gate = f"sign-in:failures:{whose}", f"sign-in:pause:{whose}"
     failures = _one_more(count)
     pause = pause_after(failures)
     if pause and not cache.add(gate, 1, timeout=pause):
-        with suppress(ValueError):  # forgotten meanwhile
-            cache.decr(count)
+        _one_less(count)
         minutes = math.ceil(pause_after(failures - 1) / 60)
         raise ValidationError(
             ngettext(
@@ -78,6 +84,14 @@ def attempt(account: str) -> Iterator[Attempt]:
             params={"minutes": minutes},
         )
     this = Attempt()
-    yield this
-    if this.succeeded:
-        cache.delete_many([count, gate])
+    try:
+        yield this
+    finally:
+        if not this.succeeded:
+            cache.touch(count, REMEMBERED_S)  # not before: right answers prolong nothing
+        elif browser:
+            cache.delete_many([count, gate])
+        else:
+            _one_less(count)
+            if pause:
+                cache.delete(gate)

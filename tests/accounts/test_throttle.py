@@ -23,6 +23,7 @@ from tests.factories import PASSWORD
 TOO_EARLY = "Too many attempts."
 AT_THE_ADDRESS = "sign-ins failed at your internet address"
 CHANGE = "/account/password/"
+SECOND_STEP = "/sign-in/second-step/"
 
 
 @pytest.fixture
@@ -32,10 +33,15 @@ def three_an_hour(settings: Settings) -> None:
     settings.ACCOUNT_RATE_LIMITS = settings.ACCOUNT_RATE_LIMITS | few
 
 
-def fail(account: str, times: int = 1) -> None:
+def fail(account: str, times: int = 1, *, browser: str = "") -> None:
     for _ in range(times):
-        with throttle.attempt(account):
+        with throttle.attempt(account, browser=browser):
             pass
+
+
+def succeed(account: str, *, browser: str = "") -> None:
+    with throttle.attempt(account, browser=browser) as attempt:
+        attempt.succeeded = True
 
 
 def test_ten_wrong_passwords_are_free_and_the_eleventh_has_to_wait(
@@ -76,12 +82,55 @@ def test_what_is_refused_does_not_count() -> None:
 
 def test_a_right_answer_and_a_quarter_of_an_hour_forget_the_wrong_ones() -> None:
     with time_machine.travel(timezone.now(), tick=False) as clock:
-        fail("alice", 9)
-        with throttle.attempt("alice") as attempt:
-            attempt.succeeded = True
-        fail("alice", 10)
+        fail("alice", 9, browser="hers")
+        succeed("alice", browser="hers")
+        fail("alice", 10, browser="hers")
         clock.shift(15 * 60 + 1)
+        fail("alice", 10, browser="hers")
+        with pytest.raises(ValidationError):
+            fail("alice", browser="hers")
+
+
+@pytest.mark.parametrize("earlier", [0, 8, 9, 10, 11])
+@pytest.mark.parametrize(("before", "after"), [(0, 0), (6, 0), (6, 6), (14, 2)])
+def test_a_right_answer_changes_nothing_for_who_guesses_in_browsers_that_are_not_known(
+    earlier: int, before: int, after: int
+) -> None:
+    """Else they read that the owner has signed in, and that there is one. It comes so many minutes
+    after the wrong ones, and before the next."""
+
+    def guesses(account: str, *, owner: bool) -> list[bool]:
+        """Which of those that follow have to wait."""
+        refused = []
+        with time_machine.travel(timezone.now(), tick=False) as clock:
+            for failures in range(earlier):
+                clock.shift(throttle.pause_after(failures) + 1)
+                fail(account)
+            clock.shift(timedelta(minutes=before))
+            if owner:
+                with suppress(ValidationError):
+                    succeed(account)
+            clock.shift(timedelta(minutes=after))
+            for pause in [0] * 11 + [31, 0, 61, 0, 121, 0]:
+                clock.shift(pause)
+                try:
+                    fail(account)
+                except ValidationError:
+                    refused.append(True)
+                else:
+                    refused.append(False)
+        return refused
+
+    assert guesses("alice", owner=True) == guesses("nobody", owner=False)
+
+
+def test_nor_does_a_right_answer_while_others_have_to_wait_free_them() -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
         fail("alice", 10)
+        clock.shift(31)
+        succeed("alice")
+        succeed("alice")
+        fail("alice")
         with pytest.raises(ValidationError):
             fail("alice")
 
@@ -105,8 +154,7 @@ def test_a_right_answer_at_the_very_moment_of_another_attempt_is_no_server_error
     with suppress(ValidationError):
         fail("alice")
     fail("alice", 8)
-    with throttle.attempt("alice") as attempt:
-        attempt.succeeded = True
+    succeed("alice")
 
 
 def test_one_account_does_not_slow_another(
@@ -130,12 +178,12 @@ def test_codes_are_guessed_as_slowly_as_passwords(client: Browser, alice: Member
     with time_machine.travel(timezone.now(), tick=False) as clock:
         enter(client, alice)
         for _ in range(10):
-            client.post("/sign-in/second-step/", {"code": wrong_code_of(alice)})
-        page = client.post("/sign-in/second-step/", {"code": code_of(alice)})
+            client.post(SECOND_STEP, {"code": wrong_code_of(alice)})
+        page = client.post(SECOND_STEP, {"code": code_of(alice)})
         assert TOO_EARLY in shown(page)
         assert not is_in(client)
         clock.shift(31)
-        client.post("/sign-in/second-step/", {"code": code_of(alice)})
+        client.post(SECOND_STEP, {"code": code_of(alice)})
         assert is_in(client)
 
 
@@ -162,17 +210,73 @@ def test_nor_do_strangers_who_have_the_password_at_the_second_step(alice: Member
     known, stranger = Browser(), Browser()
     with time_machine.travel(timezone.now(), tick=False) as clock:
         enter(known, alice)
-        known.post("/sign-in/second-step/", {"code": code_of(alice)})
+        known.post(SECOND_STEP, {"code": code_of(alice)})
         known.post("/sign-out/")
         clock.shift(31)  # a code works once
         enter(stranger, alice)
         for _ in range(10):
-            stranger.post("/sign-in/second-step/", {"code": wrong_code_of(alice)})
-        page = stranger.post("/sign-in/second-step/", {"code": code_of(alice)})
+            stranger.post(SECOND_STEP, {"code": wrong_code_of(alice)})
+        page = stranger.post(SECOND_STEP, {"code": code_of(alice)})
         assert TOO_EARLY in shown(page)
         enter(known, alice)
-        known.post("/sign-in/second-step/", {"code": code_of(alice)})
+        known.post(SECOND_STEP, {"code": code_of(alice)})
         assert is_in(known)
+
+
+@pytest.mark.parametrize("signs_in", [True, False])
+def test_who_guesses_does_not_read_that_the_owner_signed_in_in_a_new_browser(
+    alice: Membership, signs_in: bool
+) -> None:
+    guess(alice, 9)
+    if signs_in:
+        enter(Browser(), alice)
+    pages = [shown(enter(Browser(), alice, "wrong")) for _ in range(3)]
+    assert [TOO_EARLY in page for page in pages] == [False, True, True]
+
+
+@pytest.mark.parametrize("signs_in", [True, False])
+def test_nor_does_who_has_the_password_read_it_at_the_second_step(
+    alice: Membership, signs_in: bool
+) -> None:
+    enrol(alice)
+    stranger, owner = Browser(), Browser()
+    with time_machine.travel(timezone.now(), tick=False):
+        enter(stranger, alice)
+        for _ in range(9):
+            stranger.post(SECOND_STEP, {"code": wrong_code_of(alice)})
+        if signs_in:
+            enter(owner, alice)
+            owner.post(SECOND_STEP, {"code": code_of(alice)})
+            assert is_in(owner)
+        pages = [
+            shown(stranger.post(SECOND_STEP, {"code": wrong_code_of(alice)})) for _ in range(3)
+        ]
+    assert [TOO_EARLY in page for page in pages] == [False, True, True]
+
+
+def test_slips_in_a_new_browser_keep_nobody_from_the_next_step_or_the_next_sign_in_there(
+    client: Browser, alice: Membership
+) -> None:
+    enrol(alice)
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        for _ in range(10):
+            enter(client, alice, "wrong")
+        clock.shift(31)
+        for _ in range(3):  # begun again: right passwords count for nothing
+            assert TOO_EARLY not in shown(enter(client, alice))
+        for _ in range(9):
+            client.post(SECOND_STEP, {"code": wrong_code_of(alice)})
+        client.post(SECOND_STEP, {"code": code_of(alice)})
+        assert is_in(client)
+        client.post("/sign-out/")
+        clock.shift(31)  # a code works once
+        for _ in range(9):
+            enter(client, alice, "wrong")
+        enter(client, alice)
+        for _ in range(9):
+            client.post(SECOND_STEP, {"code": wrong_code_of(alice)})
+        client.post(SECOND_STEP, {"code": code_of(alice)})
+        assert is_in(client)
 
 
 def test_a_known_browser_has_ten_free_attempts_and_pauses_too(
@@ -249,7 +353,7 @@ def test_a_password_without_the_second_step_makes_no_browser_known(
     enrol(alice)
     enter(client, alice)
     assert settings.KNOWN_BROWSER_COOKIE_NAME not in client.cookies
-    client.post("/sign-in/second-step/", {"code": code_of(alice)})
+    client.post(SECOND_STEP, {"code": code_of(alice)})
     cookie = client.cookies[settings.KNOWN_BROWSER_COOKIE_NAME]
     assert cookie["httponly"]
     assert alice.user
@@ -327,10 +431,10 @@ def test_many_guesses_at_once_from_one_address_gain_nothing(
     attempt, pages = throttle.attempt, list[str]()
     depth = iter(range(5))
 
-    def guess_meanwhile(account: str) -> AbstractContextManager[throttle.Attempt]:
+    def guess_meanwhile(account: str, browser: str) -> AbstractContextManager[throttle.Attempt]:
         if next(depth, None) is not None:
             pages.append(shown(enter(Browser(), alice, "wrong")))
-        return attempt(account)
+        return attempt(account, browser=browser)
 
     monkeypatch.setattr(throttle, "attempt", guess_meanwhile)
     enter(client, alice, "wrong")
@@ -363,12 +467,12 @@ def test_nor_out_of_their_second_step_or_of_a_proof(
     with time_machine.travel(timezone.now(), tick=False) as clock:
         enrol(alice)
         enter(client, alice)
-        client.post("/sign-in/second-step/", {"code": code_of(alice)})
+        client.post(SECOND_STEP, {"code": code_of(alice)})
         client.post("/sign-out/")
         fail_with_many_accounts(Browser())
         clock.shift(timedelta(minutes=1))
         enter(client, alice)
-        client.post("/sign-in/second-step/", {"code": code_of(alice)})
+        client.post(SECOND_STEP, {"code": code_of(alice)})
         assert is_in(client)
         clock.shift(timedelta(minutes=1))
         proof = client.post("/sign-in/again/code/", {"code": code_of(alice), "next": "/"})
@@ -381,7 +485,7 @@ def test_a_right_code_forgets_no_failures_of_its_address(
     with time_machine.travel(timezone.now(), tick=False) as clock:
         enrol(alice)
         enter(client, alice)
-        client.post("/sign-in/second-step/", {"code": code_of(alice)})
+        client.post(SECOND_STEP, {"code": code_of(alice)})
         fail_with_many_accounts(Browser())
         clock.shift(timedelta(minutes=1))
         proof = client.post("/sign-in/again/code/", {"code": code_of(alice), "next": "/"})
@@ -420,11 +524,12 @@ def test_the_counters_work_in_the_real_cache(valkey: None) -> None:
     fail("alice", 10)
     with pytest.raises(ValidationError):
         fail("alice")
-    with throttle.attempt("sam") as attempt:
-        attempt.succeeded = True
-    fail("sam", 10)
-    with pytest.raises(ValidationError):
-        fail("sam")
+    for browser in ("", "his"):
+        fail("sam", 9, browser=browser)
+        succeed("sam", browser=browser)
+        fail("sam", 10 if browser else 1, browser=browser)
+        with pytest.raises(ValidationError):
+            fail("sam", browser=browser)
 
 
 def test_production_counts_in_the_cache_that_all_processes_share() -> None:
