@@ -33,7 +33,7 @@ REFUSED = (
     services.CannotReopen,
     services.ChangesHands,
 )
-SOON = 30
+SOON = 15
 DEED = st.tuples(
     st.sampled_from(
         ["move", "move", "move", "call off", "hand over", "hand over", "close", "begin again",
