@@ -17,6 +17,7 @@ from pytest_django import Settings
 
 from apps.accounts import sign_in, sign_in_services, throttle
 from apps.accounts.models import Membership, User
+from apps.core.cached import keyed
 from tests.accounts.conftest import code_of, enrol, enter, is_in, shown, wrong_code_of
 from tests.factories import PASSWORD
 
@@ -560,3 +561,9 @@ def test_nothing_that_tells_a_person_is_in_the_cache(valkey: None) -> None:
     keys = cache._cache.get_client().keys("*")  # type: ignore[attr-defined]
     assert keys
     assert not [key for key in keys if b"alice" in key]
+
+
+def test_nobody_without_the_key_tries_which_name_it_is(settings: Settings) -> None:
+    named = keyed("sign-in:failures:alice@fernbank.example", "rapport", 1)
+    settings.SECRET_KEY = "another secret key, of another house"
+    assert keyed("sign-in:failures:alice@fernbank.example", "rapport", 1) != named
