@@ -332,7 +332,8 @@ ACCOUNT_RATE_LIMITS = {
     "login": None,
     "login_failed": None,
     "password_failed": "100/h/ip",  # pragma: allowlist secret
-    "reset_password": "20/h/ip,5/h/key",  # pragma: allowlist secret
+    "reset_password": "20/h/ip",  # pragma: allowlist secret
+    "reset_password_unknown": "5/h/key",  # pragma: allowlist secret
     "reset_password_known": "5/h/key",  # pragma: allowlist secret
     "reauthenticate": None,
     "change_password": None,

@@ -26,7 +26,8 @@ from apps.core import tenancy
 @login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def forgotten(request: HttpRequest) -> HttpResponse:
-    """Ask for a link to choose a new password; the answer is the same for every address.
+    """Ask for a link to choose a new password; the answer is the same for every address, also to
+    the sixth request in an hour, which mails nothing: who asked besides is nobody's to know.
 
     A browser that is known for the account is counted apart from all others.
     """
@@ -35,11 +36,12 @@ def forgotten(request: HttpRequest) -> HttpResponse:
         return render(request, "account/forgotten.html", {"form": form})
     email = form.cleaned_data["email"].lower()
     is_known = known_browsers.number_of(email, request)
-    action = "reset_password_known" if is_known else "reset_password"
-    if not ratelimit.consume(request, action=action, key=email):
+    if not (is_known or ratelimit.consume(request, action="reset_password")):
         too_many: HttpResponse = ratelimit.respond_429(request)
         return too_many
-    sign_in_services.request_password_reset(email=email)
+    action = "reset_password_known" if is_known else "reset_password_unknown"
+    is_mailed = ratelimit.consume(request, action=action, key=email)
+    sign_in_services.request_password_reset(email=email if is_mailed else "")
     return render(request, "account/forgotten.html", {"form": form, "sent": True})
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import F, Min, Q
+from django.db.models import F, Min, Q, QuerySet
 from django.http import Http404
 from django.utils import timezone
 
@@ -435,15 +435,17 @@ def hand_over_caseload(
     """
     wait_for_turn(treatments__in=treatments)
     ids = [each.id for each in treatments]
-    found = Treatment.objects.not_ended(on=on).filter(id__in=ids).select_related("leads_to")
-    return [_pass_on(each, to=to, on=on, by=by) for each in found]
+    found = Treatment.objects.not_ended(on=on).filter(id__in=ids).order_by("starts_on", "id")
+    # Read one by one: handing one over can change, or withdraw, another of the same client.
+    each_now = (Treatment.objects.filter(id=each.id).first() for each in found)
+    return [_pass_on(each, to=to, on=on, by=by) for each in each_now if each]
 
 
 def _pass_on(treatment: Treatment, *, to: Membership, on: date, by: Membership) -> Treatment:
+    """Let a treatment lead to one with `to` from the day `on`, or from its own first day, and what
+    led to it lead there as well; but for one to which the client would come back: it goes on."""
     day = on if treatment.follows_id is None else max(on, treatment.starts_on)
     until, after = treatment.ends_on, treatment.leads_to
-    if after is None or after.therapist_id == treatment.therapist_id:
-        until = None
     theirs = Treatment.objects.filter(client=treatment.client_id, therapist=to)
     lasting = theirs.not_ended(on=day).order_by(F("ends_on").desc(nulls_first=True))
     new = lasting.first() or theirs.filter(leads_to=treatment, ends_on__gt=on).first()
@@ -458,7 +460,7 @@ def _pass_on(treatment: Treatment, *, to: Membership, on: date, by: Membership) 
             follows=treatment,
         )
     if is_new or new.goes_to(treatment):
-        new.ends_on, new.leads_to = until, after if until else None
+        new.ends_on, new.leads_to = until if after else None, after
         new.save(update_fields=["ends_on", "leads_to"])
     comes_to_nothing = not treatment.has_begun and treatment.starts_on == day
     treatment.starts_on = min(day, treatment.starts_on)
@@ -472,26 +474,35 @@ def _pass_on(treatment: Treatment, *, to: Membership, on: date, by: Membership) 
             each.leads_to = new
             each.save(update_fields=["leads_to"])
     begin_as_led_to(new, else_to=new)
-    if after:
+    if after and new.leads_to != after and not after.has_begun:
+        _plan_in(new, after.therapy_sessions.all())  # they had gone along
         begin_as_led_to(after, else_to=new)
     audit.record("hand over client", treatment, client_id=treatment.client_id, by=by)
     return new
 
 
 def go_on(treatment: Treatment) -> None:
-    """Let a treatment that was to end go on: for good, or until the client comes to the same
-    therapist anew, as a colleague has arranged. What it led to is for `begin_as_led_to`."""
-    again = Treatment.objects.filter(
-        client=treatment.client_id, therapist=treatment.therapist_id, ends_on=None
+    """Let a treatment that was to end go on. Where the client was to come to its therapist anew
+    later, by a colleague's move or a hand-over, that leads here, and it ends as that would have.
+    What it led to is for `begin_as_led_to`."""
+    again = Treatment.objects.not_ended(on=timezone.localdate()).filter(
+        client=treatment.client_id,
+        therapist=treatment.therapist_id,
+        starts_on__gt=treatment.starts_on,
     )
-    treatment.leads_to = again.exclude(id=treatment.id).first()
-    treatment.ends_on = treatment.leads_to.starts_on if treatment.leads_to else None
+    treatment.ends_on, treatment.leads_to = None, None
+    if anew := again.exclude(id=treatment.id).first():
+        treatment.ends_on, treatment.leads_to = anew.ends_on, anew.leads_to
+        anew.led_here_by.update(leads_to=treatment)
+        anew.moves_here.update(new_treatment=treatment)
+        _withdraw(anew, else_to=treatment)
     treatment.save(update_fields=["ends_on", "leads_to"])
 
 
 def begin_as_led_to(treatment: Treatment, *, else_to: Treatment) -> bool:
-    """Let one that is to begin do so on the first day on which another leads to it. Where none
-    does any more it is withdrawn, and what was planned in it goes to the treatment `else_to`.
+    """Let one that is to begin do so on the first day on which another leads to it. Where none does
+    any more it is withdrawn, and so is what it alone led to; what was planned in them goes to the
+    treatment `else_to`.
 
     Returns:
         Whether it is still there.
@@ -499,13 +510,28 @@ def begin_as_led_to(treatment: Treatment, *, else_to: Treatment) -> bool:
     if treatment.has_begun:
         return True
     first = treatment.led_here_by.order_by("ends_on", "id").first()
-    if first is None or first.ends_on is None:
-        treatment.therapy_sessions.update(treatment=else_to)
-        treatment.delete()
-        return False
-    treatment.starts_on, treatment.follows = first.ends_on, first
-    treatment.save(update_fields=["starts_on", "follows"])
-    return True
+    if first and first.ends_on:
+        treatment.starts_on, treatment.follows = first.ends_on, first
+        treatment.save(update_fields=["starts_on", "follows"])
+        return True
+    after = treatment.leads_to
+    _withdraw(treatment, else_to=else_to)
+    if after:
+        begin_as_led_to(after, else_to=else_to)
+    return False
+
+
+def _withdraw(treatment: Treatment, *, else_to: Treatment) -> None:
+    """Delete a treatment that never began and that none leads to."""
+    Treatment.objects.filter(follows=treatment).update(follows=else_to)
+    _plan_in(else_to, treatment.therapy_sessions.all())
+    treatment.delete()
+
+
+def _plan_in(treatment: Treatment, planned: QuerySet[Any]) -> None:
+    """Let planned sessions be those of a treatment; of two at one time its own stays."""
+    planned.filter(starts_at__in=treatment.therapy_sessions.values("starts_at")).delete()
+    planned.update(treatment=treatment)
 
 
 def reaches_staff(channel: ContactChannel, practice: Practice) -> bool:

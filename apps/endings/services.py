@@ -209,7 +209,8 @@ def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> N
         raise CannotCallOff(_("The treatment has ended meanwhile; nothing was changed."))
     if treatment.ends_on != move.moves_on:
         _refuse_if_it_changes_hands(treatment)
-    if move.new_treatment and move.new_treatment.leads_to_id:
+    new = move.new_treatment
+    if new and new.leads_to_id and not new.has_begun:
         raise CannotCallOff(
             _("The client was handed on meanwhile, so the move stays: ask your manager.")
         )
@@ -230,40 +231,40 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
     """Hand treatments over to `to`, with their sessions to come, and tell the therapist before.
 
     What could not go along is called off, open forms end. Moves that were to bring or to take the
-    clients later are history: the practice's word is the newer one (`_end_moves_to`). One whose
-    client was handed on stays.
+    clients later are history: the practice's word is the newer one (`_end_moves_to`).
 
     Returns:
         The day on which access changes hands, that of `oneself.access_from`.
 
     Raises:
         NotOneself: another manager must hand them over to `by`.
-        CannotHandOver: some go to somebody else by then, or `to` treats nobody here any more;
-            nothing is changed for any.
+        CannotHandOver: some go to somebody else by then, or do not come any more, or `to` treats
+            nobody here any more; nothing is changed for any.
     """
     wait_for_turn(by=by, treatments__in=treatments)
     _refuse_who_treats_nobody(to)
     on = access_from(to=to, by=by)
-    current = Treatment.objects.select_related("client").filter(
-        id__in=[each.id for each in treatments]
-    )
+    ids = [each.id for each in treatments]
+    current = Treatment.objects.filter(id__in=ids).select_related("client", "therapist")
+    if len(current) < len(ids):
+        raise CannotHandOver(_("One of these clients does not come any more. Tick them anew."))
+    treatments = list(current.order_by("id"))
     gone = [
         _("%(code)s changes hands on %(day)s already.")
         % {"code": each.client.code, "day": date_format(each.ends_on, "j M Y")}
-        for each in current.order_by("id")
+        for each in treatments
         if each.ends_on and each.ends_on <= on
     ]
     if gone:
         raise CannotHandOver(" ".join([*gone, _("Untick them.")]))
     elsewhere = Move.objects.filter(treatment__in=treatments).exclude(new_treatment__therapist=to)
     for move in _to_come_true(elsewhere):
-        _undo(move, reason=_("Handed over, as the practice decided."), by=by)
+        _undo(move, reason=_("Handed over, as the practice decided."), by=by, goes_on=False)
     stay = [each for treatment in treatments for each in _end_moves_to(treatment, to, on=on, by=by)]
     came = hand_over_caseload(treatments=treatments, to=to, on=on, by=by)
     goes_to = {each.client_id: each for each in came}
     mark = f"{on.isoformat()} {timezone.now().isoformat()}"
-    for treatment in treatments:
-        treatment.refresh_from_db()
+    for treatment in current.all():
         new = goes_to[treatment.client_id]
         pass_on_planned(treatment=treatment, to=new, since=_still_to_come(treatment, on=on))
         refit_requests(new)
@@ -281,7 +282,8 @@ def _end_moves_to(
 ) -> list[Treatment]:
     """What becomes of moves to a treatment that is handed over to `to` before their day: each is
     history. A client whom one was to bring in addition stays with their therapist; one who comes by
-    it alone goes to `to` on its day, and stays where they are if they came from `to`.
+    it alone goes to `to` on its day, as that therapist is told, and stays where they are if they
+    came from `to`.
 
     Returns:
         The treatments that these moves were to end.
@@ -296,9 +298,13 @@ def _end_moves_to(
             reason = _("Handed back, as the practice decided.")
         else:
             reason = _("Handed on, as the practice decided.")
-        if treatment.has_begun and came_from.ends_on == move.moves_on:
+        comes_true = came_from.ends_on == move.moves_on
+        if treatment.has_begun and comes_true:
             go_on(came_from)
         _leave_as_history(move, to=treatment.therapist, reason=reason, by=by)
+        if comes_true and came_from.ends_on and came_from.therapist_id != to.id:
+            mark = f"{came_from.ends_on.isoformat()} {timezone.now().isoformat()}"
+            notices.tell(member=came_from.therapist, kind=HANDED_OVER, subject=to, mark=mark)
         ended.append(came_from)
     return ended
 
@@ -307,8 +313,8 @@ def _end_moves_to(
 def letting_go(member: Membership, *, by: Membership) -> Iterator[None]:
     """What becomes of clients as `member` comes to treat nobody here any more, in the body: what
     they asked for is withdrawn, and arranged moves to them whose day is still to come are called
-    off. Those clients stay with their therapists, who are told; where one was handed on, the move
-    stays.
+    off. Those clients stay with their therapists, who are told; until the day on which one who was
+    handed on from there goes to somebody else.
 
     Whoever gives a client holds the client first, and then the place, and so does this; what was
     given between the two is found once the place is held.
@@ -326,31 +332,32 @@ def letting_go(member: Membership, *, by: Membership) -> Iterator[None]:
 
 
 def _to_come_true(moves: MoveQuerySet) -> MoveQuerySet:
-    """Of arranged moves those that nothing has overtaken, and whose client nobody handed on."""
+    """Of arranged moves those that nothing has overtaken."""
     to_come = moves.standing().filter(
         treatment__leads_to=F("new_treatment"),
         treatment__ends_on=F("moves_on"),
-        new_treatment__leads_to=None,
     )
     return to_come.select_related("treatment__client", "new_treatment__therapist")
 
 
 def _let_stay(move: Move, *, reason: str, by: Membership) -> None:
     """Call an arranged move off, as if it had never been."""
-    treatment = _undo(move, reason=reason, by=by)
-    go_on(treatment)
-    refit_requests(treatment)
+    refit_requests(_undo(move, reason=reason, by=by, goes_on=True))
 
 
-def _undo(move: Move, *, reason: str, by: Membership) -> Treatment:
+def _undo(move: Move, *, reason: str, by: Membership, goes_on: bool) -> Treatment:
     """Leave a move as history, and let nothing lead where it led; returns the treatment that it
-    would have ended, which still ends."""
-    treatment, new = Treatment.objects.get(id=move.treatment_id), move.new_treatment
-    if new is None:
-        raise ChangedMeanwhile(move)
+    would have ended. It `goes_on`, until the day on which what never begins leads to another, or
+    ends on the day of the move all the same."""
+    new = Treatment.objects.get(moves_here=move)
+    treatment = Treatment.objects.get(id=move.treatment_id)
     _leave_as_history(move, to=new.therapist, reason=reason, by=by)
     treatment.leads_to = None
-    treatment.save(update_fields=["leads_to"])
+    if goes_on and new.leads_to and not new.has_begun:
+        treatment.ends_on, treatment.leads_to = new.ends_on, new.leads_to
+    treatment.save(update_fields=["ends_on", "leads_to"])
+    if goes_on and not treatment.leads_to:
+        go_on(treatment)
     if begin_as_led_to(new, else_to=treatment):
         refit_requests(new)
     return treatment

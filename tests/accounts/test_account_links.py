@@ -267,6 +267,21 @@ def test_answer_and_work_are_the_same_whether_somebody_works_here_or_not(
     assert AccountLink.objects.get().membership == alice
 
 
+@pytest.mark.parametrize("owner_asked", [True, False])
+def test_links_for_a_new_password_are_few_and_nobody_reads_who_asked_besides(
+    client: Browser, alice: Membership, sent_tasks: list[str], owner_asked: bool
+) -> None:
+    """Not by an answer, nor by the work it takes: the sixth is about nobody."""
+    assert alice.user
+    sent = {"email": alice.user.email}
+    if owner_asked:
+        Browser().post("/sign-in/forgotten/", sent)
+    pages = {shown(client.post("/sign-in/forgotten/", sent)) for _ in range(6)}
+    assert len(pages) == 1
+    assert len(sent_tasks) == 6 + owner_asked
+    assert sent_tasks.count(str(alice.user.id)) == 5
+
+
 def test_while_the_broker_is_away_nobody_is_told_that_a_mail_comes(
     client: Browser, alice: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:

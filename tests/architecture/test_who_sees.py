@@ -69,3 +69,12 @@ def test_no_spelling_help_reads_along() -> None:
     assert 'spellcheck="false"' in texts[TEMPLATES / "base.html"]
     others = [text for path, text in texts.items() if "<html" in text and path.name != "base.html"]
     assert not any(re.search("<textarea|<input|<form", text) for text in others)
+
+
+def test_each_frame_of_who_is_signed_in_has_a_cover() -> None:
+    """Also those of recovery codes and passwords; a client's page has none, nor any script."""
+    layouts = {path.name: path.read_text(encoding="utf-8") for path in TEMPLATES.glob("layouts/*")}
+    covered = {name for name, text in layouts.items() if "components/cover.html" in text}
+    assert covered == {"app.html", "plain.html"}
+    frames = {name for name, text in layouts.items() if 'extends "base.html"' in text}
+    assert frames - covered == {"client.html"}

@@ -14,7 +14,8 @@ from django.utils import timezone
 from apps.accounts.models import Membership, Role
 from apps.accounts.services import invite_member
 from apps.clients.models import Treatment
-from apps.core import audit, tracing
+from apps.core import audit, sealer, tracing
+from apps.dashboard.selectors import words
 from apps.endings.services import hand_over
 from tests.factories import TreatmentFactory
 
@@ -154,3 +155,18 @@ def test_no_query_looks_the_clients_entries_up_for_each_member_or_entry_of_the_p
     asked = [each["sql"] for each in queries if "audit_entries_of" in each["sql"]]
     assert asked
     assert not [sql for sql in asked if "accounts_membership" in sql]
+
+
+def test_the_newest_seal_is_that_of_the_clients_own_entries(
+    as_alice: Browser, alice: Membership, charlie: Membership, treatment: Treatment
+) -> None:
+    """The practice's would tell when colleagues work with clients of theirs."""
+    his = TreatmentFactory.create(therapist=charlie)
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        look(alice, treatment)
+        sealer.seal(alice.practice_id)
+        said = words.moment(timezone.now(), timezone.localdate())
+        clock.shift(timedelta(minutes=7))
+        look(charlie, his)
+        sealer.seal(alice.practice_id)
+        assert as_alice.get(url(treatment)).context["page"].sealed == said

@@ -143,6 +143,8 @@ class Course:
             treatment__client=self.client, moves_on__gt=today, arranged_at__isnull=False
         )
         assert not to_come.filter(treatment__ends_on=None).exists(), "a move that moves nobody"
+        closed = to_come.filter(new_treatment__therapist__is_active=False)
+        assert not closed.exists(), "a move to a place that is closed"
 
 
 @pytest.mark.django_db

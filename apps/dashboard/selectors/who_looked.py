@@ -5,13 +5,14 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from django.core.paginator import Page, Paginator
+from django.db.models import Max
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import Membership, Role, Supervision
 from apps.clients.models import Client, Treatment
-from apps.core.models import AuditEntry, AuditHead
+from apps.core.models import AuditEntry, AuditSeal
 from apps.dashboard.selectors import words
 
 ROWS_PER_PAGE = 25
@@ -76,6 +77,9 @@ def who_looked_page(
 ) -> WhoLookedPage:
     """Compose the page; its number of queries does not grow with the entries."""
     entries = AuditEntry.objects.of_client(client.id).order_by("-at", "-id")
+    # The practice's newest seal would tell when colleagues work.
+    recent = AuditSeal.objects.filter(entry__in=entries.values("id")[:ROWS_PER_PAGE])
+    sealed = recent.aggregate(newest=Max("sealed_at"))["newest"]
     # Not as one query: PostgreSQL would look the client's entries up for each of the practice.
     actors = set(entries.order_by().values_list("actor_id", flat=True).distinct()) - {None}
     theirs = Membership.objects.filter(practice=client.practice_id, id__in=map(str, actors))
@@ -92,7 +96,6 @@ def who_looked_page(
     supervisions = list(
         Supervision.objects.filter(supervisee__in=[each.therapist_id for each in treatments])
     )
-    head = AuditHead.objects.filter(practice_id=client.practice_id).first()
     return WhoLookedPage(
         client_id=client.id,
         code=client.code,
@@ -106,7 +109,7 @@ def who_looked_page(
             _look(entry, members.get(str(entry.actor_id)), treatments, supervisions, today)
             for entry in page.object_list
         ),
-        sealed=words.moment(head.sealed_at, today) if head and head.sealed_at else "",
+        sealed=words.moment(sealed, today) if sealed else "",
     )
 
 
