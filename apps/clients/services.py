@@ -447,7 +447,7 @@ def _pass_on(treatment: Treatment, *, to: Membership, on: date, by: Membership) 
     day = on if treatment.follows_id is None else max(on, treatment.starts_on)
     until, after = treatment.ends_on, treatment.leads_to
     theirs = Treatment.objects.filter(client=treatment.client_id, therapist=to)
-    lasting = theirs.not_ended(on=day).order_by(F("ends_on").desc(nulls_first=True))
+    lasting = theirs.not_ended(on=day).order_by("starts_on")
     new = lasting.first() or theirs.filter(leads_to=treatment, ends_on__gt=on).first()
     is_new = new is None
     if new is None:
@@ -494,7 +494,6 @@ def go_on(treatment: Treatment) -> None:
     if anew := again.exclude(id=treatment.id).first():
         treatment.ends_on, treatment.leads_to = anew.ends_on, anew.leads_to
         anew.led_here_by.update(leads_to=treatment)
-        anew.moves_here.update(new_treatment=treatment)
         _withdraw(anew, else_to=treatment)
     treatment.save(update_fields=["ends_on", "leads_to"])
 
@@ -522,7 +521,10 @@ def begin_as_led_to(treatment: Treatment, *, else_to: Treatment) -> bool:
 
 
 def _withdraw(treatment: Treatment, *, else_to: Treatment) -> None:
-    """Delete a treatment that never began and that none leads to."""
+    """Delete a treatment that never began and that none leads to; what the client agreed to pass
+    on there is for the same therapist's alone."""
+    if else_to.therapist_id == treatment.therapist_id:
+        treatment.moves_here.update(new_treatment=else_to)
     Treatment.objects.filter(follows=treatment).update(follows=else_to)
     _plan_in(else_to, treatment.therapy_sessions.all())
     treatment.delete()

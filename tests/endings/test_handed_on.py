@@ -251,3 +251,21 @@ def test_a_client_who_does_not_come_any_more_is_handed_to_nobody(
         with pytest.raises(CannotHandOver, match="does not come any more"):
             other.result(timeout=30)
     assert treats(move.treatment.client, 0, 11) == [["Alice Moreau"]] * 2
+
+
+@pytest.mark.parametrize("by_move", [True, False])
+def test_who_treats_the_client_until_a_move_of_theirs_gets_them_by_no_second_treatment(
+    alice: Membership, charlie: Membership, mona: Membership, bob: Membership, dan: Membership,
+    by_move: bool,
+) -> None:  # fmt: skip
+    """Nor where the client was to come to them anew afterwards."""
+    client = moved(alice, bob, days=10).treatment.client
+    his = moved(charlie, alice, days=12, client=client).treatment
+    if by_move:
+        moved(dan, alice, days=3, client=client)
+    else:
+        hand_over([his], to=alice, by=mona)
+    for names in treats(client, 0, 5, 11, 13, 30):
+        assert names
+        assert len(set(names)) == len(names)
+    assert treats(client, 11) == [["Bob Ito"]] if not by_move else [["Bob Ito", "Charlie Nowak"]]

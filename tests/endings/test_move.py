@@ -72,7 +72,7 @@ def handover(to: Membership, days: int = 0) -> dict[str, Any]:
 
 def walk(browser: Browser, treatment: Treatment, *forms: dict[str, Any]) -> Any:
     for form in forms:
-        move = Move.objects.filter(treatment=treatment).first()
+        move = Move.objects.standing().filter(treatment=treatment).first()
         opened = {"version": move.version} if move else {}
         response = browser.post(address(treatment), form | opened)
         assert response.status_code == 302, shown(response)
