@@ -446,39 +446,60 @@ def _pass_on(treatment: Treatment, *, to: Membership, on: date, by: Membership) 
     led to it lead there as well; but for one to which the client would come back: it goes on."""
     day = on if treatment.follows_id is None else max(on, treatment.starts_on)
     until, after = treatment.ends_on, treatment.leads_to
-    theirs = Treatment.objects.filter(client=treatment.client_id, therapist=to)
-    lasting = theirs.not_ended(on=day).order_by("starts_on")
-    new = lasting.first() or theirs.filter(leads_to=treatment, ends_on__gt=on).first()
-    is_new = new is None
-    if new is None:
-        take_back_wishes(client=treatment.client_id, of=to, by=by)
-        new = Treatment.objects.create(
-            practice_id=treatment.practice_id,
-            client_id=treatment.client_id,
-            therapist=to,
-            starts_on=day,
-            follows=treatment,
-        )
-    if is_new or new.goes_to(treatment):
-        new.ends_on, new.leads_to = until if after else None, after
+    back = treatment.led_here_by.filter(therapist=to, ends_on__gt=on).first()
+    if back:
+        go_on(back)
+    new, is_new = (back, True) if back else _treatment_with(to, of=treatment, day=day, by=by)
+    if after and is_new:
+        new.ends_on, new.leads_to = until, after
         new.save(update_fields=["ends_on", "leads_to"])
     comes_to_nothing = not treatment.has_begun and treatment.starts_on == day
     treatment.starts_on = min(day, treatment.starts_on)
     treatment.ends_on, treatment.leads_to = day, None if comes_to_nothing else new
     treatment.save(update_fields=["starts_on", "ends_on", "leads_to"])
-    coming = treatment.led_here_by.not_ended(on=timezone.localdate()).exclude(id=new.id)
+    coming = treatment.led_here_by.not_ended(on=timezone.localdate())
     for each in coming.filter(ends_on__gte=day):
-        if new.goes_to(each):
-            go_on(each)
-        else:
-            each.leads_to = new
-            each.save(update_fields=["leads_to"])
+        _lead_on(each, to=to, by=by)
     begin_as_led_to(new, else_to=new)
     if after and new.leads_to != after and not after.has_begun:
         _plan_in(new, after.therapy_sessions.all())  # they had gone along
         begin_as_led_to(after, else_to=new)
     audit.record("hand over client", treatment, client_id=treatment.client_id, by=by)
     return new
+
+
+def _lead_on(treatment: Treatment, *, to: Membership, by: Membership) -> None:
+    """Let a treatment whose client was to come to somebody lead to `to` on that day instead, or go
+    on where that would lead back to it."""
+    if treatment.therapist_id == to.id or treatment.ends_on is None:
+        go_on(treatment)
+        return
+    new, _is_new = _treatment_with(to, of=treatment, day=treatment.ends_on, by=by)
+    if new.goes_to(treatment):
+        go_on(treatment)
+        return
+    treatment.leads_to = new
+    treatment.save(update_fields=["leads_to"])
+    begin_as_led_to(new, else_to=new)
+
+
+def _treatment_with(
+    therapist: Membership, *, of: Treatment, day: date, by: Membership
+) -> tuple[Treatment, bool]:
+    """The treatment in which a therapist treats the client `of` another on the day, or later; a new
+    one, and True, where there is none."""
+    theirs = Treatment.objects.filter(client=of.client_id, therapist=therapist)
+    if lasting := theirs.not_ended(on=day).order_by("starts_on").first():
+        return lasting, False
+    take_back_wishes(client=of.client_id, of=therapist, by=by)
+    new = Treatment.objects.create(
+        practice_id=of.practice_id,
+        client_id=of.client_id,
+        therapist=therapist,
+        starts_on=day,
+        follows=of,
+    )
+    return new, True
 
 
 def go_on(treatment: Treatment) -> None:

@@ -269,3 +269,20 @@ def test_who_treats_the_client_until_a_move_of_theirs_gets_them_by_no_second_tre
         assert names
         assert len(set(names)) == len(names)
     assert treats(client, 11) == [["Bob Ito"]] if not by_move else [["Bob Ito", "Charlie Nowak"]]
+
+
+def test_a_hand_over_takes_no_end_off_the_takers_own_move(
+    alice: Membership, mona: Membership, bob: Membership, newt: Membership
+) -> None:
+    """The client comes back to them on the day on which a colleague's was to go where it came
+    from."""
+    his = TreatmentFactory.create(therapist=bob)
+    client = his.client
+    move = moved(alice, bob, days=5, client=client)
+    besides = TreatmentFactory.create(therapist=newt, client=client)
+    hand_over([his], to=newt, by=mona)
+    hand_over([besides], to=alice, by=mona)
+    move.treatment.refresh_from_db()
+    assert move.treatment.ends_on == move.moves_on
+    both, alone = ["Alice Moreau", "Bob Ito"], ["Alice Moreau"]
+    assert treats(client, 0, 4, 6, 8, 30) == [both, both, ["Bob Ito"], alone, alone]
