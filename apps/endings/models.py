@@ -1,11 +1,12 @@
 """How a treatment ends: closed with a review, or moved to a therapist who fits better."""
 
+from datetime import date
 from typing import Self
 
 from django.conf import global_settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -66,11 +67,15 @@ class MoveQuerySet(models.QuerySet["Move"]):
         return self.filter(treatment__in=Treatment.objects.conducted_by(membership))
 
     def passed_on_to(self, membership: Membership) -> Self:
-        """Moves that brought the member a client, from the day of the move on."""
-        return self.filter(
-            new_treatment__in=Treatment.objects.conducted_by(membership),
-            moves_on__lte=timezone.localdate(),
+        """Moves that brought the member a client, from the day of the move on; none that a
+        hand-over overtook: it was to a move that the client agreed."""
+        return self.came_true(on=timezone.localdate()).filter(
+            new_treatment__in=Treatment.objects.conducted_by(membership)
         )
+
+    def came_true(self, *, on: date) -> Self:
+        """Moves by which access changed hands by the day `on`."""
+        return self.standing().filter(moves_on__lte=on, treatment__ends_on=F("moves_on"))
 
 
 class Move(PracticeModel):

@@ -75,7 +75,7 @@ def wishes_in_words(move: Move) -> str:
 
 def has_passed_on(treatment: Treatment, *, on: date) -> bool:
     """Whether the client came with something to read, by the day `on`."""
-    return treatment.moves_here.filter(moves_on__lte=on).exclude(passes_on=[]).exists()
+    return treatment.moves_here.came_true(on=on).exclude(passes_on=[]).exists()
 
 
 def earlier_review(treatment: Treatment) -> str:

@@ -192,14 +192,15 @@ def arrange_move(
 
 @transaction.atomic
 def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> None:
-    """Call an arranged move off before its day: the treatment goes on as if without an end.
+    """Call an arranged move off before its day: the treatment goes on as if without an end. Where a
+    manager handed the client on from where the move leads, it goes on until the day of that.
 
     The treatment that would have begun is withdrawn. Sessions that were called off stay so, to be
     planned anew. The move stays as history, and who would have taken the client on is told.
 
     Raises:
         ChangedMeanwhile: it is not the arranged move of that `version` any more.
-        CannotCallOff: the treatment has ended, or the new one has been handed on meanwhile.
+        CannotCallOff: the treatment has ended.
         ChangesHands: a manager hands the client over before the day of the move.
     """
     wait_for_turn(treatments=move.treatment_id)
@@ -209,11 +210,6 @@ def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> N
         raise CannotCallOff(_("The treatment has ended meanwhile; nothing was changed."))
     if treatment.ends_on != move.moves_on:
         _refuse_if_it_changes_hands(treatment)
-    new = move.new_treatment
-    if new and new.leads_to_id and not new.has_begun:
-        raise CannotCallOff(
-            _("The client was handed on meanwhile, so the move stays: ask your manager.")
-        )
     _let_stay(move, reason=reason, by=by)
 
 

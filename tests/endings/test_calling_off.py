@@ -12,12 +12,12 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from apps.accounts import notices
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Practice
 from apps.clients.models import Client, Treatment
 from apps.clients.services import hand_over_caseload
 from apps.core.models import AuditEntry
 from apps.endings.models import Move
-from apps.endings.services import ChangedMeanwhile, call_off_move
+from apps.endings.services import ChangedMeanwhile, call_off_move, hand_over
 from apps.therapy_sessions.services import save_process_note
 from tests.accounts.conftest import shown
 from tests.conftest import signed_in
@@ -241,22 +241,25 @@ def test_a_reason_is_asked_for_and_what_is_typed_too_late_is_given_back(
 
 
 @pytest.mark.parametrize("another_moves", [False, True])
-def test_where_the_client_was_handed_on_meanwhile_the_move_stays(
-    move: Move, mona: Membership, sam: Membership, charlie: Membership, as_alice: Browser,
-    another_moves: bool,
+def test_where_the_client_was_handed_on_meanwhile_the_treatment_goes_on_until_the_day_of_that(
+    move: Move, mona: Membership, charlie: Membership, as_alice: Browser, another_moves: bool
 ) -> None:  # fmt: skip
+    """Nothing is passed on to who would have had the client between the two."""
     if another_moves:
         third = MembershipFactory.create(practice=mona.practice, name="Eve Roe")
         besides = TreatmentFactory.create(therapist=third, client=move.treatment.client)
         walk(signed_in(third), besides, FITS, consent(), handover(charlie, days=20))
-    on = timezone.localdate() + timedelta(days=8)
-    hand_over_caseload(treatments=[charlie.treatments.get()], to=sam, on=on, by=mona)
-    page = shown(call_off(as_alice, move))
-    assert "The client was handed on meanwhile, so the move stays" in page
-    assert WHY in page
-    move.refresh_from_db()
-    assert move.called_off_at is None
-    assert move.treatment.ends_on
+    Practice.objects.update(created_at=timezone.now() - timedelta(days=900))
+    mona.practice.refresh_from_db()
+    joins = timezone.now() + timedelta(days=1)  # access begins a day after that of the move
+    newt = MembershipFactory.create(practice=mona.practice, name="Newt", joined_at=joins)
+    on = hand_over(list(charlie.treatments.all()), to=newt, by=mona)
+    assert call_off(as_alice, move).status_code == 302
+    move.treatment.refresh_from_db()
+    assert (move.treatment.ends_on, move.treatment.leads_to) == (on, newt.treatments.get())
+    with time_machine.travel(timezone.now() + timedelta(days=7, hours=1)):
+        assert not Move.objects.passed_on_to(charlie).exists()
+        assert Client.objects.visible_to(move.treatment.therapist).exists()
 
 
 def test_nobody_else_calls_it_off_and_nobody_does_from_the_day_on(

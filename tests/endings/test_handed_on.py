@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+import time_machine
 from django.apps import apps
 from django.db import transaction
 from django.utils import timezone
@@ -286,3 +287,27 @@ def test_a_hand_over_takes_no_end_off_the_takers_own_move(
     assert move.treatment.ends_on == move.moves_on
     both, alone = ["Alice Moreau", "Bob Ito"], ["Alice Moreau"]
     assert treats(client, 0, 4, 6, 8, 30) == [both, both, ["Bob Ito"], alone, alone]
+
+
+@pytest.mark.parametrize("sooner", [True, False])
+def test_what_the_client_agreed_to_is_read_where_the_move_came_true_alone(
+    alice: Membership, charlie: Membership, mona: Membership, sooner: bool
+) -> None:
+    """A hand-over to the same colleague before its day is not what was agreed to."""
+    move = moved(alice, charlie, days=10)
+    if sooner:
+        hand_over([move.treatment], to=charlie, by=mona)
+    with time_machine.travel(timezone.now() + timedelta(days=11)):
+        assert Client.objects.visible_to(charlie).exists()
+        assert Move.objects.passed_on_to(charlie).exists() is not sooner
+
+
+def test_a_move_to_who_moves_on_later_is_called_off_and_passes_nothing_on(
+    alice: Membership, charlie: Membership, bob: Membership
+) -> None:
+    client = moved(charlie, bob, days=20).treatment.client
+    move = moved(alice, charlie, days=10, client=client)
+    call_off(move)
+    with time_machine.travel(timezone.now() + timedelta(days=11)):
+        assert not Move.objects.passed_on_to(charlie).exists()
+        assert Client.objects.visible_to(alice).exists()

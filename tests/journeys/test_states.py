@@ -216,12 +216,12 @@ def test_keys_lead_to_pages_rest_while_one_types_and_can_be_turned_off(
     opened.value.get_by_label("Use keys in this browser").uncheck()
     hana.goto(f"{rapport.address}/account/offer/")
     # What one tab writes into the browser's store reaches the other one a moment later.
-    hana.wait_for_function("localStorage.length === 1")
+    hana.wait_for_function("localStorage[`rapport.shortcuts-off`] !== undefined")
     addresses: list[str] = []
     hana.on("framenavigated", lambda frame: addresses.append(frame.url))
     hana.keyboard.type("gc")
     opened.value.get_by_label("Use keys in this browser").check()
-    hana.wait_for_function("localStorage.length === 0")
+    hana.wait_for_function("localStorage[`rapport.shortcuts-off`] === undefined")
     hana.keyboard.type("gd")
     expect(hana.get_by_role("heading", level=1, name="Diary")).to_be_visible()
     assert addresses == [f"{rapport.address}/diary/"]
