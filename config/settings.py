@@ -553,7 +553,7 @@ NOTICE_RENDERERS: dict[str, str] = {
     "meeting": "apps.supervision.notices.say_meeting",
     "agenda": "apps.supervision.notices.say_agenda",
 }
-# Called with a member as their place closes, or is a therapist's no more: (member, by=…).
+# Entered around what closes a member's place, or makes it a therapist's no more: (member, by=…).
 TREATS_NO_MORE = "apps.endings.services.letting_go"
 # Called with a practice and a moment after its new audit rows were sealed: core imports nothing.
 AUDIT_WATCHERS = ["apps.clients.watch.watch_reads"]

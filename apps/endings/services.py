@@ -16,14 +16,9 @@ from django.utils.translation import gettext as _
 from apps.accounts import notices
 from apps.accounts.models import Membership, Role
 from apps.accounts.oneself import access_from
+from apps.clients.handing_over import begin_as_led_to, go_on, hand_over_caseload
 from apps.clients.models import Client, Treatment, TwoPersonRequest
-from apps.clients.services import (
-    begin_as_led_to,
-    go_on,
-    hand_over_caseload,
-    take_back_wishes,
-    wait_for_turn,
-)
+from apps.clients.services import take_back_wishes, wait_for_turn
 from apps.core import audit
 from apps.endings.models import Ending, Move, MoveQuerySet, Offer
 from apps.endings.notices import CALLED_OFF, FORM_ENDED, HANDED_OVER, KIND

@@ -9,8 +9,8 @@ from django.utils import timezone
 from pytest_django.plugin import DjangoDbBlocker
 
 from apps.accounts.models import Membership
+from apps.clients.handing_over import hand_over_caseload
 from apps.clients.models import Treatment
-from apps.clients.services import hand_over_caseload
 from apps.core import tenancy
 from apps.core.models import OutboxMessage
 from apps.core.tasks import deliver_due_messages, deliver_message

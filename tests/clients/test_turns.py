@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership, Role
 from apps.accounts.services import change_roles, deactivate_member
-from apps.clients import services, turns
+from apps.clients import handing_over, services, turns
 from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.core import tenancy
 from apps.core.models import AuditEntry, ClientKey
@@ -77,7 +77,7 @@ def events(
     themselves = Membership.objects.get(id=alice.id)
     return {
         "erased": lambda: erase_client(client=treatment.client, by=mona),
-        "handed over": lambda: services.hand_over_caseload(**given, by=mona),
+        "handed over": lambda: handing_over.hand_over_caseload(**given, by=mona),
         "their role": lambda: change_roles(member=themselves, roles=[Role.SUPERVISOR], by=mona),
         "their place": lambda: deactivate_member(member=themselves, by=mona),
     }

@@ -13,8 +13,8 @@ from django.utils.formats import date_format
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Practice
+from apps.clients.handing_over import hand_over_caseload
 from apps.clients.models import Client, Treatment
-from apps.clients.services import hand_over_caseload
 from apps.core.models import AuditEntry
 from apps.endings.models import Move
 from apps.endings.services import ChangedMeanwhile, call_off_move, hand_over

@@ -19,8 +19,8 @@ from apps.accounts import notices
 from apps.accounts.models import Membership, Notice, Practice, Role
 from apps.accounts.services import change_roles, deactivate_member
 from apps.alliance.models import AllianceRating
+from apps.clients.handing_over import hand_over_caseload
 from apps.clients.models import Client, Treatment, TwoPersonRequest
-from apps.clients.services import hand_over_caseload
 from apps.core import outbox
 from apps.core.models import OutboxMessage
 from apps.endings.models import Ending

@@ -13,8 +13,8 @@ from django.utils.formats import date_format
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Notice, Practice
+from apps.clients.handing_over import hand_over_caseload
 from apps.clients.models import Client, Treatment
-from apps.clients.services import hand_over_caseload
 from apps.core.models import AuditEntry
 from apps.endings import services
 from tests.accounts.conftest import proven, shown

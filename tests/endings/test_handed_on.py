@@ -16,8 +16,8 @@ from django.utils.formats import date_format
 from apps.accounts import notices
 from apps.accounts.models import Membership, Practice
 from apps.accounts.services import deactivate_member
+from apps.clients.handing_over import hand_over_caseload
 from apps.clients.models import Client, Treatment
-from apps.clients.services import hand_over_caseload
 from apps.endings.models import Move
 from apps.endings.services import (
     CannotHandOver,

@@ -15,8 +15,9 @@ from apps.accounts.oneself import NotOneself
 from apps.accounts.permissions import Permission
 from apps.accounts.services import accept_invitation, invite_member
 from apps.alliance.models import AllianceRating
+from apps.clients.handing_over import hand_over_caseload
 from apps.clients.models import Client, ContactChannel, ReachedMailbox, Treatment, TwoPersonRequest
-from apps.clients.services import hand_over_caseload, note_reached
+from apps.clients.services import note_reached
 from apps.core import crypto, tenancy
 from apps.endings.models import Move
 from apps.endings.services import save_what_fits

@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership, Notice, Practice, Role
 from apps.alliance.models import AllianceRating, Questionnaire
+from apps.clients.handing_over import hand_over_caseload
 from apps.clients.models import Client, Treatment
-from apps.clients.services import hand_over_caseload
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.exchange.models import ImportedSession
 from apps.exchange.rights import lift_restriction, restrict

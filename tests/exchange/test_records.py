@@ -14,8 +14,8 @@ from django.utils import timezone
 from apps.accounts import notices
 from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
+from apps.clients.handing_over import hand_over_caseload
 from apps.clients.models import Client, Treatment
-from apps.clients.services import hand_over_caseload
 from apps.core.downloads import csv_text, guarded
 from apps.core.models import AuditEntry
 from apps.exchange import records, rights

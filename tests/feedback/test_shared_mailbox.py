@@ -16,8 +16,9 @@ from django.utils import timezone
 from apps.accounts import notices
 from apps.accounts.models import Membership, Notice
 from apps.alliance.models import AllianceRating
+from apps.clients.handing_over import hand_over_caseload
 from apps.clients.models import Client, ContactChannel, Treatment
-from apps.clients.services import hand_over_caseload, stop_channel
+from apps.clients.services import stop_channel
 from apps.core import carriers, outbox, tenancy
 from apps.core.carriers import RenderedMessage
 from apps.core.models import OutboxMessage

@@ -10,8 +10,9 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Notice, Practice
+from apps.clients.handing_over import hand_over_caseload
 from apps.clients.models import Client, ContactChannel
-from apps.clients.services import Address, change_client, hand_over_caseload
+from apps.clients.services import Address, change_client
 from apps.core import outbox
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.core.outbox import NothingToSend

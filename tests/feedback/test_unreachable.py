@@ -14,8 +14,9 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Notice, Practice
+from apps.clients.handing_over import hand_over_caseload
 from apps.clients.models import ContactChannel
-from apps.clients.services import hand_over_caseload, wait_for_turn
+from apps.clients.services import wait_for_turn
 from apps.core import outbox, reports, tenancy
 from apps.core.carriers import Unreachable
 from apps.core.models import OutboxMessage

@@ -9,8 +9,8 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.services import build_rating
+from apps.clients.handing_over import hand_over_caseload
 from apps.clients.models import Treatment
-from apps.clients.services import hand_over_caseload
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.detection import SLIDER, Step, start
 from apps.ruptures.services import screen_treatment

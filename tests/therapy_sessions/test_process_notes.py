@@ -10,7 +10,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from apps.accounts.models import Membership
-from apps.clients.services import hand_over_caseload
+from apps.clients.handing_over import hand_over_caseload
 from apps.exchange.rights import set_hold
 from apps.ruptures.services import share_episode
 from apps.therapy_sessions.models import ProcessNote, TherapySession
