@@ -43,7 +43,7 @@ class ClientQuerySet(models.QuerySet["Client"]):
         """Clients with a treatment that has ended: the practice's record holder answers for that.
 
         None to whoever holds no records; none whom the holder treats, or who was erased. A holder
-        who treated a client besides somebody else waits for seven days: nobody closes a treatment
+        who treated a client after somebody else waits for seven days: nobody closes a treatment
         to read what others wrote, and begins it again.
         """
         on = on or timezone.localdate()
@@ -341,7 +341,7 @@ class TreatmentQuerySet(models.QuerySet["Treatment"]):
 
 
 class Treatment(PracticeModel):
-    """One client and one therapist over time. A new therapist starts a new one."""
+    """One client and one therapist over time. A new therapist starts a new one, as it ends."""
 
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="treatments")
     therapist = models.ForeignKey(Membership, on_delete=models.PROTECT, related_name="treatments")
@@ -353,17 +353,9 @@ class Treatment(PracticeModel):
         on_delete=models.RESTRICT,
         null=True,
         blank=True,
-        related_name="+",
-        help_text="the treatment, of another therapist, from which the client came",
-    )
-    leads_to = models.ForeignKey(
-        "self",
-        on_delete=models.RESTRICT,
-        null=True,
-        blank=True,
-        related_name="led_here_by",
-        help_text="the treatment that the client goes on with from the day `ends_on`, by a move or "
-        "a hand-over",
+        related_name="followed_by",
+        help_text="the treatment, of another therapist, from which the client came as it ended, or "
+        "is to come",
     )
 
     objects = TreatmentQuerySet.as_manager()
@@ -371,17 +363,18 @@ class Treatment(PracticeModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["client", "therapist"],
+                fields=["client"],
                 condition=Q(ends_on__isnull=True),
-                name="treatment_one_open_per_dyad",
+                name="treatment_one_open_per_client",
+            ),
+            models.UniqueConstraint(
+                fields=["follows"],
+                deferrable=models.Deferrable.DEFERRED,
+                name="treatment_followed_by_one",
             ),
             models.CheckConstraint(
                 condition=Q(ends_on__isnull=True) | Q(ends_on__gte=F("starts_on")),
                 name="treatment_ends_after_it_starts",
-            ),
-            models.CheckConstraint(
-                condition=Q(leads_to__isnull=True) | Q(ends_on__isnull=False),
-                name="treatment_leads_on_as_it_ends",
             ),
         ]
         indexes = [models.Index(fields=["practice", "therapist"], name="treatment_by_therapist")]
@@ -394,18 +387,13 @@ class Treatment(PracticeModel):
         """Whether its therapist may know of it; one that follows another begins on its day."""
         return self.follows_id is None or self.starts_on <= timezone.localdate()
 
-    def goes_to(self, other: "Treatment") -> bool:
-        """Whether the client is to come from here to `other`, at once or by others in between."""
-        following = self.leads_to
-        while following and following != other:
-            following = following.leads_to
-        return following is not None
+    def begins_before(self, day: date) -> bool:
+        """Whether its therapist may know of it by then, or already."""
+        return self.has_begun or self.starts_on < day
 
     def followed_by_move(self) -> "Treatment | None":
         """The treatment to which the client moved as this one ended; None where they did not."""
-        moved_to = Treatment.objects.filter(
-            moves_here__treatment=self, moves_here__moves_on=self.ends_on
-        )
+        moved_to = Treatment.objects.filter(moves_here__treatment=self)
         return moved_to.select_related("therapist").first()
 
     @property

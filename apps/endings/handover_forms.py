@@ -23,7 +23,7 @@ class TreatmentsByCode(forms.ModelMultipleChoiceField):
 
     def label_from_instance(self, obj: Treatment) -> str:
         for move in obj.moves.all():  # prefetched: one that stands, at most
-            if move.new_treatment and move.moves_on and move.moves_on == obj.ends_on:
+            if move.new_treatment and move.moves_on:
                 return _("%(code)s, moves to %(name)s on %(day)s") % {
                     "code": obj.client.code,
                     "name": move.new_treatment.therapist.name,

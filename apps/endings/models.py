@@ -6,7 +6,7 @@ from typing import Self
 from django.conf import global_settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -67,15 +67,19 @@ class MoveQuerySet(models.QuerySet["Move"]):
         return self.filter(treatment__in=Treatment.objects.conducted_by(membership))
 
     def passed_on_to(self, membership: Membership) -> Self:
-        """Moves that brought the member a client, from the day of the move on; none that a
-        hand-over overtook: it was to a move that the client agreed."""
+        """Moves that brought the member a client, from the day of the move on."""
         return self.came_true(on=timezone.localdate()).filter(
             new_treatment__in=Treatment.objects.conducted_by(membership)
         )
 
     def came_true(self, *, on: date) -> Self:
         """Moves by which access changed hands by the day `on`."""
-        return self.standing().filter(moves_on__lte=on, treatment__ends_on=F("moves_on"))
+        return self.standing().filter(moves_on__lte=on)
+
+    def to_come(self) -> Self:
+        """Arranged moves whose day is still to come. One that something overtakes is called off."""
+        to_come = self.standing().filter(moves_on__gt=timezone.localdate())
+        return to_come.select_related("treatment__therapist").order_by("arranged_at", "id")
 
 
 class Move(PracticeModel):

@@ -8,7 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import F, Max, Q
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -16,11 +16,11 @@ from django.utils.translation import gettext as _
 from apps.accounts import notices
 from apps.accounts.models import Membership, Role
 from apps.accounts.oneself import access_from
-from apps.clients.handing_over import begin_as_led_to, go_on, hand_over_caseload
+from apps.clients.handing_over import pass_on
 from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.clients.services import take_back_wishes, wait_for_turn
 from apps.core import audit
-from apps.endings.models import Ending, Move, MoveQuerySet, Offer
+from apps.endings.models import Ending, Move, Offer
 from apps.endings.notices import CALLED_OFF, FORM_ENDED, HANDED_OVER, KIND
 from apps.feedback.lifecycle import end_requests, refit_requests
 from apps.ruptures.models import RuptureEpisode
@@ -160,7 +160,7 @@ def arrange_move(
         AlreadyArranged: the move is arranged.
         ChangedMeanwhile: it is not the move of that `version` any more.
         CannotHandOver: `to` treats nobody here any more.
-        ChangesHands: the client goes to somebody on a day to come, or comes from a colleague.
+        ChangesHands: the client goes to somebody on a day to come.
         IntegrityError: the client has not agreed yet.
     """
     wait_for_turn(treatments=move.treatment_id)
@@ -174,7 +174,7 @@ def arrange_move(
         )
     # The times were made with the therapist before: a new one makes their own.
     _call_off(treatment, on=moves_on, by=by)
-    [new] = hand_over_caseload(treatments=[treatment], to=to, on=moves_on, by=by)
+    new = pass_on(treatment, to=to, on=moves_on, by=by)
     refit_requests(new)
     _end_forms(treatment)
     move.moves_on, move.meeting_on = moves_on, meeting_on
@@ -196,16 +196,13 @@ def call_off_move(*, move: Move, reason: str, version: str, by: Membership) -> N
     Raises:
         ChangedMeanwhile: it is not the arranged move of that `version` any more.
         CannotCallOff: the treatment has ended.
-        ChangesHands: a manager hands the client over before the day of the move.
     """
     wait_for_turn(treatments=move.treatment_id)
     move = _current(move, version=version, is_arranged=True)
     treatment = move.treatment
     if treatment.has_ended:
         raise CannotCallOff(_("The treatment has ended meanwhile; nothing was changed."))
-    if treatment.ends_on != move.moves_on:
-        _refuse_if_it_changes_hands(treatment)
-    _let_stay(move, reason=reason, by=by)
+    _undo(move, reason=reason, by=by)
 
 
 def _refuse_who_treats_nobody(to: Membership) -> None:
@@ -222,7 +219,7 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
     """Hand treatments over to `to`, with their sessions to come, and tell the therapist before.
 
     What could not go along is called off, open forms end. Moves that were to bring or to take the
-    clients later are history: the practice's word is the newer one (`_end_moves_to`).
+    clients later are history: the practice's word is the newer one.
 
     Returns:
         The day on which access changes hands, that of `oneself.access_from`.
@@ -236,68 +233,57 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
     _refuse_who_treats_nobody(to)
     on = access_from(to=to, by=by)
     ids = [each.id for each in treatments]
-    current = Treatment.objects.filter(id__in=ids).select_related("client", "therapist")
+    found = Treatment.objects.filter(id__in=ids).select_related("client", "therapist")
+    current = found.order_by("starts_on", "id")
     if len(current) < len(ids):
         raise CannotHandOver(_("One of these clients does not come any more. Tick them anew."))
-    treatments = list(current.order_by("id"))
     gone = [
         _("%(code)s changes hands on %(day)s already.")
         % {"code": each.client.code, "day": date_format(each.ends_on, "j M Y")}
-        for each in treatments
+        for each in current
         if each.ends_on and each.ends_on <= on
     ]
     if gone:
         raise CannotHandOver(" ".join([*gone, _("Untick them.")]))
-    elsewhere = Move.objects.filter(treatment__in=treatments).exclude(new_treatment__therapist=to)
-    for move in _to_come_true(elsewhere):
-        _undo(move, reason=_("Handed over, as the practice decided."), by=by, goes_on=False)
-    stay = [each for treatment in treatments for each in _end_moves_to(treatment, to, on=on, by=by)]
-    came = hand_over_caseload(treatments=treatments, to=to, on=on, by=by)
-    goes_to = {each.client_id: each for each in came}
-    mark = f"{on.isoformat()} {timezone.now().isoformat()}"
-    for treatment in current.all():
-        new = goes_to[treatment.client_id]
-        pass_on_planned(treatment=treatment, to=new, since=_still_to_come(treatment, on=on))
-        refit_requests(new)
-        end_what_is_open(treatment, on=on, by=by)
-        notices.tell(member=treatment.therapist, kind=HANDED_OVER, subject=to, mark=mark)
-        if not treatment.has_begun:
-            begin_as_led_to(treatment, else_to=new)
-    for each in stay:
-        refit_requests(each)
+    for move in Move.objects.to_come().filter(treatment__in=ids):
+        _undo(move, reason=_("Handed over, as the practice decided."), by=by)
+    for each in list(current.values_list("id", flat=True)):
+        # Read one by one: what goes on, or begins sooner, takes up what was to follow it.
+        _hand_on(found.get(id=each), to=to, on=on, by=by)
     return on
 
 
-def _end_moves_to(
-    treatment: Treatment, to: Membership, *, on: date, by: Membership
-) -> list[Treatment]:
-    """What becomes of moves to a treatment that is handed over to `to` before their day: each is
-    history. A client whom one was to bring in addition stays with their therapist; one who comes by
-    it alone goes to `to` on its day, as that therapist is told, and stays where they are if they
-    came from `to`.
+def _hand_on(treatment: Treatment, *, to: Membership, on: date, by: Membership) -> None:
+    """Hand one over, with its sessions to come. Where the client was to come there by a move, and
+    does not any more, that is history: it was to this therapist that they agreed to come."""
+    giver, move = treatment.therapist, None
+    begins = treatment.begins_before(on)
+    if not begins:
+        move = Move.objects.to_come().filter(new_treatment=treatment).first()
+    if move:
+        _end_move_of_who_is_handed_on(move, to=to, by=by)
+    audit.record("hand over client", treatment, client_id=treatment.client_id, by=by)
+    new = pass_on(treatment, to=to, on=on, by=by)
+    if begins:
+        pass_on_planned(treatment=treatment, to=new, since=_still_to_come(treatment, on=on))
+        end_what_is_open(treatment, on=on, by=by)
+    refit_requests(new)
+    _tell_handed_over(giver, to=to, on=on)
 
-    Returns:
-        The treatments that these moves were to end.
-    """
-    moves = Move.objects.standing().filter(
-        new_treatment=treatment, moves_on__gt=timezone.localdate()
-    )
-    ended = []
-    for move in moves.filter(moves_on__gte=max(on, treatment.starts_on)):
-        came_from = move.treatment
-        if came_from.therapist_id == to.id:
-            reason = _("Handed back, as the practice decided.")
-        else:
-            reason = _("Handed on, as the practice decided.")
-        comes_true = came_from.ends_on == move.moves_on
-        if treatment.has_begun and comes_true:
-            go_on(came_from)
-        _leave_as_history(move, to=treatment.therapist, reason=reason, by=by)
-        if comes_true and came_from.ends_on and came_from.therapist_id != to.id:
-            mark = f"{came_from.ends_on.isoformat()} {timezone.now().isoformat()}"
-            notices.tell(member=came_from.therapist, kind=HANDED_OVER, subject=to, mark=mark)
-        ended.append(came_from)
-    return ended
+
+def _end_move_of_who_is_handed_on(move: Move, *, to: Membership, by: Membership) -> None:
+    new, mover = Treatment.objects.get(moves_here=move), move.treatment.therapist
+    if mover == to:
+        reason = _("Handed back, as the practice decided.")
+    else:
+        reason = _("Handed on, as the practice decided.")
+        _tell_handed_over(mover, to=to, on=new.starts_on)
+    _leave_as_history(move, to=new.therapist, reason=reason, by=by)
+
+
+def _tell_handed_over(member: Membership, *, to: Membership, on: date) -> None:
+    mark = f"{on.isoformat()} {timezone.now().isoformat()}"
+    notices.tell(member=member, kind=HANDED_OVER, subject=to, mark=mark)
 
 
 @contextmanager
@@ -310,7 +296,7 @@ def letting_go(member: Membership, *, by: Membership) -> Iterator[None]:
     Whoever gives a client holds the client first, and then the place, and so does this; what was
     given between the two is found once the place is held.
     """
-    moves = Move.objects.filter(new_treatment__therapist=member, moves_on__gt=timezone.localdate())
+    moves = Move.objects.to_come().filter(new_treatment__therapist=member)
     concerned = Q(treatments__moves__in=moves) | Q(
         two_person_requests__requested_by=member, two_person_requests__closed_at=None
     )
@@ -318,40 +304,17 @@ def letting_go(member: Membership, *, by: Membership) -> Iterator[None]:
     yield
     wait_for_turn(concerned)
     take_back_wishes(of=member, by=by)
-    for move in _to_come_true(moves):
-        _let_stay(move, reason=_("%s treats nobody here any more.") % member.name, by=by)
+    for move in moves.all():
+        _undo(move, reason=_("%s treats nobody here any more.") % member.name, by=by)
 
 
-def _to_come_true(moves: MoveQuerySet) -> MoveQuerySet:
-    """Of arranged moves those that nothing has overtaken."""
-    to_come = moves.standing().filter(
-        treatment__leads_to=F("new_treatment"),
-        treatment__ends_on=F("moves_on"),
-    )
-    return to_come.select_related("treatment__client", "new_treatment__therapist")
-
-
-def _let_stay(move: Move, *, reason: str, by: Membership) -> None:
-    """Call an arranged move off, as if it had never been."""
-    refit_requests(_undo(move, reason=reason, by=by, goes_on=True))
-
-
-def _undo(move: Move, *, reason: str, by: Membership, goes_on: bool) -> Treatment:
-    """Leave a move as history, and let nothing lead where it led; returns the treatment that it
-    would have ended. It `goes_on`, until the day on which what never begins leads to another, or
-    ends on the day of the move all the same."""
+def _undo(move: Move, *, reason: str, by: Membership) -> None:
+    """Call a move off whose day is still to come: who would have come stays. Where a manager handed
+    the client on from where the move leads, until the day of that."""
     new = Treatment.objects.get(moves_here=move)
-    treatment = Treatment.objects.get(id=move.treatment_id)
     _leave_as_history(move, to=new.therapist, reason=reason, by=by)
-    treatment.leads_to = None
-    if goes_on and new.leads_to and not new.has_begun:
-        treatment.ends_on, treatment.leads_to = new.ends_on, new.leads_to
-    treatment.save(update_fields=["ends_on", "leads_to"])
-    if goes_on and not treatment.leads_to:
-        go_on(treatment)
-    if begin_as_led_to(new, else_to=treatment):
-        refit_requests(new)
-    return treatment
+    stays = pass_on(new, to=move.treatment.therapist, on=new.starts_on, by=by)
+    refit_requests(stays)
 
 
 @transaction.atomic
@@ -362,8 +325,7 @@ def close_treatment(*, treatment: Treatment, how: str, review: str, by: Membersh
 
     Raises:
         ClosedAlready: another window closed it meanwhile, with another review, which stays.
-        ChangesHands: somebody else treats the client from a day to come, or a colleague's treatment
-            leads here.
+        ChangesHands: somebody else treats the client from a day to come.
     """
     wait_for_turn(treatments=treatment)
     treatment = Treatment.objects.get(pk=treatment.pk)
@@ -396,22 +358,12 @@ def close_treatment(*, treatment: Treatment, how: str, review: str, by: Membersh
 
 
 def _refuse_if_it_changes_hands(treatment: Treatment) -> None:
-    """Neither what leads to somebody else, nor what a colleague's leads to: without it nobody might
-    treat the client from that day on."""
-    if treatment.ends_on:
-        said = _("This client changes hands on %s already, as the practice decided.")
-        if treatment.moves.standing().filter(moves_on=treatment.ends_on).exists():
-            said = _("This client moves on %s: call the move off first.")
-        raise ChangesHands(said % date_format(treatment.ends_on, "j M Y"))
-    coming = treatment.led_here_by.filter(ends_on__gt=timezone.localdate())
-    if day := coming.aggregate(last=Max("ends_on"))["last"]:
-        raise ChangesHands(
-            _(
-                "A colleague treats this client too, and hands them to you on %s: ask them to call"
-                " that off, or your manager."
-            )
-            % date_format(day, "j M Y")
-        )
+    if treatment.ends_on is None:
+        return
+    said = _("This client changes hands on %s already, as the practice decided.")
+    if Move.objects.to_come().filter(treatment=treatment).exists():
+        said = _("This client moves on %s: call the move off first.")
+    raise ChangesHands(said % date_format(treatment.ends_on, "j M Y"))
 
 
 @transaction.atomic
@@ -424,7 +376,7 @@ def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
             somebody else asks for their erasure.
     """
     closed = Treatment.objects.get(pk=ending.treatment_id)
-    # Two therapists may each have closed a treatment of the client: the second finds the first's.
+    # Two who closed a treatment of the client, one after the other, may each begin it anew.
     wait_for_turn(id=closed.client_id)
     today = timezone.localdate()
     if Treatment.objects.not_ended(on=today).filter(client=closed.client_id).exists():

@@ -9,7 +9,7 @@ from django.utils import timezone
 from pytest_django.plugin import DjangoDbBlocker
 
 from apps.accounts.models import Membership
-from apps.clients.handing_over import hand_over_caseload
+from apps.clients.handing_over import pass_on
 from apps.clients.models import Treatment
 from apps.core import tenancy
 from apps.core.models import OutboxMessage
@@ -57,7 +57,7 @@ def the_client_is_with_a_colleague(case: Case, therapist: Membership) -> None:
     own = Treatment.objects.get(id=case.ids["treatment"])
     colleague = Membership.objects.exclude(id=therapist.id).filter(treatments=None).first()
     assert colleague
-    hand_over_caseload(treatments=[own], to=colleague, on=timezone.localdate(), by=therapist)
+    pass_on(own, to=colleague, on=timezone.localdate(), by=therapist)
 
 
 def the_treatment_is_closed(case: Case, therapist: Membership) -> None:

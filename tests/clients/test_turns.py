@@ -73,11 +73,11 @@ def events(
     alice: Membership, charlie: Membership, mona: Membership, treatment: Treatment
 ) -> dict[str, Callable[[], object]]:
     """What others do meanwhile."""
-    given = {"treatments": [treatment], "to": charlie, "on": timezone.localdate()}
+    given = {"to": charlie, "on": timezone.localdate()}
     themselves = Membership.objects.get(id=alice.id)
     return {
         "erased": lambda: erase_client(client=treatment.client, by=mona),
-        "handed over": lambda: handing_over.hand_over_caseload(**given, by=mona),
+        "handed over": lambda: handing_over.pass_on(treatment, **given, by=mona),
         "their role": lambda: change_roles(member=themselves, roles=[Role.SUPERVISOR], by=mona),
         "their place": lambda: deactivate_member(member=themselves, by=mona),
     }

@@ -38,7 +38,7 @@ def move(new: Any, **changes: Any) -> Move:
     """An arranged move to `new`, a treatment."""
     today, now = timezone.localdate(), timezone.now()
     before = MembershipFactory.create(practice=new.practice)
-    old = TreatmentFactory.create(client=new.client, therapist=before)
+    old = TreatmentFactory.create(client=new.client, therapist=before, ends_on=today)
     return Move.objects.create(
         practice=new.practice, treatment=old, needs="x", tried="x", saved_at=now, agreed_on=today,
         agreed_how="in_room", moves_on=today, arranged_at=now, **changes,

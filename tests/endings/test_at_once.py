@@ -9,8 +9,8 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from apps.accounts.models import Membership, Role
-from apps.accounts.services import change_roles, deactivate_member
+from apps.accounts.models import Membership
+from apps.accounts.services import deactivate_member
 from apps.clients.models import Treatment
 from apps.clients.services import wait_for_turn
 from apps.core.models import AuditEntry
@@ -26,7 +26,7 @@ from apps.endings.services import (
     save_what_fits,
 )
 from tests.at_once import elsewhere, wait_for
-from tests.factories import MembershipFactory, TreatmentFactory
+from tests.factories import TreatmentFactory
 
 
 @pytest.mark.django_db(transaction=True)
@@ -34,11 +34,9 @@ def test_of_two_who_reopen_at_once_the_second_waits_and_finds_the_first(
     alice: Membership, charlie: Membership
 ) -> None:
     hers = TreatmentFactory.create(therapist=alice)
+    first = close_treatment(treatment=hers, how="agreed", review="", by=alice)
     his = TreatmentFactory.create(therapist=charlie, client=hers.client)
-    first, second = (
-        close_treatment(treatment=each, how="agreed", review="", by=each.therapist)
-        for each in (hers, his)
-    )
+    second = close_treatment(treatment=his, how="agreed", review="", by=charlie)
     reopen = partial(reopen_treatment, ending=second, by=charlie)
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
@@ -52,10 +50,10 @@ def test_of_two_who_reopen_at_once_the_second_waits_and_finds_the_first(
     assert AuditEntry.objects.filter(action="reopen treatment").count() == 1
 
 
-def agreed(alice: Membership, **about: Any) -> Move:
+def agreed(alice: Membership, *, treatment: Treatment | None = None, **about: Any) -> Move:
     """A move of a client of hers that only waits for somebody to go to."""
     words = {"needs": "Evenings.", "wishes": [], "language": "", "tried": "Pace."}
-    treatment = TreatmentFactory.create(therapist=alice, **about)
+    treatment = treatment or TreatmentFactory.create(therapist=alice, **about)
     move = save_what_fits(treatment=treatment, talked_over_on=None, version="", by=alice, **words)
     record_consent(
         move=move, passes_on=[], agreed_on=timezone.localdate(), agreed_how="in_room",
@@ -113,26 +111,3 @@ def test_of_a_move_and_the_closing_of_the_place_it_goes_to_the_second_finds_the_
     assert not charlie.is_active
     came = not is_closed_first and days == 0
     assert Treatment.objects.filter(therapist=charlie).exists() is came
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("way", [deactivate_member, partial(change_roles, roles=[Role.SUPERVISOR])])
-def test_a_place_closes_while_a_second_move_of_one_client_to_it_is_arranged(
-    alice: Membership, charlie: Membership, mona: Membership, way: Any
-) -> None:
-    """Both wait for the client first, and only then for the place: neither waits in a circle."""
-    bob = MembershipFactory.create(practice=alice.practice, name="Bob Ito")
-    first = agreed(alice)
-    second = agreed(charlie, client=first.treatment.client)
-    plan = {"moves_on": timezone.localdate() + timedelta(days=9), "meeting_on": None}
-    arrange_move(move=first, to=bob, version=first.version, by=alice, **plan)
-    close = partial(way, member=Membership.objects.get(id=bob.id), by=mona)
-    with ThreadPoolExecutor(1) as pool:
-        with transaction.atomic():
-            wait_for_turn(treatments=second.treatment_id)
-            other = pool.submit(elsewhere, close, practice_id=alice.practice_id)
-            wait_for(other)
-            arrange_move(move=second, to=bob, version=second.version, by=charlie, **plan)
-        other.result(timeout=30)
-    assert not Move.objects.standing().exists()
-    assert set(Treatment.objects.values_list("ends_on", flat=True)) == {None}

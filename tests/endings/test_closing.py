@@ -19,7 +19,7 @@ from apps.accounts import notices
 from apps.accounts.models import Membership, Notice, Practice, Role
 from apps.accounts.services import change_roles, deactivate_member
 from apps.alliance.models import AllianceRating
-from apps.clients.handing_over import hand_over_caseload
+from apps.clients.handing_over import pass_on
 from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.core import outbox
 from apps.core.models import OutboxMessage
@@ -41,8 +41,7 @@ from apps.feedback.services import practice_questionnaire, request_feedback
 from apps.ruptures.models import RuptureEpisode
 from tests.accounts.conftest import shown
 from tests.at_once import at_once
-from tests.endings.test_at_once import agreed
-from tests.factories import MembershipFactory, TherapySessionFactory, TreatmentFactory
+from tests.factories import TherapySessionFactory, TreatmentFactory
 from tests.feedback.conftest import answers, link_of
 
 pytestmark = pytest.mark.django_db
@@ -192,7 +191,7 @@ def test_where_the_treatment_ends_later_its_forms_end_with_it(
     state = "sent" if moment == "sent_at" else "failed"
     OutboxMessage.objects.update(**{"state": state, moment: timezone.now()})
     tomorrow = timezone.localdate() + timedelta(days=1)
-    hand_over_caseload(treatments=[treatment], to=charlie, on=tomorrow, by=alice)
+    pass_on(treatment, to=charlie, on=tomorrow, by=alice)
     treatment.refresh_from_db()
     assert end_requests(treatment), "the client has less time"
     request_to_client.refresh_from_db()
@@ -292,7 +291,7 @@ def test_who_goes_to_somebody_else_later_is_not_closed_before(
         )
     else:
         why = "as the practice decided."
-        hand_over_caseload(treatments=[treatment], to=charlie, on=day, by=alice)
+        pass_on(treatment, to=charlie, on=day, by=alice)
     page = shown(as_alice.post(address(treatment), REVIEW))
     assert why in page
     assert REVIEW["review"] in page
@@ -360,32 +359,12 @@ def test_who_has_gone_to_somebody_else_since_is_not_taken_back(
     as_alice.post(address(treatment), REVIEW)
     reopen(as_alice)
     again = Treatment.objects.current(on=timezone.localdate()).get()
-    [with_charlie] = hand_over_caseload(
-        treatments=[again], to=charlie, on=timezone.localdate(), by=alice
-    )
+    with_charlie = pass_on(again, to=charlie, on=timezone.localdate(), by=alice)
     close_treatment(treatment=with_charlie, how="agreed", review="", by=charlie)
     begin_again = reverse("reopen_treatment", args=[Ending.objects.get(closed_by=alice).id])
     assert begin_again not in shown(as_alice.get(reverse("ended_treatments")))
     assert as_alice.post(begin_again).status_code == 404
     assert not Treatment.objects.not_ended(on=timezone.localdate()).exists()
-
-
-def test_who_has_gone_to_somebody_who_treated_them_already_is_not_taken_back(
-    alice: Membership, charlie: Membership, mona: Membership
-) -> None:
-    """Whoever closed theirs while a colleague went on does begin again: the client went nowhere."""
-    treatment = TreatmentFactory.create(therapist=alice)
-    began, since = TODAY() - timedelta(days=300), TODAY() - timedelta(days=8)
-    besides = TreatmentFactory.create(therapist=charlie, client=treatment.client, starts_on=began)
-    with time_machine.travel(timezone.now() - timedelta(days=9), tick=False):
-        ending = close_treatment(treatment=treatment, by=alice, **REVIEW)
-    assert list(Ending.objects.conducted_by(alice)) == [ending]
-    again = TreatmentFactory.create(therapist=alice, client=treatment.client, starts_on=since)
-    hand_over([again], to=charlie, by=mona)
-    close_treatment(treatment=besides, how="agreed", review="", by=charlie)
-    assert not Treatment.objects.not_ended(on=TODAY()).exists()
-    assert not Ending.objects.conducted_by(alice).exists()
-    assert Ending.objects.conducted_by(charlie).exists()
 
 
 def test_a_client_whose_data_may_not_be_processed_does_not_begin_again(
@@ -418,47 +397,6 @@ def test_a_client_whom_it_is_asked_to_erase_does_not_begin_again(
     TwoPersonRequest.objects.filter(id=asked.id).update(closed_at=timezone.now(), closed_by=mona)
     reopen(as_alice)
     assert Treatment.objects.filter(ends_on=None).exists()
-
-
-@pytest.mark.parametrize("by_move", [False, True])
-def test_who_treats_a_client_besides_closes_nothing_that_a_colleagues_treatment_leads_to(
-    as_alice: Browser, alice: Membership, charlie: Membership, by_move: bool
-) -> None:
-    """Nobody would treat the client from that day on, and nobody would be told."""
-    move = agreed(charlie)
-    besides = move.treatment
-    treatment = TreatmentFactory.create(therapist=alice, client=besides.client)
-    day = timezone.localdate() + timedelta(days=9)
-    if by_move:
-        arrange_move(
-            move=move, to=alice, moves_on=day, meeting_on=None, version=move.version, by=charlie
-        )
-    else:
-        hand_over_caseload(treatments=[besides], to=alice, on=day, by=charlie)
-    page = shown(as_alice.post(address(treatment), REVIEW))
-    assert "hands them to you on" in page
-    assert REVIEW["review"] in page
-    treatment.refresh_from_db()
-    assert treatment.ends_on is None
-    Treatment.objects.filter(id=besides.id).update(ends_on=timezone.localdate())
-    assert as_alice.post(address(treatment), REVIEW).status_code == 302
-
-
-def test_what_a_colleagues_move_leads_to_stays_open_also_where_a_third_treats_the_client(
-    as_alice: Browser, alice: Membership, charlie: Membership
-) -> None:
-    move = agreed(charlie)
-    client = move.treatment.client
-    treatment = TreatmentFactory.create(therapist=alice, client=client)
-    bob = MembershipFactory.create(practice=alice.practice, name="Bob Ito")
-    TreatmentFactory.create(therapist=bob, client=client)
-    day = timezone.localdate() + timedelta(days=9)
-    arrange_move(
-        move=move, to=alice, moves_on=day, meeting_on=None, version=move.version, by=charlie
-    )
-    assert "hands them to you on" in shown(as_alice.post(address(treatment), REVIEW))
-    treatment.refresh_from_db()
-    assert treatment.ends_on is None
 
 
 @pytest.mark.parametrize("holds_records", [False, True])

@@ -13,7 +13,7 @@ from django.utils.formats import date_format
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Notice, Practice
-from apps.clients.handing_over import hand_over_caseload
+from apps.clients.handing_over import pass_on
 from apps.clients.models import Client, Treatment
 from apps.core.models import AuditEntry
 from apps.endings import services
@@ -96,11 +96,13 @@ def test_a_client_who_goes_at_once_to_whom_a_move_is_arranged_for_later_is_treat
     mona: Membership, alice: Membership, charlie: Membership, treatments: list[Treatment]
 ) -> None:
     today = timezone.localdate()
-    later = {"treatments": treatments[:1], "to": charlie, "on": today + timedelta(days=200)}
-    [coming] = hand_over_caseload(**later, by=alice)
+    treatment = treatments[0]
+    coming = pass_on(treatment, to=charlie, on=today + timedelta(days=200), by=alice)
     assert coming.starts_on > today
-    assert hand_over_caseload(treatments=treatments[:1], to=charlie, on=today, by=mona) == [coming]
-    client = treatments[0].client_id
+    assert pass_on(treatment, to=charlie, on=today, by=mona).starts_on == today
+    [current] = charlie.treatments.all()
+    assert (current.starts_on, current.ends_on) == (today, None)
+    client = treatment.client_id
     assert Client.objects.treated_by(charlie).filter(id=client).exists()
     assert not Client.objects.treated_by(alice).filter(id=client).exists()
 
@@ -116,9 +118,8 @@ def test_a_notice_of_a_hand_over_tells_nothing_of_who_goes_to_the_same_colleague
     services.hand_over(treatments[1:2], to=dana, by=mona)
     before = {each.said.text for each in notices.unread(alice)}
     assert len(before) == 2
-    TreatmentFactory.create(therapist=charlie, client=treatments[1].client)
     on = timezone.localdate() + timedelta(days=days)
-    hand_over_caseload(treatments=list(dana.treatments.all()), to=charlie, on=on, by=dana)
+    pass_on(dana.treatments.get(), to=charlie, on=on, by=dana)
     assert {each.said.text for each in notices.unread(alice)} == before
 
 
@@ -137,23 +138,13 @@ def test_of_two_hand_overs_to_one_colleague_that_nobody_has_read_each_day_is_sai
     assert texts == {f"Clients of yours go to Charlie Nowak {said} your practice decided."}
 
 
-def test_a_client_whom_the_new_therapist_treats_already_gets_no_second_treatment(
-    mona: Membership, alice: Membership, charlie: Membership, treatments: list[Treatment]
-) -> None:
-    both = treatments[0]
-    TreatmentFactory.create(therapist=charlie, client=both.client)
-    hand_over_caseload(treatments=[both], to=charlie, on=timezone.localdate(), by=mona)
-    assert Treatment.objects.filter(client=both.client, therapist=charlie).count() == 1
-    assert not Client.objects.treated_by(alice).filter(id=both.client_id).exists()
-
-
 def test_who_gets_a_client_until_a_move_and_then_for_good_treats_them_all_along(
     manager: Browser, alice: Membership, charlie: Membership, practice: Practice
 ) -> None:
     zoe = MembershipFactory.create(practice=practice, name="Zoe Brandt")
     later = timezone.localdate() + timedelta(days=10)
     treatment = TreatmentFactory.create(therapist=alice)
-    [moved] = hand_over_caseload(treatments=[treatment], to=zoe, on=later, by=alice)
+    moved = pass_on(treatment, to=zoe, on=later, by=alice)
     day = date_format(later, "j M Y")
     page = shown(manager.get(reverse("hand_over", args=[alice.id])))
     assert f"{treatment.client.code}, changes hands on {day}" in page
@@ -173,11 +164,11 @@ def test_who_was_handed_back_before_their_day_and_handed_on_is_somebodys_on_each
     dana = MembershipFactory.create(practice=alice.practice, name="Dana Roe")
     today, week = timezone.localdate(), timezone.localdate() + timedelta(days=7)
     treatment = treatments[0]
-    [coming] = hand_over_caseload(treatments=[treatment], to=dana, on=week, by=mona)
+    coming = pass_on(treatment, to=dana, on=week, by=mona)
     services.hand_over([coming], to=alice, by=mona)
     [own] = alice.treatments.not_ended(on=today).filter(client=treatment.client)
     if waits:
-        [last] = hand_over_caseload(treatments=[own], to=charlie, on=today, by=mona)
+        last = pass_on(own, to=charlie, on=today, by=mona)
     else:
         services.hand_over([own], to=charlie, by=mona)
         [last] = charlie.treatments.all()
@@ -192,16 +183,13 @@ def test_sessions_to_come_go_to_the_new_therapist(
 ) -> None:
     now, [treatment, *_] = timezone.now(), treatments
     plan = {"attendance": "", "treatment": treatment}
-    to_come, clashing, past = (
+    to_come, past = (
         TherapySessionFactory.create(starts_at=now + timedelta(hours=hours), **plan)
-        for hours in (30, 40, -5)
-    )
-    theirs = TreatmentFactory.create(therapist=charlie, client=treatment.client)
-    own = TherapySessionFactory.create(
-        treatment=theirs, starts_at=clashing.starts_at, attendance=""
+        for hours in (30, -5)
     )
     services.hand_over(treatments, to=charlie, by=mona)
-    assert set(theirs.therapy_sessions.all()) == {to_come, own}
+    theirs = Treatment.objects.get(therapist=charlie, client=treatment.client)
+    assert list(theirs.therapy_sessions.all()) == [to_come]
     assert list(treatment.therapy_sessions.planned()) == [past]
 
 
@@ -211,17 +199,9 @@ def test_a_treatment_that_was_to_begin_later_changes_hands_as_well(
     planned = TreatmentFactory.create(
         therapist=alice, starts_on=timezone.localdate() + timedelta(days=7)
     )
-    hand_over_caseload(treatments=[planned], to=charlie, on=timezone.localdate(), by=mona)
+    pass_on(planned, to=charlie, on=timezone.localdate(), by=mona)
     assert not Client.objects.visible_to(alice).exists()
     assert Client.objects.visible_to(charlie).exists()
-
-
-def test_twice_equals_once(
-    mona: Membership, alice: Membership, charlie: Membership, treatments: list[Treatment]
-) -> None:
-    for _ in range(2):
-        hand_over_caseload(treatments=treatments, to=charlie, on=timezone.localdate(), by=mona)
-    assert Treatment.objects.filter(therapist=charlie).count() == 3
 
 
 def test_neither_clients_nor_therapists_of_others_can_be_named(
@@ -255,7 +235,7 @@ def test_who_moves_on_before_the_taker_may_have_access_is_named_and_nobody_chang
     dana = MembershipFactory.create(practice=alice.practice, name="Dana Roe", joined_at=now)
     moving, *staying = treatments
     moves_on = timezone.localdate() + timedelta(days=5)
-    hand_over_caseload(treatments=[moving], to=charlie, on=moves_on, by=alice)
+    pass_on(moving, to=charlie, on=moves_on, by=alice)
     page = shown(hand_over(manager, alice, treatments, dana.id))
     day = date_format(moves_on, "j M Y")
     assert f"{moving.client.code} changes hands on {day} already" in page
@@ -286,18 +266,6 @@ def test_whoever_has_left_as_the_clients_turn_comes_neither_gives_nor_takes(
     answer = hand_over(manager, treatments[0].therapist, treatments[:1], charlie.id)
     assert (answer.status_code, said in shown(answer), happened) == (status, True, [True])
     assert not charlie.treatments.exists()
-
-
-def test_of_each_hand_over_the_therapist_is_told_also_to_who_treats_the_client_besides(
-    manager: Browser, alice: Membership, charlie: Membership, treatments: list[Treatment]
-) -> None:
-    TreatmentFactory.create(therapist=charlie, client=treatments[0].client)
-    for treatment in treatments:
-        assert hand_over(manager, alice, [treatment], charlie.id).status_code == 302
-        [notice] = notices.unread(alice)
-        assert notice.said.text.startswith("Clients of yours go to Charlie Nowak on")
-        notices.mark_read(notice=Notice.objects.get(id=notice.id))
-    assert charlie.treatments.count() == 3
 
 
 def test_somebody_who_left_can_be_relieved_and_takes_nobody_on(

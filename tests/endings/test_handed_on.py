@@ -9,30 +9,32 @@ from typing import Any
 import pytest
 import time_machine
 from django.apps import apps
-from django.db import transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.formats import date_format
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Practice
 from apps.accounts.services import deactivate_member
-from apps.clients.handing_over import hand_over_caseload
+from apps.clients.handing_over import pass_on
 from apps.clients.models import Client, Treatment
 from apps.endings.models import Move
 from apps.endings.services import (
     CannotHandOver,
     arrange_move,
     call_off_move,
-    close_treatment,
     hand_over,
 )
+from apps.exchange.two_people import ask_to_erase
+from apps.feedback.services import practice_questionnaire, request_feedback
 from apps.therapy_sessions.models import TherapySession
+from apps.therapy_sessions.services import save_process_note
 from tests.at_once import elsewhere, wait_for
 from tests.endings.test_at_once import agreed
 from tests.factories import MembershipFactory, TherapySessionFactory, TreatmentFactory
 
 pytestmark = pytest.mark.django_db
-MIGRATION = import_module("apps.endings.migrations.0004_leads_to")
+MIGRATION = import_module("apps.endings.migrations.0005_one_after_the_other")
 
 
 @pytest.fixture
@@ -78,153 +80,6 @@ def treats(client: Client, *days: int) -> list[list[str]]:
     return [sorted(each.therapist.name for each in current) for current in on]
 
 
-@pytest.mark.parametrize("by_move", [True, False])
-@pytest.mark.parametrize("besides", [True, False])
-def test_what_a_client_would_have_come_to_by_and_by_goes_as_they_are_handed_over(
-    alice: Membership, charlie: Membership, mona: Membership, dan: Membership, newt: Membership,
-    by_move: bool, besides: bool,
-) -> None:  # fmt: skip
-    """Neither a move nor what waits behind it stops the manager."""
-    if by_move:
-        treatment = moved(alice, charlie, days=3).treatment
-    else:
-        treatment = TreatmentFactory.create(therapist=alice)
-        day = timezone.localdate() + timedelta(days=3)
-        hand_over_caseload(treatments=[treatment], to=charlie, on=day, by=mona)
-    if besides:
-        TreatmentFactory.create(therapist=dan, client=treatment.client)
-    hand_over(list(charlie.treatments.all()), to=newt, by=mona)
-    assert treats(treatment.client, 4, 8)[1].count("Newt") == 1
-    treatment.refresh_from_db()
-    hand_over([treatment], to=dan, by=mona)
-    if by_move or besides:
-        assert treats(treatment.client, 0, 4, 8) == [["Dan Roe"]] * 3
-        assert not newt.treatments.exists()
-    else:
-        assert treats(treatment.client, 0, 4, 8) == [["Dan Roe"], ["Charlie Nowak"], ["Newt"]]
-    assert not Move.objects.standing().exists()
-
-
-def test_all_of_a_caseload_is_handed_over_also_who_comes_back_to_it(
-    alice: Membership, charlie: Membership, mona: Membership, bob: Membership, dan: Membership
-) -> None:
-    first = moved(alice, bob, days=10)
-    client = first.treatment.client
-    moved(charlie, alice, days=12, client=client)
-    hand_over(list(alice.treatments.order_by("-starts_on")), to=dan, by=mona)
-    assert treats(client, 0, 11, 13) == [["Charlie Nowak", "Dan Roe"]] * 2 + [["Dan Roe"]]
-
-
-def test_of_sessions_at_one_time_the_one_of_who_treats_the_client_stays(
-    alice: Membership, mona: Membership, dan: Membership, newt: Membership
-) -> None:
-    treatment = TreatmentFactory.create(therapist=alice)
-    besides = TreatmentFactory.create(therapist=dan, client=treatment.client)
-    at = timezone.now() + timedelta(days=9)
-    for each in (treatment, besides):
-        TherapySessionFactory.create(treatment=each, attendance="", starts_at=at)
-    hand_over([treatment], to=newt, by=mona)
-    treatment.refresh_from_db()
-    hand_over([treatment], to=dan, by=mona)
-    [session] = TherapySession.objects.filter(treatment__client=treatment.client)
-    assert session.treatment == besides
-
-
-def test_sessions_that_had_gone_along_go_to_whom_the_client_is_given_now(
-    alice: Membership, charlie: Membership, mona: Membership, dan: Membership, newt: Membership
-) -> None:
-    """Also where another's move still leads there, on a later day, or is called off."""
-    treatment = TreatmentFactory.create(therapist=charlie)
-    TreatmentFactory.create(therapist=dan, client=treatment.client)
-    for days in (9, 25):
-        at = timezone.now() + timedelta(days=days)
-        TherapySessionFactory.create(treatment=treatment, attendance="", starts_at=at)
-    hand_over([treatment], to=newt, by=mona)
-    move = moved(alice, newt, days=20, client=treatment.client)
-    treatment.refresh_from_db()
-    hand_over([treatment], to=dan, by=mona)
-    planned = TherapySession.objects.filter(treatment__client=treatment.client)
-    assert [each.treatment.therapist for each in planned] == [dan, dan]
-    assert newt.treatments.get().starts_on == move.moves_on
-    call_off(move)
-    assert [each.treatment.therapist for each in planned.all()] == [dan, dan]
-
-
-@pytest.mark.parametrize("goes_on_to_newt", [True, False])
-def test_who_moves_a_client_to_a_place_that_closes_keeps_them_whatever_was_to_follow(
-    alice: Membership, charlie: Membership, mona: Membership, newt: Membership, bob: Membership,
-    goes_on_to_newt: bool,
-) -> None:  # fmt: skip
-    if goes_on_to_newt:
-        client = moved(alice, charlie, days=3).treatment.client
-        hand_over(list(charlie.treatments.all()), to=newt, by=mona)
-        deactivate_member(member=charlie, by=mona)
-        assert treats(client, 0, 5, 8) == [["Alice Moreau"], ["Alice Moreau"], ["Newt"]]
-    else:
-        client = moved(bob, charlie, days=20).treatment.client
-        moved(alice, bob, days=10, client=client)
-        deactivate_member(member=bob, by=mona)
-        assert [("Alice Moreau" in each) for each in treats(client, 0, 11, 30)] == [True] * 3
-    assert any("was called off" in each.said.text for each in notices.unread(alice))
-
-
-def test_a_move_to_who_moves_on_later_is_called_off_as_the_client_is_handed_over(
-    alice: Membership, charlie: Membership, mona: Membership, bob: Membership, dan: Membership
-) -> None:
-    client = moved(bob, charlie, days=20).treatment.client
-    move = moved(alice, bob, days=10, client=client)
-    hand_over([move.treatment], to=dan, by=mona)
-    assert ["Dan Roe" in each for each in treats(client, 0, 11, 30)] == [True] * 3
-
-
-def test_who_calls_off_goes_on_until_the_day_that_the_manager_named_and_treats_nobody_twice(
-    alice: Membership, charlie: Membership, mona: Membership, bob: Membership, newt: Membership
-) -> None:
-    move = moved(alice, bob, days=2)
-    client = move.treatment.client
-    moved(charlie, alice, days=3, client=client)
-    hand_over(list(alice.treatments.filter(starts_on__gt=timezone.localdate())), to=newt, by=mona)
-    call_off(move)
-    alone = ["Alice Moreau"]
-    assert treats(client, 0, 3, 5, 8) == [["Alice Moreau", "Charlie Nowak"], alone, alone, ["Newt"]]
-
-
-def test_a_treatment_that_goes_on_can_be_closed_once_nobody_comes_to_it(
-    alice: Membership, charlie: Membership, bob: Membership
-) -> None:
-    first = moved(alice, bob, days=10)
-    second = moved(charlie, alice, days=12, client=first.treatment.client)
-    for move in (first, second):
-        call_off(move)
-    assert close_treatment(treatment=first.treatment, how="agreed", review="", by=alice)
-
-
-def test_the_migration_deletes_what_was_handed_back_and_lets_each_end_lead_on(
-    alice: Membership, charlie: Membership, bob: Membership
-) -> None:
-    """As releases before left it; with a move that stood there, a session, and what followed."""
-    today = timezone.localdate()
-    day = today + timedelta(days=12)
-    move = moved(alice, charlie, days=12)
-    treatment, ghost = move.treatment, charlie.treatments.get()
-    Treatment.objects.filter(id=ghost.id).update(ends_on=day)
-    client = treatment.client
-    after = TreatmentFactory.create(therapist=bob, client=client, starts_on=day, follows=ghost)
-    at = timezone.now() + timedelta(days=13)
-    TherapySessionFactory.create(treatment=ghost, attendance="", starts_at=at)
-    Treatment.objects.update(leads_to=None)
-    MIGRATION.delete_what_never_began(apps, None)
-    MIGRATION.lead_to_the_treatment_after(apps, None)
-    assert not charlie.treatments.exists()
-    move.refresh_from_db()
-    assert (move.new_treatment, move.called_off_to) == (None, charlie)
-    treatment.refresh_from_db()
-    after.refresh_from_db()
-    assert (treatment.leads_to, after.follows) == (after, treatment)
-    assert treats(client, 0, 13) == [["Alice Moreau"], ["Bob Ito"]]
-    assert TherapySession.objects.get().treatment == treatment
-
-
 def test_a_mover_reads_to_whom_the_client_goes_where_the_one_to_come_is_handed_on(
     alice: Membership, charlie: Membership, mona: Membership, dan: Membership
 ) -> None:
@@ -254,41 +109,6 @@ def test_a_client_who_does_not_come_any_more_is_handed_to_nobody(
     assert treats(move.treatment.client, 0, 11) == [["Alice Moreau"]] * 2
 
 
-@pytest.mark.parametrize("by_move", [True, False])
-def test_who_treats_the_client_until_a_move_of_theirs_gets_them_by_no_second_treatment(
-    alice: Membership, charlie: Membership, mona: Membership, bob: Membership, dan: Membership,
-    by_move: bool,
-) -> None:  # fmt: skip
-    """Nor where the client was to come to them anew afterwards."""
-    client = moved(alice, bob, days=10).treatment.client
-    his = moved(charlie, alice, days=12, client=client).treatment
-    if by_move:
-        moved(dan, alice, days=3, client=client)
-    else:
-        hand_over([his], to=alice, by=mona)
-    for names in treats(client, 0, 5, 11, 13, 30):
-        assert names
-        assert len(set(names)) == len(names)
-    assert treats(client, 11) == [["Bob Ito"]] if not by_move else [["Bob Ito", "Charlie Nowak"]]
-
-
-def test_a_hand_over_takes_no_end_off_the_takers_own_move(
-    alice: Membership, mona: Membership, bob: Membership, newt: Membership
-) -> None:
-    """The client comes back to them on the day on which a colleague's was to go where it came
-    from."""
-    his = TreatmentFactory.create(therapist=bob)
-    client = his.client
-    move = moved(alice, bob, days=5, client=client)
-    besides = TreatmentFactory.create(therapist=newt, client=client)
-    hand_over([his], to=newt, by=mona)
-    hand_over([besides], to=alice, by=mona)
-    move.treatment.refresh_from_db()
-    assert move.treatment.ends_on == move.moves_on
-    both, alone = ["Alice Moreau", "Bob Ito"], ["Alice Moreau"]
-    assert treats(client, 0, 4, 6, 8, 30) == [both, both, ["Bob Ito"], alone, alone]
-
-
 @pytest.mark.parametrize("sooner", [True, False])
 def test_what_the_client_agreed_to_is_read_where_the_move_came_true_alone(
     alice: Membership, charlie: Membership, mona: Membership, sooner: bool
@@ -302,12 +122,138 @@ def test_what_the_client_agreed_to_is_read_where_the_move_came_true_alone(
         assert Move.objects.passed_on_to(charlie).exists() is not sooner
 
 
-def test_a_move_to_who_moves_on_later_is_called_off_and_passes_nothing_on(
+def test_what_a_manager_decided_about_who_is_to_come_holds_also_where_they_do_not_come(
+    alice: Membership, charlie: Membership, mona: Membership, dan: Membership, newt: Membership
+) -> None:
+    """The move is called off as its client is handed over; until the day of the newcomer."""
+    move = moved(alice, charlie, days=3)
+    client = move.treatment.client
+    hand_over([charlie.treatments.get()], to=newt, by=mona)
+    assert treats(client, 0, 4, 8) == [["Alice Moreau"], ["Charlie Nowak"], ["Newt"]]
+    hand_over([move.treatment], to=dan, by=mona)
+    assert treats(client, 0, 4, 8) == [["Dan Roe"], ["Dan Roe"], ["Newt"]]
+    assert not charlie.treatments.exists()
+    assert not Move.objects.standing().exists()
+
+
+def test_who_moves_a_client_to_a_place_that_closes_keeps_them_until_the_day_that_a_manager_named(
+    alice: Membership, charlie: Membership, mona: Membership, newt: Membership
+) -> None:
+    client = moved(alice, charlie, days=3).treatment.client
+    hand_over([charlie.treatments.get()], to=newt, by=mona)
+    deactivate_member(member=charlie, by=mona)
+    assert treats(client, 0, 5, 8) == [["Alice Moreau"], ["Alice Moreau"], ["Newt"]]
+    assert any("was called off" in each.said.text for each in notices.unread(alice))
+
+
+@pytest.mark.parametrize("taker", ["dan", "bob"])
+def test_all_of_a_caseload_is_handed_over_also_who_comes_back_to_it(
+    alice: Membership, mona: Membership, bob: Membership, dan: Membership, taker: str
+) -> None:
+    """Also to whoever has them in between, whose part takes up both."""
+    first = TreatmentFactory.create(therapist=alice)
+    today = timezone.localdate()
+    between = pass_on(first, to=bob, on=today + timedelta(days=10), by=mona)
+    pass_on(between, to=alice, on=today + timedelta(days=20), by=mona)
+    to = {"dan": dan, "bob": bob}[taker]
+    hand_over(list(alice.treatments.order_by("-starts_on")), to=to, by=mona)
+    assert treats(first.client, 0, 11, 21) == [[to.name], ["Bob Ito"], [to.name]]
+    assert to.treatments.count() == {"dan": 2, "bob": 1}[taker]
+
+
+def test_sessions_that_went_along_come_back_and_of_two_at_one_time_the_one_that_stayed_is_left(
+    alice: Membership, mona: Membership, newt: Membership
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice)
+    plain, written = (
+        TherapySessionFactory.create(
+            treatment=treatment, attendance="", starts_at=timezone.now() + timedelta(days=days)
+        )
+        for days in (9, 10)
+    )
+    save_process_note(therapy_session=written, text="Ask about the exam", by=alice)
+    hand_over([treatment], to=newt, by=mona)
+    coming = newt.treatments.get()
+    assert [each.starts_at for each in coming.therapy_sessions.order_by("starts_at")] == [
+        plain.starts_at,
+        written.starts_at,
+    ]
+    hand_over([coming], to=alice, by=mona)
+    assert set(TherapySession.objects.all()) == set(treatment.therapy_sessions.all())
+    assert set(treatment.therapy_sessions.all()) == {plain, written}
+
+
+@pytest.mark.parametrize("way", ["called off", "handed back", "place"])
+def test_a_form_gets_its_time_back_as_a_client_stays(
+    alice: Membership, charlie: Membership, mona: Membership, way: str
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice)
+    asked = request_feedback(
+        therapy_session=TherapySessionFactory.create(treatment=treatment),
+        questionnaire=practice_questionnaire(alice.practice),
+        channel_kind="email",
+        by=alice,
+    )
+    open_until = asked.expires_at
+    move = moved(alice, charlie, days=2, treatment=treatment)
+    asked.refresh_from_db()
+    assert asked.expires_at < open_until
+    if way == "called off":
+        call_off(move)
+    elif way == "handed back":
+        hand_over([charlie.treatments.get()], to=alice, by=mona)
+    else:
+        deactivate_member(member=charlie, by=mona)
+    asked.refresh_from_db()
+    assert asked.expires_at == open_until
+
+
+def test_a_wish_of_who_treats_the_client_stands_as_they_stay(
+    alice: Membership, charlie: Membership
+) -> None:
+    """They come to treat nobody anew."""
+    move = moved(alice, charlie, days=9)
+    wish = ask_to_erase(client=move.treatment.client, by=alice)
+    call_off(move)
+    wish.refresh_from_db()
+    assert wish.closed_at is None
+
+
+def test_postgresql_holds_a_client_in_one_treatment_at_a_time(
     alice: Membership, charlie: Membership, bob: Membership
 ) -> None:
-    client = moved(charlie, bob, days=20).treatment.client
-    move = moved(alice, charlie, days=10, client=client)
-    call_off(move)
-    with time_machine.travel(timezone.now() + timedelta(days=11)):
-        assert not Move.objects.passed_on_to(charlie).exists()
-        assert Client.objects.visible_to(alice).exists()
+    treatment = TreatmentFactory.create(therapist=alice)
+    with pytest.raises(IntegrityError, match="one_open"), transaction.atomic():
+        TreatmentFactory.create(therapist=charlie, client=treatment.client)
+    day = timezone.localdate() + timedelta(days=9)
+    pass_on(treatment, to=charlie, on=day, by=alice)
+    TreatmentFactory.create(
+        therapist=bob, client=treatment.client, follows=treatment, starts_on=day, ends_on=day
+    )
+    with pytest.raises(IntegrityError, match="followed_by_one"), transaction.atomic():
+        connection.check_constraints()
+    bob.treatments.all().delete()
+
+
+def test_the_migration_lets_one_follow_and_calls_off_what_was_overtaken(
+    alice: Membership, charlie: Membership, bob: Membership
+) -> None:
+    """As releases before left it: handed back on its day, and handed over before the move's."""
+    today = timezone.localdate()
+    move = moved(alice, charlie, days=9)
+    before = move.treatment
+    taken_back, stands = (
+        TreatmentFactory.create(
+            therapist=each, client=before.client, follows=before, starts_on=day, ends_on=today
+        )
+        for each, day in ((bob, today - timedelta(days=3)), (alice, today - timedelta(days=1)))
+    )
+    charlie.treatments.update(follows=None)
+    Treatment.objects.filter(id=before.id).update(ends_on=today)
+    MIGRATION.let_one_follow(apps, None)
+    MIGRATION.call_off_what_was_overtaken(apps, None)
+    for each in (taken_back, stands, move):
+        each.refresh_from_db()
+    assert (taken_back.follows, stands.follows) == (None, before)
+    assert (move.new_treatment, move.called_off_to) == (None, charlie)
+    assert move.called_off_at

@@ -15,7 +15,7 @@ from apps.accounts.oneself import NotOneself
 from apps.accounts.permissions import Permission
 from apps.accounts.services import accept_invitation, invite_member
 from apps.alliance.models import AllianceRating
-from apps.clients.handing_over import hand_over_caseload
+from apps.clients.handing_over import pass_on
 from apps.clients.models import Client, ContactChannel, ReachedMailbox, Treatment, TwoPersonRequest
 from apps.clients.services import note_reached
 from apps.core import crypto, tenancy
@@ -89,7 +89,7 @@ def test_the_clients_own_words_are_erased_by_two_people_only(
 def test_words_of_a_colleague_are_neither_shown_nor_erased_alone(
     treatment: Treatment, alice: Membership, charlie: Membership
 ) -> None:
-    hand_over_caseload(treatments=[treatment], to=charlie, on=timezone.localdate(), by=alice)
+    pass_on(treatment, to=charlie, on=timezone.localdate(), by=alice)
     found = texts_of(treatment.client, treatments=Treatment.objects.all(), reader=charlie)
     assert {each.said for each in found if each.takes_two} == {""}
     assert [each.key.split(":")[0] for each in found if not each.takes_two] == [

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership, Notice, Practice, Role
 from apps.alliance.models import AllianceRating, Questionnaire
-from apps.clients.handing_over import hand_over_caseload
+from apps.clients.handing_over import pass_on
 from apps.clients.models import Client, Treatment
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.exchange.models import ImportedSession
@@ -279,7 +279,7 @@ class TestRows:
     ):
         load(csv(BY_NAME, "A,1,80,Alice Moreau"))
         today = timezone.localdate()
-        hand_over_caseload(treatments=[Treatment.objects.get()], to=charlie, on=today, by=mona)
+        pass_on(Treatment.objects.get(), to=charlie, on=today, by=mona)
         for _again in range(2):
             load(csv(BY_NAME, "A,1,80,Alice Moreau", "A,2,80,Charlie Nowak"))
         given = Treatment.objects.get(therapist=charlie)
@@ -401,7 +401,7 @@ class TestRows:
     ):
         load(csv(BY_NAME, "A,1,80,Alice Moreau"))
         day = timezone.localdate() + timedelta(days=14)
-        hand_over_caseload(treatments=[Treatment.objects.get()], to=charlie, on=day, by=mona)
+        pass_on(Treatment.objects.get(), to=charlie, on=day, by=mona)
         with pytest.raises(CommandError, match="hand the client over first"):
             load(csv(BY_NAME, "A,1,80,Alice Moreau", "A,2,80,Charlie Nowak"))
 

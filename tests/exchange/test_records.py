@@ -14,7 +14,7 @@ from django.utils import timezone
 from apps.accounts import notices
 from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
-from apps.clients.handing_over import hand_over_caseload
+from apps.clients.handing_over import pass_on
 from apps.clients.models import Client, Treatment
 from apps.core.downloads import csv_text, guarded
 from apps.core.models import AuditEntry
@@ -110,7 +110,7 @@ def test_nothing_is_exported_without_a_review_or_a_recent_sign_in(
 def test_a_later_therapist_neither_reads_nor_exports_what_was_before(
     treatment: Treatment, alice: Membership, charlie: Membership, as_charlie: Browser
 ) -> None:
-    hand_over_caseload(treatments=[treatment], to=charlie, on=timezone.localdate(), by=alice)
+    pass_on(treatment, to=charlie, on=timezone.localdate(), by=alice)
     client = Client.objects.get()
     client.pause_reason = "Away"
     client.save()

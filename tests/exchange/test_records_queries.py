@@ -1,6 +1,7 @@
 """Pages about records ask the database as often for many texts, people and requests as for one."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -9,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Practice
-from apps.clients.models import Client
+from apps.clients.models import Client, Treatment
 from apps.core import audit
 from apps.endings.models import Ending, Move
 from apps.exchange import holder, two_people
@@ -37,7 +38,10 @@ def holders(practice: Practice, sam: Membership) -> Membership:
 
 def write(client: Client, therapist: Membership) -> None:
     """A treatment with a text in every place."""
-    treatment = TreatmentFactory.create(client=client, therapist=therapist, falling=True)
+    today = timezone.localdate()
+    treatment = TreatmentFactory.create(
+        client=client, therapist=therapist, falling=True, ends_on=today + timedelta(days=1)
+    )
     episode = treatment.episodes.get()
     for number, session in enumerate(treatment.therapy_sessions.order_by("starts_at")[:2]):
         comment_on(session, "a comment")
@@ -55,6 +59,7 @@ def write(client: Client, therapist: Membership) -> None:
     )
     how = {"how": "agreed", "review": "r", "closed_at": now, "closed_by": therapist}
     Ending.objects.create(practice=client.practice, treatment=treatment, **how)
+    Treatment.objects.filter(id=treatment.id).update(ends_on=today)
 
 
 PAGES = [
@@ -97,7 +102,6 @@ def test_a_page_asks_as_often_for_many_as_for_one(
     left = MembershipFactory.create(practice=practice)
     write(client, left)
     Membership.objects.filter(id=left.id).update(is_active=False)
-    client.treatments.filter(therapist=left).update(ends_on=timezone.localdate())
     two_people.ask_to_erase(client=client, by=alice)
     audit.read("view client", client_ids=[client.id], target=client, by=alice)
     review = holder.open_left_notes(client=client, reason="asked", by=holders)

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership, Practice
 from apps.alliance.models import AllianceRating
+from apps.clients.handing_over import pass_on
 from apps.clients.models import Client
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.core.outbox import NothingToSend
@@ -23,7 +24,7 @@ from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback, submit_response
 from apps.feedback.tokens import make_token
 from apps.ruptures.models import Screening
-from tests.factories import TherapySessionFactory, TreatmentFactory
+from tests.factories import TherapySessionFactory
 from tests.feedback.conftest import ITEMS, answers, link_of
 
 State = FeedbackRequest.State
@@ -188,22 +189,18 @@ def test_who_treats_the_client_by_now_is_no_contact_and_nothing_more_goes_out(
     assert "Send a fresh link" in shown(phone.get(link)), "with somebody independent again"
 
 
-@pytest.mark.parametrize("follows", [True, False])
-def test_whoever_treats_the_client_besides_or_since_is_no_contact_on_an_earlier_link(
+def test_whoever_treats_the_client_since_is_no_contact_on_an_earlier_link(
     phone: Browser,
     asked: FeedbackRequest,
     link: str,
     practice: Practice,
     charlie: Membership,
-    follows: bool,
 ) -> None:
     practice.contact_name, practice.contact_email = charlie.name, ""
     practice.save()
     assert f"{charlie.name} does not treat you" in shown(phone.get(link))
     asked_in = asked.therapy_session.treatment
-    TreatmentFactory.create(
-        therapist=charlie, client=asked_in.client, follows=asked_in if follows else None
-    )
+    pass_on(asked_in, to=charlie, on=timezone.localdate(), by=charlie)
     page = shown(phone.get(link))
     assert charlie.name not in page
     assert "does not treat you" not in page

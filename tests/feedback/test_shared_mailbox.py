@@ -16,7 +16,7 @@ from django.utils import timezone
 from apps.accounts import notices
 from apps.accounts.models import Membership, Notice
 from apps.alliance.models import AllianceRating
-from apps.clients.handing_over import hand_over_caseload
+from apps.clients.handing_over import pass_on
 from apps.clients.models import Client, ContactChannel, Treatment
 from apps.clients.services import stop_channel
 from apps.core import carriers, outbox, tenancy
@@ -344,7 +344,7 @@ def test_who_got_messages_at_the_mailbox_is_told_by_a_form_that_it_is_about_anot
 
 
 def hand_over(treatment: Treatment, to: Membership, by: Membership) -> None:
-    hand_over_caseload(treatments=[treatment], to=to, on=timezone.localdate(), by=by)
+    pass_on(treatment, to=to, on=timezone.localdate(), by=by)
 
 
 def moves_of_itself(treatment: Treatment, to: Membership, by: Membership) -> None:
@@ -464,7 +464,7 @@ def test_managers_are_told_nothing_once_both_are_one_therapists(
     shared(second)
     send_to(second)
     own = second.treatments.get()
-    hand_over_caseload(treatments=[own], to=charlie, on=timezone.localdate(), by=mona)
+    pass_on(own, to=charlie, on=timezone.localdate(), by=mona)
     Notice.objects.all().delete()
     send_to(first)
     assert not codes_told(mona)

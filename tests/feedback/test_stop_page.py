@@ -10,7 +10,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Notice, Practice
-from apps.clients.handing_over import hand_over_caseload
+from apps.clients.handing_over import pass_on
 from apps.clients.models import Client, ContactChannel
 from apps.clients.services import Address, change_client
 from apps.core import outbox
@@ -157,9 +157,7 @@ def test_who_treats_the_client_on_the_practices_day_is_told(
     treatment = asked.therapy_session.treatment
     Practice.objects.update(time_zone="Pacific/Auckland")
     eight = (timezone.now() + timedelta(days=1)).replace(hour=19, minute=0)
-    hand_over_caseload(
-        treatments=[treatment], to=charlie, on=eight.date() + timedelta(days=1), by=alice
-    )
+    pass_on(treatment, to=charlie, on=eight.date() + timedelta(days=1), by=alice)
     with time_machine.travel(eight, tick=False):
         phone.post(stop_url(asked), {"how": "stop"})
     told = Notice.objects.filter(kind="channel_stopped")

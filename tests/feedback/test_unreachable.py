@@ -14,7 +14,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Notice, Practice
-from apps.clients.handing_over import hand_over_caseload
+from apps.clients.handing_over import pass_on
 from apps.clients.models import ContactChannel
 from apps.clients.services import wait_for_turn
 from apps.core import outbox, reports, tenancy
@@ -215,9 +215,7 @@ def test_of_a_bounce_hears_who_treats_the_client_on_the_practices_day(
     Practice.objects.update(time_zone="Pacific/Auckland")
     treatment = asked.therapy_session.treatment
     eight = (timezone.now() + timedelta(days=1)).replace(hour=19, minute=0)
-    hand_over_caseload(
-        treatments=[treatment], to=charlie, on=eight.date() + timedelta(days=1), by=alice
-    )
+    pass_on(treatment, to=charlie, on=eight.date() + timedelta(days=1), by=alice)
     with time_machine.travel(eight, tick=False):
         report(message, reports.Outcome.BOUNCED)
     told = Notice.objects.filter(kind="channel_stopped")

@@ -9,7 +9,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.services import build_rating
-from apps.clients.handing_over import hand_over_caseload
+from apps.clients.handing_over import pass_on
 from apps.clients.models import Treatment
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.detection import SLIDER, Step, start
@@ -187,9 +187,7 @@ def test_an_absence_logged_late_reaches_the_session_after_it(treatment, form):
 
 def test_another_therapist_begins_anew(treatment, form, charlie, mona):
     rated(treatment, 0, 90, form)
-    hand_over_caseload(
-        treatments=[treatment], to=charlie, on=datetime(2026, 3, 7, tzinfo=LONDON).date(), by=mona
-    )
+    pass_on(treatment, to=charlie, on=datetime(2026, 3, 7, tzinfo=LONDON).date(), by=mona)
     new = Treatment.objects.get(client=treatment.client, therapist=charlie)
     [made] = screen(rated(new, 1, 60, form), form)
     assert made.state_before == start(SLIDER).to_json()

@@ -10,7 +10,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from apps.accounts.models import Membership
-from apps.clients.handing_over import hand_over_caseload
+from apps.clients.handing_over import pass_on
 from apps.exchange.rights import set_hold
 from apps.ruptures.services import share_episode
 from apps.therapy_sessions.models import ProcessNote, TherapySession
@@ -109,9 +109,7 @@ def test_a_therapist_after_the_author_never_reads_it_nor_does_the_author_any_mor
     session: TherapySession, alice: Membership, charlie: Membership, as_charlie: Browser,
     as_alice: Browser,
 ) -> None:  # fmt: skip
-    hand_over_caseload(
-        treatments=[session.treatment], to=charlie, on=timezone.localdate(), by=alice
-    )
+    pass_on(session.treatment, to=charlie, on=timezone.localdate(), by=alice)
     page = as_charlie.get(f"/clients/{session.treatment.client_id}/")
     assert page.status_code == 200
     assert NOTE not in page.content.decode()

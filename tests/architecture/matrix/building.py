@@ -18,6 +18,7 @@ from django.utils import timezone
 from apps.accounts.models import AccountLink, Digest, Membership, Notice, Practice, Role, User
 from apps.accounts.notices import tell
 from apps.accounts.sign_in import BEGAN, PRACTICE, SEEN
+from apps.clients.handing_over import pass_on
 from apps.clients.models import Treatment, TwoPersonRequest
 from apps.clients.services import note_reached
 from apps.core import tenancy
@@ -148,13 +149,12 @@ def build() -> World:
                 reason="Asked for",
             )
             # Comes to the therapist later, who sees nothing of the client before.
-            arrival = Treatment.objects.get(id=cases[letter, "2"].ids["treatment"])
-            Treatment.objects.create(
-                practice=practice,
-                client=arrival.client,
-                therapist=members["therapist"],
-                starts_on=timezone.localdate() + timedelta(days=7),
-                follows=arrival,
+            arrival = Treatment.objects.get(id=cases[letter, "4"].ids["treatment"])
+            pass_on(
+                arrival,
+                to=members["therapist"],
+                on=timezone.localdate() + timedelta(days=7),
+                by=members["manager"],
             )
             let_every_text_sing(
                 practice, letter, {case.ids["client_id"]: case.number for case in cases.values()}

@@ -26,7 +26,6 @@ from apps.supervision.services import decide
 from apps.therapy_sessions.models import TherapySession
 from tests.architecture.matrix.building import ITEMS
 from tests.architecture.matrix.course import Course, act
-from tests.factories import TreatmentFactory
 
 Mode, Outcome = AllianceRating.Mode, RuptureEpisode.Outcome
 PLANNED, LOGGED, ATTENDED = {"attendance": ""}, {"attendance__gt": ""}, {"attendance": "attended"}
@@ -190,12 +189,6 @@ class Walk(Course):
         for ending in Ending.objects.order_by("-closed_at")[:1]:
             with suppress(endings.CannotReopen):
                 endings.reopen_treatment(ending=ending, by=ending.treatment.therapist)
-
-    @act(Treatment)
-    def the_other_treats_them_besides(self, treatment: Treatment) -> None:
-        other = self.other(treatment.therapist)
-        if not Treatment.objects.not_ended(on=timezone.localdate()).filter(therapist=other):
-            TreatmentFactory.create(therapist=other, client=self.client)
 
     @act(Treatment, days=sampled_from((0, 1, 3)))
     def a_move_is_arranged(self, treatment: Treatment, days: int) -> None:

@@ -1,0 +1,40 @@
+"""What the next schema holds for certain: a treatment is followed by one at most, and a move that
+stands comes true (ADR 23)."""
+
+from typing import Any
+
+from django.db import migrations
+from django.db.models import Count, F, Q
+from django.utils import timezone
+
+
+def let_one_follow(apps: Any, schema_editor: Any) -> None:
+    """Of several that followed one treatment, those that have begun, but for the newest, came by
+    hand-overs that were taken back on their day: they follow nothing."""
+    treatments = apps.get_model("clients", "Treatment").objects
+    several = treatments.exclude(follows=None).values("follows").annotate(number=Count("id"))
+    for before in several.filter(number__gt=1).values_list("follows", flat=True):
+        newest_first = treatments.filter(follows=before).order_by("-starts_on", "-id")
+        begun = newest_first.filter(starts_on__lte=timezone.localdate())
+        begun.exclude(id=newest_first[0].id).update(follows=None)
+
+
+def call_off_what_was_overtaken(apps: Any, schema_editor: Any) -> None:
+    moves = apps.get_model("endings", "Move").objects
+    arranged = moves.filter(called_off_at=None, arranged_at__isnull=False)
+    overtaken = arranged.filter(Q(treatment__ends_on=None) | ~Q(treatment__ends_on=F("moves_on")))
+    for move in overtaken.select_related("new_treatment"):
+        moves.filter(id=move.id).update(
+            new_treatment=None,
+            called_off_at=timezone.now(),
+            called_off_to=move.new_treatment.therapist_id,
+        )
+
+
+class Migration(migrations.Migration):
+    dependencies = [("clients", "0018_treatment_leads_to"), ("endings", "0004_leads_to")]
+
+    operations = [
+        migrations.RunPython(let_one_follow, migrations.RunPython.noop, elidable=True),
+        migrations.RunPython(call_off_what_was_overtaken, migrations.RunPython.noop, elidable=True),
+    ]
