@@ -77,8 +77,10 @@ class MoveQuerySet(models.QuerySet["Move"]):
         return self.standing().filter(moves_on__lte=on)
 
     def to_come(self) -> Self:
-        """Arranged moves whose day is still to come. One that something overtakes is called off."""
+        """Arranged moves whose day is still to come. One that something overtakes is called off,
+        but for those of clients who were erased since."""
         to_come = self.standing().filter(moves_on__gt=timezone.localdate())
+        to_come = to_come.filter(treatment__client__erased_at=None)
         return to_come.select_related("treatment__therapist").order_by("arranged_at", "id")
 
 

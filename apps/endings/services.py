@@ -247,43 +247,43 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
         raise CannotHandOver(" ".join([*gone, _("Untick them.")]))
     for move in Move.objects.to_come().filter(treatment__in=ids):
         _undo(move, reason=_("Handed over, as the practice decided."), by=by)
+    told: set[tuple[Membership, date]] = set()
     for each in list(current.values_list("id", flat=True)):
         # Read one by one: what goes on, or begins sooner, takes up what was to follow it.
-        _hand_on(found.get(id=each), to=to, on=on, by=by)
+        told |= _hand_on(found.get(id=each), to=to, on=on, by=by)
+    now = timezone.now().isoformat()
+    for member, day in told:
+        notices.tell(member=member, kind=HANDED_OVER, subject=to, mark=f"{day.isoformat()} {now}")
     return on
 
 
-def _hand_on(treatment: Treatment, *, to: Membership, on: date, by: Membership) -> None:
+def _hand_on(
+    treatment: Treatment, *, to: Membership, on: date, by: Membership
+) -> set[tuple[Membership, date]]:
     """Hand one over, with its sessions to come. Where the client was to come there by a move, and
-    does not any more, that is history: it was to this therapist that they agreed to come."""
-    giver, move = treatment.therapist, None
+    does not any more, that is history: it was to this therapist that they agreed to come.
+
+    Returns:
+        Who is to be told that a client of theirs goes to `to`, and on which day.
+    """
     begins = treatment.begins_before(on)
-    if not begins:
-        move = Move.objects.to_come().filter(new_treatment=treatment).first()
-    if move:
-        _end_move_of_who_is_handed_on(move, to=to, by=by)
+    day = on if begins else treatment.starts_on
+    told = {(treatment.therapist, day)}
+    move = Move.objects.to_come().filter(new_treatment=treatment).first()
+    if move and not begins:
+        if move.treatment.therapist == to:
+            reason = _("Handed back, as the practice decided.")
+        else:
+            reason = _("Handed on, as the practice decided.")
+            told.add((move.treatment.therapist, day))
+        _leave_as_history(move, to=treatment.therapist, reason=reason, by=by)
     audit.record("hand over client", treatment, client_id=treatment.client_id, by=by)
     new = pass_on(treatment, to=to, on=on, by=by)
     if begins:
         pass_on_planned(treatment=treatment, to=new, since=_still_to_come(treatment, on=on))
         end_what_is_open(treatment, on=on, by=by)
     refit_requests(new)
-    _tell_handed_over(giver, to=to, on=on)
-
-
-def _end_move_of_who_is_handed_on(move: Move, *, to: Membership, by: Membership) -> None:
-    new, mover = Treatment.objects.get(moves_here=move), move.treatment.therapist
-    if mover == to:
-        reason = _("Handed back, as the practice decided.")
-    else:
-        reason = _("Handed on, as the practice decided.")
-        _tell_handed_over(mover, to=to, on=new.starts_on)
-    _leave_as_history(move, to=new.therapist, reason=reason, by=by)
-
-
-def _tell_handed_over(member: Membership, *, to: Membership, on: date) -> None:
-    mark = f"{on.isoformat()} {timezone.now().isoformat()}"
-    notices.tell(member=member, kind=HANDED_OVER, subject=to, mark=mark)
+    return told
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from apps.endings.services import (
     call_off_move,
     hand_over,
 )
+from apps.exchange.rights import erase_client
 from apps.exchange.two_people import ask_to_erase
 from apps.feedback.services import practice_questionnaire, request_feedback
 from apps.therapy_sessions.models import TherapySession
@@ -88,7 +89,8 @@ def test_a_mover_reads_to_whom_the_client_goes_where_the_one_to_come_is_handed_o
     assert treats(move.treatment.client, 0, 11) == [["Alice Moreau"], ["Dan Roe"]]
     day = date_format(move.moves_on, "j M")
     said = f"Clients of yours go to Dan Roe on {day}, as your practice decided."
-    assert said in [each.said.text for each in notices.unread(alice)]
+    for told in (alice, charlie):
+        assert said in [each.said.text for each in notices.unread(told)]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -217,6 +219,23 @@ def test_a_wish_of_who_treats_the_client_stands_as_they_stay(
     call_off(move)
     wish.refresh_from_db()
     assert wish.closed_at is None
+
+
+def test_of_one_hand_over_the_therapist_reads_one_notice(
+    alice: Membership, charlie: Membership, mona: Membership
+) -> None:
+    hand_over(TreatmentFactory.create_batch(3, therapist=alice), to=charlie, by=mona)
+    [told] = notices.unread(alice)
+    assert told.said.text.startswith("Clients of yours go to Charlie Nowak on")
+
+
+def test_a_place_closes_to_which_a_client_was_to_move_who_was_erased_since(
+    alice: Membership, charlie: Membership, mona: Membership
+) -> None:
+    move = moved(alice, charlie, days=9)
+    erase_client(client=move.treatment.client, by=alice)
+    deactivate_member(member=charlie, by=mona)
+    assert not Treatment.objects.not_ended(on=timezone.localdate()).exists()
 
 
 def test_postgresql_holds_a_client_in_one_treatment_at_a_time(
