@@ -24,6 +24,8 @@ def watch_reads(practice_id: UUID, *, at: datetime) -> int:
     """
     read: dict[UUID, set[UUID]] = {}
     entries = AuditEntry.objects.filter(practice_id=practice_id, is_read=True)
+    # Whoever asks for many erasures would have it said of each colleague who opens the list.
+    entries = entries.exclude(action="view erasures")
     for entry in entries.filter(at__gt=at - WITHIN, at__lte=at):
         if entry.actor_id:
             read.setdefault(entry.actor_id, set()).update(entry.client_ids)

@@ -4,7 +4,6 @@ from collections.abc import Collection
 from datetime import date
 from uuid import UUID
 
-from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -26,56 +25,56 @@ FORM_ENDED = "form_ended"
 
 @told_as(Role.THERAPIST)
 def render_arrival(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
-    """That a client comes to `member`, by code, with the day; the client's page opens on it."""
+    """That a client comes to `member`, and when; from that day on by code, with the client's page.
+
+    Before it no client is named: the mover would read in *Who looked* when the colleague works.
+    """
     today = timezone.localdate()
     theirs = Treatment.objects.not_ended(on=today).filter(therapist=member)
     moves = Move.objects.filter(id__in=subject_ids, new_treatment__in=theirs)
-    return {
-        move.id: Said(
-            text=_("%(code)s moves to you from %(name)s on %(day)s.")
-            % {
-                "code": move.treatment.client.code,
-                "name": move.treatment.therapist.name,
-                "day": date_format(move.moves_on, "j M"),
-            },
-            url=reverse("client", args=[move.treatment.client_id])
-            if move.moves_on <= today
-            else "",
+    said = {}
+    for move in moves.select_related("treatment__client", "treatment__therapist"):
+        words = {"name": move.treatment.therapist.name, "day": _day_of(move)}
+        if not move.moves_on or move.moves_on > today:
+            said[move.id] = Said(_("A client moves to you from %(name)s on %(day)s.") % words)
+            continue
+        words["code"] = move.treatment.client.code
+        said[move.id] = Said(
+            text=_("%(code)s moves to you from %(name)s on %(day)s.") % words,
+            url=reverse("client", args=[move.treatment.client_id]),
             client_id=move.treatment.client_id,
         )
-        for move in moves.select_related("treatment__client", "treatment__therapist")
-        if move.moves_on
-    }
+    return said
 
 
 @told_as(Role.THERAPIST)
 def render_called_off(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
     """That a move to `member`, or one of a client of theirs that somebody else called off, comes to
-    nothing; by code."""
+    nothing; by code where it is a client of theirs."""
     theirs = Treatment.objects.conducted_by(member)
-    moves = Move.objects.filter(
-        Q(called_off_to=member) | Q(treatment__in=theirs), id__in=subject_ids
-    )
-    return {
-        move.id: Said(
-            text=_("The move of %(code)s from %(giver)s to %(taker)s on %(day)s was called off.")
+    moves = Move.objects.filter(id__in=subject_ids)
+    said = {}
+    for move in moves.filter(called_off_to=member).select_related("treatment__therapist"):
+        said[move.id] = Said(
+            _("The move of a client from %(name)s to you on %(day)s was called off.")
+            % {"name": move.treatment.therapist.name, "day": _day_of(move)}
+        )
+    own = moves.filter(treatment__in=theirs).exclude(called_off_to=None)
+    for move in own.select_related("treatment__client", "called_off_to"):
+        said[move.id] = Said(
+            text=_("The move of %(code)s from you to %(name)s on %(day)s was called off.")
             % {
                 "code": move.treatment.client.code,
-                "giver": _whom(move.treatment.therapist, member),
-                "taker": _whom(move.called_off_to, member),
-                "day": date_format(move.moves_on, "j M"),
+                "name": move.called_off_to,
+                "day": _day_of(move),
             },
             client_id=move.treatment.client_id,
         )
-        for move in moves.select_related(
-            "treatment__client", "treatment__therapist", "called_off_to"
-        )
-        if move.moves_on and move.called_off_to
-    }
+    return said
 
 
-def _whom(somebody: Membership, reader: Membership) -> str:
-    return _("you") if somebody == reader else somebody.name
+def _day_of(move: Move) -> str:
+    return date_format(move.moves_on, "j M") if move.moves_on else ""
 
 
 def render_handover(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:

@@ -232,10 +232,11 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
     wait_for_turn(by=by, treatments__in=treatments)
     _refuse_who_treats_nobody(to)
     on = access_from(to=to, by=by)
-    ids = [each.id for each in treatments]
-    found = Treatment.objects.filter(id__in=ids).select_related("client", "therapist")
+    theirs = {each.id: each.therapist_id for each in treatments}
+    found = Treatment.objects.filter(id__in=theirs).select_related("client", "therapist")
     current = found.order_by("starts_on", "id")
-    if len(current) < len(ids):
+    # Who was still to come may be withdrawn, or be somebody else's, since the form was opened.
+    if {each.id: each.therapist_id for each in current} != theirs:
         raise CannotHandOver(_("One of these clients does not come any more. Tick them anew."))
     gone = [
         _("%(code)s changes hands on %(day)s already.")
@@ -245,7 +246,7 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
     ]
     if gone:
         raise CannotHandOver(" ".join([*gone, _("Untick them.")]))
-    for move in Move.objects.to_come().filter(treatment__in=ids):
+    for move in Move.objects.to_come().filter(treatment__in=theirs):
         _undo(move, reason=_("Handed over, as the practice decided."), by=by)
     told: set[tuple[Membership, date]] = set()
     for each in list(current.values_list("id", flat=True)):

@@ -360,37 +360,43 @@ def _noun(request: TwoPersonRequest) -> str:
 
 
 def say_requested(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
-    """Notices to colleagues that a request waits for a second person."""
+    """Notices to colleagues that a request waits for a second person.
+
+    Without the client, whom the page names: whoever asked would read in *Who looked* when each
+    colleague opens theirs.
+    """
     waiting = TwoPersonRequest.objects.in_practice_of(member).filter(
         id__in=subject_ids, closed_at=None
     )
-    return {
-        each.id: Said(
-            text=_("%(code)s: a second person has to confirm an erasure.")
-            % {"code": each.client.code}
-            if each.client
-            else _("All records are to be given to %(holder)s: a second person has to confirm it.")
-            % {"holder": each.holder.name if each.holder else _("nobody")},
-            url=reverse("erasures"),
-            client_id=each.client_id,
-        )
-        for each in waiting
-    }
+    return {each.id: Said(_in_words(each), url=reverse("erasures")) for each in waiting}
+
+
+def _in_words(request: TwoPersonRequest) -> str:
+    if not request.client_id:
+        holder = request.holder.name if request.holder else _("nobody")
+        said = _("All records are to be given to %(holder)s: a second person has to confirm it.")
+        return said % {"holder": holder}
+    if request.requested_by:
+        said = _("%(name)s asks for an erasure: a second person has to confirm it.")
+        return said % {"name": request.requested_by.name}
+    return _("An erasure is proposed: two people have to agree.")
 
 
 def say_withdrawn(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
-    """Notices that a colleague withdrew what one asked for, or what Rapport proposed."""
+    """Notices that a colleague withdrew what one asked for, or what Rapport proposed, by code; of
+    what a colleague asked for, without."""
     withdrawn = TwoPersonRequest.objects.in_practice_of(member).filter(
         id__in=subject_ids, is_carried_out=False, closed_by__isnull=False
     )
-    return {
-        each.id: Said(
-            text=_("%(code)s: %(who)s withdrew the request to erase.")
-            % {"code": each.client.code, "who": each.closed_by}
-            if each.client
-            else _("%(who)s withdrew the request to give out all records.")
-            % {"who": each.closed_by},
-            client_id=each.client_id,
-        )
-        for each in withdrawn.select_related("closed_by")
-    }
+    said = {}
+    for each in withdrawn.select_related("closed_by"):
+        who, is_named = {"who": each.closed_by}, each.is_proposal or each.requested_by == member
+        if not each.client:
+            text = _("%(who)s withdrew the request to give out all records.") % who
+        elif is_named:
+            code = {"code": each.client.code}
+            text = _("%(code)s: %(who)s withdrew the request to erase.") % (who | code)
+        else:
+            text = _("%(who)s withdrew a request to erase.") % who
+        said[each.id] = Said(text, client_id=each.client_id if is_named else None)
+    return said

@@ -12,6 +12,7 @@ from apps.accounts.services import change_roles, deactivate_member, reactivate_m
 from apps.clients.watch import MOST_CLIENTS, watch_reads
 from apps.core import audit
 from apps.core.tasks import seal_audit_trail
+from apps.exchange.two_people import ask_to_erase
 from tests.factories import MembershipFactory, TreatmentFactory
 
 
@@ -50,6 +51,15 @@ def test_who_manages_is_told_though_their_place_or_role_was_taken_for_a_minute(
     for manager in (mona, nora):
         manager.refresh_from_db()
         assert "Charlie Nowak looked at more" in unread(manager)[0].said.text
+
+
+def test_the_list_of_wishes_to_erase_raises_no_alarm_about_who_opens_it(
+    alice: Membership, as_charlie: Browser, charlie: Membership
+) -> None:
+    for _ in range(MOST_CLIENTS + 1):
+        ask_to_erase(client=TreatmentFactory.create(therapist=alice).client, by=alice)
+    assert as_charlie.get("/erasures/").status_code == 200
+    assert watch_reads(charlie.practice_id, at=timezone.now()) == 0
 
 
 def test_ones_own_clients_do_not_count_and_neither_does_what_is_long_ago(

@@ -78,7 +78,7 @@ def test_the_other_therapist_is_told_without_the_reason(
 ) -> None:
     call_off(as_alice, move)
     [told] = notices.unread(charlie)
-    assert told.said.text == "The move of FE-0007 from Alice Moreau " + called_off(move).format(
+    assert told.said.text == "The move of a client from Alice Moreau " + called_off(move).format(
         "you"
     )
     page = shown(as_charlie.get(reverse("caseload")))

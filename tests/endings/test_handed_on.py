@@ -238,6 +238,19 @@ def test_a_place_closes_to_which_a_client_was_to_move_who_was_erased_since(
     assert not Treatment.objects.not_ended(on=timezone.localdate()).exists()
 
 
+def test_a_form_that_was_opened_before_takes_a_coming_client_from_nobody_else(
+    alice: Membership, charlie: Membership, mona: Membership, bob: Membership, dan: Membership
+) -> None:
+    """Sent twice, or in another window: the page named charlie."""
+    client = moved(alice, charlie, days=9).treatment.client
+    ticked = list(charlie.treatments.all())
+    hand_over(list(charlie.treatments.all()), to=dan, by=mona)
+    for to in (dan, bob):
+        with pytest.raises(CannotHandOver, match="does not come any more"):
+            hand_over(ticked, to=to, by=mona)
+    assert treats(client, 10) == [["Dan Roe"]]
+
+
 def test_postgresql_holds_a_client_in_one_treatment_at_a_time(
     alice: Membership, charlie: Membership, bob: Membership
 ) -> None:

@@ -20,6 +20,7 @@ from apps.endings.services import (
     AlreadyArranged,
     CannotHandOver,
     arrange_move,
+    call_off_move,
     record_consent,
     save_what_fits,
 )
@@ -231,7 +232,8 @@ def test_access_changes_hands_on_the_day_of_the_move_and_not_before(
     [arrival] = notices.unread(charlie)
     assert not arrival.said.url
     caseload = shown(as_charlie.get(reverse("caseload")))
-    assert treatment.client.code in caseload, "the notice says who comes"
+    assert "A client moves to you from Alice Moreau on" in caseload
+    assert treatment.client.code not in caseload
     assert "K. M." not in caseload
     with time_machine.travel(timezone.now() + timedelta(days=7, minutes=1)):
         assert notices.unread(charlie)[0].said.url == reverse("client", args=[treatment.client_id])
@@ -240,11 +242,21 @@ def test_access_changes_hands_on_the_day_of_the_move_and_not_before(
         assert Move.objects.passed_on_to(charlie).exists()
 
 
-def test_the_new_therapist_is_told_in_the_app_by_code(
+def test_the_new_therapist_is_told_in_the_app_and_by_code_from_the_day_on(
     treatment: Treatment, charlie: Membership, as_alice: Browser, as_charlie: Browser
 ) -> None:
-    walk(as_alice, treatment, FITS, consent(), handover(charlie))
+    """Before it the mover would read in *Who looked* when the colleague works."""
+    walk(as_alice, treatment, FITS, consent(), handover(charlie, days=9))
     [told] = notices.unread(charlie)
+    assert told.said.text.startswith("A client moves to you from Alice Moreau on")
+    as_charlie.get(reverse("caseload"))
+    assert not AuditEntry.objects.filter(actor_id=charlie.id, client_ids__len__gt=0).exists()
+    move = Move.objects.get()
+    call_off_move(move=move, reason="No.", version=move.version, by=treatment.therapist)
+    as_charlie.get(reverse("caseload"))
+    assert not AuditEntry.objects.filter(actor_id=charlie.id, client_ids__len__gt=0).exists()
+    walk(as_alice, treatment, FITS, consent(), handover(charlie))
+    told, _off = sorted(notices.unread(charlie), key=lambda each: not each.said.url)
     assert told.said.url == reverse("client", args=[treatment.client_id])
     assert told.said.text.startswith(f"{treatment.client.code} moves to you from Alice Moreau on")
 

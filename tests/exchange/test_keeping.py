@@ -486,6 +486,23 @@ def test_whoever_asked_is_told_that_a_colleague_withdrew_it(
     assert "withdrew" not in "".join(each.said.text for each in notices.unread(mona))
 
 
+def test_what_a_colleague_asks_for_names_no_client_on_anybodys_first_page(
+    alice: Membership, charlie: Membership, mona: Membership, as_charlie: Browser, as_mona: Browser
+) -> None:
+    """Whoever asked would read in *Who looked* when each of them works."""
+    client = TreatmentFactory.create(therapist=alice).client
+    asked = two_people.ask_to_erase(client=client, by=alice)
+    for closes in (False, True):
+        if closes:
+            two_people.withdraw(request=asked, by=alice)
+        as_charlie.get("/caseload/")
+        as_mona.get("/practice/")
+        for member in (charlie, mona):
+            assert all(client.code not in each.said.text for each in notices.unread(member))
+    looked = AuditEntry.objects.filter(client_ids__contains=[client.id], is_read=True)
+    assert not looked.exists()
+
+
 @pytest.mark.parametrize("taken_up", [False, True])
 def test_everybody_is_told_who_withdrew_what_rapport_proposed(
     ended: Treatment, alice: Membership, charlie: Membership, mona: Membership, taken_up: bool
