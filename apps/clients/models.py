@@ -96,6 +96,14 @@ class Client(PracticeModel):
     # Asking rests for a clinical reason until somebody ends the pause; the review day only reminds.
     pause_reason = EncryptedTextField(client="id", blank=True)
     pause_review_on = models.DateField(null=True, blank=True)
+    paused_in = models.ForeignKey(
+        "Treatment",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="the treatment in which the pause that lasts began",
+    )
     # Processing is restricted: nothing is sent and nothing is screened, what is there is kept.
     restricted_at = models.DateTimeField(null=True, blank=True)
     # A legal hold: nothing of this client is erased while it stands.
@@ -356,6 +364,10 @@ class Treatment(PracticeModel):
         related_name="followed_by",
         help_text="the treatment, of another therapist, from which the client came as it ended, or "
         "is to come",
+    )
+    # Of pauses that began in this treatment: kept as long as a legal hold stands.
+    ended_pause_reasons = EncryptedTextField(
+        client="client_id", blank=True, default="", db_default=""
     )
 
     objects = TreatmentQuerySet.as_manager()

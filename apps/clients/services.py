@@ -332,14 +332,14 @@ def confirm_consent(*, client: Client, on: date, by: Membership) -> None:
 def pause_asking(*, client: Client, reason: str, review_on: date, by: Membership) -> None:
     """Let asking rest for a clinical reason, until `end_pause`; `review_on` only reminds.
 
-    Under a legal hold the reason is added below an earlier one.
+    A pause that lasts ends as this one begins.
     """
     take_turn(by=by, id=client.id)
     client = Client.objects.get(id=client.id)
-    if client.held_at and client.pause_reason:
-        reason = f"{client.pause_reason}\n\n{reason}"
+    _keep_under_hold(client)
     client.pause_reason, client.pause_review_on = reason, review_on
-    client.save(update_fields=["pause_reason", "pause_review_on"])
+    client.paused_in = Treatment.objects.conducted_by(by).filter(client=client).first()
+    client.save(update_fields=["pause_reason", "pause_review_on", "paused_in"])
     audit.record("pause asking", client, client_id=client.id, by=by)
 
 
@@ -348,10 +348,24 @@ def end_pause(*, client: Client, by: Membership) -> None:
     """Ask again; the reason goes with the pause, but not under a legal hold."""
     wait_for_turn(id=client.id)
     client = Client.objects.get(id=client.id)
-    client.pause_reason = client.pause_reason if client.held_at else ""
-    client.pause_review_on = None
-    client.save(update_fields=["pause_reason", "pause_review_on"])
+    _keep_under_hold(client)
+    client.pause_reason, client.pause_review_on, client.paused_in = "", None, None
+    client.save(update_fields=["pause_reason", "pause_review_on", "paused_in"])
     audit.record("end pause", client, client_id=client.id, by=by)
+
+
+def _keep_under_hold(client: Client) -> None:
+    """Where a legal hold stands, move the reason of a pause that ends to the treatment in which the
+    pause began, as a text of its therapist's: nobody who treats the client later reads it.
+
+    Of a pause in no treatment, as one made while an update was under way, to the earliest.
+    """
+    if not (client.held_at and client.pause_reason):
+        return
+    treatment = client.paused_in or client.treatments.earliest("starts_on")
+    kept = (treatment.ended_pause_reasons, client.pause_reason)
+    treatment.ended_pause_reasons = "\n\n".join(filter(None, kept))
+    treatment.save(update_fields=["ended_pause_reasons"])
 
 
 @transaction.atomic

@@ -12,6 +12,8 @@ from uuid import UUID
 
 from django.apps import apps
 from django.db import models
+from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -52,6 +54,7 @@ TABLES_LEFT_OUT = {
 COLUMNS_LEFT_OUT = {
     "practice": "the same for every row; named once at the top",
     "clients.Client.erased_code": "empty until the client is erased",
+    "clients.Client.paused_in": "tells where the reason goes as the pause ends",
     "clients.ContactChannel.address_index": "a keyed hash of the address, which is exported",
     "clients.ReachedMailbox.address_index": "a keyed hash of an address, that can be another's now",
     "clients.TwoPersonRequest.texts": "ids of rows; what was erased is gone",
@@ -61,6 +64,7 @@ COLUMNS_LEFT_OUT = {
 }
 WRITTEN_BY_STAFF = {
     "clients.Client.pause_reason",
+    "clients.Treatment.ended_pause_reasons",
     "therapy_sessions.ProcessNote.text",
     "therapy_sessions.TherapySession.not_asked_note",
     "ruptures.RuptureEpisode.outcome_reason",
@@ -144,7 +148,8 @@ def rows(
 def staff_texts(client: Client, *, treatments: Treatments, by: Membership) -> list[StaffText]:
     """Every text of staff in a copy of `treatments`, for review by `by` before it is given out.
 
-    What its author alone reads is not among them where somebody else wrote it.
+    What its author alone reads is not among them where somebody else wrote it; nor is why asking
+    rests where the pause began in none of these treatments, and none of them is current.
     """
     texts = []
     for label, title in TABLES.items():
@@ -155,6 +160,8 @@ def staff_texts(client: Client, *, treatments: Treatments, by: Membership) -> li
         if not names:
             continue
         found = rows(label, client, treatments=treatments)
+        if model is Client and not _may_read_pause(client, treatments=treatments):
+            continue
         if label in AUTHORS_ALONE:
             found = found.filter(**{AUTHORS_ALONE[label]: by.id})
         for row in found:
@@ -165,6 +172,12 @@ def staff_texts(client: Client, *, treatments: Treatments, by: Membership) -> li
                 if getattr(row, name)
             ]
     return texts
+
+
+def _may_read_pause(client: Client, *, treatments: Treatments) -> bool:
+    current = Treatment.objects.current(on=timezone.localdate()).filter(client=client)
+    began_in = Client.objects.filter(id=client.id).values("paused_in")
+    return treatments.filter(Q(id__in=current.values("id")) | Q(id__in=began_in)).exists()
 
 
 def everything(

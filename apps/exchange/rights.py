@@ -59,6 +59,9 @@ def lift_restriction(*, client: Client, by: Membership) -> None:
 def set_hold(*, client: Client, held: bool, by: Membership) -> None:
     """Set or lift the legal hold under which nothing of the client is erased.
 
+    Reasons of pauses that have ended, which stand on no page and were kept for the hold alone, go
+    with it. Process notes stay: their authors have them before them.
+
     Raises:
         NotOneself: `by` treats the client, or did, and another manager could decide.
         TooNew: it would be lifted.
@@ -75,6 +78,8 @@ def set_hold(*, client: Client, held: bool, by: Membership) -> None:
         refuse_newcomer(by)
     client.held_at = timezone.now() if held else None
     client.save(update_fields=["held_at"])
+    if not held:
+        client.treatments.update(ended_pause_reasons="")
     audit.record(
         "set legal hold" if held else "lift legal hold", client, client_id=client.id, by=by
     )
@@ -159,12 +164,12 @@ def erase_client(*, client: Client, by: Membership) -> None:
     client.erased_code = code_marks(client.code, practice_id=client.practice_id)
     client.code, client.initials = f"erased-{_short(client.id)}", "–"
     client.consent, client.discussed_on = "", None
-    client.pause_review_on = None
+    client.pause_review_on = client.paused_in = None
     client.erased_at = client.restricted_at = timezone.now()
     client.save(
         update_fields=[
             "code", "initials", "country", "time_zone", "language", "consent", "discussed_on",
-            "pause_review_on", "erased_at", "restricted_at", "erased_code",
+            "pause_review_on", "paused_in", "erased_at", "restricted_at", "erased_code",
         ]
     )  # fmt: skip
     audit.record("erase client", client, client_id=client.id, by=by)

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from apps.accounts.models import Membership
-from apps.clients.models import Client
+from apps.clients.models import Client, Treatment
 from apps.core.fields import EncryptedTextField
 from apps.exchange.records import (
     AUTHORS_ALONE,
@@ -22,6 +22,7 @@ from apps.exchange.records import (
 )
 
 AUTHORS = AUTHORS_ALONE | {
+    "clients.Treatment": "therapist_id",
     "therapy_sessions.TherapySession": "treatment.therapist_id",
     "ruptures.RuptureEpisode": "treatment.therapist_id",
     "ruptures.Worksheet": "saved_by_id",
@@ -74,7 +75,8 @@ def texts_of(
     found = []
     for field, mine in encrypted_columns_of(client.id):
         label = field.model._meta.label
-        if not as_such and "treatment" not in str(way_to_client(field.model)):
+        is_as_such = "treatment" not in str(way_to_client(field.model))
+        if is_as_such and field.model is not Treatment and not as_such:
             continue
         filled = set(mine.exclude(**{field.attname: ""}).values_list("id", flat=True))
         of_these = rows(label, client, treatments=treatments)

@@ -420,8 +420,10 @@ def test_under_a_legal_hold_the_reason_of_a_pause_outlives_it(
     Client.objects.update(held_at=timezone.now())
     as_alice.post(page_of(client_of, "resume"))
     client_of.refresh_from_db()
-    assert (client_of.pause_reason, client_of.pause_review_on) == ("In hospital.", None)
+    assert (client_of.pause_reason, client_of.pause_review_on) == ("", None)
     assert "Pause asking" in shown(as_alice.get(page_of(client_of)))
     as_alice.post(page_of(client_of, "pause"), a_pause(reason="Away."))
+    as_alice.post(page_of(client_of, "pause"), a_pause(reason="Still away."))
     client_of.refresh_from_db()
-    assert client_of.pause_reason == "In hospital.\n\nAway."
+    assert client_of.pause_reason == "Still away."
+    assert client_of.treatments.get().ended_pause_reasons == "In hospital.\n\nAway."
