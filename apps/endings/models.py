@@ -90,6 +90,9 @@ class Move(PracticeModel):
     Until `arranged_at` it is a plan and only its therapist sees it. From the day of the move on the
     new therapist reads what the client agreed to pass on, and nothing else of the treatment before.
     One that was called off before its day stays as it was, as history; another may follow it.
+
+    `saved_at` is when its words were saved or, where consent stands, when that was noted: what the
+    client wrote later is not passed on.
     """
 
     class Part(models.TextChoices):
@@ -181,7 +184,8 @@ class Move(PracticeModel):
     @property
     def version(self) -> str:
         """What a form that shows the move sends back, so that a later save is noticed."""
-        return self.saved_at.isoformat()
+        consent = (self.passes_on, self.agreed_on, self.agreed_how)
+        return "|".join(map(str, (self.saved_at, self.talked_over_on, *consent)))
 
 
 class EndingQuerySet(models.QuerySet["Ending"]):

@@ -104,10 +104,10 @@ def save_what_fits(
         if move.saved_at and move.version != version:
             raise ChangedMeanwhile(move)
         move.passes_on, move.agreed_on, move.agreed_how = [], None, ""
+        move.saved_at = timezone.now()
     for name, value in words.items():
         setattr(move, name, value)
     move.talked_over_on = talked_over_on
-    move.saved_at = timezone.now()
     move.save()
     audit.record("save move", move, client_id=treatment.client_id, by=by)
     return move
@@ -125,6 +125,8 @@ def record_consent(
 ) -> None:
     """Note which parts the client agreed to pass on; no part is an answer too.
 
+    Saved again with the same day, and no part besides, it is the consent noted before.
+
     Args:
         version: `Move.version` of the words that the client agreed to.
 
@@ -134,8 +136,9 @@ def record_consent(
     """
     wait_for_turn(treatments=move.treatment_id)
     move = _current(move, version=version)
+    if agreed_on != move.agreed_on or not set(passes_on) <= set(move.passes_on):
+        move.saved_at = timezone.now()
     move.passes_on, move.agreed_on, move.agreed_how = passes_on, agreed_on, agreed_how
-    move.saved_at = timezone.now()
     move.save(update_fields=["passes_on", "agreed_on", "agreed_how", "saved_at"])
     audit.record("record consent to move", move, client_id=move.treatment.client_id, by=by)
 

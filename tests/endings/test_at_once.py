@@ -77,7 +77,7 @@ def test_of_arranging_and_calling_off_a_move_and_saving_its_words_neither_stops_
                 wait_for_turn(treatments=move.treatment_id)
                 other = pool.submit(elsewhere, act, practice_id=alice.practice_id)
                 wait_for(other)
-                Move.objects.filter(id=move.id).update(talked_over_on=today)
+                Move.objects.filter(id=move.id).update(language=move.language)
             other.result(timeout=30)
         move.refresh_from_db()
     assert move.called_off_at

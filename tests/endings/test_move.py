@@ -27,6 +27,7 @@ from apps.endings.services import (
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.transitions import end_unrepaired
 from tests.accounts.conftest import shown
+from tests.conftest import signed_in
 from tests.factories import (
     PASSWORD,
     MembershipFactory,
@@ -176,6 +177,66 @@ def test_a_comment_written_after_the_consent_is_not_passed_on(
     Move.objects.update(agreed_on=timezone.localdate())
     AllianceRating.objects.filter(id=rating.id).update(answered_at=timezone.now())
     assert "For alice alone." not in shown(as_charlie.get(page)), "written the same day, later"
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        {},
+        {"talked_over_on": "2026-01-12"},
+        {"passes_on": ["comments", "ratings"]},
+        {"passes_on": ["comments"]},
+        {"passes_on": ["comments", "ratings"], "agreed_how": "telephone"},
+    ],
+)
+def test_a_step_that_is_saved_again_does_not_move_the_consent_past_what_came_later(
+    treatment: Treatment, alice: Membership, charlie: Membership, again: dict[str, Any]
+) -> None:
+    rating = comment_on(treatment.therapy_sessions.latest("starts_at"), "For alice alone.")
+    with time_machine.travel(timezone.localtime().replace(hour=12), tick=False) as clock:
+        walk(signed_in(alice), treatment, FITS, consent("comments", "ratings"))
+        clock.shift(timedelta(hours=1))
+        AllianceRating.objects.filter(id=rating.id).update(answered_at=timezone.now())
+        clock.shift(timedelta(hours=1))
+        step = consent() if "passes_on" in again else FITS
+        walk(signed_in(alice), treatment, step | again, handover(charlie))
+        page = signed_in(charlie).get(reverse("passed_on", args=[treatment.client_id]))
+    assert "comments" in Move.objects.get().passes_on
+    assert "For alice alone." not in shown(page)
+
+
+@pytest.mark.parametrize(("hour", "before"), [(12, ["ratings"]), (22, ["comments", "ratings"])])
+def test_what_is_agreed_to_anew_passes_on_what_was_written_until_then(
+    treatment: Treatment, alice: Membership, charlie: Membership, hour: int, before: list[str]
+) -> None:
+    """Another part, or another day."""
+    rating = comment_on(treatment.therapy_sessions.latest("starts_at"), "For whoever comes.")
+    then = timezone.localtime().replace(hour=hour, minute=30)
+    with time_machine.travel(then, tick=False) as clock:
+        walk(signed_in(alice), treatment, FITS, consent(*before))
+        clock.shift(timedelta(hours=1))
+        AllianceRating.objects.filter(id=rating.id).update(answered_at=timezone.now())
+        clock.shift(timedelta(hours=1))
+        walk(signed_in(alice), treatment, consent("comments", "ratings"), handover(charlie))
+        page = signed_in(charlie).get(reverse("passed_on", args=[treatment.client_id]))
+    assert "For whoever comes." in shown(page)
+
+
+@pytest.mark.parametrize("saves", ["a day", "fewer parts", "another way"])
+def test_whatever_is_saved_of_a_move_is_noticed_by_whoever_opened_it_before(
+    treatment: Treatment, charlie: Membership, as_alice: Browser, saves: str
+) -> None:
+    walk(as_alice, treatment, FITS, consent("needs", "tried"))
+    opened = Move.objects.get().version
+    later = {
+        "a day": FITS | {"talked_over_on": today()},
+        "fewer parts": consent("needs"),
+        "another way": consent("needs", "tried") | {"agreed_how": "telephone"},
+    }
+    walk(as_alice, treatment, later[saves])
+    assert Move.objects.get().version != opened
+    as_alice.post(address(treatment), handover(charlie) | {"version": opened})
+    assert Move.objects.get().arranged_at is None
 
 
 def test_ratings_that_were_agreed_to_are_passed_on_and_nothing_else_of_the_sessions(
