@@ -45,7 +45,7 @@ def erasures(request: MemberRequest) -> HttpResponse:
     may_confirm = partial(two_people.may_be_confirmed_from, is_alone=works_alone(me), by=me)
     context = {
         "shown": [(each, may_confirm(each)) for each in waiting],
-        "lapsed": two_people.lapsed(waiting, practice=me.practice),
+        "lapsed": two_people.told_as_lapsed(waiting, to=me),
         "exports": two_people.exports_of(me, at=timezone.now()),
         "left": left,
         "opening_later": holder.opening_later(me),

@@ -201,6 +201,21 @@ def lapsed(requests: Collection[TwoPersonRequest], *, practice: Practice) -> lis
     ]
 
 
+def told_as_lapsed(
+    requests: Collection[TwoPersonRequest], *, to: Membership
+) -> list[TwoPersonRequest]:
+    """Those of `lapsed` of which `to` is told before they would confirm one.
+
+    Not what a colleague asked for about a client: that it lapsed tells when a treatment ended.
+    """
+    told = [
+        each
+        for each in requests
+        if each.client_id is None or each.is_proposal or each.requested_by_id == to.id
+    ]
+    return lapsed(told, practice=to.practice)
+
+
 @transaction.atomic
 def change_keeping(
     *,
@@ -292,6 +307,10 @@ def confirm(*, request: TwoPersonRequest, by: Membership) -> bool:
         Closed: it was carried out or withdrawn meanwhile.
     """
     request = _locked(request, by=by)
+    moment = may_be_confirmed_from(request, is_alone=works_alone(by), by=by)
+    # Before anything that tells about a colleague's client: who cannot confirm reads no more of it.
+    if request.requested_by and (moment is None or timezone.now() < moment):
+        raise NotYet(moment)
     if lapsed([request], practice=by.practice):
         raise Lapsed
     if request.requested_by is None:
@@ -299,9 +318,6 @@ def confirm(*, request: TwoPersonRequest, by: Membership) -> bool:
         request.save(update_fields=["requested_by", "requested_at"])
         audit.record(f"request {_noun(request)}", request, client_id=request.client_id, by=by)
         return False
-    moment = may_be_confirmed_from(request, is_alone=works_alone(by), by=by)
-    if moment is None or timezone.now() < moment:
-        raise NotYet(moment)
     if request.kind == Kind.EXPORT_ALL and (
         not request.holder_id or request.holder_id != request.practice.record_holder_id
     ):

@@ -260,7 +260,8 @@ def test_the_word_of_who_opens_the_records_no_more_is_none_of_two(
     change_roles(member=alice, roles=[Role.THERAPIST], by=mona)
     asked = asks()
     hand_over([treatment], to=charlie, by=mona)
-    assert "who asked for it could not ask today" in as_mona.get("/erasures/").text
+    said = fresh(as_mona).post(f"/erasures/{asked.id}/", {"do": "erase_for_good"}, follow=True).text
+    assert "This does not hold any more" in said
     its = client.treatments.get(therapist=charlie)
     close_treatment(treatment=its, how="agreed", review="", by=charlie)
     with pytest.raises(two_people.Lapsed):
@@ -274,6 +275,44 @@ def test_the_word_of_who_opens_the_records_no_more_is_none_of_two(
         two_people.confirm(request=anew, by=charlie)
     change_roles(member=charlie, roles=[Role.THERAPIST], by=mona)
     assert two_people.confirm(request=anew, by=charlie)
+
+
+@pytest.mark.parametrize("what", ["erasure", "texts"])
+@pytest.mark.parametrize("ends", ["closed", "handed over", "on a day to come"])
+def test_a_wish_that_has_lapsed_tells_no_colleague_that_the_treatment_has_ended(
+    practice: Practice, alice: Membership, charlie: Membership, mona: Membership,
+    ends: str, what: str
+) -> None:  # fmt: skip
+    """Neither as it ends, nor by the refusal to somebody who could not carry it out yet."""
+    treatment = TreatmentFactory.create(therapist=alice)
+    client = treatment.client
+    if what == "erasure":
+        asked = two_people.ask_to_erase(client=client, by=alice)
+    else:
+        asked = two_people.ask_to_erase_texts(client=client, keys=["any"], by=alice)
+    nora = MembershipFactory.create(practice=practice, roles=[Role.THERAPIST])
+    Membership.objects.filter(id=nora.id).update(joined_at=timezone.now() - timedelta(days=2))
+
+    def told(member: Membership) -> tuple[bool, bool]:
+        browser = fresh(signed_in(member))
+        page = browser.get("/erasures/").text
+        said = browser.post(f"/erasures/{asked.id}/", {"do": "erase_for_good"}, follow=True).context
+        return "could not ask today" in page, any("hold any" in str(m) for m in said["messages"])
+
+    at = timezone.now()
+    if ends == "closed":
+        close_treatment(treatment=treatment, how="agreed", review="", by=alice)
+    elif ends == "handed over":
+        hand_over([treatment], to=charlie, by=mona)
+    else:
+        at += timedelta(days=1)
+        Treatment.objects.update(ends_on=timezone.localdate(at))
+    with time_machine.travel(at):
+        assert told(nora) == (False, False)
+        assert told(mona) == (False, True), "who would have carried it out reads why not"
+        assert told(alice)[0], "who asked reads it"
+    asked.refresh_from_db()
+    assert asked.closed_at is None
 
 
 @pytest.mark.parametrize("held_before", [False, True])
