@@ -166,9 +166,7 @@ class PracticeMiddleware:
         ours = membership.practice
         with tenancy.practice(ours.id, zone=ZoneInfo(ours.time_zone)):
             request.today = timezone.localdate()  # type: ignore[attr-defined]
-            response = self.get_response(request)
-        response.headers.setdefault("Cache-Control", "no-store")
-        return response
+            return self.get_response(request)
 
 
 def chosen(memberships: list[Membership], practice_id: UUID | str) -> Membership | None:

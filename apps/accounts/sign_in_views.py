@@ -12,7 +12,6 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts import drafts, known_browsers, selectors, services, sign_in_services
@@ -46,7 +45,6 @@ def forgotten(request: HttpRequest) -> HttpResponse:
 
 
 @login_not_required
-@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def account_link(request: HttpRequest, token: str) -> HttpResponse:
     """Use a mailed link: join a practice, or choose a new password. Looking changes nothing."""

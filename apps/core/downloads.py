@@ -1,4 +1,4 @@
-"""Files that people take away: never kept by a browser or proxy, always saved, never run."""
+"""Files that people take away: always saved, never run."""
 
 import csv
 import io
@@ -28,7 +28,6 @@ def download_file(file: IO[bytes], *, name: str, content_type: str) -> FileRespo
 def _headers(name: str) -> dict[str, str]:
     return {
         "Content-Disposition": f'attachment; filename="{name}"',
-        "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
     }
 

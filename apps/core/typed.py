@@ -5,6 +5,7 @@ had ended.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -79,8 +80,19 @@ def typed_texts(request: HttpRequest | None) -> list[str]:
 
 
 def not_taken(request: HttpRequest, why: str | Promise, *, back: str) -> HttpResponse:
-    """The answer to a form that came too late: why, what was typed, and the way `back`. No browser
-    keeps it."""
-    page = render(request, "not_taken.html", {"why": why, "back": back}, status=409)
-    page.headers["Cache-Control"] = "no-store"
-    return page
+    """The answer to a form that came too late: why, what was typed, and the way `back`."""
+    return render(request, "not_taken.html", {"why": why, "back": back}, status=409)
+
+
+class NoStoreMiddleware:
+    """No browser keeps an answer, whoever it is for and whatever failed: it may give back what was
+    typed, or say who is a client. The first of all, past which none leaves; static files say
+    themselves how long they are kept."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response

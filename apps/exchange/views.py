@@ -34,11 +34,9 @@ def calendar_file(request: HttpRequest, calendar_token: str) -> HttpResponse:
         sessions = calendars.sessions_in_calendar(member, at=now)
         clients = {each.treatment.client_id for each in sessions}
         audit.read("read calendar file", client_ids=clients, by=member)
-    response = HttpResponse(
+    return HttpResponse(
         calendars.calendar_file(sessions, at=now), content_type="text/calendar; charset=utf-8"
     )
-    response["Cache-Control"] = "no-store"
-    return response
 
 
 @require(Permission.VIEW_CASELOAD)

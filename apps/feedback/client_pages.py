@@ -35,9 +35,9 @@ def client_page(view: View) -> View:
     No sign-in. No CSRF cookie: nothing here acts for somebody signed in, whoever can send the form
     holds its link, and mail apps that refuse cookies must be able to answer. The link says which
     practice's rows the page may see; the page leaves only after all of it is committed, so that a
-    database that is away can be told from one that refused the answers. Not stored, not indexed.
-    Methods are refused outside it, before the link is looked at: a 405 must not tell that the
-    request behind a forged link exists.
+    database that is away can be told from one that refused the answers. Methods are refused outside
+    it, before the link is looked at: a 405 must not tell that the request behind a forged link
+    exists.
     """
 
     @login_not_required
@@ -46,15 +46,12 @@ def client_page(view: View) -> View:
     @wraps(view)
     def behind_a_link(request: HttpRequest, token: str = "") -> HttpResponse:
         try:
-            response = _within_limits(view, request, token)
+            return _within_limits(view, request, token)
         except (OperationalError, InterfaceError):
             logger.exception("The database is away; a client's page says so.")
-            response = not_saved(request, status=503)
+            return not_saved(request, status=503)
         except (SuspiciousOperation, BadRequest, MultiPartParserError):
-            response = page(request, "unreadable", ClientFrame(), status=400)
-        response.headers["Cache-Control"] = "no-store"
-        response.headers["X-Robots-Tag"] = "noindex"
-        return response
+            return page(request, "unreadable", ClientFrame(), status=400)
 
     return behind_a_link
 
@@ -147,7 +144,7 @@ def page_of(request: HttpRequest, link: Link, name: str, /, **context: Any) -> H
 def page(
     request: HttpRequest, name: str, frame: ClientFrame, /, *, status: int = 200, **context: Any
 ) -> HttpResponse:
-    """A page in its language, with the other languages to choose from.
+    """A page in its language, with the other languages to choose from; not indexed.
 
     What answers a POST offers none: following a link would lose what was typed.
     """
@@ -156,4 +153,4 @@ def page(
         menu = languages.menu(language) if request.method != "POST" else {}
         # Without the request: nothing of a person who is signed in on this device gets on the page.
         html = render_to_string(f"feedback/{name}.html", frame.context() | menu | context)
-    return HttpResponse(html, status=status)
+    return HttpResponse(html, status=status, headers={"X-Robots-Tag": "noindex"})

@@ -91,6 +91,60 @@ def test_every_request_is_read_as_utf_8_whatever_it_claims(db: None, claim: str)
     assert said.decode() == "ä\ufffd López multipart/form-data"
 
 
+WRITTEN = "She told me about the assault."
+
+
+def a_form_of_before_the_sign_out(browser: Browser) -> Any:
+    return browser.post("/clients/add/", {"comment": WRITTEN})
+
+
+def a_form_to_no_page(browser: Browser) -> Any:
+    token = browser.get("/sign-in/").context["csrf_token"]
+    return browser.post("/nothing/", {"comment": WRITTEN, "csrfmiddlewaretoken": token})
+
+
+def a_form_of_a_host_that_is_not_ours(browser: Browser) -> Any:
+    return browser.post("/clients/add/", {"comment": WRITTEN}, HTTP_HOST="evil.example")
+
+
+@pytest.mark.parametrize(
+    ("send", "status"),
+    [
+        (a_form_of_before_the_sign_out, 403),
+        (a_form_to_no_page, 404),
+        (a_form_of_a_host_that_is_not_ours, 400),
+    ],
+)
+def test_no_browser_keeps_what_is_handed_back_where_nobody_is_signed_in(
+    db: None, send: Callable[[Browser], Any], status: int
+) -> None:
+    browser = Browser(enforce_csrf_checks=True)
+    browser.get("/sign-in/")
+    answer = send(browser)
+    assert answer.status_code == status
+    assert (WRITTEN in answer.content.decode()) is (status != 400)
+    assert answer["Cache-Control"] == "no-store"
+
+
+def test_no_browser_keeps_what_a_fault_of_ours_hands_back_to_nobody_known(
+    as_alice: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails before anybody is looked up."""
+    monkeypatch.setattr("apps.accounts.middleware.end_if_over", None)
+    as_alice.raise_request_exception = False
+    answer = as_alice.post("/clients/add/", {"comment": WRITTEN})
+    assert answer.status_code == 500
+    assert WRITTEN in answer.content.decode()
+    assert answer["Cache-Control"] == "no-store"
+
+
+def test_static_files_are_kept(db: None, client: Browser) -> None:
+    answer = client.get("/static/img/favicon.svg")
+    assert answer.status_code == 200
+    assert "public" in answer["Cache-Control"]
+    answer.close()
+
+
 def test_a_forwarded_host_is_not_believed(client: Browser) -> None:
     response = client.get("/caseload/", HTTP_X_FORWARDED_HOST="evil.example")
     assert "evil.example" not in str(response.headers) + response.content.decode()

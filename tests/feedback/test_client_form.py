@@ -418,6 +418,7 @@ def test_a_fault_of_ours_keeps_the_text_and_the_lines(
     phone.raise_request_exception = False
     page = phone.post(link, answers(comment="Keep me.", frame=frame))
     assert page.status_code == 500
+    assert (page["Cache-Control"], page["X-Robots-Tag"]) == ("no-store", "noindex")
     assert "Keep me." in shown(page)
     assert "Ruth Adeyemi" in shown(page)
     assert 'href="tel:116123"' in page.content.decode()
