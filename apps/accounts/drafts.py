@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import uuid4
 
+from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -21,7 +22,7 @@ from django.utils.http import urlencode
 from apps.core import sealing
 from apps.core.typed import is_written, typed_fields
 
-KEY = "drafts"
+KEY = "draft-"
 PURPOSE = "draft"
 KEPT_FOR_S = 60 * 60
 # As many windows as may have waited, and sealed no longer than this; the oldest makes room.
@@ -86,24 +87,34 @@ def keep(request: HttpRequest, *, user_id: str, practice_id: str, ended: bool) -
     sealed = sealing.seal(json.dumps(about | {"fields": fields}), purpose=PURPOSE)
     if len(sealed) > LONGEST:
         raise TooLong
-    kept = {id_: each for id_, each in request.session.get(KEY, {}).items() if _text_of(each)}
-    kept[draft.id] = sealed
+    for id_, each in kept_in(request.session).items():
+        if not _text_of(each):
+            drop(request, id_)
+    request.session[KEY + draft.id] = sealed
+    kept = kept_in(request.session)
     while len(kept) > MOST or sum(map(len, kept.values())) > LONGEST:
-        del kept[next(iter(kept))]
-    request.session[KEY] = kept
+        oldest = next(iter(kept))
+        del kept[oldest]
+        drop(request, oldest)
     return draft
 
 
 def kept_for(request: HttpRequest) -> list[Draft]:
     """The drafts that the person signed in now may have back; somebody else's are dropped."""
     kept = list(_readable(request))
-    if len(kept) < len(request.session.get(KEY, {})):
-        request.session[KEY] = {draft.id: request.session[KEY][draft.id] for draft in kept}
+    for id_ in kept_in(request.session).keys() - {draft.id for draft in kept}:
+        drop(request, id_)
     return kept
 
 
+def kept_in(session: SessionBase) -> dict[str, str]:
+    """All that the session keeps, sealed, by id, the oldest first. Each has a key of its own, so
+    that of two windows neither drives out what the other keeps at that moment."""
+    return {key.removeprefix(KEY): sealed for key, sealed in session.items() if key.startswith(KEY)}
+
+
 def _readable(request: HttpRequest) -> Iterator[Draft]:
-    for id_, sealed in request.session.get(KEY, {}).items():
+    for id_, sealed in kept_in(request.session).items():
         about = json.loads(_text_of(sealed) or "{}")
         if about.get("user") == str(request.user.pk):
             fields = tuple((name, tuple(values)) for name, values in about["fields"])
@@ -119,12 +130,10 @@ def _text_of(sealed: str) -> str:
 
 
 def drop(request: HttpRequest, id_: str) -> None:
-    kept = request.session.get(KEY, {})
-    if id_ in kept:
-        request.session[KEY] = {other: kept[other] for other in kept if other != id_}
+    request.session.pop(KEY + id_, None)
 
 
 def drop_if_sent_again(request: HttpRequest) -> None:
     """Forget the draft that the request sends again."""
-    if request.method == "POST" and request.session.get(KEY):
+    if request.method == "POST" and kept_in(request.session):
         drop(request, dict(typed_fields(request)).get(FIELD, [""])[-1])

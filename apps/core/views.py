@@ -22,10 +22,12 @@ from apps.core import outbox, sending
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """handler400. Where the session ended meanwhile, what it sent may have been carried out."""
+    """handler400. Where the session ended meanwhile, what it sent may have been carried out;
+    it is given back."""
     was_signed_out = isinstance(exception, SessionInterrupted)
     # Without the processors: what cannot be read may be the host or the session.
-    return HttpResponseBadRequest(render_to_string("400.html", {"was_signed_out": was_signed_out}))
+    context = {"was_signed_out": was_signed_out, "request": request if was_signed_out else None}
+    return HttpResponseBadRequest(render_to_string("400.html", context))
 
 
 @login_not_required

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import time_machine
+from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.contrib.sessions.models import Session
 from django.test import Client as Browser
@@ -14,11 +15,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts import services, sign_in_services
-from apps.accounts.drafts import KEY, LONGEST, MOST
+from apps.accounts.drafts import LONGEST, MOST, kept_in
 from apps.accounts.models import Membership, Role
 from apps.accounts.sessions import SessionStore
-from apps.accounts.sign_in import SEEN
+from apps.accounts.sign_in import PRACTICE, SEARCHED, SEEN
 from apps.core import tenancy
+from apps.dashboard import views
 from tests.accounts.conftest import enrol, enter, goes_on, is_in, shown
 from tests.conftest import work_in
 from tests.factories import PASSWORD, MembershipFactory, TherapySessionFactory, TreatmentFactory
@@ -210,7 +212,7 @@ def test_a_text_survives_a_session_that_was_ended_from_outside(
 def test_passwords_and_codes_are_never_kept(as_alice: Browser, alice: Membership) -> None:
     with time_machine.travel(timezone.now() + timedelta(hours=1), tick=False):
         as_alice.post("/account/password/", {"oldpassword": PASSWORD, "password1": "x"})
-    assert KEY not in as_alice.session
+    assert not kept_in(as_alice.session)
 
 
 # ── Once more: who is it? ────────────────────────────────────────────────────────────────────
@@ -307,7 +309,7 @@ def test_a_second_window_is_kept_where_the_first_only_looked(
 def test_who_shares_a_session_fills_it_with_no_more_than_a_few_forms(as_mona: Browser) -> None:
     for _ in range(MOST + 3):
         as_mona.post(reverse("invite_member"), {"name": TEXT})
-    assert len(as_mona.session[KEY]) == MOST
+    assert len(kept_in(as_mona.session)) == MOST
     third = f"{TEXT} " * (LONGEST // 3 // len(TEXT))
     addresses = [
         kept_at(as_mona.post(reverse("invite_member"), {"name": f"{third}{number}"}))
@@ -327,7 +329,7 @@ def test_what_is_too_long_to_be_kept_is_given_back_at_once_and_drives_nothing_ou
     kept = kept_at(as_mona.post(reverse("invite_member"), {"name": TEXT}))
     if ended:
         kept = send_too_late(as_mona, reverse("practice"))
-    before = as_mona.session[KEY]
+    before = kept_in(as_mona.session)
     long = f"{TEXT} " * (LONGEST // len(TEXT))
     answer = as_mona.post(reverse("invite_member"), {"name": long})
     assert answer.status_code == 409
@@ -336,7 +338,7 @@ def test_what_is_too_long_to_be_kept_is_given_back_at_once_and_drives_nothing_ou
     assert TEXT in page
     assert "too long to be kept" in page
     assert ('href="/sign-in/"' if ended else 'href="/sign-in/again/?next=%2F"') in page
-    assert as_mona.session[KEY] == before
+    assert kept_in(as_mona.session) == before
     enter(as_mona, mona) if ended else None
     as_mona.post("/sign-in/again/", {"password": PASSWORD, "next": kept})
     assert TEXT in shown(as_mona.get(kept))
@@ -346,7 +348,104 @@ def test_what_is_too_old_to_be_given_back_goes_with_the_next_form(as_mona: Brows
     for minutes, number in ((0, 1), (20, 2), (40, 3), (61, 3)):
         with time_machine.travel(timezone.now() + timedelta(minutes=minutes), tick=False):
             as_mona.post(reverse("invite_member"), {"name": TEXT})
-            assert len(as_mona.session[KEY]) == number
+            assert len(kept_in(as_mona.session)) == number
+
+
+# ── Several tabs at a time ───────────────────────────────────────────────────────────────────
+
+
+def while_it_loads(
+    browser: Browser, other_tab: Callable[[Browser], Any], monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    """What the other tab got while the caseload, which notes when it was seen, was loading."""
+    session = browser.session
+    session[SEEN] -= 61
+    session.save()
+    cookies, real, got = browser.cookies.output(header="", sep=";"), views.caseload_page, []
+
+    def loads(*args: Any, **kwargs: Any) -> Any:
+        tab = Browser()
+        tab.cookies.load(cookies)
+        got.append(other_tab(tab))
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(views, "caseload_page", loads)
+    assert browser.get("/caseload/").status_code == 200
+    monkeypatch.undo()
+    return got[0]
+
+
+def test_what_is_kept_before_a_proof_stays_while_another_tab_loads(
+    as_mona: Browser, mona: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Membership.objects.filter(id=mona.id).update(roles=[Role.MANAGER, Role.THERAPIST])
+    before = as_mona.session[SEEN]
+
+    def sends(tab: Browser) -> Any:
+        return tab.post(reverse("invite_member"), {"name": TEXT})
+
+    kept = kept_at(while_it_loads(as_mona, sends, monkeypatch))
+    assert as_mona.session[SEEN] >= before, "what the page changed is written as well"
+    as_mona.post("/sign-in/again/", {"password": PASSWORD, "next": kept})
+    assert TEXT in shown(as_mona.get(kept))
+
+
+def test_what_is_looked_for_stays_while_another_tab_loads(
+    as_alice: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    while_it_loads(as_alice, lambda tab: tab.post("/caseload/", {"q": "FE-0412"}), monkeypatch)
+    assert as_alice.session[SEARCHED] == "FE-0412"
+
+
+def two_of(browser: Browser) -> tuple[SessionStore, SessionStore]:
+    """The session as two requests have read it."""
+    one, other = (SessionStore(browser.session.session_key) for _ in range(2))
+    assert dict(one.items()) == dict(other.items())
+    return one, other
+
+
+def test_each_request_writes_what_it_changed_and_nothing_else(as_alice: Browser) -> None:
+    session = as_alice.session
+    session.update({"goes": 1, "stays": 1, "list": [1]})
+    session.save()
+    one, other = two_of(as_alice)
+    one["draft-1"] = "one"
+    del one["goes"]
+    one["list"].append(2)
+    one.save()
+    other["draft-2"] = "other"
+    other.save()
+    one["stays"] = 2
+    one.save()
+    now = as_alice.session
+    assert kept_in(now) == {"1": "one", "2": "other"}
+    assert (now.get("goes"), now["stays"], now["list"]) == (None, 2, [1, 2])
+
+
+def test_what_another_request_wrote_goes_along_to_the_new_key(as_alice: Browser) -> None:
+    proves, keeps = two_of(as_alice)
+    late = SessionStore(as_alice.session.session_key)
+    late["draft-2"] = "late"
+    keeps["draft-1"] = "in time"
+    keeps.save()
+    proves.cycle_key()
+    proves["proven"] = True
+    proves.save()
+    with pytest.raises(UpdateError):
+        late.save()
+    now = SessionStore(proves.session_key)
+    assert (kept_in(now), now["proven"]) == ({"1": "in time"}, True)
+
+
+def test_a_session_that_ended_while_a_page_was_loading_does_not_come_back(
+    as_alice: Browser,
+) -> None:
+    loads, signs_out = two_of(as_alice)
+    loads[SEEN] += 1
+    signs_out.flush()
+    with pytest.raises(UpdateError):
+        loads.save()
+    assert not Session.objects.exists()
 
 
 # ── Several practices ────────────────────────────────────────────────────────────────────────
@@ -539,17 +638,35 @@ def test_a_page_of_before_a_switch_that_loads_slowly_lets_no_form_of_it_through(
 def test_a_request_of_before_a_switch_that_ends_after_it_lets_no_form_into_the_other_practice(
     as_alice: Browser, elsewhere: Membership
 ) -> None:
-    """It saves the session as it was, and so takes the switch back."""
+    """Nor does it take the switch back, or say there what it was to say."""
     tab = Tab(as_alice)
-    tab.token()
+    before = tab.token()
     under_way = tab.session
     under_way[SEEN] -= 1
+    under_way[SEARCHED] = "FE-0412"
     tab.switch(elsewhere)
     opened = tab.token()
     under_way.save()
-    refused = tab.send(opened)
+    assert tab.session[PRACTICE] == str(elsewhere.practice_id)
+    assert SEARCHED not in tab.session
+    refused = tab.send(before, to="practice")
     assert refused.status_code == 403
     assert TEXT in shown(refused)
+    assert tab.send(opened, to="practice").status_code == 302
+
+
+def test_what_is_looked_for_while_one_switches_is_looked_for_in_no_other_practice(
+    as_alice: Browser, elsewhere: Membership
+) -> None:
+    tab = Tab(as_alice)
+    tab.token()
+    switches = tab.session
+    assert SEARCHED not in switches
+    as_alice.post("/caseload/", {"q": "FE-0412"})
+    assert as_alice.session[SEARCHED] == "FE-0412"
+    switches[PRACTICE] = str(elsewhere.practice_id)
+    switches.save()
+    assert SEARCHED not in as_alice.session
 
 
 @pytest.mark.parametrize("ended_by", ["idle", "changed"])

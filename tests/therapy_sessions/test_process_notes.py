@@ -65,6 +65,7 @@ def test_what_is_saved_as_the_session_ends_in_another_window_is_not_said_to_be_l
     page = answer.content.decode()
     assert "The last step may have been saved" in page
     assert "Nothing was changed" not in page
+    assert ">\nAnother thought.</textarea>" in page
 
 
 def test_an_older_window_overwrites_no_newer_note_unless_it_is_sent_again(
