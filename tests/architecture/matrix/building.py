@@ -149,7 +149,7 @@ def build() -> World:
                 reason="Asked for",
             )
             # Comes to the therapist later, who sees nothing of the client before.
-            arrival = Treatment.objects.get(id=cases[letter, "4"].ids["treatment"])
+            arrival = Treatment.objects.get(id=cases[letter, "5"].ids["treatment"])
             pass_on(
                 arrival,
                 to=members["therapist"],
