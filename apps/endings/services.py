@@ -273,13 +273,14 @@ def _hand_on(
     begins = treatment.begins_before(on)
     day = on if begins else treatment.starts_on
     told = {(treatment.therapist, day)}
+    if treatment.follows and treatment.follows.therapist != to and not begins:
+        told.add((treatment.follows.therapist, day))
     move = Move.objects.to_come().filter(new_treatment=treatment).first()
     if move and not begins:
         if move.treatment.therapist == to:
             reason = _("Handed back, as the practice decided.")
         else:
             reason = _("Handed on, as the practice decided.")
-            told.add((move.treatment.therapist, day))
         _leave_as_history(move, to=treatment.therapist, reason=reason, by=by)
     audit.record("hand over client", treatment, client_id=treatment.client_id, by=by)
     new = pass_on(treatment, to=to, on=on, by=by)

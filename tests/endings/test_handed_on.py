@@ -221,6 +221,20 @@ def test_a_wish_of_who_treats_the_client_stands_as_they_stay(
     assert wish.closed_at is None
 
 
+def test_who_was_told_to_whom_a_client_goes_is_told_where_they_go_in_their_place(
+    alice: Membership, charlie: Membership, mona: Membership, dan: Membership, newt: Membership
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice)
+    on = hand_over([treatment], to=newt, by=mona)
+    hand_over([newt.treatments.get()], to=dan, by=mona)
+    day = date_format(on, "j M")
+    texts = [each.said.text for each in notices.unread(alice)]
+    for name in ("Newt", "Dan Roe"):
+        assert f"Clients of yours go to {name} on {day}, as your practice decided." in texts
+    hand_over([dan.treatments.get()], to=alice, by=mona)
+    assert len(notices.unread(alice)) == len(texts), "they stay: nobody goes to oneself"
+
+
 def test_of_one_hand_over_the_therapist_reads_one_notice(
     alice: Membership, charlie: Membership, mona: Membership
 ) -> None:
@@ -265,6 +279,18 @@ def test_postgresql_holds_a_client_in_one_treatment_at_a_time(
     with pytest.raises(IntegrityError, match="followed_by_one"), transaction.atomic():
         connection.check_constraints()
     bob.treatments.all().delete()
+
+
+def test_the_migration_stops_where_two_treat_a_client_at_a_time(
+    alice: Membership, charlie: Membership
+) -> None:
+    before = TreatmentFactory.create(therapist=alice)
+    day = timezone.localdate() + timedelta(days=9)
+    pass_on(before, to=charlie, on=day, by=alice)
+    MIGRATION.refuse_two_at_a_time(apps, None)
+    Treatment.objects.filter(id=before.id).update(ends_on=day + timedelta(days=1))
+    with pytest.raises(ValueError, match="two treatments at a time"):
+        MIGRATION.refuse_two_at_a_time(apps, None)
 
 
 def test_the_migration_lets_one_follow_and_calls_off_what_was_overtaken(

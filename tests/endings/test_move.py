@@ -180,6 +180,25 @@ def test_a_comment_written_after_the_consent_is_not_passed_on(
 
 
 @pytest.mark.parametrize(
+    ("days_before", "hours_after", "is_read"), [(0, 1, False), (0, -1, True), (1, 1, True)]
+)
+def test_paper_of_the_day_of_the_consent_is_passed_on_if_it_was_entered_by_then(
+    treatment: Treatment, charlie: Membership, as_alice: Browser, as_charlie: Browser,
+    days_before: int, hours_after: int, is_read: bool,
+) -> None:  # fmt: skip
+    """Its day alone is known: what the client wrote in the evening was not there to agree to."""
+    rating = comment_on(treatment.therapy_sessions.latest("starts_at"), "For alice alone.")
+    walk(as_alice, treatment, FITS, consent("comments"), handover(charlie))
+    now = timezone.now()
+    AllianceRating.objects.filter(id=rating.id).update(
+        answered_at=timezone.localtime().replace(hour=0, minute=0) - timedelta(days=days_before),
+        entered_at=now + timedelta(hours=hours_after),
+    )
+    page = shown(as_charlie.get(reverse("passed_on", args=[treatment.client_id])))
+    assert ("For alice alone." in page) is is_read
+
+
+@pytest.mark.parametrize(
     "again",
     [
         {},

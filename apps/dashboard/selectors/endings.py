@@ -124,11 +124,12 @@ def passed_on_page(move: Move, *, today: date) -> PassedOnPage:
 
 
 def _agreed_to(rating: AllianceRating, move: Move) -> bool:
-    """What the client wrote later was written for the therapist before alone."""
+    """What the client wrote later was written for the therapist before alone. Of paper only the
+    day is known: what was filled in on the very day was there to agree to if it was entered."""
     agreed_on = move.agreed_on or date.min
-    return (
-        words.local(rating.answered_at).date() <= agreed_on and rating.answered_at <= move.saved_at
-    )
+    written_on = words.local(rating.answered_at).date()
+    known_at = rating.entered_at if written_on == agreed_on else None
+    return written_on <= agreed_on and (known_at or rating.answered_at) <= move.saved_at
 
 
 def _ratings_alone(course: Course, move: Move) -> list[ChartSession]:
