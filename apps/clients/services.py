@@ -79,6 +79,11 @@ def code_marks(code: str, *, practice_id: UUID) -> bytes:
     return b"".join(crypto.blind_index(each, practice_id=practice_id) for each in (code, exactly))
 
 
+ERASED_PREFIX = "erased-"
+"""How codes of erased clients begin. No code that is typed or imported begins so, in whatever
+spelling: that one is taken would say that the client of this id was erased."""
+
+
 def was_erased(code: str, *, practice: Practice) -> bool:
     """Whether a client of the practice who is erased had this code, in whatever spelling."""
     return _spelled(code, practice) in _erased_codes(practice)

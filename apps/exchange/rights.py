@@ -11,7 +11,12 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.accounts.oneself import NotOneself, must_ask_another, refuse_newcomer
 from apps.clients.models import Client, ContactChannel, Treatment
-from apps.clients.services import code_marks, take_address_away, wait_for_turn
+from apps.clients.services import (
+    ERASED_PREFIX,
+    code_marks,
+    take_address_away,
+    wait_for_turn,
+)
 from apps.core import audit, crypto
 from apps.endings.models import Move
 from apps.exchange.records import encrypted_columns_of
@@ -162,7 +167,7 @@ def erase_client(*, client: Client, by: Membership) -> None:
     client.country, client.time_zone = practice.country, practice.time_zone
     client.language = Client._meta.get_field("language").get_default()
     client.erased_code = code_marks(client.code, practice_id=client.practice_id)
-    client.code, client.initials = f"erased-{_short(client.id)}", "–"
+    client.code, client.initials = f"{ERASED_PREFIX}{_short(client.id)}", "–"
     client.consent, client.discussed_on = "", None
     client.pause_review_on = client.paused_in = None
     client.erased_at = client.restricted_at = timezone.now()

@@ -22,7 +22,7 @@ from apps.accounts.services import add_member
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.services import build_rating
 from apps.clients.models import Client, Treatment
-from apps.clients.services import HALF, code_marks, wait_for_turn
+from apps.clients.services import ERASED_PREFIX, HALF, code_marks, wait_for_turn
 from apps.core import audit
 from apps.exchange.known import Known, known_sessions, new_rows, told_tension
 from apps.exchange.models import ImportedSession
@@ -86,6 +86,7 @@ def import_ratings(
     """
     _check_items(ratings, questionnaire)
     clients = [list(each) for _, each in groupby(ratings.read_series(), lambda s: s.client)]
+    _check_codes(ratings, clients)
     # Before anything is read of them: who was erased or handed over meanwhile is so.
     wait_for_turn(practice=practice, code__in=[series[0].client for series in clients])
     importer = _Importer(practice, questionnaire, ratings, therapist, by)
@@ -108,6 +109,14 @@ def _check_items(ratings: RatingsCsv, questionnaire: Questionnaire) -> None:
     for item in items:
         if item not in ratings.items:
             raise BadInputError(ratings.name, 1, item, f"this item of {questionnaire.key}")
+
+
+def _check_codes(ratings: RatingsCsv, clients: list[list[Series]]) -> None:
+    """No code begins as those of erased clients do, before any is looked up."""
+    for code, line in ((each[0].client, each[0].rows[0].line or 1) for each in clients):
+        if code.lower().startswith(ERASED_PREFIX):
+            expected = f"a code that does not begin with {ERASED_PREFIX}"
+            raise BadInputError(ratings.name, line, "client", expected, code)
 
 
 class _Importer:

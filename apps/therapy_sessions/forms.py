@@ -13,7 +13,7 @@ from apps.accounts.models import Membership
 from apps.clients.countries import COUNTRIES, ELSEWHERE
 from apps.clients.forms import ContactForm
 from apps.clients.models import Client
-from apps.clients.services import free_code, was_erased
+from apps.clients.services import ERASED_PREFIX, free_code, was_erased
 from apps.core.forms import DatedForm, always, date_field, time_field
 from apps.therapy_sessions.models import ProcessNote
 
@@ -84,7 +84,7 @@ class AddClientForm(ContactForm, PlanSessionsForm):
     """A client: no name, what was agreed, how they may be reached, and the first sessions."""
 
     code = forms.RegexField(
-        r"^(?=.*\d)[A-Za-z0-9-]+\Z",
+        rf"^(?!(?i:{ERASED_PREFIX}))(?=.*\d)[A-Za-z0-9-]+\Z",
         label=gettext_lazy("Code"),
         max_length=20,
         strip=True,

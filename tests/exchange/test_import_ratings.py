@@ -528,6 +528,16 @@ class TestBadInput:
         ClientFactory.create(practice=practice, code="A")
         assert refusal(pomps(80)).startswith("line 2, column client: expected a code that no clie")
 
+    @pytest.mark.parametrize("code", ["erased-0123456789ab", "Erased-1"])
+    def test_a_code_as_those_of_erased_clients_is_refused_before_it_is_looked_up(
+        self, refusal, practice, code
+    ):
+        text = csv("client,session,pomp", "A,1,80", f"{code},1,80")
+        expected = "line 3, column client: expected a code that does not begin with erased-"
+        assert refusal(text).startswith(expected)
+        ClientFactory.create(practice=practice, code=code)
+        assert refusal(text).startswith(expected)
+
     def test_clients_of_another_practice_may_have_the_same_code(self, load, dora):
         ClientFactory.create(practice=dora.practice, code="A")
         load(pomps(80))

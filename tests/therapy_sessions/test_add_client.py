@@ -212,6 +212,21 @@ def test_another_practice_may_use_the_same_code(as_alice: Browser, dora: Members
     assert as_alice.post(URL, form_data()).status_code == 302
 
 
+@pytest.mark.parametrize("prefix", ["erased-", "ERASED-", "eRased-"])
+@pytest.mark.parametrize("is_erased", [False, True])
+def test_no_code_tells_whether_a_client_was_erased(
+    as_alice: Browser, charlie: Membership, prefix: str, is_erased: bool
+) -> None:
+    """Whoever treated the client knows the id, of which the code of an erased client is made."""
+    client = TreatmentFactory.create(therapist=charlie).client
+    if is_erased:
+        erase_client(client=client, by=charlie)
+    page = shown(as_alice.post(URL, form_data(code=f"{prefix}{client.id.hex[:12]}")))
+    assert "Letters, digits and hyphens, with at least one digit" in page
+    assert "is, or was, another client" not in page
+    assert not Client.objects.exclude(id=client.id).exists()
+
+
 @pytest.mark.parametrize("who", ["as_sam", "as_mona"])
 def test_who_treats_nobody_adds_nobody(request: pytest.FixtureRequest, who: str) -> None:
     browser = request.getfixturevalue(who)
