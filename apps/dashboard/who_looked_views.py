@@ -23,6 +23,8 @@ def who_looked(request: MemberRequest, client_id: UUID) -> HttpResponse:
         raise PermissionDenied
     names = ("who", "what", "when", "page")
     chosen = LookFilter(**{name: request.GET[name] for name in names if name in request.GET})
-    page = who_looked_page(client, chosen=chosen, today=request.today, at=timezone.now())
+    page = who_looked_page(
+        client, chosen=chosen, today=request.today, at=timezone.now(), reader=request.membership
+    )
     audit.read("view who looked", client_ids=[client.id], target=client, by=request.membership)
     return render(request, "dashboard/who_looked.html", {"page": page})

@@ -11,12 +11,13 @@ from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from apps.accounts.models import Membership, Role
+from apps.accounts.models import Membership, Role, Supervision
 from apps.accounts.services import invite_member
 from apps.clients.models import Treatment
 from apps.core import audit, sealer, tracing
 from apps.dashboard.selectors import words
 from apps.endings.services import hand_over
+from tests.conftest import signed_in
 from tests.factories import TreatmentFactory
 
 Words = Callable[[Any], str]
@@ -61,8 +62,7 @@ def test_each_look_says_who_what_and_why_they_could(
     assert found[2] == ("Mona Haddad", "View client", "Record holder")
     assert found[3] == ("Mona Haddad", "View client", "Practice manager: by code only")
     assert found[4] == ("Charlie Nowak", "View client", "No relationship on record that day")
-    assert found[5][0] == "Sam Okafor"
-    assert found[5][2].startswith("Supervision since ")
+    assert found[5] == ("Sam Okafor", "View client", "Supervision")
     assert found[6] == ("Alice Moreau", "View client", "Treating therapist")
     assert rows(as_alice.get(url(treatment)))[0] == (
         "Alice Moreau", "View who looked", "Treating therapist",
@@ -88,6 +88,32 @@ def test_a_look_of_before_the_treatment_is_nobodys_who_treats_the_client_since(
         ("Charlie Nowak", "View client", "No relationship on record that day"),
         ("Alice Moreau", "View client", "Treating therapist"),
     ]
+
+
+def test_no_reason_tells_of_the_supervision_of_who_treated_before(
+    alice: Membership, sam: Membership, charlie: Membership, mona: Membership, treatment: Treatment
+) -> None:
+    """Nor once the treatment has ended, of which the agenda of their meeting goes on to speak."""
+    look(sam, treatment)
+    hand_over([treatment], to=charlie, by=mona)
+    look(sam, treatment)
+    with time_machine.travel(timezone.now() + timedelta(days=3)):
+        look(alice, treatment)
+        look(sam, treatment)
+        as_charlie = signed_in(charlie)
+        found = rows(as_charlie.get(url(treatment)))
+        assert found[:2] == [
+            ("Sam Okafor", "View client", "An earlier treatment"),
+            ("Alice Moreau", "View client", "An earlier treatment"),
+        ]
+        theirs = [because for who, _action, because in found if who == "Sam Okafor"]
+        assert theirs == ["An earlier treatment"] * 3
+        Supervision.objects.create(
+            practice=sam.practice, supervisor=sam, supervisee=charlie,
+            starts_on=timezone.localdate(),
+        )  # fmt: skip
+        look(sam, treatment)
+        assert rows(as_charlie.get(url(treatment)))[0][2] == "Supervision"
 
 
 def test_the_list_holds_this_client_only_and_can_be_narrowed(

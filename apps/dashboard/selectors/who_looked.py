@@ -47,7 +47,10 @@ class LookFilter:
 
 @dataclass(frozen=True)
 class Look:
-    """One entry. `because` says why the person could, by the relationship of that day."""
+    """One entry. `because` says why the person could, by the relationship of that day.
+
+    It tells no supervision of a colleague's: neither since when, nor that it was one.
+    """
 
     day: str
     time: str
@@ -73,9 +76,12 @@ class WhoLookedPage:
 
 
 def who_looked_page(
-    client: Client, *, chosen: LookFilter, today: date, at: datetime
+    client: Client, *, chosen: LookFilter, today: date, at: datetime, reader: Membership
 ) -> WhoLookedPage:
-    """Compose the page; its number of queries does not grow with the entries."""
+    """Compose the page for `reader`, who treats the client.
+
+    Its number of queries does not grow with the entries.
+    """
     entries = AuditEntry.objects.of_client(client.id).order_by("-at", "-id")
     # The practice's newest seal would tell when colleagues work.
     recent = AuditSeal.objects.filter(entry__in=entries.values("id")[:ROWS_PER_PAGE])
@@ -106,7 +112,7 @@ def who_looked_page(
         chosen=chosen,
         page=page,
         looks=tuple(
-            _look(entry, members.get(str(entry.actor_id)), treatments, supervisions, today)
+            _look(entry, members.get(str(entry.actor_id)), treatments, supervisions, reader, today)
             for entry in page.object_list
         ),
         sealed=words.moment(sealed, today) if sealed else "",
@@ -118,6 +124,7 @@ def _look(
     member: Membership | None,
     treatments: list[Treatment],
     supervisions: list[Supervision],
+    reader: Membership,
     today: date,
 ) -> Look:
     local = words.local(entry.at)
@@ -129,7 +136,7 @@ def _look(
         role=role,
         is_read=entry.is_read,
         action=entry.action[:1].upper() + entry.action[1:],
-        because=_because(member, entry.route, treatments, supervisions, local.date(), today),
+        because=_because(member, entry.route, treatments, supervisions, reader, local.date()),
     )
 
 
@@ -146,11 +153,12 @@ def _because(
     route: str,
     treatments: list[Treatment],
     supervisions: list[Supervision],
+    reader: Membership,
     on: date,
-    today: date,
 ) -> str:
     """Why a member could on the day `on`; '' for the client and for Rapport itself.
 
+    Who treated the client before, and who supervised them, open what is about that time later too.
     Before the client's first treatment begins, whoever wrote it down ahead treats them already.
     """
     if member is None:
@@ -164,12 +172,20 @@ def _because(
     ]
     if member.id in current:
         return _("Treating therapist")
-    for each in supervisions:
-        holds = each.began_on <= on and (each.ends_on is None or on <= each.ends_on)
-        if each.supervisor_id == member.id and each.supervisee_id in current and holds:
-            return _("Supervision since %(day)s") % {"day": words.short_day(each.began_on, today)}
+    supervised = {
+        each.supervisee_id
+        for each in supervisions
+        if each.supervisor_id == member.id
+        and each.began_on <= on
+        and (each.ends_on is None or on <= each.ends_on)
+    }
+    if reader.id in supervised and reader.id in current:
+        return _("Supervision")
     if route in OF_RECORDS:
         return _("Record holder")
+    earlier = {*current, *(each.therapist_id for each in treatments if each.starts_on <= on)}
+    if earlier & {member.id, *supervised}:
+        return _("An earlier treatment")
     if member.has_role(Role.MANAGER):
         return _("Practice manager: by code only")
     return _("No relationship on record that day")
