@@ -65,6 +65,14 @@ def must_ask_another(member: Membership) -> bool:
     return managers.exclude(id=member.id).exists()
 
 
+def seven_days_here(member: Membership) -> date | None:
+    """The day on which they have been here for seven days; None where they always were.
+
+    A day, not the minute, which would tell colleagues when they joined.
+    """
+    return member.joined_at and timezone.localdate(member.joined_at + ALONE_WAITS)
+
+
 def settled_from(member: Membership) -> date:
     """The first day on which access that `member` gives to others, or is given, may hold.
 
@@ -73,9 +81,8 @@ def settled_from(member: Membership) -> date:
     """
     today = timezone.localdate()
     is_new_practice = member.practice.created_at > timezone.now() - ALONE_WAITS
-    if member.joined_at is None or is_new_practice:
-        return today
-    return max(today, timezone.localdate(member.joined_at + ALONE_WAITS))
+    day = seven_days_here(member)
+    return today if day is None or is_new_practice else max(today, day)
 
 
 def is_new(member: Membership) -> bool:

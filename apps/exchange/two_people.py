@@ -1,7 +1,7 @@
 """What cannot be undone takes a second person or, in a practice of one, seven days."""
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership, Practice, Role
 from apps.accounts.notices import Said, tell
-from apps.accounts.oneself import ALONE_WAITS, here_lately, works_alone
+from apps.accounts.oneself import ALONE_WAITS, here_lately, seven_days_here, works_alone
 from apps.accounts.services import set_keeping
 from apps.accounts.turns import ask_again
 from apps.clients.models import Client, Treatment, TwoPersonRequest
@@ -269,12 +269,14 @@ def may_be_confirmed_from(
 ) -> datetime | None:
     """From when `by` may agree; None: never, somebody else must.
 
-    Both have been here for seven days: nobody becomes one of two people by an invitation.
+    Both have been here for seven days, from the day on which those are over: nobody becomes one of
+    two people by an invitation.
     """
     if request.requested_by_id != by.id:
-        both = (by, request.requested_by)
-        settled = [each.joined_at + ALONE_WAITS for each in both if each and each.joined_at]
-        return max([request.requested_at, *settled])
+        both = filter(None, (by, request.requested_by))
+        days = filter(None, map(seven_days_here, both))
+        midnights = [timezone.make_aware(datetime.combine(day, time.min)) for day in days]
+        return max([request.requested_at, *midnights])
     return request.requested_at + ALONE_WAITS if is_alone else None
 
 

@@ -1,7 +1,8 @@
 """Erasure: texts and clients, by whom, after how long, never under a legal hold."""
 
+import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -32,6 +33,10 @@ from apps.supervision.models import SupportMessage
 from apps.supervision.services import decide, plan_meeting
 from tests.exchange.singing import CANARY, dump, sings, url
 from tests.factories import PASSWORD, ClientFactory, TreatmentFactory, comment_on
+
+
+def midnight(moment: datetime) -> datetime:
+    return timezone.localtime(moment).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def test_an_erased_address_leaves_its_stop_behind(treatment: Treatment, alices: Browser) -> None:
@@ -200,7 +205,7 @@ def test_nobody_becomes_a_second_person_by_an_invitation(
     with pytest.raises(two_people.NotYet) as waits:
         two_people.confirm(request=request, by=nina)
     assert nina.joined_at
-    assert waits.value.until == nina.joined_at + timedelta(days=7)
+    assert waits.value.until == midnight(nina.joined_at + timedelta(days=7))
     with time_machine.travel(nina.joined_at + timedelta(days=7, minutes=1)):
         two_people.confirm(request=request, by=nina)
     assert Client.objects.get().erased_at
@@ -214,10 +219,33 @@ def test_nobody_becomes_the_first_of_two_people_by_an_invitation(
     request = two_people.ask_to_erase(client=treatment.client, by=alice)
     with pytest.raises(two_people.NotYet) as waits:
         two_people.confirm(request=request, by=sam)
-    assert waits.value.until == alice.joined_at + timedelta(days=7)
+    assert waits.value.until == midnight(alice.joined_at + timedelta(days=7))
+    before = time_machine.travel(waits.value.until - timedelta(seconds=1))
+    with before, pytest.raises(two_people.NotYet):
+        two_people.confirm(request=request, by=sam)
     with time_machine.travel(waits.value.until):
         two_people.confirm(request=request, by=sam)
     assert Client.objects.get().erased_at
+
+
+def test_no_page_says_in_which_minute_a_colleague_joined(
+    treatment: Treatment, alice: Membership, as_sam: Browser
+) -> None:
+    request = two_people.ask_to_erase(client=treatment.client, by=alice)
+    as_sam.post("/sign-in/again/", {"password": PASSWORD})
+
+    def shown() -> list[str]:
+        done = as_sam.post(f"/erasures/{request.id}/", {"do": "erase_for_good"}, follow=True)
+        return re.findall(r"confirm\w* (?:this )?from ([^<]*)\.", done.content.decode())
+
+    day = timezone.localtime() - timedelta(days=2)
+    texts = []
+    for hour, minute in ((3, 17), (19, 49)):
+        alice.joined_at = day.replace(hour=hour, minute=minute)
+        alice.save()
+        texts.append(shown())
+    assert len(texts[0]) == 2, "the message and the list"
+    assert texts[0] == texts[1]
 
 
 def test_a_manager_or_the_record_holder_sets_and_lifts_a_hold_by_code(
