@@ -1,5 +1,6 @@
 """Clients, how they may be reached, and the treatments they are in."""
 
+from collections.abc import Collection
 from datetime import date, datetime, time, timedelta
 from typing import Self
 from uuid import UUID
@@ -76,6 +77,14 @@ class ClientQuerySet(models.QuerySet["Client"]):
             Q(therapist=mine) | Q(therapist__in=supervisees), client=OuterRef("pk")
         )
         return self.filter(Exists(seen), practice=membership.practice_id)
+
+    def nameable_to(self, membership: Membership, ids: Collection[UUID]) -> set[UUID]:
+        """Which of these clients a notice may name to the member today, in one look-up.
+
+        Each opening of a page with it is a row under the client, which whoever treats them by then
+        reads in *Who looked*.
+        """
+        return set(self.visible_to(membership).filter(id__in=ids).values_list("id", flat=True))
 
 
 class Client(PracticeModel):

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership, Notice, Role, Supervision
 from apps.accounts.notices import Said, told_as
-from apps.clients.models import Treatment
+from apps.clients.models import Client, Treatment
 from apps.endings.models import Move
 
 KIND = "client_moves_here"
@@ -96,23 +96,31 @@ def render_handover(subject_ids: Collection[UUID], member: Membership) -> dict[U
 
 
 def render_form_ended(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
-    """That a supervisee's client had a form that ends unanswered with the treatment, by code."""
+    """That a supervisee's client had a form that ends unanswered with the treatment; by code while
+    the member may know of the client, else as one of whom the agenda tells."""
     links = Supervision.objects.current(on=timezone.localdate()).filter(supervisor=member)
     ended = Treatment.objects.filter(
         id__in=subject_ids, therapist__in=links.values("supervisee")
     ).select_related("client", "therapist")
+    named = Client.objects.nameable_to(member, {each.client_id for each in ended})
+    by_code = _(
+        "%(code)s: a form was waiting for an answer when it was decided that the treatment"
+        " with %(name)s ends on %(day)s; from then on it can no longer be answered."
+    )
+    without = _(
+        "A form of a client was waiting for an answer when it was decided that the treatment with"
+        " %(name)s ends on %(day)s; from then on it can no longer be answered. The agenda of your"
+        " next meeting after that names the client."
+    )
     return {
         treatment.id: Said(
-            _(
-                "%(code)s: a form was waiting for an answer when it was decided that the treatment"
-                " with %(name)s ends on %(day)s; from then on it can no longer be answered."
-            )
+            (by_code if treatment.client_id in named else without)
             % {
                 "code": treatment.client.code,
                 "name": treatment.therapist.name,
                 "day": date_format(treatment.ends_on, "j M"),
             },
-            client_id=treatment.client_id,
+            client_id=treatment.client_id if treatment.client_id in named else None,
         )
         for treatment in ended
         if treatment.ends_on

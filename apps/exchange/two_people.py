@@ -401,14 +401,17 @@ def _in_words(request: TwoPersonRequest) -> str:
 
 
 def say_withdrawn(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
-    """Notices that a colleague withdrew what one asked for, or what Rapport proposed, by code; of
-    what a colleague asked for, without."""
+    """Notices that a colleague withdrew what one asked for, or what Rapport proposed; by code while
+    the member may know of the client."""
     withdrawn = TwoPersonRequest.objects.in_practice_of(member).filter(
         id__in=subject_ids, is_carried_out=False, closed_by__isnull=False
     )
+    withdrawn = withdrawn.select_related("closed_by", "client")
+    clients = {each.client_id for each in withdrawn if each.client_id}
+    named = Client.objects.nameable_to(member, clients)
     said = {}
-    for each in withdrawn.select_related("closed_by"):
-        who, is_named = {"who": each.closed_by}, each.is_proposal or each.requested_by == member
+    for each in withdrawn:
+        who, is_named = {"who": each.closed_by}, each.client_id in named
         if not each.client:
             text = _("%(who)s withdrew the request to give out all records.") % who
         elif is_named:

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from apps.accounts import notices
 from apps.accounts.models import Membership, Notice, Supervision
 from apps.accounts.notices import Said
+from apps.clients.models import Client
 from apps.ruptures.falls import Fall, falls_of
 from apps.ruptures.models import RuptureEpisode
 
@@ -101,7 +102,7 @@ def _unseen_by(supervisor: Membership) -> "QuerySet[Any]":
         RuptureEpisode.objects.filter(treatment__therapist__in=links.values("supervisee"))
         .exclude(id__in=seen.values("id"))
         .annotate(went_at=Subquery(went.order_by("-created_at").values("created_at")[:1]))
-        .select_related("treatment__client")
+        .select_related("treatment__client", "treatment__therapist")
     )
 
 
@@ -125,14 +126,26 @@ def say_waited(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
 
 
 def say_gone(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
-    """That one went that the supervisor could see, and why. It leads nowhere any more."""
-    text = _("%(code)s: a possible rupture that you could see was %(why)s.")
+    """That one went that the supervisor could see, and why; by code while they may know of the
+    client, else as one of whom the agenda tells. It leads nowhere any more."""
+    by_code = _("%(code)s: a possible rupture that you could see was %(why)s.")
+    without = _(
+        "A possible rupture that you could see, with a client of %(name)s, was %(why)s. The agenda"
+        " of your next meeting after that names the client."
+    )
+    gone = _unseen_by(member).filter(id__in=ids)
+    named = Client.objects.nameable_to(member, {each.treatment.client_id for each in gone})
     return {
         episode.id: Said(
-            text % {"code": episode.treatment.client.code, "why": why_gone(episode)},
-            client_id=episode.treatment.client_id,
+            (by_code if episode.treatment.client_id in named else without)
+            % {
+                "code": episode.treatment.client.code,
+                "name": episode.treatment.therapist.name,
+                "why": why_gone(episode),
+            },
+            client_id=episode.treatment.client_id if episode.treatment.client_id in named else None,
         )
-        for episode in _unseen_by(member).filter(id__in=ids)
+        for episode in gone
     }
 
 

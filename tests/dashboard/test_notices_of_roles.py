@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.accounts import notices
 from apps.accounts.models import Membership, Notice, Role
 from apps.accounts.services import change_roles
-from apps.clients.models import ContactChannel
+from apps.clients.models import Client, ContactChannel, Treatment, TwoPersonRequest
 from apps.clients.services import stop_channel
 from apps.endings.models import Move
 from apps.ruptures.models import RuptureEpisode
@@ -144,3 +144,69 @@ def test_who_neither_treats_nor_supervises_any_more_is_told_of_no_meetings(
         (Role.MANAGER, "supervision_ends"),
         (str(timezone.localdate()), "supervision_ends"),
     }
+
+
+def names_only_whom(member: Membership) -> dict[str, str]:
+    """What the member is told, by kind, after looking that it names no client who is none of theirs
+    or of their supervisees'."""
+    shown = notices.unread(member)
+    kinds = dict(Notice.objects.values_list("id", "kind"))
+    visible = set(Client.objects.visible_to(member).values_list("id", flat=True))
+    others = Client.objects.exclude(id__in=visible)
+    for each in shown:
+        kind = kinds[each.id]
+        assert each.said.client_id in {None, *visible}, kind
+        # Who manages the practice reads codes alone, which stand under no client.
+        if kind != "one_mailbox":
+            named = [one.code for one in others if one.code in each.said.text]
+            assert not named, kind
+    return {kinds[each.id]: each.said.text for each in shown}
+
+
+def test_no_notice_names_a_client_who_went_to_somebody_else(
+    nora: Membership, alice: Membership, mona: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever treats them by then would read in *Who looked* when the reader opens their first
+    page."""
+    monkeypatch.setattr(notices, "MOST_SHOWN", 99)
+    treatments = list(Treatment.objects.filter(therapist__in=[nora, alice]))
+    for each in treatments:
+        for asker, is_proposal in ((nora, False), (None, True)):
+            asked = TwoPersonRequest.objects.create(
+                practice=nora.practice, kind=TwoPersonRequest.Kind.ERASE_TEXTS, client=each.client,
+                requested_by=asker, is_proposal=is_proposal, requested_at=timezone.now(),
+                closed_by=mona, closed_at=timezone.now(),
+            )  # fmt: skip
+            notices.tell(member=nora, kind="request_withdrawn", subject=asked)
+    waiting = TwoPersonRequest.objects.create(
+        practice=nora.practice, kind=TwoPersonRequest.Kind.ERASE_CLIENT,
+        client=treatments[0].client, requested_by=mona, requested_at=timezone.now(),
+    )  # fmt: skip
+    notices.tell(member=nora, kind="two_people_needed", subject=waiting)
+    for kind in ("record_holder", "record_holder_ends", "left_notes_opened"):
+        notices.tell(member=nora, kind=kind, subject=alice)
+    notices.tell(
+        member=nora, kind="caseload_handed_over", subject=alice, mark=str(timezone.localdate())
+    )
+    of_nora = SupervisionFactory.create(supervisor=mona, supervisee=nora)
+    notices.tell(member=nora, kind="supervision_begins", subject=of_nora)
+    told = Notice.objects.filter(member=nora)
+    assert {each.kind for each in told} == set(settings.NOTICE_RENDERERS)
+    assert set(names_only_whom(nora)) == set(settings.NOTICE_RENDERERS)
+
+    Treatment.objects.filter(ends_on=None).update(ends_on=timezone.localdate())
+    for each in treatments:
+        TreatmentFactory.create(
+            client=each.client, therapist=MembershipFactory.create(practice=nora.practice)
+        )
+    said = names_only_whom(nora)
+    assert said["form_ended"].startswith(
+        "A form of a client was waiting for an answer when it was decided that the treatment with"
+        " Alice Moreau ends on"
+    )
+    assert said["episode_withdrawn"] == (
+        "A possible rupture that you could see, with a client of Alice Moreau, was taken back: it"
+        " is no longer marked, or no longer shared. The agenda of your next meeting after that"
+        " names the client."
+    )
+    assert said["request_withdrawn"] == "Mona Haddad withdrew a request to erase."

@@ -124,8 +124,10 @@ def test_a_form_that_is_out_ends_with_the_treatment_and_supervisors_are_told(
     assert request_to_client.state == FeedbackRequest.State.CANCELLED
     assert fresh_link_channel(request_to_client) is None
     said = [each.said.text for each in notices.unread(sam)]
-    code = treatment.client.code
-    assert [text for text in said if text.startswith(f"{code}: a form was waiting for an answer")]
+    assert [
+        text for text in said if text.startswith("A form of a client was waiting for an answer")
+    ]
+    assert not [text for text in said if treatment.client.code in text], "not theirs any more"
 
 
 def test_supervisors_are_told_of_each_form_that_ends_with_a_treatment(
@@ -152,6 +154,8 @@ def test_supervisors_are_told_of_each_form_that_ends_with_a_treatment(
         act(move=move, version=move.version, by=alice, **values)
         move.refresh_from_db()
         for told in told_of_forms(sam):
+            assert told.said.text.startswith(f"{treatment.client.code}: a form was waiting")
+            assert told.said.client_id == treatment.client_id
             notices.mark_read(notice=Notice.objects.get(id=told.id))
     assert Notice.objects.filter(kind="form_ended").exclude(read_at=None).count() == 1
     close_treatment(treatment=treatment, how="agreed", review="", by=alice)
@@ -159,7 +163,7 @@ def test_supervisors_are_told_of_each_form_that_ends_with_a_treatment(
 
 
 def told_of_forms(member: Membership) -> list[notices.ShownNotice]:
-    return [each for each in notices.unread(member) if "a form was waiting" in each.said.text]
+    return [each for each in notices.unread(member) if "no longer be answered" in each.said.text]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -12,9 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.accounts import notices
 from apps.accounts.models import Membership, Supervision
 from apps.core import outbox, reports
 from apps.core.models import AuditEntry, OutboxMessage
+from apps.endings.services import hand_over
 from apps.exchange.rights import lift_restriction, restrict
 from apps.feedback.corrections import (
     correct_session,
@@ -27,6 +29,7 @@ from apps.feedback.services import (
     record_from_paper,
 )
 from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.services import record_outcome
 from apps.supervision.models import Meeting
 from apps.supervision.services import plan_meeting
 from apps.therapy_sessions.models import TherapySession
@@ -327,3 +330,41 @@ def test_an_agenda_costs_as_many_queries_for_one_episode_as_for_six(
             as_sam.get(f"/meetings/{meeting.id}/")
         counts.append(len(queries))
     assert counts[0] == counts[1]
+
+
+def test_what_ended_with_a_client_who_went_on_is_told_without_them_and_the_agenda_names_them(
+    as_sam: Browser, as_charlie: Browser, alice: Membership, charlie: Membership,
+    mona: Membership, sam: Membership, meeting: Meeting,
+) -> None:  # fmt: skip
+    """Whoever treats the client now would read in *Who looked* when a colleague's supervisor opens
+    their first page."""
+    counts = []
+    for number in range(2):
+        treatments = TreatmentFactory.create_batch(1 + number, therapist=alice, falling=True)
+        for each in treatments:
+            ask_by_email(TherapySessionFactory.create(treatment=each))
+            record_outcome(
+                episode=each.episodes.get(), outcome="not_a_rupture", reason="x", by=alice
+            )
+        OutboxMessage.objects.update(state=OutboxMessage.State.SENT, sent_at=timezone.now())
+        hand_over(treatments, to=charlie, by=mona)
+        with CaptureQueriesContext(connection) as queries:
+            told = [each.said.text for each in notices.unread(sam)]
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+    form = (
+        "A form of a client was waiting for an answer when it was decided that the treatment with"
+    )
+    flag = "A possible rupture that you could see, with a client of Alice Moreau, was recorded as"
+    for said in (f"{form} Alice Moreau ends", f"{flag} “Not a rupture”. The agenda of your next"):
+        assert len([each for each in told if each.startswith(said)]) == 3
+    page, agenda = text(as_sam.get("/supervision/")), text(as_sam.get(f"/meetings/{meeting.id}/"))
+    for each in treatments:
+        code = each.client.code
+        assert code not in page
+        assert re.search(
+            f"{code}, [^:]*: asked, then the form was withdrawn before an answer", agenda
+        )
+        assert re.search(f"{code}: opened [^,]*, recorded as “Not a rupture”", agenda)
+        looks = as_charlie.get(f"/clients/{each.client_id}/who-looked/").context["page"].looks
+        assert "View supervision" not in {one.action for one in looks if one.who == sam.name}
