@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -242,7 +243,7 @@ class SupervisionQuerySet(models.QuerySet["Supervision"]):
         """Those that hold on the day `on` or are to begin later."""
         return self.filter(Q(ends_on__isnull=True) | Q(ends_on__gte=on), ended_at__isnull=True)
 
-    def begun_by(self, day: F | date) -> "SupervisionQuerySet":
+    def begun_by(self, day: Combinable | date) -> "SupervisionQuerySet":
         """Those of which `day` is no day before `began_on`."""
         is_made = Q(created_at=None) | Q(created_at__date__lte=day)
         return self.filter(is_made, starts_on__lte=day)

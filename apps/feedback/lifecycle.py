@@ -20,7 +20,7 @@ from apps.core.outbox import Outcome
 from apps.feedback import timing
 from apps.feedback.asking import timing_rules, usable_channels, why_not_agreed
 from apps.feedback.models import FRESH_LINK, KIND, MESSAGES, REMINDER, FeedbackRequest
-from apps.ruptures.services import screen_treatment
+from apps.ruptures.transitions import screen_by_now
 from apps.therapy_sessions.models import TherapySession
 
 Reason = ContactChannel.StopReason
@@ -64,23 +64,17 @@ def screen(request: FeedbackRequest, *, was_asked: bool) -> None:
     session = request.therapy_session
     session.asked = was_asked
     session.save(update_fields=["asked"])
-    screen_treatment(
-        treatment=session.treatment,
-        questionnaire=request.questionnaire,
-        since=session,
-        at=timezone.now(),
-    )
+    screen_by_now(treatment=session.treatment, questionnaire=request.questionnaire, since=session)
 
 
 def screen_changed(*, since: TherapySession, questionnaire: Questionnaire) -> None:
     """Screen a treatment of which sessions have changed from `since` on, or from an earlier one
     whose rating is not late by what they are now."""
     counted = count_what_is_in_time(since.treatment)
-    screen_treatment(
+    screen_by_now(
         treatment=since.treatment,
         questionnaire=questionnaire,
         since=min([since, *counted], key=lambda each: (each.starts_at, each.id)),
-        at=timezone.now(),
     )
 
 

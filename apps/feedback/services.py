@@ -33,7 +33,7 @@ from apps.feedback.lifecycle import (
 )
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.tokens import ROOM, read_request_id
-from apps.ruptures.services import screen_treatment
+from apps.ruptures.transitions import screen_by_now
 from apps.therapy_sessions.models import TherapySession
 from apps.therapy_sessions.services import log_therapy_session
 
@@ -283,11 +283,8 @@ def record_from_paper(
         return rating
     therapy_session.asked = was_asked
     therapy_session.save(update_fields=["asked"])
-    screen_treatment(
-        treatment=therapy_session.treatment,
-        questionnaire=questionnaire,
-        since=therapy_session,
-        at=timezone.now(),
+    screen_by_now(
+        treatment=therapy_session.treatment, questionnaire=questionnaire, since=therapy_session
     )
     return rating
 

@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -94,12 +95,17 @@ def why_gone(episode: Any) -> str:
 
 def _unseen_by(supervisor: Membership) -> "QuerySet[Any]":
     """Episodes of current supervisees' clients that the supervisor does not see now, whatever
-    became of episode and treatment; `went_at` is when they were last told that it went."""
-    links = Supervision.objects.current(on=timezone.localdate()).filter(supervisor=supervisor)
+    became of episode and treatment, if the supervision held by the treatment's end; `went_at` is
+    when they were last told that it went."""
+    today = timezone.localdate()
+    held = Supervision.objects.current(on=today).filter(
+        supervisor=supervisor, supervisee=OuterRef("treatment__therapist")
+    )
+    by_its_end = held.begun_by(Coalesce(OuterRef("treatment__ends_on"), today))
     seen = RuptureEpisode.objects.for_supervisor(supervisor)
     went = Notice.objects.told_to(supervisor).filter(kind=GONE, subject_id=OuterRef("id"))
     return (
-        RuptureEpisode.objects.filter(treatment__therapist__in=links.values("supervisee"))
+        RuptureEpisode.objects.filter(Exists(by_its_end))
         .exclude(id__in=seen.values("id"))
         .annotate(went_at=Subquery(went.order_by("-created_at").values("created_at")[:1]))
         .select_related("treatment__client", "treatment__therapist")

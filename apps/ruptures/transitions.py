@@ -16,11 +16,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Notice, Practice
+from apps.alliance.models import Questionnaire
 from apps.clients.models import Treatment
 from apps.core import audit, tenancy
 from apps.ruptures.models import RuptureEpisode, Screening, has_waited
 from apps.ruptures.notices import tell_about
-from apps.ruptures.services import record_outcome
+from apps.ruptures.services import record_outcome, screen_treatment
 from apps.therapy_sessions.models import TherapySession
 
 Outcome = RuptureEpisode.Outcome
@@ -65,9 +66,28 @@ def end_unrepaired(practice: Practice, *, at: datetime) -> int:
 
 
 @transaction.atomic
+def screen_by_now(
+    *, treatment: Treatment, questionnaire: Questionnaire, since: TherapySession
+) -> None:
+    """Screen what is known by now of a treatment, from `since` on: people are told of it.
+
+    One that has ended is history: nobody could act on what opens in it any more, or could see it.
+    What is still open in it ends first, as the people who saw it know it.
+    """
+    now = timezone.now()
+    if not treatment.has_ended:
+        screen_treatment(treatment=treatment, questionnaire=questionnaire, since=since, at=now)
+        return
+    still_open = RuptureEpisode.objects.open().filter(treatment=treatment)
+    _end(still_open, treatment.practice, at=now)
+    screen_treatment(treatment=treatment, questionnaire=questionnaire, since=since, at=None)
+    end_history(treatment, at=now)
+
+
+@transaction.atomic
 def end_history(treatment: Treatment, *, at: datetime) -> int:
-    """End what was over before it came here by an import, as of then: nobody is told. What somebody
-    here was told of, or acted on, is left to `end_unrepaired`."""
+    """End what was over before it was screened, as after an import, as of then: nobody is told.
+    What somebody here was told of, or acted on, is left to `end_unrepaired`."""
     told = Notice.objects.filter(practice=treatment.practice_id).values("subject_id")
     of_treatment = RuptureEpisode.objects.open().filter(
         treatment=treatment, waited_at=None, shared_at=None, acknowledged_at=None

@@ -4,28 +4,33 @@ import csv
 import io
 import json
 import re
+from datetime import timedelta
 from html import unescape
 
 import pytest
+import time_machine
 from django.apps import apps
 from django.test import Client as Browser
 from django.utils import timezone
 
 from apps.accounts import notices
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Notice
 from apps.alliance.models import AllianceRating
 from apps.clients.handing_over import pass_on
 from apps.clients.models import Client, Treatment
 from apps.core.downloads import csv_text, guarded
 from apps.core.models import AuditEntry
+from apps.endings.services import close_treatment, hand_over
 from apps.exchange import records, rights
 from apps.feedback.asking import why_not_agreed
 from apps.feedback.corrections import correct_session
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.services import screen_treatment
+from apps.ruptures.transitions import end_unrepaired
 from tests.exchange.conftest import files
 from tests.exchange.singing import CANARY, url
-from tests.factories import PASSWORD, TreatmentFactory, rate
+from tests.factories import PASSWORD, TherapySessionFactory, TreatmentFactory, rate
+from tests.ruptures.test_screening import add_rating, rated_now, screen_from
 
 
 def shown(html: str) -> list[tuple[str, str]]:
@@ -196,6 +201,65 @@ def test_of_what_came_while_restricted_people_are_told_once_it_is_lifted(
     AllianceRating.objects.filter(pomp=0).update(pomp=90)
     rights.lift_restriction(client=treatment.client, by=alice)
     assert ["withdrawn" in each.said.text for each in notices.unread(sam)] == [True]
+
+
+@pytest.mark.parametrize("how", ["moved", "closed"])
+def test_what_came_while_restricted_of_a_treatment_that_ended_is_history_once_it_is_lifted(
+    how: str, alice: Membership, charlie: Membership, mona: Membership, sam: Membership
+) -> None:
+    """Nobody could act on it any more, nor could anybody see it before."""
+    treatment = TreatmentFactory.create(therapist=alice)
+    client, practice = treatment.client, treatment.practice
+    rights.restrict(client=client, by=alice)
+    rate(treatment, [90, 90, 80, 90, 90, 90, 80, 90, 0])
+    if how == "moved":
+        hand_over([treatment], to=charlie, by=mona)
+    else:
+        close_treatment(treatment=treatment, how="agreed", review="", by=alice)
+    Notice.objects.all().delete()
+    with time_machine.travel(timezone.now() + timedelta(days=200)):
+        client.refresh_from_db()
+        rights.lift_restriction(client=client, by=charlie if how == "moved" else mona)
+        end_unrepaired(practice, at=timezone.now())
+        assert not Notice.objects.exists()
+    episode = RuptureEpisode.objects.get()
+    assert episode.outcome == RuptureEpisode.Outcome.ENDED_UNREPAIRED
+    assert episode.opened_at <= episode.outcome_at < timezone.now()  # type: ignore[operator]
+
+
+def test_of_what_came_to_the_next_therapist_while_restricted_they_hear_once_it_is_lifted(
+    alice: Membership, charlie: Membership, mona: Membership, sam: Membership
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice)
+    rights.restrict(client=treatment.client, by=alice)
+    rate(treatment, [90, 90, 80, 90, 90, 90, 80, 90, 0])
+    hand_over([treatment], to=charlie, by=mona)
+    goes_on = Treatment.objects.get(therapist=charlie)
+    rate(goes_on, [90, 90, 80, 90, 90, 90, 80, 90, 0])
+    Notice.objects.all().delete()
+    goes_on.client.refresh_from_db()
+    rights.lift_restriction(client=goes_on.client, by=charlie)
+    assert RuptureEpisode.objects.open().get().treatment == goes_on
+    assert {notice.member for notice in Notice.objects.all()} == {charlie}
+
+
+def test_what_made_a_flag_the_supervisors_while_restricted_makes_it_so_no_more_after_the_end(
+    alice: Membership, charlie: Membership, mona: Membership, sam: Membership
+) -> None:
+    """Also where the next beat has not ended yet what was open by then."""
+    treatment = TreatmentFactory.create(therapist=alice, pomps=[90, 90, 80, 90, 90, 90, 80, 90])
+    tense = TherapySessionFactory.create(treatment=treatment, tension=2, tension_resolved=0)
+    add_rating(tense, 80)
+    screen_from(tense)
+    assert not RuptureEpisode.objects.open().get().is_supervisors
+    rights.restrict(client=treatment.client, by=alice)
+    rated_now(treatment, 0)
+    hand_over([treatment], to=charlie, by=mona)
+    treatment.client.refresh_from_db()
+    rights.lift_restriction(client=treatment.client, by=charlie)
+    end_unrepaired(treatment.practice, at=timezone.now())
+    assert RuptureEpisode.objects.get().outcome
+    assert not Notice.objects.filter(member=sam).exists()
 
 
 def test_that_nobody_came_to_the_only_session_after_all_is_screened_once_it_is_lifted(

@@ -4,18 +4,26 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.db.models import F
 from django.utils import timezone
 from django.utils.formats import date_format
 
 from apps.accounts import notices
-from apps.accounts.models import Membership, Notice
+from apps.accounts.models import Membership, Notice, Role
 from apps.clients.models import Treatment
+from apps.feedback.services import practice_questionnaire, record_from_paper
 from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.notices import gone_from
 from apps.ruptures.repair import set_sharing
 from apps.ruptures.services import acknowledge_episode, record_outcome
-from apps.ruptures.transitions import note_waiting
+from apps.ruptures.transitions import end_unrepaired, note_waiting
 from tests.conftest import signed_in
-from tests.factories import TherapySessionFactory, TreatmentFactory
+from tests.factories import (
+    MembershipFactory,
+    SupervisionFactory,
+    TherapySessionFactory,
+    TreatmentFactory,
+)
 from tests.ruptures.test_screening import (
     FALL,
     UNMARKED_FALL,
@@ -330,3 +338,43 @@ def test_a_colleague_is_told_nothing(treatment, charlie):
 def test_of_history_nobody_is_told(alice):
     TreatmentFactory.create(therapist=alice, falling=True)
     assert not Notice.objects.exists()
+
+
+def test_paper_that_is_entered_as_the_treatment_ends_opens_history_that_nobody_is_told_of(
+    alice, sam
+):
+    treatment = TreatmentFactory.create(therapist=alice, pomps=FALL[:-1])
+    two_days_ago = timezone.now() - timedelta(days=2)
+    treatment.therapy_sessions.update(starts_at=F("starts_at") - timedelta(days=7))
+    session = TherapySessionFactory.create(treatment=treatment, starts_at=two_days_ago)
+    treatment.ends_on = timezone.localdate()
+    treatment.save()
+    questionnaire = practice_questionnaire(alice.practice)
+    record_from_paper(
+        therapy_session=session,
+        questionnaire=questionnaire,
+        answers=dict.fromkeys([item["id"] for item in questionnaire.items], 0),
+        answered_at=two_days_ago + timedelta(hours=2),
+        by=alice,
+    )
+    assert treatment.episodes.get().outcome == RuptureEpisode.Outcome.ENDED_UNREPAIRED
+    assert not Notice.objects.exists()
+
+
+def test_of_a_flag_that_ends_with_its_treatment_those_who_supervised_by_then_alone_are_told(
+    treatment, alice, sam
+):
+    dora = MembershipFactory.create(practice=alice.practice, roles=[Role.SUPERVISOR])
+    today = timezone.localdate()
+    treatment.ends_on = today
+    treatment.save()
+    with time_machine.travel(timezone.now() + timedelta(days=1)):
+        SupervisionFactory.create(
+            supervisor=dora, supervisee=alice, starts_on=today + timedelta(days=1)
+        )
+        end_unrepaired(alice.practice, at=timezone.now())
+        [(text, _)] = told(sam)
+        assert "was recorded as “Ended unrepaired”" in text
+        assert told(dora) == []
+        since = timezone.now() - timedelta(days=1)
+        assert [gone_from(each, since=since).count() for each in (sam, dora)] == [1, 0]
