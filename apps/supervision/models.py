@@ -9,7 +9,13 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from apps.accounts.models import Membership, PracticeModel, Role, Supervision
+from apps.accounts.models import (
+    Membership,
+    PracticeModel,
+    Role,
+    Supervision,
+    SupervisionQuerySet,
+)
 from apps.clients.models import Treatment
 from apps.core.fields import EncryptedTextField
 from apps.ruptures.models import RuptureEpisode
@@ -106,14 +112,19 @@ class Meeting(PracticeModel):
     def __str__(self) -> str:
         return f"meeting {self.id}"
 
-    @cached_property
-    def is_over(self) -> bool:
-        """Whether it was `WRITTEN_FOR` ago, or the two are in supervision no more: what they wrote
-        stays as it is."""
-        holds = Supervision.objects.current(on=timezone.localdate()).filter(
+    def supervisions(self) -> SupervisionQuerySet:
+        """That of the two which holds today and had begun by the day of the meeting. Where it ended
+        there is none, also if they began anew: what was between is on no agenda of before."""
+        held = Supervision.objects.current(on=timezone.localdate()).filter(
             supervisor=self.supervisor_id, supervisee=self.supervisee_id
         )
-        return self.starts_at <= timezone.now() - WRITTEN_FOR or not holds.exists()
+        return held.begun_by(timezone.localdate(self.starts_at))
+
+    @cached_property
+    def is_over(self) -> bool:
+        """Whether it was `WRITTEN_FOR` ago, or its supervision has ended: what they wrote stays as
+        it is."""
+        return self.starts_at <= timezone.now() - WRITTEN_FOR or not self.supervisions().exists()
 
     @cached_property
     def before(self) -> "Meeting | None":
@@ -127,11 +138,8 @@ class Meeting(PracticeModel):
         since = self.starts_at - LOOKS_BACK
         if self.before is None:
             return since
-        held = Supervision.objects.current(on=timezone.localdate()).filter(
-            supervisor=self.supervisor_id, supervisee=self.supervisee_id
-        )
         last = self.before.starts_at
-        goes_on = held.begun_by(timezone.localdate(last)).exists()
+        goes_on = self.supervisions().begun_by(timezone.localdate(last)).exists()
         return last if goes_on else max(last, since)
 
     def episodes(self) -> models.QuerySet[RuptureEpisode]:
@@ -145,15 +153,16 @@ class Meeting(PracticeModel):
 
     def treatments(self, *, since: datetime) -> models.QuerySet[Treatment]:
         """The supervisee's treatments that the agenda speaks of, by client code: those that go on,
-        and those that ended since then, for 90 days at most and if the supervision held by then."""
+        and those that ended since then, for 90 days at most and if the supervision held by then.
+        None once the supervision of the meeting has ended."""
         today = timezone.localdate()
         known = Treatment.objects.visible_to(self.supervisor)
-        held = Supervision.objects.current(on=today).begun_by(OuterRef("ends_on"))
-        held = held.filter(supervisor=self.supervisor_id, supervisee=self.supervisee_id)
+        held = self.supervisions().begun_by(OuterRef("ends_on"))
         from_day = timezone.localdate(max(since, timezone.now() - LOOKS_BACK))
         ended = Treatment.objects.ended(on=today).filter(Exists(held), ends_on__gte=from_day)
         return Treatment.objects.filter(
             Q(id__in=known.values("id")) | Q(id__in=ended.values("id")),
+            Exists(self.supervisions()),
             therapist=self.supervisee,
             client__erased_at=None,
         )

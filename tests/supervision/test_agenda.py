@@ -30,10 +30,10 @@ from apps.feedback.services import (
 )
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.services import record_outcome
-from apps.supervision.models import Meeting
+from apps.supervision.models import Decision, Meeting
 from apps.supervision.services import plan_meeting
 from apps.therapy_sessions.models import TherapySession
-from tests.factories import TherapySessionFactory, TreatmentFactory
+from tests.factories import SupervisionFactory, TherapySessionFactory, TreatmentFactory
 from tests.supervision.conftest import ask_by_email
 
 pytestmark = pytest.mark.django_db
@@ -83,6 +83,73 @@ def test_the_first_meeting_of_a_supervision_goes_back_ninety_days(
     page = text(as_sam.get(f"/meetings/{meeting.id}/"))
     assert "FE-0135" in page
     assert "FE-0136" not in page
+
+
+@pytest.mark.parametrize("which", ["first", "last"])
+def test_the_page_of_a_meeting_of_an_earlier_supervision_tells_nothing_of_the_time_since(
+    as_sam: Browser, sam: Membership, alice: Membership, episode: RuptureEpisode, which: str
+) -> None:
+    """It keeps what the two wrote, which stays as it is."""
+    now, today = timezone.now(), timezone.localdate()
+    Supervision.objects.update(
+        starts_on=today - timedelta(days=800), ends_on=today - timedelta(days=500)
+    )
+    first, last = [
+        Meeting.objects.create(
+            practice=sam.practice, supervisor=sam, supervisee=alice, notes="Of us two.",
+            starts_at=now - timedelta(days=days),
+        )
+        for days in (600, 550)
+    ]  # fmt: skip
+    meeting = {"first": first, "last": last}[which]
+    Decision.objects.create(
+        practice=sam.practice, meeting=meeting, episode=episode, text="Go slower.", written_by=sam
+    )
+    page = f"/meetings/{meeting.id}/"
+    assert as_sam.get(page).status_code == 404
+    treatment = TreatmentFactory.create(
+        therapist=alice, client__code="FE-0135", starts_on=today - timedelta(days=400)
+    )
+    for days, said in ((300, {"not_asked_reason": "other", "not_asked_note": "Her husband reads"}),
+                       (299, {"attendance": ""})):  # fmt: skip
+        TherapySessionFactory.create(
+            treatment=treatment, starts_at=now - timedelta(days=days), **said
+        )
+    ended = TreatmentFactory.create(therapist=alice, client__code="FE-0136")
+    ended.ends_on = today
+    ended.save()
+    SupervisionFactory.create(supervisor=sam, supervisee=alice, starts_on=today, created_at=now)
+    shown = text(as_sam.get(page))
+    assert "FE-0135" not in shown
+    assert "FE-0136" not in shown
+    assert "Of us two." in shown
+    assert "Go slower." in shown
+    entry = AuditEntry.objects.get(action="view meeting")
+    assert entry.client_ids == [episode.treatment.client_id]
+
+
+def test_a_flag_that_went_in_an_earlier_supervision_stands_on_no_agenda_of_then(
+    as_sam: Browser, as_alice: Browser, sam: Membership, alice: Membership,
+    meeting: Meeting, episode: RuptureEpisode,
+) -> None:  # fmt: skip
+    """The next agenda has it; what both wrote of the meeting of then stays as it is."""
+    now = timezone.now()
+    Meeting.objects.update(starts_at=now - timedelta(days=2))
+    sent = {"outcome": "not_a_rupture", "reason": "For alice alone"}
+    as_alice.post(f"/episodes/{episode.id}/outcome/", sent)
+    assert "FE-0007: opened" in text(as_sam.get(f"/meetings/{meeting.id}/"))
+    Supervision.objects.update(ends_on=timezone.localdate() - timedelta(days=1))
+    SupervisionFactory.create(
+        supervisor=sam, supervisee=alice, starts_on=timezone.localdate(), created_at=now
+    )
+    assert "FE-0007" not in text(as_sam.get(f"/meetings/{meeting.id}/"))
+    as_alice.post(f"/meetings/{meeting.id}/", {"version": 1, "notes": "Of between."})
+    meeting.refresh_from_db()
+    assert not meeting.notes
+    coming = plan_meeting(
+        supervisee=alice, starts_at=now + timedelta(days=2), duration_min=50, by=sam
+    )
+    assert "FE-0007: opened" in text(as_sam.get(f"/meetings/{coming.id}/"))
 
 
 def test_what_was_planned_and_is_logged_by_nobody_stands_on_the_agenda(

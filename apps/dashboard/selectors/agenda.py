@@ -109,7 +109,7 @@ def agenda_page(meeting: Meeting, member: Membership, *, today: date) -> AgendaP
     skips = _skips(meeting, since=since)
     changed = _changed(meeting, since=since)
     gone = gone_from(meeting.supervisor, since=since).filter(
-        treatment__therapist=meeting.supervisee
+        Exists(meeting.supervisions()), treatment__therapist=meeting.supervisee
     )
     decisions = list(
         Decision.objects.visible_to(member)
