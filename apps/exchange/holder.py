@@ -3,7 +3,7 @@
 import tempfile
 import zipfile
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import IO
 from uuid import UUID
 
@@ -93,8 +93,13 @@ def say_left_notes_opened(ids: Collection[UUID], member: Membership) -> dict[UUI
     }
 
 
+OPEN_FOR = timedelta(days=1)
+
+
 def newest_review(client: Client, *, by: Membership) -> NoteReview | None:
-    mine = NoteReview.objects.filter(client=client, reviewed_by=by)
+    """The one that is open: whoever reads on another day says anew why."""
+    since = timezone.now() - OPEN_FOR
+    mine = NoteReview.objects.filter(client=client, reviewed_by=by, reviewed_at__gt=since)
     return mine.order_by("reviewed_at").last()
 
 

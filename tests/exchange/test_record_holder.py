@@ -92,6 +92,8 @@ def test_the_record_holder_reviews_notes_of_who_has_left_with_a_reason(
     assert NOTE not in files(without)["records.json"]
     assert NOTE in files(taken)["records.json"]
     assert taken["Cache-Control"] == "no-store"
+    NoteReview.objects.update(reviewed_at=timezone.now() - timedelta(days=1))
+    assert as_sam.get(there).status_code == 404, "on another day one says anew why"
 
 
 def test_why_notes_were_opened_is_read_by_no_therapist_who_comes_later(
