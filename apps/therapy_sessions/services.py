@@ -5,6 +5,8 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership
 from apps.clients.models import Client, Treatment
@@ -15,6 +17,10 @@ from apps.therapy_sessions.models import ProcessNote, TherapySession
 
 class StartTaken(Exception):
     """The treatment has another session at that time; nothing was changed."""
+
+
+class BeforeTheBeginning(Exception):
+    """Another therapist treated the client then; nothing was stored. It says until when."""
 
 
 class NoteChanged(Exception):
@@ -47,7 +53,11 @@ def plan_therapy_sessions(
 
     `first_starts_at` carries the practice's time zone, so that a change to summer time moves no
     session. A session that is planned at the same time already stays as it is.
+
+    Raises:
+        BeforeTheBeginning: nothing is stored.
     """
+    _refuse_before_the_beginning(treatment, first_starts_at)
     wall_clock = first_starts_at.replace(tzinfo=None)
     starts = [
         (wall_clock + timedelta(weeks=every_weeks * n)).replace(tzinfo=first_starts_at.tzinfo)
@@ -139,8 +149,10 @@ def log_therapy_session(
     Raises:
         AlreadyLogged: `planned` is logged by now, or the treatment has another session at that
             time; nothing is stored.
+        BeforeTheBeginning: nothing is stored.
         DoesNotExist: `planned` went to another treatment meanwhile; nothing is stored.
     """
+    _refuse_before_the_beginning(treatment, starts_at)
     session = None
     if planned:
         # A form sent twice at once: the second waits here, and finds the session logged.
@@ -231,11 +243,13 @@ def change_therapy_session(
             tension_resolved and the fields of `TherapySession.OWN_VIEW`.
 
     Raises:
-        StartTaken: nothing is stored.
+        StartTaken, BeforeTheBeginning: nothing is stored.
         DoesNotExist: it was cancelled, logged or undone meanwhile; nothing is stored.
     """
     as_before = TherapySession.objects.filter(attendance=session.attendance)
     session = as_before.select_for_update(of=("self",)).get(pk=session.pk)
+    if values.get("starts_at", session.starts_at) != session.starts_at:
+        _refuse_before_the_beginning(session.treatment, values["starts_at"])
     for name, value in values.items():
         setattr(session, name, value)
     try:
@@ -247,6 +261,16 @@ def change_therapy_session(
         raise StartTaken from error
     audit.record("change therapy session", session, client_id=session.treatment.client_id, by=by)
     return session
+
+
+def _refuse_before_the_beginning(treatment: Treatment, starts_at: datetime) -> None:
+    """Or the client would be asked about a colleague's session, and the answer read by this one."""
+    came_on = treatment.came_on
+    if came_on and timezone.localdate(starts_at) < came_on:
+        raise BeforeTheBeginning(
+            _("Another therapist treated the client until %(day)s; what was before is theirs.")
+            % {"day": date_format(came_on, "j M Y")}
+        )
 
 
 @transaction.atomic

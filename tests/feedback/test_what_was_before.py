@@ -1,0 +1,77 @@
+"""Sessions with the therapist before are none of the next one's: neither logged nor asked about."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client as Browser
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.accounts.models import Membership
+from apps.clients.handing_over import pass_on
+from apps.clients.models import Treatment
+from apps.feedback.models import FeedbackRequest
+from apps.therapy_sessions.models import TherapySession
+from tests.accounts.conftest import shown
+from tests.factories import TherapySessionFactory, TreatmentFactory
+
+pytestmark = pytest.mark.django_db
+SAID = "Another therapist treated the client until"
+
+
+@pytest.fixture
+def came(alice: Membership, charlie: Membership) -> Treatment:
+    """Alice's treatment of a client who came to her from charlie two days ago."""
+    before = TreatmentFactory.create(therapist=charlie)
+    day = timezone.localdate() - timedelta(days=2)
+    return pass_on(before, to=alice, on=day, by=charlie)
+
+
+def days_ago(days: int) -> str:
+    return (timezone.localdate() - timedelta(days=days)).isoformat()
+
+
+@pytest.mark.parametrize(("days", "status"), [(3, 200), (2, 302)])
+def test_a_session_of_before_is_neither_logged_nor_asked_about(
+    came: Treatment, as_alice: Browser, days: int, status: int
+) -> None:
+    sent = {"treatment": came.id, "held_on": days_ago(days), "start": "10:00", "minutes": "50"}
+    page = as_alice.post(
+        reverse("log_session"), sent | {"attendance": "attended", "ask_by": "email"}
+    )
+    assert (page.status_code, SAID in shown(page)) == (status, status == 200)
+    assert FeedbackRequest.objects.exists() is (status == 302)
+
+
+@pytest.mark.parametrize("route", ["move_session", "correct_session"])
+def test_nor_is_one_moved_or_corrected_to_a_day_of_before(
+    came: Treatment, as_alice: Browser, route: str
+) -> None:
+    about: dict[str, Any] = {}
+    if route == "move_session":
+        about = {"attendance": "", "starts_at": timezone.now() + timedelta(days=1)}
+    session = TherapySessionFactory.create(treatment=came, **about)
+    sent = {"held_on": days_ago(3), "start": "10:00", "minutes": "50"}
+    if route == "correct_session":
+        sent["attendance"] = "attended"
+    page = as_alice.post(reverse(route, args=[session.id]), sent)
+    assert SAID in shown(page)
+    assert TherapySession.objects.get().starts_at == session.starts_at
+
+
+def test_nor_is_one_planned_there(came: Treatment, as_alice: Browser) -> None:
+    sent = {"first_on": days_ago(3), "start": "10:00", "minutes": "50", "every_weeks": "0"}
+    page = as_alice.post(reverse("plan_sessions", args=[came.client_id]), sent | {"count": "1"})
+    assert SAID in shown(page)
+    assert not TherapySession.objects.exists()
+
+
+def test_where_nobody_treated_the_client_before_each_day_is_ones_own(
+    alice: Membership, as_alice: Browser
+) -> None:
+    """Also before the day that was written down as the first one."""
+    treatment = TreatmentFactory.create(therapist=alice, starts_on=timezone.localdate())
+    sent = {"treatment": treatment.id, "held_on": days_ago(3), "start": "10:00", "minutes": "50"}
+    sent |= {"attendance": "attended", "ask_by": "email"}
+    assert as_alice.post(reverse("log_session"), sent).status_code == 302
