@@ -48,9 +48,9 @@ from tests.factories import MembershipFactory, PracticeFactory, SupervisionFacto
 
 REFUSALS = (
     AlreadyLogged, BeforeTheBeginning, StartTaken, RequestClosed, feedback.CannotAsk,
-    feedback.AlreadyAnswered, corrections.AfterTheEnd, corrections.CannotUndo, corrections.EndsForm, corrections.HasAnswers,
-    corrections.HasBegun, endings.AlreadyArranged, endings.CannotCallOff, endings.CannotHandOver,
-    endings.CannotReopen, endings.ChangesHands,
+    feedback.AlreadyAnswered, corrections.AfterTheEnd, corrections.CannotUndo,
+    corrections.EndsForm, corrections.HasAnswers, corrections.HasBegun, endings.AlreadyArranged,
+    endings.CannotCallOff, endings.CannotHandOver, endings.CannotReopen, endings.ChangesHands,
 )  # fmt: skip
 # How rows hang on their treatment, and which of them are the newest.
 ROWS: dict[type[Model], tuple[str, ...]] = {
