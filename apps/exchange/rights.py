@@ -25,7 +25,7 @@ from apps.feedback.lifecycle import revoke_links
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.services import record_outcome
-from apps.ruptures.transitions import screen_by_now
+from apps.ruptures.transitions import note_waiting, screen_by_now
 from apps.therapy_sessions.models import ProcessNote, TherapySession
 
 
@@ -35,9 +35,12 @@ class OnHold(Exception):
 
 @transaction.atomic
 def restrict(*, client: Client, by: Membership) -> None:
-    """Stop all but keeping: links end, nothing is sent or screened. Twice equals once."""
+    """Stop all but keeping: links end, nothing is sent or screened, and time shows nobody more.
+    Twice equals once."""
     if client.restricted_at:
         return
+    # What supervisors see by now, though the beat has not come by yet, they go on seeing.
+    note_waiting(client.practice, at=timezone.now())
     client.restricted_at = timezone.now()
     client.save(update_fields=["restricted_at"])
     revoke_links(client=client, by=by)

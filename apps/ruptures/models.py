@@ -99,11 +99,16 @@ class Screening(PracticeModel):
 
 def has_waited(*, at: datetime) -> Q:
     """Episodes that nobody acknowledged for their waiting time: the practice's of their opening,
-    or a shorter one since (`apps.ruptures.services.shorten_waits`)."""
+    or a shorter one since (`apps.ruptures.services.shorten_waits`).
+
+    While processing of the client's data is restricted, time shows nothing to anybody; once that
+    is lifted, those days count.
+    """
     hours = F("wait_hours") * Value(timedelta(hours=1))
     since = Value(at) - ExpressionWrapper(hours, models.DurationField())
     fell_at = Coalesce("fell_again_at", "opened_at")
-    return Q(LessThanOrEqual(fell_at, since)) & ~Q(acknowledged_at__gte=fell_at)
+    has_waited = Q(LessThanOrEqual(fell_at, since)) & ~Q(acknowledged_at__gte=fell_at)
+    return has_waited & Q(treatment__client__restricted_at=None)
 
 
 class RuptureEpisodeQuerySet(models.QuerySet["RuptureEpisode"]):
@@ -246,7 +251,8 @@ class RuptureEpisode(PracticeModel):
     def has_waited_by_now(self) -> bool:
         """Whether nobody acknowledged it for its waiting time, noted or not; see `has_waited`."""
         waits_until = self.fell_at + timedelta(hours=self.wait_hours)
-        return not self.seen_at and timezone.now() >= waits_until
+        is_over = not self.seen_at and timezone.now() >= waits_until
+        return is_over and not self.treatment.client.restricted_at
 
     @property
     def waiting_is_noted(self) -> bool:

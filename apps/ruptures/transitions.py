@@ -4,6 +4,9 @@
   on seeing it: a late acknowledgement hides nothing.
 - Where treatment is over, or nobody came for 60 days, it ended unrepaired. Only a person can say
   that something was repaired; where it was recovering, the reason says so.
+- While processing of the client's data is restricted, time does neither; once that is lifted, what
+  was reached meanwhile is done. A treatment that is over ended by what somebody did: its episode
+  ends all the same, or those who could see it would not be told.
 """
 
 from datetime import datetime, timedelta
@@ -110,7 +113,10 @@ def _end(
                 "opened_at", Max("treatment__therapy_sessions__starts_at", filter=attended)
             )
         )
-        .filter(Q(treatment__ends_on__lte=today) | Q(last_seen__lte=at - ENDS_AFTER))
+        .filter(
+            Q(treatment__ends_on__lte=today)
+            | Q(last_seen__lte=at - ENDS_AFTER, treatment__client__restricted_at=None)
+        )
         .values_list("id", "last_seen")
     )
     ending = (

@@ -16,6 +16,7 @@ from apps.clients.models import Treatment
 from apps.core import tenancy
 from apps.core.models import AuditEntry
 from apps.core.tenancy import one_of_many
+from apps.exchange import rights
 from apps.ruptures import transitions
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.services import acknowledge_episode, share_episode
@@ -235,3 +236,58 @@ def test_the_therapist_reads_that_it_waited_though_they_have_acknowledged_it(
         acknowledge_episode(episode=treatment.episodes.get(), by=alice)
     page = as_alice.get(f"/clients/{treatment.client_id}/").content.decode()
     assert "It waited 72 hours unacknowledged, so Sam sees it too:" in page
+
+
+class TestWhileRestricted:
+    LATER = OPENED + timedelta(days=70)
+
+    def restrict(self, treatment: Treatment, moment: datetime, by: Membership) -> None:
+        with at(moment):
+            rights.restrict(client=treatment.client, by=by)
+
+    def test_time_lets_no_supervisor_in_and_ends_nothing_until_it_is_lifted(
+        self, treatment, alice, sam
+    ):
+        self.restrict(treatment, OPENED + timedelta(hours=71), by=alice)
+        for moment in (OPENED + timedelta(days=5), self.LATER):
+            episode = episode_at(moment, treatment)
+            assert (episode.waited_at, episode.outcome) == (None, "")
+            assert not seen_by(sam, moment)
+            with at(moment):
+                assert not episode.is_supervisors
+                assert not notices.unread(sam)
+        with at(self.LATER):
+            rights.lift_restriction(client=treatment.client, by=alice)
+        assert seen_by(sam, self.LATER)
+        assert episode_at(self.LATER, treatment).outcome == Outcome.ENDED_UNREPAIRED
+
+    def test_acknowledged_late_it_is_told_to_nobody(self, treatment, alice, sam):
+        self.restrict(treatment, OPENED, by=alice)
+        with at(OPENED + timedelta(days=5)):
+            acknowledge_episode(episode=treatment.episodes.get(), by=alice)
+            assert not notices.unread(sam)
+            assert not RuptureEpisode.objects.for_supervisor(sam).exists()
+
+    def test_what_the_supervisor_saw_before_they_go_on_seeing(self, treatment, alice, sam):
+        """Also where no beat had noted it by then."""
+        moment = OPENED + timedelta(hours=72)
+        self.restrict(treatment, moment, by=alice)
+        assert seen_by(sam, self.LATER)
+        assert treatment.episodes.get().waited_at == moment
+
+    @pytest.mark.parametrize("could_see", [True, False])
+    def test_an_end_of_the_treatment_is_told_to_who_could_see_it(
+        self, treatment, alice, sam, could_see
+    ):
+        self.restrict(treatment, OPENED + timedelta(days=5 * could_see), by=alice)
+        Treatment.objects.update(ends_on=self.LATER.date())
+        assert episode_at(self.LATER, treatment).outcome == Outcome.ENDED_UNREPAIRED
+        with at(self.LATER):
+            said = [each.said.text for each in notices.unread(sam)]
+        assert any("that you could see" in each for each in said) is could_see
+
+    def test_the_therapists_page_says_who_sees_it(self, treatment, alice, as_alice, sam):
+        self.restrict(treatment, OPENED, by=alice)
+        with at(OPENED + timedelta(minutes=5)):
+            page = as_alice.get(f"/clients/{treatment.client_id}/").content.decode()
+        assert "Only you see it while processing is restricted." in page

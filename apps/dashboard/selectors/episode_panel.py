@@ -90,6 +90,8 @@ def seen_by(episode: RuptureEpisode, supervisors: Sequence[Membership]) -> str:
         why = _("It is marked, so %(who)s sees it too:")
     elif supervisors and (episode.waited_at or episode.has_waited_by_now):
         why = _("It waited %(hours)d hours unacknowledged, so %(who)s sees it too:")
+    elif supervisors and not episode.seen_at and episode.treatment.client.restricted_at:
+        return _("Only you see it while processing is restricted.")
     elif supervisors and not episode.seen_at:
         return _("Only you see it. Unacknowledged for %(hours)d hours, %(who)s sees it too.") % said
     else:
