@@ -238,7 +238,10 @@ class PauseForm(DatedForm):
 
     reason = forms.CharField(
         label=gettext_lazy("Clinical reason"),
-        help_text=gettext_lazy("Whoever treats the client while the pause lasts reads it."),
+        help_text=gettext_lazy(
+            "Whoever treats the client while the pause lasts reads it; once your treatment has "
+            "ended, so does the practice’s record holder."
+        ),
         max_length=200,
         error_messages={"required": gettext_lazy("Say in a few words why asking rests.")},
     )

@@ -153,6 +153,26 @@ def test_the_record_holder_reads_why_asking_rests_where_the_pause_began_in_what_
     assert (HERS in reads_in_review(as_sam, client)) is began_before
 
 
+def test_forms_say_what_a_manager_who_is_record_holder_reads_once_a_treatment_has_ended(
+    treatment: Treatment, alice: Membership, as_alice: Browser, mona: Membership, as_mona: Browser
+) -> None:
+    client = treatment.client
+    details = reverse("change_client", args=[client.id])
+    for page in (reverse("add_client"), details):
+        said = "once a treatment has ended, the practice’s record holder does."
+        assert said in shown(as_alice.get(page))
+    said = "once your treatment has ended, so does the practice’s record holder."
+    assert said in shown(as_alice.get(details))
+    hold(client.practice, mona)
+    pause(client, HERS, by=alice)
+    fresh(as_mona)
+    assert as_mona.get(reverse("export_records", args=[client.id])).status_code == 404
+    close_treatment(treatment=treatment, how="agreed", review="", by=alice)
+    assert HERS in reads_in_review(as_mona, client)
+    portable = files(as_mona.get(url(treatment, "portable/")))
+    assert client.channels.get(kind="email").address in "".join(portable.values())
+
+
 def test_what_was_kept_for_a_hold_alone_goes_with_it(
     treatment: Treatment, alice: Membership, mona: Membership
 ) -> None:
