@@ -22,7 +22,9 @@ from apps.exchange.records import staff_texts
 from apps.exchange.texts import texts_of
 from apps.therapy_sessions.models import ProcessNote
 from apps.therapy_sessions.services import save_process_note
+from tests.accounts.conftest import shown
 from tests.exchange.conftest import NOON, NOTE, files, fresh, hold
+from tests.exchange.singing import url
 from tests.factories import MembershipFactory, TreatmentFactory, comment_on, rate
 
 
@@ -238,6 +240,16 @@ def test_the_record_holder_gives_a_full_copy_once_a_treatment_has_ended(
     assert "the client's comment" in taken["supplied.json"]
     looks = AuditEntry.objects.filter(actor_id=sam.id).values_list("action", flat=True)
     assert {"view records", "export records", "export portable copy"} <= set(looks)
+
+
+def test_the_page_says_that_notes_of_an_author_who_is_still_here_go_into_no_copy(
+    ended: Treatment, as_alice: Browser, sam: Membership, as_sam: Browser
+) -> None:
+    hold(ended.practice, sam)
+    page = shown(fresh(as_sam).get(url(ended)))
+    assert "those of a colleague who is still here do not" in page
+    assert NOTE not in shown(as_sam.get(url(ended, "export/")))
+    assert fresh(as_alice).get(url(ended, "export/")).status_code == 404
 
 
 def test_what_runs_with_somebody_else_now_is_not_the_record_holders(
