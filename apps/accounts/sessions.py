@@ -7,9 +7,11 @@ and no other: none takes back what another wrote. Of one key that both changed, 
 from copy import deepcopy
 from typing import Any
 
+from django.contrib.auth import SESSION_KEY as AUTH_SESSION_KEY
 from django.contrib.messages.storage.session import SessionStorage
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.db import transaction
 from django.middleware.csrf import CSRF_SESSION_KEY
 
@@ -61,19 +63,28 @@ class SessionStore(db.SessionStore):
         self._before = deepcopy(dict(self.items()))
 
     def cycle_key(self) -> None:
-        """What others wrote until now goes along to the new key; the old one takes nothing more."""
+        """What others wrote until now goes along to the new key; the old one takes nothing more.
+
+        Raises:
+            SessionInterrupted: who was signed in signed out, or got another key, meanwhile. A
+                stranger's session begins anew then: nobody comes back by it.
+        """
         with transaction.atomic():
-            self._take_over()
+            was_there = self._take_over()
+            if not was_there and AUTH_SESSION_KEY in (self._before or {}):
+                raise SessionInterrupted
             super().cycle_key()
 
-    def _take_over(self) -> None:
-        """Hold the row until the transaction ends, and take over what others wrote to it."""
+    def _take_over(self) -> bool:
+        """Hold the row until the transaction ends, and take over what others wrote to it; whether
+        it is there."""
         mine = dict(self.items())
         if self.session_key is None or self._before is None:
-            return
+            return False
         row = self.model.objects.select_for_update().filter(session_key=self.session_key).first()
         if row:
             self._session_cache = merged(self._before, mine, self.decode(row.session_data))
+        return row is not None
 
 
 def merged(before: Data, mine: Data, now: Data) -> Data:
@@ -84,7 +95,8 @@ def merged(before: Data, mine: Data, now: Data) -> Data:
     >>> merged({"seen": 1, "said": 1}, {"seen": 2}, {"seen": 1, "said": 1, "draft": 1})
     {'draft': 1, 'seen': 2}
     """
-    changed = {key for key in before | mine if before.get(key) != mine.get(key)}
+    gone = object()  # None is a value
+    changed = {key for key in before | mine if before.get(key, gone) != mine.get(key, gone)}
     if PRACTICE in changed:
         changed |= OF_ITS_PRACTICE
     elif before.get(PRACTICE) != now.get(PRACTICE):

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Exists, F, Max, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -408,15 +408,14 @@ class Treatment(PracticeModel):
         """Whether its therapist may know of it; one that follows another begins on its day."""
         return self.follows_id is None or self.starts_on <= timezone.localdate()
 
-    @property
-    def came_on(self) -> date | None:
-        """The day from which on no other therapist treated the client before: what was earlier is
-        none of this treatment's. None where nobody else did."""
-        before = Treatment.objects.filter(client=self.client_id, ends_on__lte=self.starts_on)
-        last: date | None = before.exclude(therapist=self.therapist_id).aggregate(
-            last=Max("ends_on")
-        )["last"]
-        return last
+    def was_anothers(self, day: date) -> bool:
+        """Whether the client was another therapist's on a day; before the first day, whoever was
+        the first to treat them. What was taken back on the day on which it began counts as never
+        given."""
+        treatments = Treatment.objects.filter(client=self.client_id).exclude(ends_on=F("starts_on"))
+        in_order = treatments.order_by("starts_on", "id")
+        of_then = in_order.filter(starts_on__lte=day).last() or in_order.first()
+        return of_then is not None and of_then.therapist_id != self.therapist_id
 
     def begins_before(self, day: date) -> bool:
         """Whether its therapist may know of it by then, or already."""

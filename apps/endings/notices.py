@@ -109,8 +109,8 @@ def render_form_ended(subject_ids: Collection[UUID], member: Membership) -> dict
     )
     without = _(
         "A form of a client was waiting for an answer when it was decided that the treatment with"
-        " %(name)s ends on %(day)s; from then on it can no longer be answered. The agenda of your"
-        " next meeting after that names the client."
+        " %(name)s ends on %(day)s; from then on it can no longer be answered. The agenda of a"
+        " meeting within 90 days of that names the client."
     )
     return {
         treatment.id: Said(

@@ -20,7 +20,7 @@ from apps.feedback import corrections
 from apps.feedback.correct_form import CorrectSessionForm, MoveSessionForm
 from apps.therapy_sessions.forms import PlanSessionsForm
 from apps.therapy_sessions.models import TherapySession
-from apps.therapy_sessions.services import BeforeTheBeginning, StartTaken
+from apps.therapy_sessions.services import OfAnother, StartTaken
 
 HAS_BEGUN = gettext_lazy("This session has begun, so it is logged: also as cancelled or missed.")
 AFTER_THE_END = gettext_lazy(
@@ -59,7 +59,7 @@ def plan_sessions(request: MemberRequest, client_id: UUID) -> HttpResponse:
             messages.success(request, _planned_in_words(corrections.plan_sessions(**plan)))
         except corrections.AfterTheEnd:
             form.add_error("first_on", AFTER_THE_END)
-        except BeforeTheBeginning as error:
+        except OfAnother as error:
             form.add_error("first_on", str(error))
         else:
             return redirect("client", client.id)
@@ -78,7 +78,7 @@ def move_session(request: MemberRequest, session_id: UUID) -> HttpResponse:
     if form.is_valid():
         try:
             corrections.move_session(session=session, by=request.membership, **form.values())
-        except BeforeTheBeginning as error:
+        except OfAnother as error:
             form.add_error("held_on", str(error))
         except (corrections.HasBegun, corrections.AfterTheEnd, StartTaken) as error:
             form.add_error(*REFUSALS[type(error)])
@@ -119,7 +119,7 @@ def correct_session(request: MemberRequest, logged_id: UUID) -> HttpResponse:
     if form.is_valid():
         try:
             corrections.correct_session(session=session, by=request.membership, **form.values())
-        except BeforeTheBeginning as error:
+        except OfAnother as error:
             form.add_error("held_on", str(error))
         except tuple(REFUSALS) as error:
             form.add_error(*REFUSALS[type(error)])

@@ -20,7 +20,7 @@ from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import CannotAsk, log_session_and_ask
 from apps.feedback.tokens import ROOM
 from apps.therapy_sessions.models import TherapySession
-from apps.therapy_sessions.services import AlreadyLogged, BeforeTheBeginning
+from apps.therapy_sessions.services import AlreadyLogged, OfAnother
 
 # What is called off sooner before its start than this is late.
 LATE = timedelta(hours=24)
@@ -83,7 +83,7 @@ def quick_log(request: MemberRequest, session_id: UUID) -> HttpResponse:
         logged = quick_log_session(planned=session, how=How(sent), by=request.membership)
     except TherapySession.DoesNotExist:  # handed over meanwhile
         raise Http404 from None
-    except (CannotAsk, AlreadyLogged, BeforeTheBeginning) as error:
+    except (CannotAsk, AlreadyLogged, OfAnother) as error:
         messages.info(request, str(error) or _("This session is logged already."))
         return redirect(by_hand)
     undo = reverse("undo_log", args=[logged.id])

@@ -25,7 +25,7 @@ from apps.feedback.selectors import (
 from apps.feedback.services import CannotAsk, log_session_and_ask
 from apps.feedback.tokens import ROOM
 from apps.therapy_sessions.models import TherapySession
-from apps.therapy_sessions.services import AlreadyLogged, BeforeTheBeginning
+from apps.therapy_sessions.services import AlreadyLogged, OfAnother
 
 
 @require(Permission.LOG_SESSION)
@@ -72,7 +72,7 @@ def _log(request: MemberRequest, form: LogSessionForm) -> TherapySession | None:
         form.add_error("ask_by", str(error))
     except TherapySession.DoesNotExist:  # handed over meanwhile
         raise Http404 from None
-    except BeforeTheBeginning as error:
+    except OfAnother as error:
         form.add_error("held_on", str(error))
     except AlreadyLogged:
         form.add_error(

@@ -137,7 +137,7 @@ def say_gone(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
     by_code = _("%(code)s: a possible rupture that you could see was %(why)s.")
     without = _(
         "A possible rupture that you could see, with a client of %(name)s, was %(why)s. The agenda"
-        " of your next meeting after that names the client."
+        " of a meeting within 90 days of that names the client."
     )
     gone = _unseen_by(member).filter(id__in=ids)
     named = Client.objects.nameable_to(member, {each.treatment.client_id for each in gone})

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership
@@ -19,8 +18,8 @@ class StartTaken(Exception):
     """The treatment has another session at that time; nothing was changed."""
 
 
-class BeforeTheBeginning(Exception):
-    """Another therapist treated the client then; nothing was stored. It says until when."""
+class OfAnother(Exception):
+    """Another therapist treated the client on that day; nothing was stored."""
 
 
 class NoteChanged(Exception):
@@ -55,9 +54,9 @@ def plan_therapy_sessions(
     session. A session that is planned at the same time already stays as it is.
 
     Raises:
-        BeforeTheBeginning: nothing is stored.
+        OfAnother: nothing is stored.
     """
-    _refuse_before_the_beginning(treatment, first_starts_at)
+    _refuse_of_another(treatment, first_starts_at)
     wall_clock = first_starts_at.replace(tzinfo=None)
     starts = [
         (wall_clock + timedelta(weeks=every_weeks * n)).replace(tzinfo=first_starts_at.tzinfo)
@@ -149,10 +148,10 @@ def log_therapy_session(
     Raises:
         AlreadyLogged: `planned` is logged by now, or the treatment has another session at that
             time; nothing is stored.
-        BeforeTheBeginning: nothing is stored.
+        OfAnother: nothing is stored.
         DoesNotExist: `planned` went to another treatment meanwhile; nothing is stored.
     """
-    _refuse_before_the_beginning(treatment, starts_at)
+    _refuse_of_another(treatment, starts_at)
     session = None
     if planned:
         # A form sent twice at once: the second waits here, and finds the session logged.
@@ -243,13 +242,13 @@ def change_therapy_session(
             tension_resolved and the fields of `TherapySession.OWN_VIEW`.
 
     Raises:
-        StartTaken, BeforeTheBeginning: nothing is stored.
+        StartTaken, OfAnother: nothing is stored.
         DoesNotExist: it was cancelled, logged or undone meanwhile; nothing is stored.
     """
     as_before = TherapySession.objects.filter(attendance=session.attendance)
     session = as_before.select_for_update(of=("self",)).get(pk=session.pk)
     if values.get("starts_at", session.starts_at) != session.starts_at:
-        _refuse_before_the_beginning(session.treatment, values["starts_at"])
+        _refuse_of_another(session.treatment, values["starts_at"])
     for name, value in values.items():
         setattr(session, name, value)
     try:
@@ -263,14 +262,10 @@ def change_therapy_session(
     return session
 
 
-def _refuse_before_the_beginning(treatment: Treatment, starts_at: datetime) -> None:
+def _refuse_of_another(treatment: Treatment, starts_at: datetime) -> None:
     """Or the client would be asked about a colleague's session, and the answer read by this one."""
-    came_on = treatment.came_on
-    if came_on and timezone.localdate(starts_at) < came_on:
-        raise BeforeTheBeginning(
-            _("Another therapist treated the client until %(day)s; what was before is theirs.")
-            % {"day": date_format(came_on, "j M Y")}
-        )
+    if treatment.was_anothers(timezone.localdate(starts_at)):
+        raise OfAnother(_("On that day another therapist treated the client; what was is theirs."))
 
 
 @transaction.atomic

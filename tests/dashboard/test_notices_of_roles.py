@@ -206,7 +206,7 @@ def test_no_notice_names_a_client_who_went_to_somebody_else(
     )
     assert said["episode_withdrawn"] == (
         "A possible rupture that you could see, with a client of Alice Moreau, was taken back: it"
-        " is no longer marked, or no longer shared. The agenda of your next meeting after that"
-        " names the client."
+        " is no longer marked, or no longer shared. The agenda of a meeting within 90 days of"
+        " that names the client."
     )
     assert said["request_withdrawn"] == "Mona Haddad withdrew a request to erase."

@@ -224,6 +224,24 @@ def test_a_step_that_is_saved_again_does_not_move_the_consent_past_what_came_lat
     assert "For alice alone." not in shown(page)
 
 
+@pytest.mark.parametrize("by_paper", [False, True])
+def test_what_was_written_on_the_day_of_a_consent_that_is_noted_the_day_after_stays_behind(
+    treatment: Treatment, alice: Membership, charlie: Membership, by_paper: bool
+) -> None:
+    """Nobody knows at what time of the day they agreed; the form went out after that session."""
+    rating = comment_on(treatment.therapy_sessions.latest("starts_at"), "For alice alone.")
+    noon = timezone.localtime().replace(hour=12)
+    yesterday = noon - timedelta(days=1)
+    entered_at = noon - timedelta(hours=2) if by_paper else None
+    AllianceRating.objects.filter(id=rating.id).update(answered_at=yesterday, entered_at=entered_at)
+    with time_machine.travel(noon, tick=False):
+        agreed = consent("comments") | {"agreed_on": yesterday.date().isoformat()}
+        walk(signed_in(alice), treatment, FITS, agreed, handover(charlie))
+        page = signed_in(charlie).get(reverse("passed_on", args=[treatment.client_id]))
+    assert "comments" in Move.objects.get().passes_on
+    assert "For alice alone." not in shown(page)
+
+
 @pytest.mark.parametrize(("hour", "before"), [(12, ["ratings"]), (22, ["comments", "ratings"])])
 def test_what_is_agreed_to_anew_passes_on_what_was_written_until_then(
     treatment: Treatment, alice: Membership, charlie: Membership, hour: int, before: list[str]

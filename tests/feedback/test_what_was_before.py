@@ -17,7 +17,7 @@ from tests.accounts.conftest import shown
 from tests.factories import TherapySessionFactory, TreatmentFactory
 
 pytestmark = pytest.mark.django_db
-SAID = "Another therapist treated the client until"
+SAID = "On that day another therapist treated the client"
 
 
 @pytest.fixture
@@ -65,6 +65,20 @@ def test_nor_is_one_planned_there(came: Treatment, as_alice: Browser) -> None:
     page = as_alice.post(reverse("plan_sessions", args=[came.client_id]), sent | {"count": "1"})
     assert SAID in shown(page)
     assert not TherapySession.objects.exists()
+
+
+@pytest.mark.parametrize(("taken_back", "days"), [(0, 1), (0, 5), (4, 5)])
+def test_who_gets_a_client_back_logs_what_they_held_before(
+    alice: Membership, charlie: Membership, as_alice: Browser, taken_back: int, days: int
+) -> None:
+    """What a manager gave to the wrong one and took back on that day was nobody else's."""
+    own = TreatmentFactory.create(therapist=alice)
+    today = timezone.localdate()
+    theirs = pass_on(own, to=charlie, on=today - timedelta(days=taken_back), by=alice)
+    back = pass_on(theirs, to=alice, on=today, by=alice)
+    sent = {"treatment": back.id, "held_on": days_ago(days), "start": "10:00", "minutes": "50"}
+    sent |= {"attendance": "attended", "ask_by": "email"}
+    assert as_alice.post(reverse("log_session"), sent).status_code == 302
 
 
 def test_where_nobody_treated_the_client_before_each_day_is_ones_own(

@@ -423,7 +423,7 @@ def test_what_ended_with_a_client_who_went_on_is_told_without_them_and_the_agend
         "A form of a client was waiting for an answer when it was decided that the treatment with"
     )
     flag = "A possible rupture that you could see, with a client of Alice Moreau, was recorded as"
-    for said in (f"{form} Alice Moreau ends", f"{flag} “Not a rupture”. The agenda of your next"):
+    for said in (f"{form} Alice Moreau ends", f"{flag} “Not a rupture”. The agenda of a"):
         assert len([each for each in told if each.startswith(said)]) == 3
     page, agenda = text(as_sam.get("/supervision/")), text(as_sam.get(f"/meetings/{meeting.id}/"))
     for each in treatments:

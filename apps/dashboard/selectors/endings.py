@@ -124,12 +124,17 @@ def passed_on_page(move: Move, *, today: date) -> PassedOnPage:
 
 
 def _agreed_to(rating: AllianceRating, move: Move) -> bool:
-    """What the client wrote later was written for the therapist before alone. Of paper only the
-    day is known: what was filled in on the very day was there to agree to if it was entered."""
+    """What the client wrote later was written for the therapist before alone.
+
+    Of the very day, what was there (of paper: entered) as that was noted; nothing where it was
+    noted on another day, as nobody knows at what time they agreed.
+    """
     agreed_on = move.agreed_on or date.min
     written_on = words.local(rating.answered_at).date()
-    known_at = rating.entered_at if written_on == agreed_on else None
-    return written_on <= agreed_on and (known_at or rating.answered_at) <= move.saved_at
+    if written_on != agreed_on:
+        return written_on < agreed_on
+    was_there_at = rating.entered_at or rating.answered_at
+    return was_there_at <= move.saved_at and words.local(move.saved_at).date() == agreed_on
 
 
 def _ratings_alone(course: Course, move: Move) -> list[ChartSession]:

@@ -14,6 +14,7 @@ from apps.accounts.models import Membership, Role, Supervision
 from apps.clients.models import Client, Treatment
 from apps.core.models import AuditEntry, AuditSeal
 from apps.dashboard.selectors import words
+from apps.supervision.models import LOOKS_BACK
 
 ROWS_PER_PAGE = 25
 WHAT: dict[str, str | Promise] = {
@@ -158,7 +159,8 @@ def _because(
 ) -> str:
     """Why a member could on the day `on`; '' for the client and for Rapport itself.
 
-    Who treated the client before, and who supervised them, open what is about that time later too.
+    Who treated the client before, and who supervised them, open what is about that time later too,
+    as long as an agenda goes back.
     Before the client's first treatment begins, whoever wrote it down ahead treats them already.
     """
     if member is None:
@@ -183,8 +185,12 @@ def _because(
         return _("Supervision")
     if route in OF_RECORDS:
         return _("Record holder")
-    earlier = {*current, *(each.therapist_id for each in treatments if each.starts_on <= on)}
-    if earlier & {member.id, *supervised}:
+    earlier = {
+        each.therapist_id
+        for each in treatments
+        if each.starts_on <= on and (each.ends_on is None or on - each.ends_on <= LOOKS_BACK)
+    }
+    if {*current, *earlier} & {member.id, *supervised}:
         return _("An earlier treatment")
     if member.has_role(Role.MANAGER):
         return _("Practice manager: by code only")

@@ -24,6 +24,13 @@ def refuse_two_at_a_time(apps: Any, schema_editor: Any) -> None:
                 )
 
 
+def follow_what_leads_here(apps: Any, schema_editor: Any) -> None:
+    """What one leads to, of where several followed one, is the one that comes after it."""
+    treatments = apps.get_model("clients", "Treatment").objects
+    for before in treatments.exclude(leads_to=None).filter(ends_on__gt=timezone.localdate()):
+        treatments.filter(id=before.leads_to_id).update(follows=before.id)
+
+
 def let_one_follow(apps: Any, schema_editor: Any) -> None:
     """Of several that followed one treatment, those that have begun, but for the newest, came by
     hand-overs that were taken back on their day: they follow nothing."""
@@ -54,6 +61,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunPython(refuse_two_at_a_time, migrations.RunPython.noop, elidable=True),
+        migrations.RunPython(follow_what_leads_here, migrations.RunPython.noop, elidable=True),
         migrations.RunPython(let_one_follow, migrations.RunPython.noop, elidable=True),
         migrations.RunPython(call_off_what_was_overtaken, migrations.RunPython.noop, elidable=True),
     ]

@@ -40,14 +40,14 @@ from apps.ruptures.transitions import move_episodes_on
 from apps.supervision.models import Meeting
 from apps.supervision.services import plan_meeting
 from apps.therapy_sessions.models import TherapySession
-from apps.therapy_sessions.services import AlreadyLogged, BeforeTheBeginning, StartTaken
+from apps.therapy_sessions.services import AlreadyLogged, OfAnother, StartTaken
 from tests.architecture.matrix.building import taken_back
 from tests.architecture.matrix.invariants import broken
 from tests.conftest import signed_in, work_in
 from tests.factories import MembershipFactory, PracticeFactory, SupervisionFactory, TreatmentFactory
 
 REFUSALS = (
-    AlreadyLogged, BeforeTheBeginning, StartTaken, RequestClosed, feedback.CannotAsk,
+    AlreadyLogged, OfAnother, StartTaken, RequestClosed, feedback.CannotAsk,
     feedback.AlreadyAnswered, corrections.AfterTheEnd, corrections.CannotUndo,
     corrections.EndsForm, corrections.HasAnswers, corrections.HasBegun, endings.AlreadyArranged,
     endings.CannotCallOff, endings.CannotHandOver, endings.CannotReopen, endings.ChangesHands,
