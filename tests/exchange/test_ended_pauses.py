@@ -15,6 +15,7 @@ from apps.accounts.models import Membership
 from apps.clients.handing_over import pass_on
 from apps.clients.models import Client, Treatment
 from apps.clients.services import end_pause, pause_asking
+from apps.core import crypto
 from apps.core.fields import encrypted_fields
 from apps.endings.services import close_treatment
 from apps.exchange.records import staff_texts
@@ -244,3 +245,16 @@ def test_a_pause_whose_reason_was_erased_lasts_on_after_the_migration(
     client.refresh_from_db()
     assert (client.pause_reason, client.paused_in) == ("", treatment)
     assert client.pause_review_on
+
+
+def test_the_migration_leaves_who_has_no_key_any_more_as_they_are(
+    treatment: Treatment, alice: Membership
+) -> None:
+    """Erased after the dump that was read back, with the keys of today."""
+    client = treatment.client
+    pause(client, HERS, by=alice)
+    Client.objects.filter(id=client.id).update(paused_in=None)
+    crypto.destroy_client_keys(practice_id=client.practice_id, client_id=client.id)
+    part_what_has_ended()
+    client.refresh_from_db(fields=["paused_in", "pause_review_on"])
+    assert (client.paused_in, bool(client.pause_review_on)) == (None, True)
