@@ -413,7 +413,7 @@ class Treatment(PracticeModel):
         the first to treat them. What was taken back on the day on which it began counts as never
         given."""
         treatments = Treatment.objects.filter(client=self.client_id).exclude(ends_on=F("starts_on"))
-        in_order = treatments.order_by("starts_on", "id")
+        in_order = treatments.order_by("starts_on", F("ends_on").asc(nulls_last=True), "id")
         of_then = in_order.filter(starts_on__lte=day).last() or in_order.first()
         return of_then is not None and of_then.therapist_id != self.therapist_id
 
