@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
-from tests.journeys.conftest import Rapport, find_client, open_client, presses, sign_in
+from tests.journeys.conftest import Rapport, find_client, open_somebody_to_ask, presses, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("journeys")]
 
@@ -23,21 +23,12 @@ NEVER_IN_MESSAGES = re.compile(
 EARLY_SIGNS_WITHIN_S = 100
 
 
-def open_somebody_to_ask(page: Page, rapport: Rapport) -> tuple[str, str]:
-    """Go to the page of a client who may be asked once more; initials and code."""
-    for initials in CLIENTS:
-        code = open_client(page, rapport, initials)
-        if not page.get_by_text("5 of at most 5").count():
-            return initials, code
-    pytest.fail("Each of these clients was asked as often as may be.")
-
-
 def test_a_fall_travels_from_the_clients_phone_to_the_supervisor(
     chromium: Browser, rapport: Rapport
 ) -> None:
     hana = sign_in(chromium, rapport, "hana")
     expect(hana.get_by_role("heading", name="Caseload")).to_be_visible()
-    initials, code = open_somebody_to_ask(hana, rapport)
+    initials, code = open_somebody_to_ask(hana, rapport, CLIENTS)
 
     # The therapist logs the session that has just ended.
     hana.get_by_role("link", name="Log a session").click()
