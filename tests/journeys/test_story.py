@@ -15,9 +15,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("journeys")]
 
 # Not one of today's sessions is theirs: another story logs one of those. Who of them may be asked
 # once more depends on the day of the week.
-CLIENTS = ("R. H.", "N. W.")
+CLIENTS = ("R. H.", "P. E.")
 NEVER_IN_MESSAGES = re.compile(
-    r"therap|counsel|session|mental|psycho|fernbank p|hana|lindqvist|R\. ?H\.|N\. ?W\.",
+    r"therap|counsel|session|mental|psycho|fernbank p|hana|lindqvist|R\. ?H\.|P\. ?E\.",
     re.IGNORECASE,
 )
 EARLY_SIGNS_WITHIN_S = 100
