@@ -265,7 +265,9 @@ def change_therapy_session(
 def _refuse_of_another(treatment: Treatment, starts_at: datetime) -> None:
     """Or the client would be asked about a colleague's session, and the answer read by this one."""
     if treatment.was_anothers(timezone.localdate(starts_at)):
-        raise OfAnother(_("On that day another therapist treated the client; what was is theirs."))
+        raise OfAnother(
+            _("On that day another therapist treated the client: that session is theirs.")
+        )
 
 
 @transaction.atomic
