@@ -20,7 +20,7 @@ from apps.feedback import corrections
 from apps.feedback.correct_form import CorrectSessionForm, MoveSessionForm
 from apps.therapy_sessions.forms import PlanSessionsForm
 from apps.therapy_sessions.models import TherapySession
-from apps.therapy_sessions.services import OfAnother, StartTaken
+from apps.therapy_sessions.services import OF_ANOTHER, OfAnother, StartTaken
 
 HAS_BEGUN = gettext_lazy("This session has begun, so it is logged: also as cancelled or missed.")
 AFTER_THE_END = gettext_lazy(
@@ -29,6 +29,7 @@ AFTER_THE_END = gettext_lazy(
 REFUSALS = {
     corrections.HasBegun: ("start", HAS_BEGUN),
     corrections.AfterTheEnd: ("held_on", AFTER_THE_END),
+    OfAnother: ("held_on", OF_ANOTHER),
     StartTaken: ("start", gettext_lazy("Another session with this client starts then.")),
     corrections.HasAnswers: (
         "attendance",
@@ -57,10 +58,9 @@ def plan_sessions(request: MemberRequest, client_id: UUID) -> HttpResponse:
         plan = form.plan() | {"treatment": treatment, "by": request.membership}
         try:
             messages.success(request, _planned_in_words(corrections.plan_sessions(**plan)))
-        except corrections.AfterTheEnd:
-            form.add_error("first_on", AFTER_THE_END)
-        except OfAnother as error:
-            form.add_error("first_on", str(error))
+        except (corrections.AfterTheEnd, OfAnother) as error:
+            _field, words = REFUSALS[type(error)]
+            form.add_error("first_on", words)
         else:
             return redirect("client", client.id)
     audit.read("view client", client_ids=[client.id], target=client, by=request.membership)
@@ -78,9 +78,7 @@ def move_session(request: MemberRequest, session_id: UUID) -> HttpResponse:
     if form.is_valid():
         try:
             corrections.move_session(session=session, by=request.membership, **form.values())
-        except OfAnother as error:
-            form.add_error("held_on", str(error))
-        except (corrections.HasBegun, corrections.AfterTheEnd, StartTaken) as error:
+        except tuple(REFUSALS) as error:
             form.add_error(*REFUSALS[type(error)])
         except TherapySession.DoesNotExist:  # cancelled or logged meanwhile
             raise Http404 from None
@@ -119,8 +117,6 @@ def correct_session(request: MemberRequest, logged_id: UUID) -> HttpResponse:
     if form.is_valid():
         try:
             corrections.correct_session(session=session, by=request.membership, **form.values())
-        except OfAnother as error:
-            form.add_error("held_on", str(error))
         except tuple(REFUSALS) as error:
             form.add_error(*REFUSALS[type(error)])
         except TherapySession.DoesNotExist:  # undone meanwhile

@@ -5,13 +5,17 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import Membership
 from apps.clients.models import Client, Treatment
 from apps.clients.services import take_turn
 from apps.core import audit
 from apps.therapy_sessions.models import ProcessNote, TherapySession
+
+OF_ANOTHER = gettext_lazy(
+    "On that day another therapist treated the client: that session is theirs."
+)
 
 
 class StartTaken(Exception):
@@ -265,9 +269,7 @@ def change_therapy_session(
 def _refuse_of_another(treatment: Treatment, starts_at: datetime) -> None:
     """Or the client would be asked about a colleague's session, and the answer read by this one."""
     if treatment.was_anothers(timezone.localdate(starts_at)):
-        raise OfAnother(
-            _("On that day another therapist treated the client: that session is theirs.")
-        )
+        raise OfAnother(OF_ANOTHER)
 
 
 @transaction.atomic
