@@ -389,28 +389,29 @@ def stop_channel(
         return
     channel.stopped_at, channel.stop_reason = timezone.now(), why
     channel.save(update_fields=["stopped_at", "stop_reason"])
-    current = Treatment.objects.current(on=timezone.localdate())
-    treating = current.filter(client=channel.client_id).values("therapist")
-    for therapist in Membership.objects.filter(id__in=treating):
-        a_day_ago = timezone.now() - timedelta(days=1)
-        told = Notice.objects.unread_by(therapist).filter(
-            kind=CHANNEL_STOPPED, created_at__gte=a_day_ago
-        )
-        if why == Reason.SWITCHED and told.filter(subject_id=channel.id).exists():
-            continue
-        notice = notices.tell(
-            member=therapist,
-            kind=CHANNEL_STOPPED,
-            subject=channel,
-            mark=channel.stopped_at.isoformat(),
-        )
-        outbox.enqueue(
-            kind=CHANNEL_STOPPED,
-            subject_id=notice.id,
-            practice_id=notice.practice_id,
-            not_before=timezone.now(),
-        )
     audit.record("stop channel", channel, client_id=channel.client_id, by=by)
+    current = Treatment.objects.current(on=timezone.localdate())
+    treatment = current.filter(client=channel.client_id).select_related("therapist").first()
+    if treatment is None:
+        return
+    a_day_ago = timezone.now() - timedelta(days=1)
+    told = Notice.objects.unread_by(treatment.therapist).filter(
+        kind=CHANNEL_STOPPED, subject_id=channel.id, created_at__gte=a_day_ago
+    )
+    if why == Reason.SWITCHED and told.exists():
+        return
+    notice = notices.tell(
+        member=treatment.therapist,
+        kind=CHANNEL_STOPPED,
+        subject=channel,
+        mark=channel.stopped_at.isoformat(),
+    )
+    outbox.enqueue(
+        kind=CHANNEL_STOPPED,
+        subject_id=notice.id,
+        practice_id=notice.practice_id,
+        not_before=timezone.now(),
+    )
 
 
 @transaction.atomic
