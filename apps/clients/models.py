@@ -423,8 +423,8 @@ class Treatment(PracticeModel):
 
     def followed_by_move(self) -> "Treatment | None":
         """The treatment to which the client moved as this one ended; None where they did not."""
-        moved_to = Treatment.objects.filter(moves_here__treatment=self)
-        return moved_to.select_related("therapist").first()
+        moved = Q(follows__moves__arranged_at__isnull=False, follows__moves__called_off_at=None)
+        return self.followed_by.filter(moved).select_related("therapist").first()
 
     @property
     def ends_at(self) -> datetime | None:

@@ -22,17 +22,17 @@ class TreatmentsByCode(forms.ModelMultipleChoiceField):
     """By code, and the day on which somebody else is to treat the client, by a move or not."""
 
     def label_from_instance(self, obj: Treatment) -> str:
-        for move in obj.moves.all():  # prefetched: one that stands, at most
-            if move.new_treatment and move.moves_on:
-                return _("%(code)s, moves to %(name)s on %(day)s") % {
-                    "code": obj.client.code,
-                    "name": move.new_treatment.therapist.name,
-                    "day": date_format(move.moves_on, "j M Y"),
-                }
-        if obj.ends_on:
-            day = date_format(obj.ends_on, "j M Y")
-            return _("%(code)s, changes hands on %(day)s") % {"code": obj.client.code, "day": day}
-        return obj.client.code
+        if obj.ends_on is None:
+            return obj.client.code
+        code, day = obj.client.code, date_format(obj.ends_on, "j M Y")
+        if not obj.moves.all():
+            return _("%(code)s, changes hands on %(day)s") % {"code": code, "day": day}
+        [moved_to] = obj.followed_by.all()
+        return _("%(code)s, moves to %(name)s on %(day)s") % {
+            "code": code,
+            "name": moved_to.therapist.name,
+            "day": day,
+        }
 
 
 class TakerField(forms.ModelChoiceField):
@@ -70,11 +70,10 @@ class HandoverForm(forms.Form):
         super().__init__(*args, **kwargs)
         treatments, to = self.fields["treatments"], self.fields["to"]
         arranged = Move.objects.standing().filter(arranged_at__isnull=False)
-        arranged = arranged.select_related("new_treatment__therapist")
         cast(TreatmentsByCode, treatments).queryset = (
             Treatment.objects.to_hand_over(therapist, on=today)
             .select_related("client")
-            .prefetch_related(Prefetch("moves", arranged))
+            .prefetch_related(Prefetch("moves", arranged), "followed_by__therapist")
             .order_by("client__code")
         )
         colleagues = Membership.objects.colleagues_of(manager)

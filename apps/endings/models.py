@@ -69,7 +69,7 @@ class MoveQuerySet(models.QuerySet["Move"]):
     def passed_on_to(self, membership: Membership) -> Self:
         """Moves that brought the member a client, from the day of the move on."""
         return self.came_true(on=timezone.localdate()).filter(
-            new_treatment__in=Treatment.objects.conducted_by(membership)
+            treatment__followed_by__in=Treatment.objects.conducted_by(membership)
         )
 
     def came_true(self, *, on: date) -> Self:
@@ -88,7 +88,8 @@ class Move(PracticeModel):
     """A client's way to a better-fitting therapist: what fits, what may be passed on, the handover.
 
     Until `arranged_at` it is a plan and only its therapist sees it. From the day of the move on the
-    new therapist reads what the client agreed to pass on, and nothing else of the treatment before.
+    therapist of the treatment that follows reads what the client agreed to pass on, and nothing
+    else of the treatment before.
     One that was called off before its day stays as it was, as history; another may follow it.
 
     `saved_at` is when its words were saved or, where consent stands, when that was noted: what the
@@ -119,9 +120,6 @@ class Move(PracticeModel):
     moves_on = models.DateField(null=True)
     meeting_on = models.DateField(null=True)
     arranged_at = models.DateTimeField(null=True)
-    new_treatment = models.ForeignKey(
-        Treatment, on_delete=models.PROTECT, null=True, related_name="moves_here"
-    )
     called_off_at = models.DateTimeField(null=True)
     called_off_reason = EncryptedTextField(client="treatment__client_id", blank=True)
     called_off_to = models.ForeignKey(
@@ -148,8 +146,7 @@ class Move(PracticeModel):
             ),
             models.CheckConstraint(
                 condition=Q(arranged_at__isnull=True)
-                | Q(agreed_on__isnull=False, moves_on__isnull=False)
-                & (Q(new_treatment__isnull=False) | Q(called_off_at__isnull=False)),
+                | Q(agreed_on__isnull=False, moves_on__isnull=False),
                 name="move_arranged_after_consent",
             ),
             models.CheckConstraint(
@@ -158,7 +155,6 @@ class Move(PracticeModel):
                     called_off_at__isnull=False,
                     called_off_to__isnull=False,
                     arranged_at__isnull=False,
-                    new_treatment__isnull=True,
                 ),
                 name="move_called_off_once_arranged",
             ),
@@ -168,10 +164,7 @@ class Move(PracticeModel):
                 name="move_one_standing_per_treatment",
             ),
         ]
-        indexes = [
-            models.Index(fields=["practice", "treatment"], name="move_by_treatment"),
-            models.Index(fields=["practice", "new_treatment"], name="move_by_new_treatment"),
-        ]
+        indexes = [models.Index(fields=["practice", "treatment"], name="move_by_treatment")]
 
     def __str__(self) -> str:
         return f"move of {self.treatment_id}"

@@ -31,7 +31,7 @@ def render_arrival(subject_ids: Collection[UUID], member: Membership) -> dict[UU
     """
     today = timezone.localdate()
     theirs = Treatment.objects.not_ended(on=today).filter(therapist=member)
-    moves = Move.objects.filter(id__in=subject_ids, new_treatment__in=theirs)
+    moves = Move.objects.standing().filter(id__in=subject_ids, treatment__followed_by__in=theirs)
     said = {}
     for move in moves.select_related("treatment__client", "treatment__therapist"):
         words = {"name": move.treatment.therapist.name, "day": _day_of(move)}

@@ -75,7 +75,8 @@ def wishes_in_words(move: Move) -> str:
 
 def has_passed_on(treatment: Treatment, *, on: date) -> bool:
     """Whether the client came with something to read, by the day `on`."""
-    return treatment.moves_here.came_true(on=on).exclude(passes_on=[]).exists()
+    moves = Move.objects.came_true(on=on).filter(treatment=treatment.follows_id)
+    return moves.exclude(passes_on=[]).exists()
 
 
 def earlier_review(treatment: Treatment) -> str:

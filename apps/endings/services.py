@@ -180,9 +180,8 @@ def arrange_move(
     new = pass_on(treatment, to=to, on=moves_on, by=by)
     refit_requests(new)
     _end_forms(treatment)
-    move.moves_on, move.meeting_on = moves_on, meeting_on
-    move.new_treatment, move.arranged_at = new, timezone.now()
-    move.save(update_fields=["moves_on", "meeting_on", "new_treatment", "arranged_at"])
+    move.moves_on, move.meeting_on, move.arranged_at = moves_on, meeting_on, timezone.now()
+    move.save(update_fields=["moves_on", "meeting_on", "arranged_at"])
     notices.tell(member=to, kind=KIND, subject=move)
     audit.record("arrange move", move, client_id=treatment.client_id, by=by)
     return new
@@ -275,7 +274,7 @@ def _hand_on(
     told = {(treatment.therapist, day)}
     if treatment.follows and treatment.follows.therapist != to and not begins:
         told.add((treatment.follows.therapist, day))
-    move = Move.objects.to_come().filter(new_treatment=treatment).first()
+    move = Move.objects.to_come().filter(treatment=treatment.follows_id).first()
     if move and not begins:
         if move.treatment.therapist == to:
             reason = _("Handed back, as the practice decided.")
@@ -301,7 +300,7 @@ def letting_go(member: Membership, *, by: Membership) -> Iterator[None]:
     Whoever gives a client holds the client first, and then the place, and so does this; what was
     given between the two is found once the place is held.
     """
-    moves = Move.objects.to_come().filter(new_treatment__therapist=member)
+    moves = Move.objects.to_come().filter(treatment__followed_by__therapist=member)
     concerned = Q(treatments__moves__in=moves) | Q(
         two_person_requests__requested_by=member, two_person_requests__closed_at=None
     )
@@ -316,7 +315,7 @@ def letting_go(member: Membership, *, by: Membership) -> Iterator[None]:
 def _undo(move: Move, *, reason: str, by: Membership) -> None:
     """Call a move off whose day is still to come: who would have come stays. Where a manager handed
     the client on from where the move leads, until the day of that."""
-    new = Treatment.objects.get(moves_here=move)
+    new = move.treatment.followed_by.get()
     _leave_as_history(move, to=new.therapist, reason=reason, by=by)
     stays = pass_on(new, to=move.treatment.therapist, on=new.starts_on, by=by)
     refit_requests(stays)
@@ -437,9 +436,8 @@ def _leave_as_history(move: Move, *, to: Membership, reason: str, by: Membership
     """Call an arranged move off, and tell who would have taken the client on, and who arranged it
     where somebody else calls it off."""
     move.called_off_at, move.called_off_reason = timezone.now(), reason
-    move.called_off_to, move.new_treatment = to, None
-    changed = ["new_treatment", "called_off_at", "called_off_reason", "called_off_to"]
-    move.save(update_fields=changed)
+    move.called_off_to = to
+    move.save(update_fields=["called_off_at", "called_off_reason", "called_off_to"])
     for member in {to, move.treatment.therapist} - {by}:
         notices.tell(member=member, kind=CALLED_OFF, subject=move)
     audit.record("call off move", move, client_id=move.treatment.client_id, by=by)

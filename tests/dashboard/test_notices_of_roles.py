@@ -39,6 +39,7 @@ def move(new: Any, **changes: Any) -> Move:
     today, now = timezone.localdate(), timezone.now()
     before = MembershipFactory.create(practice=new.practice)
     old = TreatmentFactory.create(client=new.client, therapist=before, ends_on=today)
+    Treatment.objects.filter(id=new.id).update(follows=old)
     return Move.objects.create(
         practice=new.practice, treatment=old, needs="x", tried="x", saved_at=now, agreed_on=today,
         agreed_how="in_room", moves_on=today, arranged_at=now, **changes,
@@ -85,7 +86,7 @@ def nora(mona: Membership, alice: Membership, sam: Membership) -> Membership:
         },
         Role.THERAPIST: {
             "channel_stopped": [channel],
-            "client_moves_here": [move(own, new_treatment=own)],
+            "client_moves_here": [move(own)],
             "move_called_off": [move(hers, called_off_at=now, called_off_to=nora)],
             "episode_opened": [by_treatment[own.id]],
             "support_message": [texts[by_treatment[own.id]]],

@@ -43,7 +43,7 @@ def test_what_who_loses_a_client_arranged_for_later_takes_nobody_from_the_collea
     sent = {"treatments": [move.treatment_id], "to": dana.id}
     assert manager.post(to_hand_over, sent).status_code == 302
     move.refresh_from_db()
-    assert (move.called_off_to, move.new_treatment) == (charlie, None)
+    assert move.called_off_to == charlie
     [told] = [each.said.text for each in notices.unread(charlie)]
     assert told == "The move of a client from Alice Moreau " + called_off(move).format("you")
     assert not any("was called off" in each.said.text for each in notices.unread(alice))

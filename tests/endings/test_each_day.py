@@ -136,9 +136,9 @@ class Course:
             assert begins.follows.ends_on == begins.starts_on != begins.ends_on
         arranged = Move.objects.standing().filter(arranged_at__isnull=False)
         for move in arranged.filter(treatment__client=self.client):
-            assert move.treatment.ends_on == move.moves_on == move.new_treatment.starts_on
-            assert move.new_treatment.follows == move.treatment
-        assert not Move.objects.to_come().filter(new_treatment__therapist__is_active=False)
+            new = move.treatment.followed_by.get()
+            assert move.treatment.ends_on == move.moves_on == new.starts_on
+            assert new.therapist.is_active or new.starts_on <= today
 
 
 @pytest.mark.django_db

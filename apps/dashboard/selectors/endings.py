@@ -87,7 +87,7 @@ def ending_page(treatment: Treatment, *, today: date) -> EndingPage:
 
 
 def passed_on_page(move: Move, *, today: date) -> PassedOnPage:
-    """Compose what the therapist of `move.new_treatment` may read: the agreed parts alone."""
+    """Compose what the therapist of the treatment that follows may read: the agreed parts alone."""
     part, client = Move.Part, move.treatment.client
     course = None
     if part.RATINGS in move.passes_on or part.COMMENTS in move.passes_on:

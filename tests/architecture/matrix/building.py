@@ -273,6 +273,7 @@ def _case(letter: str, number: str, therapist: Membership, name: str) -> Case:
             client=treatment.client,
             ends_on=timezone.localdate(),
         )
+        Treatment.objects.filter(id=treatment.id).update(follows=before)
         Move.objects.create(
             practice=treatment.practice,
             treatment=before,
@@ -284,7 +285,6 @@ def _case(letter: str, number: str, therapist: Membership, name: str) -> Case:
             agreed_how=Move.How.IN_ROOM,
             moves_on=timezone.localdate(),
             arranged_at=now,
-            new_treatment=treatment,
         )
         Offer.objects.create(practice=treatment.practice, member=before.therapist)
         ending = Ending(
