@@ -409,12 +409,15 @@ class Treatment(PracticeModel):
         return self.follows_id is None or self.starts_on <= timezone.localdate()
 
     def was_anothers(self, day: date) -> bool:
-        """Whether the client was another therapist's on a day; before the first day, whoever was
-        the first to treat them. What was taken back on the day on which it began counts as never
-        given."""
-        treatments = Treatment.objects.filter(client=self.client_id).exclude(ends_on=F("starts_on"))
-        in_order = treatments.order_by("starts_on", F("ends_on").asc(nulls_last=True), "id")
-        of_then = in_order.filter(starts_on__lte=day).last() or in_order.first()
+        """Whether a day of before was another therapist's: of who treated the client then or, where
+        nobody did, of who did next. What was given and taken back on one day, with no session,
+        counts as never given."""
+        if day >= self.starts_on:
+            return False
+        never = Treatment.objects.filter(ends_on=F("starts_on"), therapy_sessions=None)
+        of_client = Treatment.objects.filter(client=self.client_id).exclude(id__in=never)
+        lasting = of_client.filter(Q(ends_on=None) | Q(ends_on__gt=day))
+        of_then = lasting.order_by("starts_on", F("ends_on").asc(nulls_last=True), "id").first()
         return of_then is not None and of_then.therapist_id != self.therapist_id
 
     def begins_before(self, day: date) -> bool:

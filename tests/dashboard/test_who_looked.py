@@ -17,6 +17,7 @@ from apps.clients.models import Treatment
 from apps.core import audit, sealer, tracing
 from apps.dashboard.selectors import words
 from apps.endings.services import hand_over
+from apps.supervision.models import LOOKS_BACK
 from tests.conftest import signed_in
 from tests.factories import TreatmentFactory
 
@@ -114,6 +115,20 @@ def test_no_reason_tells_of_the_supervision_of_who_treated_before(
         )  # fmt: skip
         look(sam, treatment)
         assert rows(as_charlie.get(url(treatment)))[0][2] == "Supervision"
+
+
+def test_who_treated_the_client_long_ago_opens_what_is_about_that_time(
+    alice: Membership, sam: Membership, charlie: Membership, mona: Membership, treatment: Treatment
+) -> None:
+    """As *Ended treatments* does; who supervised them then, as long as an agenda goes back."""
+    hand_over([treatment], to=charlie, by=mona)
+    with time_machine.travel(timezone.now() + LOOKS_BACK + timedelta(days=3)):
+        look(sam, treatment)
+        look(alice, treatment)
+        assert rows(signed_in(charlie).get(url(treatment)))[:2] == [
+            ("Alice Moreau", "View client", "An earlier treatment"),
+            ("Sam Okafor", "View client", "No relationship on record that day"),
+        ]
 
 
 def test_the_list_holds_this_client_only_and_can_be_narrowed(

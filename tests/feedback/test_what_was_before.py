@@ -11,6 +11,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.clients.handing_over import pass_on
 from apps.clients.models import Treatment
+from apps.feedback.correct_views import AFTER_THE_END
 from apps.feedback.models import FeedbackRequest
 from apps.therapy_sessions.models import TherapySession
 from tests.accounts.conftest import shown
@@ -89,3 +90,46 @@ def test_where_nobody_treated_the_client_before_each_day_is_ones_own(
     sent = {"treatment": treatment.id, "held_on": days_ago(3), "start": "10:00", "minutes": "50"}
     sent |= {"attendance": "attended", "ask_by": "email"}
     assert as_alice.post(reverse("log_session"), sent).status_code == 302
+
+
+@pytest.mark.parametrize("first_in", [0, 7])
+def test_what_was_held_before_a_hand_over_on_the_first_day_stays_theirs(
+    alice: Membership, charlie: Membership, as_alice: Browser, first_in: int
+) -> None:
+    """Also where the day that was written down as the first one is still to come by then."""
+    today = timezone.localdate()
+    theirs = TreatmentFactory.create(therapist=charlie, starts_on=today + timedelta(days=first_in))
+    TherapySessionFactory.create(treatment=theirs, starts_at=timezone.now() - timedelta(days=3))
+    new = pass_on(theirs, to=alice, on=today, by=charlie)
+    sent = {"treatment": new.id, "held_on": days_ago(3), "start": "10:00", "minutes": "50"}
+    page = as_alice.post(
+        reverse("log_session"), sent | {"attendance": "attended", "ask_by": "email"}
+    )
+    assert SAID in shown(page)
+    assert not FeedbackRequest.objects.exists()
+
+
+def test_a_day_on_which_nobody_treated_the_client_is_of_who_did_next(
+    alice: Membership, charlie: Membership, as_alice: Browser
+) -> None:
+    today = timezone.localdate()
+    before = TreatmentFactory.create(
+        therapist=charlie,
+        starts_on=today - timedelta(days=190),
+        ends_on=today - timedelta(days=60),
+    )
+    own = TreatmentFactory.create(therapist=alice, client=before.client, starts_on=today)
+    sent = {"treatment": own.id, "held_on": days_ago(5), "start": "10:00", "minutes": "50"}
+    sent |= {"attendance": "attended", "ask_by": "email"}
+    assert as_alice.post(reverse("log_session"), sent).status_code == 302
+
+
+def test_past_ones_own_end_nothing_is_planned_and_the_page_says_why(
+    alice: Membership, charlie: Membership, as_alice: Browser
+) -> None:
+    own = TreatmentFactory.create(therapist=alice)
+    pass_on(own, to=charlie, on=timezone.localdate() + timedelta(days=5), by=alice)
+    sent = {"first_on": days_ago(-7), "start": "10:00", "minutes": "50", "every_weeks": "0"}
+    page = as_alice.post(reverse("plan_sessions", args=[own.client_id]), sent | {"count": "1"})
+    assert str(AFTER_THE_END) in shown(page)
+    assert not TherapySession.objects.exists()

@@ -159,8 +159,8 @@ def _because(
 ) -> str:
     """Why a member could on the day `on`; '' for the client and for Rapport itself.
 
-    Who treated the client before, and who supervised them, open what is about that time later too,
-    as long as an agenda goes back.
+    Who treated the client before opens what is about that time later too; who supervised them, as
+    long as an agenda goes back.
     Before the client's first treatment begins, whoever wrote it down ahead treats them already.
     """
     if member is None:
@@ -185,12 +185,14 @@ def _because(
         return _("Supervision")
     if route in OF_RECORDS:
         return _("Record holder")
-    earlier = {
+    earlier = [each for each in treatments if each.starts_on <= on]
+    lately = {
         each.therapist_id
-        for each in treatments
-        if each.starts_on <= on and (each.ends_on is None or on - each.ends_on <= LOOKS_BACK)
+        for each in earlier
+        if each.ends_on is None or on - each.ends_on <= LOOKS_BACK
     }
-    if {*current, *earlier} & {member.id, *supervised}:
+    treated = {each.therapist_id for each in earlier}
+    if member.id in treated or {*current, *lately} & supervised:
         return _("An earlier treatment")
     if member.has_role(Role.MANAGER):
         return _("Practice manager: by code only")
