@@ -410,13 +410,13 @@ class Treatment(PracticeModel):
 
     def was_anothers(self, day: date) -> bool:
         """Whether a day of before was another therapist's: of who treated the client then or, where
-        nobody did, of who did next. What was given and taken back on one day, with no session,
-        counts as never given."""
+        nobody did, of who did next. What was given and taken back on one day counts as never
+        given."""
         if day >= self.starts_on:
             return False
-        never = Treatment.objects.filter(ends_on=F("starts_on"), therapy_sessions=None)
-        of_client = Treatment.objects.filter(client=self.client_id).exclude(id__in=never)
-        lasting = of_client.filter(Q(ends_on=None) | Q(ends_on__gt=day))
+        of_client = Treatment.objects.filter(client=self.client_id)
+        given = of_client.exclude(ends_on=F("starts_on"), follows__isnull=False)
+        lasting = given.filter(Q(ends_on=None) | Q(ends_on__gt=day))
         of_then = lasting.order_by("starts_on", F("ends_on").asc(nulls_last=True), "id").first()
         return of_then is not None and of_then.therapist_id != self.therapist_id
 

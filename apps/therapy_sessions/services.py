@@ -60,12 +60,13 @@ def plan_therapy_sessions(
     Raises:
         OfAnother: nothing is stored.
     """
-    _refuse_of_another(treatment, first_starts_at)
     wall_clock = first_starts_at.replace(tzinfo=None)
     starts = [
         (wall_clock + timedelta(weeks=every_weeks * n)).replace(tzinfo=first_starts_at.tzinfo)
         for n in range(count)
     ]
+    for starts_at in starts:
+        _refuse_of_another(treatment, starts_at)
     planned = TherapySession.objects.bulk_create(
         [
             TherapySession(

@@ -14,7 +14,7 @@ import pytest
 import time_machine
 from django.db import transaction
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from apps.accounts.models import Membership, Practice
@@ -54,9 +54,11 @@ def undone() -> Iterator[None]:
 class Course:
     """One client, five who may treat them (the last joined two days ago), a manager, a clock."""
 
-    def __init__(self, members: list[Membership], mona: Membership) -> None:
+    def __init__(self, members: list[Membership], mona: Membership, *, starts_on: date) -> None:
         self.people, self.mona = [each.id for each in members], mona
-        self.client: Client = TreatmentFactory.create(therapist=members[0]).client
+        treatment = TreatmentFactory.create(therapist=members[0], starts_on=starts_on)
+        self.client: Client = treatment.client
+        self.evenings = {timezone.localdate() - timedelta(days=3): {members[0].name}}
 
     def member(self, which: int) -> Membership:
         return Membership.objects.get(id=self.people[which])
@@ -117,6 +119,12 @@ class Course:
         )  # fmt: skip
         return Move.objects.get(id=move.id)
 
+    def wait(self, days: int) -> None:
+        """Note whose the client is by the evening of each of these days."""
+        for day in (timezone.localdate() + timedelta(days=each) for each in range(days)):
+            current = self.treatments().current(on=day)
+            self.evenings[day] = {each.therapist.name for each in current}
+
     def over(self) -> set[Any]:
         """What has ended by today, and what came next."""
         ended = self.treatments().ended(on=timezone.localdate())
@@ -124,8 +132,13 @@ class Course:
 
     def holds(self) -> None:
         """Each end that is to come is followed on that day, by another therapist; nothing begins
-        twice, or ends as it begins; a move that stands comes true."""
+        twice, or ends as it begins; a move that stands comes true; a day of before is of
+        who had the client by its evening."""
         today = timezone.localdate()
+        for now in self.treatments().current(on=today):
+            for day, whose in self.evenings.items():
+                theirs = now.therapist.name in whose
+                assert now.was_anothers(day) is not theirs or not whose, f"whose is {day}?"
         for day in (today + timedelta(days=each) for each in range(SOON)):
             assert self.treatments().current(on=day).count() <= 1, "two treatments at a time"
         for ends in self.treatments().filter(ends_on__gt=today):
@@ -149,9 +162,10 @@ class Course:
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-@given(deeds=st.lists(DEED, min_size=2, max_size=8))
+@given(deeds=st.lists(DEED, min_size=2, max_size=8), first_in=st.sampled_from([-140, 0, 3]))
+@example(deeds=[("move", 0, 1, 0)], first_in=0)
 def test_a_client_is_somebodys_on_each_day(
-    alice: Membership, charlie: Membership, mona: Membership, deeds: list[Any]
+    alice: Membership, charlie: Membership, mona: Membership, deeds: list[Any], first_in: int
 ) -> None:
     with undone(), time_machine.travel(timezone.now(), tick=False) as clock:
         Practice.objects.update(created_at=timezone.now() - timedelta(days=900))
@@ -159,9 +173,11 @@ def test_a_client_is_somebodys_on_each_day(
         for_long = [MembershipFactory.create(practice=mona.practice) for _ in range(2)]
         joined_at = timezone.now() - timedelta(days=2)
         newcomer = MembershipFactory.create(practice=mona.practice, joined_at=joined_at)
-        course = Course([alice, charlie, *for_long, newcomer], mona)
+        starts_on = timezone.localdate() + timedelta(days=first_in)
+        course = Course([alice, charlie, *for_long, newcomer], mona, starts_on=starts_on)
         for deed, gives, takes, days in deeds:
             if deed == "wait":
+                course.wait(days)
                 clock.shift(timedelta(days=days))
                 continue
             giver, taker = course.member(gives), course.member(takes)

@@ -133,3 +133,17 @@ def test_past_ones_own_end_nothing_is_planned_and_the_page_says_why(
     page = as_alice.post(reverse("plan_sessions", args=[own.client_id]), sent | {"count": "1"})
     assert str(AFTER_THE_END) in shown(page)
     assert not TherapySession.objects.exists()
+
+
+def test_a_series_is_planned_on_days_of_ones_own_alone(
+    alice: Membership, charlie: Membership, as_alice: Browser
+) -> None:
+    """Or those on a colleague's could be neither logged, moved nor cancelled."""
+    own = TreatmentFactory.create(therapist=alice)
+    today = timezone.localdate()
+    theirs = pass_on(own, to=charlie, on=today - timedelta(days=30), by=alice)
+    pass_on(theirs, to=alice, on=today - timedelta(days=5), by=alice)
+    sent = {"first_on": days_ago(37), "start": "10:00", "minutes": "50", "every_weeks": "1"}
+    page = as_alice.post(reverse("plan_sessions", args=[own.client_id]), sent | {"count": "4"})
+    assert SAID in shown(page)
+    assert not TherapySession.objects.exists()
