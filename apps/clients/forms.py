@@ -190,7 +190,9 @@ class ChangeClientForm(ComparedForm, ContactForm):
 
     def __init__(self, *args: Any, client: Client, **kwargs: Any) -> None:
         self.stopped = _stopped(client)
-        super().__init__(*args, initial=_details_of(client), practice=client.practice, **kwargs)
+        # A stop of meanwhile is another one, also where it says the same.
+        shown = _details_of(client) | {"stopped": [each.stopped_at for each in self.stopped]}
+        super().__init__(*args, initial=shown, practice=client.practice, **kwargs)
         if not self._stops():
             del self.fields["talked_again"]
 

@@ -36,6 +36,7 @@ BY_WEIGHT = (
     Reason.STOPPED,
     Reason.NOT_MINE,
 )
+SAID_BY_WHO_READS = {Reason.COMPLAINED, Reason.STOPPED, Reason.NOT_MINE}
 DETAILS = ("initials", "country", "time_zone", "language", "discussed_on", "consent")
 
 
@@ -381,15 +382,20 @@ def stop_channel(
 
     They find a notice on their caseload, and get a mail that names nobody; of switches to and fro,
     which whoever holds a link can repeat, one a day until it is read. Of a channel that was stopped
-    before, the reason that weighs more is kept (`BY_WEIGHT`).
+    before, the reason that weighs more is kept (`BY_WEIGHT`), and nobody is told again; a talk of
+    before whoever reads there said no once more does not end it.
     """
     wait_for_turn(channels=channel)
     channel = ContactChannel.objects.get(id=channel.id)
-    if BY_WEIGHT.index(why) <= BY_WEIGHT.index(channel.stop_reason):
+    is_known = BY_WEIGHT.index(why) <= BY_WEIGHT.index(channel.stop_reason)
+    if is_known and why not in SAID_BY_WHO_READS:
         return
-    channel.stopped_at, channel.stop_reason = timezone.now(), why
+    channel.stopped_at = timezone.now()
+    channel.stop_reason = channel.stop_reason if is_known else why
     channel.save(update_fields=["stopped_at", "stop_reason"])
     audit.record("stop channel", channel, client_id=channel.client_id, by=by)
+    if is_known:
+        return
     current = Treatment.objects.current(on=timezone.localdate())
     treatment = current.filter(client=channel.client_id).select_related("therapist").first()
     if treatment is None:

@@ -7,6 +7,7 @@ import pytest
 import time_machine
 from django.core import mail
 from django.test import Client as Browser
+from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Notice, Practice
@@ -24,6 +25,7 @@ from apps.feedback.messages import render_feedback_reminder, render_feedback_req
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import ask_in_room
 from apps.feedback.tokens import make_token
+from tests.conftest import signed_in
 from tests.feedback.conftest import answers
 from tests.feedback.test_client_form import away, hidden, shown
 
@@ -283,6 +285,51 @@ def test_stopping_twice_tells_once(phone: Browser, asked: FeedbackRequest) -> No
     for _ in range(2):
         phone.post(stop_url(asked), {"how": "stop"})
     assert Notice.objects.count() == 1
+
+
+def sent_back(form: Any, **changes: str) -> dict[str, str]:
+    """What a browser sends of a form as it was shown, with what was typed."""
+    shown_ = {name: form[name].value() for name in form.fields}
+    return {name: str(value) for name, value in shown_.items() if value} | changes
+
+
+@pytest.mark.parametrize("how", [{"how": "stop"}, {"List-Unsubscribe": "One-Click"}])
+def test_a_talk_of_before_the_last_stop_does_not_end_it(
+    phone: Browser, asked: FeedbackRequest, client_of: Client, how: dict[str, str]
+) -> None:
+    url, start = stop_url(asked), timezone.now()
+    phone.post(url, {"how": "stop"})
+    with time_machine.travel(start + timedelta(days=3)):
+        phone.post(url, how)
+    with time_machine.travel(start + timedelta(days=4)):
+        as_alice = signed_in(asked.therapy_session.treatment.therapist)
+        address = reverse("change_client", args=[client_of.id])
+        between = timezone.localdate(start + timedelta(days=2)).isoformat()
+        form = as_alice.get(address).context["form"]
+        page = as_alice.post(
+            address,
+            sent_back(form, discussed_on=between, consent="agreed", talked_again="on"),
+        )
+        assert "say on which day since then you talked" in shown(page)
+    assert not client_of.channels.usable().exists()
+    assert Notice.objects.count() == 2, "said again, each way is told once"
+
+
+def test_the_page_of_an_earlier_stop_does_not_end_a_later_one(
+    phone: Browser, asked: FeedbackRequest, client_of: Client
+) -> None:
+    """Of the same day, in the same words: sent again, it shows that there is another."""
+    client_of.discussed_on = timezone.localdate()
+    client_of.save()
+    url, address = stop_url(asked), reverse("change_client", args=[client_of.id])
+    phone.post(url, {"how": "stop"})
+    as_alice = signed_in(asked.therapy_session.treatment.therapist)
+    sent = sent_back(as_alice.get(address).context["form"], talked_again="on")
+    assert as_alice.post(address, sent).status_code == 302
+    assert client_of.channels.usable().exists()
+    phone.post(url, {"how": "stop"})
+    assert "changed meanwhile" in shown(as_alice.post(address, sent))
+    assert not client_of.channels.usable().exists()
 
 
 def test_after_a_stop_nobody_can_start_messages_again_from_the_page(
