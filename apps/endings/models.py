@@ -187,8 +187,11 @@ class EndingQuerySet(models.QuerySet["Ending"]):
 
         Not of clients who have gone to somebody else since, or who were erased.
         """
+        # What others follow came before, where all is of one day; or whoever came last is asked.
         since = Treatment.objects.filter(
-            client=OuterRef("treatment__client"), starts_on__gte=OuterRef("treatment__ends_on")
+            client=OuterRef("treatment__client"),
+            starts_on__gte=OuterRef("treatment__ends_on"),
+            followed_by=None,
         )
         # Also to somebody who treated them before: then one's own has ended, and with no review.
         gone_on = since.filter(

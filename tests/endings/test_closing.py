@@ -347,6 +347,22 @@ def reopen(browser: Browser) -> Any:
     return browser.post(reverse("reopen_treatment", args=[ending.id]))
 
 
+@pytest.mark.parametrize("first", ["charlie", "alice"])
+def test_what_was_closed_on_the_day_on_which_the_client_came_begins_again(
+    alice: Membership, charlie: Membership, mona: Membership, as_alice: Browser, first: str
+) -> None:
+    """Recorded by a colleague and handed over, or handed on by mistake and taken back."""
+    treatment = TreatmentFactory.create(therapist=alice if first == "alice" else charlie)
+    if first == "alice":
+        hand_over([treatment], to=charlie, by=mona)
+    else:
+        Treatment.objects.update(starts_on=TODAY())
+    hand_over(list(charlie.treatments.all()), to=alice, by=mona)
+    as_alice.post(address(treatment), REVIEW)
+    assert reopen(as_alice)["Location"] == reverse("client", args=[treatment.client_id])
+    assert Treatment.objects.conducted_by(alice).exists()
+
+
 def test_a_client_who_is_in_treatment_does_not_begin_again(
     treatment: Treatment, charlie: Membership, as_alice: Browser
 ) -> None:
