@@ -4,12 +4,13 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Role
 from apps.accounts.oneself import manages_lately
-from apps.clients.models import Client
+from apps.clients.models import Treatment
 from apps.core.models import AuditEntry
 
 MOST_CLIENTS = 50
@@ -20,7 +21,9 @@ def watch_reads(practice_id: UUID, *, at: datetime) -> int:
     """Tell the managers who read of more than 50 clients not their own within the last hour.
 
     Once for each person and hour of the clock; lists of codes count, so that a supervisor of many
-    or a hand-over is told of too. Returns how many people that was. Works inside the practice.
+    or a hand-over is told of too. Their own are those whom they treat, or treated on the day before
+    that hour: who gave a caseload away since then looked at no stranger, and nobody takes clients
+    over for a minute to look. Returns how many people that was. Works inside the practice.
     """
     read: dict[UUID, set[UUID]] = {}
     entries = AuditEntry.objects.filter(practice_id=practice_id, is_read=True)
@@ -29,11 +32,14 @@ def watch_reads(practice_id: UUID, *, at: datetime) -> int:
     for entry in entries.filter(at__gt=at - WITHIN, at__lte=at):
         if entry.actor_id:
             read.setdefault(entry.actor_id, set()).update(entry.client_ids)
+    day_before = timezone.localdate(at - WITHIN) - timedelta(days=1)
+    current = Treatment.objects.current
+    treated = current(on=timezone.localdate(at)) | current(on=day_before)
     far = 0
     for reader in Membership.objects.filter(
         id__in=[actor_id for actor_id, clients in read.items() if len(clients) > MOST_CLIENTS]
     ):
-        own = Client.objects.treated_by(reader).values_list("id", flat=True)
+        own = treated.filter(therapist=reader).values_list("client_id", flat=True)
         if len(read[reader.id].difference(own)) > MOST_CLIENTS:
             far += 1
             _tell_managers(reader, at)

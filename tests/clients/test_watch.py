@@ -3,15 +3,19 @@
 from datetime import timedelta
 from uuid import uuid4
 
+import pytest
+import time_machine
 from django.test import Client as Browser
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Notice, Role
 from apps.accounts.notices import unread
 from apps.accounts.services import change_roles, deactivate_member, reactivate_member
+from apps.clients.models import Treatment
 from apps.clients.watch import MOST_CLIENTS, watch_reads
 from apps.core import audit
 from apps.core.tasks import seal_audit_trail
+from apps.endings.services import hand_over
 from apps.exchange.two_people import ask_to_erase
 from tests.factories import MembershipFactory, TreatmentFactory
 
@@ -73,4 +77,33 @@ def test_ones_own_clients_do_not_count_and_neither_does_what_is_long_ago(
     theirs = TreatmentFactory.create(therapist=alice).client_id
     audit.read("view client", client_ids=[theirs], by=charlie)
     assert watch_reads(charlie.practice_id, at=now + timedelta(hours=2)) == 0
+    assert watch_reads(charlie.practice_id, at=timezone.now()) == 1
+
+
+@pytest.mark.parametrize("way", ["handed over", "handed over before midnight", "role taken"])
+def test_a_caseload_that_its_therapist_had_within_the_hour_raises_no_alarm(
+    way: str, alice: Membership, charlie: Membership, mona: Membership,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("apps.clients.watch.MOST_CLIENTS", 1)
+    theirs = [TreatmentFactory.create(therapist=charlie) for _ in range(2)]
+    late = timezone.localtime().replace(hour=23, minute=45 if "midnight" in way else 15, second=0)
+    with time_machine.travel(late, tick=False):
+        audit.read("view caseload", client_ids=[each.client_id for each in theirs], by=charlie)
+        if way == "role taken":
+            change_roles(member=charlie, roles=[Role.SUPERVISOR], by=mona)
+        else:
+            hand_over(theirs, to=alice, by=mona)
+    with time_machine.travel(late + timedelta(minutes=30), tick=False):
+        assert watch_reads(charlie.practice_id, at=timezone.now()) == 0
+
+
+def test_clients_who_were_somebodys_for_a_minute_count_as_others(
+    alice: Membership, charlie: Membership, mona: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.clients.watch.MOST_CLIENTS", 1)
+    theirs = [TreatmentFactory.create(therapist=alice) for _ in range(2)]
+    hand_over(theirs, to=charlie, by=mona)
+    audit.read("view caseload", client_ids=[each.client_id for each in theirs], by=charlie)
+    hand_over(list(Treatment.objects.filter(therapist=charlie)), to=alice, by=mona)
     assert watch_reads(charlie.practice_id, at=timezone.now()) == 1
