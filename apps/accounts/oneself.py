@@ -29,8 +29,9 @@ class TooNew(Exception):
 
 
 def settled() -> Q:
-    """Members who joined at least `ALONE_WAITS` ago: somebody invited just now decides nothing."""
-    return Q(joined_at=None) | Q(joined_at__lte=timezone.now() - ALONE_WAITS)
+    """Members for whom the day of `seven_days_here` has come: somebody invited just now decides
+    nothing."""
+    return Q(joined_at=None) | Q(joined_at__date__lte=timezone.localdate() - ALONE_WAITS)
 
 
 def here_lately() -> Q:
@@ -70,7 +71,7 @@ def seven_days_here(member: Membership) -> date | None:
 
     A day, not the minute, which would tell colleagues when they joined.
     """
-    return member.joined_at and timezone.localdate(member.joined_at + ALONE_WAITS)
+    return member.joined_at and timezone.localdate(member.joined_at) + ALONE_WAITS
 
 
 def settled_from(member: Membership) -> date:

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from apps.accounts import notices, services
+from apps.accounts import notices, oneself, services
 from apps.accounts.links import LinkClosed
 from apps.accounts.models import Membership, Practice, Role, Supervision
 from apps.accounts.oneself import NobodyYet, NotOneself, must_ask_another, settled_from
@@ -151,6 +151,18 @@ def test_a_manager_of_less_than_seven_days_gives_access_from_the_day_they_are_ov
     assert not must_ask_another(mona), "whom she invited decides nothing about her yet"
     olga.practice.created_at = joined
     assert settled_from(olga) == TODAY(), "in a new practice everybody is new"
+
+
+def test_on_the_seventh_day_who_decides_about_others_is_asked_by_others_too(
+    olga: Membership, mona: Membership
+) -> None:
+    """Both from midnight on, whatever the hour at which they joined."""
+    day = timezone.localtime(lately()) + timedelta(days=7)
+    midnight = day.replace(hour=0)
+    for moment, is_new in ((midnight - timedelta(minutes=1), True), (midnight, False)):
+        with time_machine.travel(moment, tick=False):
+            assert oneself.is_new(olga) is is_new
+            assert must_ask_another(mona) is not is_new
 
 
 OTHERWISE = {
