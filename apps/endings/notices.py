@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import date
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -96,11 +97,14 @@ def render_handover(subject_ids: Collection[UUID], member: Membership) -> dict[U
 
 
 def render_form_ended(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
-    """That a supervisee's client had a form that ends unanswered with the treatment; by code while
-    the member may know of the client, else as one of whom the agenda tells."""
-    links = Supervision.objects.current(on=timezone.localdate()).filter(supervisor=member)
+    """That a supervisee's client had a form that ends unanswered with the treatment, if the
+    supervision held by its end; by code while the member may know of the client, else as one of
+    whom the agenda tells."""
+    held = Supervision.objects.current(on=timezone.localdate()).filter(
+        supervisor=member, supervisee=OuterRef("therapist")
+    )
     ended = Treatment.objects.filter(
-        id__in=subject_ids, therapist__in=links.values("supervisee")
+        Exists(held.begun_by(OuterRef("ends_on"))), id__in=subject_ids
     ).select_related("client", "therapist")
     named = Client.objects.nameable_to(member, {each.client_id for each in ended})
     by_code = _(

@@ -16,8 +16,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts import notices
-from apps.accounts.models import Membership, Notice, Practice, Role
-from apps.accounts.services import change_roles, deactivate_member
+from apps.accounts.models import Membership, Notice, Practice, Role, Supervision
+from apps.accounts.services import (
+    change_roles,
+    deactivate_member,
+    end_supervision,
+    start_supervision,
+)
 from apps.alliance.models import AllianceRating
 from apps.clients.handing_over import pass_on
 from apps.clients.models import Client, Treatment, TwoPersonRequest
@@ -160,6 +165,20 @@ def test_supervisors_are_told_of_each_form_that_ends_with_a_treatment(
     assert Notice.objects.filter(kind="form_ended").exclude(read_at=None).count() == 1
     close_treatment(treatment=treatment, how="agreed", review="", by=alice)
     assert len(told_of_forms(sam)) == 1
+
+
+def test_who_supervises_again_is_told_of_no_form_that_ended_before(
+    treatment: Treatment, request_to_client: FeedbackRequest,
+    sam: Membership, alice: Membership, mona: Membership,
+) -> None:  # fmt: skip
+    """As of a flag that went: no agenda of the new supervision names the client."""
+    OutboxMessage.objects.update(state=OutboxMessage.State.SENT, sent_at=timezone.now())
+    close_treatment(treatment=treatment, how="agreed", review="", by=alice)
+    assert told_of_forms(sam)
+    end_supervision(supervision=Supervision.objects.get(), ends_on=TODAY(), by=mona)
+    with time_machine.travel(timezone.now() + timedelta(days=2)):
+        start_supervision(supervisor=sam, supervisee=alice, starts_on=TODAY(), by=mona)
+        assert not told_of_forms(sam)
 
 
 def told_of_forms(member: Membership) -> list[notices.ShownNotice]:
