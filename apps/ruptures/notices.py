@@ -95,8 +95,8 @@ def why_gone(episode: Any) -> str:
 
 def _unseen_by(supervisor: Membership) -> "QuerySet[Any]":
     """Episodes of current supervisees' clients that the supervisor does not see now, whatever
-    became of episode and treatment, if the supervision held by the treatment's end; `went_at` is
-    when they were last told that it went."""
+    became of episode and treatment, if the supervision held by the treatment's end; none of who was
+    erased. `went_at` is when they were last told that it went."""
     today = timezone.localdate()
     held = Supervision.objects.current(on=today).filter(
         supervisor=supervisor, supervisee=OuterRef("treatment__therapist")
@@ -105,7 +105,7 @@ def _unseen_by(supervisor: Membership) -> "QuerySet[Any]":
     seen = RuptureEpisode.objects.for_supervisor(supervisor)
     went = Notice.objects.told_to(supervisor).filter(kind=GONE, subject_id=OuterRef("id"))
     return (
-        RuptureEpisode.objects.filter(Exists(by_its_end))
+        RuptureEpisode.objects.filter(Exists(by_its_end), treatment__client__erased_at=None)
         .exclude(id__in=seen.values("id"))
         .annotate(went_at=Subquery(went.order_by("-created_at").values("created_at")[:1]))
         .select_related("treatment__client", "treatment__therapist")

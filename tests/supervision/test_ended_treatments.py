@@ -165,6 +165,7 @@ def test_an_erased_client_is_on_no_agenda(
     page = agenda(as_sam, meeting)
     assert SKIPPED not in page
     assert "treatment closed" not in page
+    assert treatment.client.code not in page, "nor how a flag of theirs ended"
 
 
 def test_an_agenda_costs_as_many_queries_for_one_ended_treatment_as_for_six(
