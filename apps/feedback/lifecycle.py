@@ -51,7 +51,11 @@ def settle(
     rating: AllianceRating | None,
     was_asked: bool,
 ) -> None:
-    """End a request: no message of it goes out any more, and its session is screened."""
+    """End a request: no message of it goes out any more, and its session is screened. Where that
+    counts as not asked, it stands on the next agenda, however long after its time it ends."""
+    if not was_asked:
+        request.therapy_session.corrected_at = timezone.now()
+        request.therapy_session.save(update_fields=["corrected_at"])
     request.state = state
     request.rating = rating
     request.save(update_fields=["state", "rating"])

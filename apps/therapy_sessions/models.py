@@ -91,7 +91,8 @@ class TherapySession(PracticeModel):
     corrected_at = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="when what was logged was last corrected, or answers were entered from paper",
+        help_text="when what was logged was last corrected, answers were entered from paper, or a "
+        "form ended that counts as not asked",
     )
     # The therapist's own view, 0–10, before they see the client's; None is unanswered.
     own_bond = models.PositiveSmallIntegerField(null=True, blank=True)

@@ -17,14 +17,14 @@ from apps.alliance.models import AllianceRating
 from apps.core import outbox
 from apps.core.models import OutboxMessage
 from apps.dashboard.selectors.words import short_day
+from apps.endings.services import close_treatment
 from apps.exchange.rights import lift_restriction, restrict
 from apps.feedback.corrections import (
     cancel_session,
     correct_session,
     plan_sessions,
 )
-from apps.feedback.lifecycle import expire_requests, refit_requests
-from apps.feedback.models import FeedbackRequest
+from apps.feedback.lifecycle import expire_requests, refit_requests, revoke_links
 from apps.feedback.services import (
     ask_in_room,
     practice_questionnaire,
@@ -35,7 +35,7 @@ from apps.feedback.services import (
 from apps.supervision.models import Meeting
 from apps.supervision.services import plan_meeting
 from apps.therapy_sessions.models import TherapySession
-from tests.conftest import signed_in
+from tests.conftest import signed_in, work_in
 from tests.factories import TherapySessionFactory, TreatmentFactory
 from tests.feedback.conftest import ITEMS, answers, link_of
 from tests.supervision.conftest import ask_by_email
@@ -79,23 +79,39 @@ def test_sessions_that_were_not_asked_about_stand_with_their_reason(
     assert len(page.skips) == 2
 
 
+@pytest.mark.parametrize("how", ["expire", "revoke", "close"])
+@pytest.mark.parametrize("hours_away", [2, 60])
 def test_a_form_that_ended_before_a_meeting_and_was_closed_after_it_stands_on_the_next(
-    as_sam: Browser, alice: Membership, sam: Membership, meeting: Meeting
+    as_sam: Browser,
+    alice: Membership,
+    sam: Membership,
+    meeting: Meeting,
+    hours_away: int,
+    how: str,
 ) -> None:
-    hours = [timezone.now() - timedelta(hours=n) for n in range(6)]
+    """However long the beat was away, and whatever closes the form in its place."""
+    now = timezone.now()
+    long_ago = now - timedelta(hours=hours_away)
     treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0135")
-    session = TherapySessionFactory.create(treatment=treatment, starts_at=hours[5])
-    ended = FeedbackRequest.objects.create(
-        practice=alice.practice,
-        therapy_session=session,
-        questionnaire=practice_questionnaire(alice.practice),
-        state=FeedbackRequest.State.EXPIRED,
-        due_at=hours[3],
-        expires_at=hours[2],
+    session = TherapySessionFactory.create(
+        treatment=treatment, starts_at=long_ago - timedelta(days=3)
     )
-    FeedbackRequest.objects.filter(id=ended.id).update(created_at=hours[4])
-    plan_meeting(supervisee=alice, starts_at=hours[1], duration_min=50, by=sam)
-    assert "FE-0135" in text(as_sam.get(f"/meetings/{meeting.id}/"))
+    ask_by_email(session)
+    session.feedback_requests.update(
+        created_at=session.starts_at, due_at=session.starts_at, expires_at=long_ago
+    )
+    TherapySession.objects.update(logged_at=session.starts_at)
+    plan_meeting(supervisee=alice, starts_at=now - timedelta(hours=1), duration_min=50, by=sam)
+    assert "FE-0135" not in text(as_sam.get(f"/meetings/{meeting.id}/"))
+    if how == "expire":
+        expire_requests()
+        work_in(alice.practice_id)
+    elif how == "revoke":
+        revoke_links(client=treatment.client, by=alice)
+    else:
+        close_treatment(treatment=treatment, how="agreed", review="", by=alice)
+    page = text(as_sam.get(f"/meetings/{meeting.id}/"))
+    assert re.search("FE-0135, [^:]*: asked", page)
 
 
 def test_sessions_whose_form_was_overtaken_stand_on_the_agenda(

@@ -31,9 +31,6 @@ from apps.therapy_sessions.models import TherapySession
 State = FeedbackRequest.State
 ATTENDED = TherapySession.Attendance.ATTENDED
 NOT_LOGGED_FOR = timedelta(days=1)
-ENDS_LATE = timedelta(days=1)
-"""By how much a form may be closed after its time, when the beat was away: an agenda in between did
-not have it."""
 MOST_MEETINGS = 20
 
 
@@ -187,13 +184,13 @@ def _skips(meeting: Meeting, *, since: datetime) -> list[Any]:
         Q(starts_at__lte=now - NOT_LOGGED_FOR) | Q(treatment__ends_on__lte=timezone.localdate(now))
     )
     # Whatever its day is: said, corrected or asked about after the last meeting, or a form that
-    # was open then and has ended since.
+    # was open then and has ended since (`settle` notes it where that was not in time).
     lately = (
         Q(starts_at__gte=since)
         | Q(logged_at__gte=since)
         | Q(corrected_at__gte=since)
         | Q(feedback_requests__created_at__gte=since)
-        | Q(feedback_requests__expires_at__gte=since - ENDS_LATE)
+        | Q(feedback_requests__expires_at__gte=since)
     )
     # By restricting, revoking, or a session planned so soon that the form had no time. Or the way
     # was not safe while it was due, the message came back, the client was to be asked no more as

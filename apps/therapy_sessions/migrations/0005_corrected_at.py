@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
             name="corrected_at",
             field=models.DateTimeField(
                 blank=True,
-                help_text="when what was logged was last corrected, or answers were entered from paper",
+                help_text="when what was logged was last corrected, answers were entered from paper, or a form ended that counts as not asked",
                 null=True,
             ),
         ),
