@@ -63,6 +63,21 @@ def test_closing_and_beginning_again_wipes_nothing_from_the_agenda_and_stands_on
     assert AuditEntry.objects.get(action="view meeting").client_ids == [treatment.client_id]
 
 
+def test_the_first_of_several_treatments_of_one_day_was_not_begun_again(
+    as_sam: Browser, alice: Membership, meeting: Meeting
+) -> None:
+    treatment = TreatmentFactory.create(
+        therapist=alice, client__code="FE-0007", starts_on=timezone.localdate()
+    )
+    ending = close(treatment)
+    for times in (1, 2, 3):
+        treatment = reopen_treatment(ending=ending, by=alice)
+        assert agenda(as_sam, meeting).count("FE-0007: begun again on") == times
+        ending = close(treatment)
+        assert agenda(as_sam, meeting).count("FE-0007: begun again on") == times
+        assert agenda(as_sam, meeting).count("FE-0007: treatment closed on") == times + 1
+
+
 def test_what_went_to_somebody_else_stands_on_the_agenda_of_who_gave_it_away(
     as_sam: Browser,
     charlie: Membership,

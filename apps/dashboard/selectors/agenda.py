@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -289,11 +290,14 @@ def _gone(episode: RuptureEpisode, today: date) -> str:
 
 def _changed(meeting: Meeting, *, since: datetime) -> list[Any]:
     """Treatments that ended, or that the supervisee began again with the client, since then."""
+    # Of those that began and ended on one day any order will do: their lines read alike.
+    began_earlier = Q(starts_on__lt=Coalesce(OuterRef("ends_on"), date.max))
     before = Treatment.objects.filter(
+        began_earlier | Q(id__lt=OuterRef("id")),
         client=OuterRef("client"),
         therapist=OuterRef("therapist"),
         ends_on__lte=OuterRef("starts_on"),
-    ).exclude(id=OuterRef("id"))
+    )
     again = Q(Exists(before), starts_on__gte=words.local(since).date())
     return list(
         meeting.treatments(since=since)
