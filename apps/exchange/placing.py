@@ -7,7 +7,7 @@ All moments here are wall-clock times in the practice, without a time zone.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from math import ceil
 from zlib import crc32
 from zoneinfo import ZoneInfo
@@ -89,7 +89,11 @@ class Placer:
             raise self.bad(row, "held_at", f"a moment since {EARLIEST_YEAR}", row.when)
         if held_at.tzinfo:
             return self.wall_clock(held_at)
-        return datetime.combine(held_at, NOON) if held_at.time() == time.min else held_at
+        told = datetime.combine(held_at, NOON) if held_at.time() == time.min else held_at
+        if self.wall_clock(told.replace(tzinfo=self._zone).astimezone(UTC)) != told:
+            expected = f"a moment by the clock of {self._zone}, which skips this one"
+            raise self.bad(row, "held_at", expected, row.when)
+        return told
 
     def wall_clock(self, moment: datetime) -> datetime:
         """A stored moment by the practice's clock."""

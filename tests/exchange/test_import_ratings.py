@@ -500,6 +500,10 @@ class TestBadInput:
             ),
             (csv("client,held_at,pomp", "A,0001-01-01,80"), "line 2, column held_at: expected a m"),
             (csv("client,held_at,pomp", "A,2026-01-01,8", "A,2026-01-01T12:00,8"), "line 3, col"),
+            (
+                csv("client,held_at,pomp", "A,2026-03-29T01:30,80"),
+                "line 2, column held_at: expected a moment by the clock of Europe/London, which",
+            ),
         ],
     )
     def test_is_refused_with_its_place_and_nothing_is_stored(self, refusal, text, place):
