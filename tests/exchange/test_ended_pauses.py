@@ -89,7 +89,12 @@ def test_the_reason_of_a_pause_that_has_ended_under_a_hold_is_read_by_no_later_t
 
 
 def test_who_treats_the_client_while_a_pause_lasts_reads_its_reason_and_then_no_more(
-    treatment: Treatment, alice: Membership, charlie: Membership, as_charlie: Browser
+    treatment: Treatment,
+    alice: Membership,
+    charlie: Membership,
+    as_charlie: Browser,
+    sam: Membership,
+    as_sam: Browser,
 ) -> None:
     client = treatment.client
     held(client)
@@ -99,9 +104,15 @@ def test_who_treats_the_client_while_a_pause_lasts_reads_its_reason_and_then_no_
     assert HERS in reads_in_review(as_charlie, client)
     end_pause(client=client, by=charlie)
     assert HERS not in reads_in_review(as_charlie, client)
+    client.refresh_from_db()
+    assert (client.pause_reason, client.pause_review_on, client.paused_in) == ("", None, None)
     for each, kept in ((treatment, HERS), (new, "")):
         each.refresh_from_db()
         assert each.ended_pause_reasons == kept
+    hold(client.practice, sam)
+    listed = shown(fresh(as_sam).get(reverse("erase_texts", args=[client.id])))
+    assert "Treatments: ended pause reasons" in listed, "also while another treats the client"
+    assert HERS not in listed
 
 
 def test_another_pause_before_the_first_has_ended_ends_it(
@@ -128,6 +139,7 @@ def test_who_wrote_it_and_later_the_record_holder_have_it_in_their_copies(
     assert HERS in reads_in_review(as_alice, client)
     made = json.loads(export(as_alice, treatment))
     assert [each["ended_pause_reasons"] for each in made["tables"]["clients.Treatment"]] == [HERS]
+    assert HERS in shown(as_alice.get(reverse("erase_texts", args=[client.id]))), "hers to erase"
     fresh(as_sam)
     assert as_sam.get(reverse("export_records", args=[client.id])).status_code == 403
     close_treatment(treatment=treatment, how="agreed", review="", by=alice)
@@ -202,6 +214,10 @@ def test_an_erased_client_leaves_no_reason_of_a_pause(
     client.refresh_from_db()
     treatment.refresh_from_db()
     assert (client.pause_reason, client.paused_in, treatment.ended_pause_reasons) == ("", None, "")
+    erased = Client.objects.filter(id=client.id).exclude(pause_reason="")
+    assert erased.exists(), "the mark of an erased text"
+    part_what_has_ended()
+    assert erased.exists(), "which the migration leaves"
 
 
 def part_what_has_ended() -> None:
