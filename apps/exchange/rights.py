@@ -25,7 +25,7 @@ from apps.feedback.lifecycle import revoke_links
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.services import record_outcome
-from apps.ruptures.transitions import note_waiting, screen_by_now
+from apps.ruptures.transitions import screen_by_now, show_what_waited
 from apps.therapy_sessions.models import ProcessNote, TherapySession
 
 
@@ -40,7 +40,8 @@ def restrict(*, client: Client, by: Membership) -> None:
     if client.restricted_at:
         return
     # What supervisors see by now, though the beat has not come by yet, they go on seeing.
-    note_waiting(client.practice, at=timezone.now())
+    theirs = RuptureEpisode.objects.filter(treatment__client=client)
+    show_what_waited(theirs, at=timezone.now())
     client.restricted_at = timezone.now()
     client.save(update_fields=["restricted_at"])
     revoke_links(client=client, by=by)

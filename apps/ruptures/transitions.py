@@ -22,7 +22,12 @@ from apps.accounts.models import Notice, Practice
 from apps.alliance.models import Questionnaire
 from apps.clients.models import Treatment
 from apps.core import audit, tenancy
-from apps.ruptures.models import RuptureEpisode, Screening, has_waited
+from apps.ruptures.models import (
+    RuptureEpisode,
+    RuptureEpisodeQuerySet,
+    Screening,
+    has_waited,
+)
 from apps.ruptures.notices import tell_about
 from apps.ruptures.services import record_outcome, screen_treatment
 from apps.therapy_sessions.models import TherapySession
@@ -45,9 +50,14 @@ def move_episodes_on() -> None:
 @transaction.atomic
 def note_waiting(practice: Practice, *, at: datetime) -> int:
     """Let supervisors see what waited unacknowledged long enough; returns how many episodes."""
+    return show_what_waited(RuptureEpisode.objects.filter(practice=practice), at=at)
+
+
+def show_what_waited(episodes: RuptureEpisodeQuerySet, *, at: datetime) -> int:
+    """`note_waiting` of these episodes alone."""
     waiting = (
-        RuptureEpisode.objects.open()
-        .filter(has_waited(at=at), practice=practice)
+        episodes.open()
+        .filter(has_waited(at=at))
         .filter(Q(waited_at=None) | Q(waited_at__lt=F("fell_again_at")))
         .select_for_update(of=("self",), no_key=True, skip_locked=True)
         .select_related("treatment")

@@ -275,6 +275,13 @@ class TestWhileRestricted:
         assert seen_by(sam, self.LATER)
         assert treatment.episodes.get().waited_at == moment
 
+    def test_restricting_one_clients_notes_nothing_of_anothers(self, treatment, alice, charlie):
+        """Or *Who looked* would tell at which moment somebody restricted another's."""
+        other = TreatmentFactory.create(therapist=charlie, falling=True)
+        other.episodes.update(opened_at=OPENED)
+        self.restrict(treatment, OPENED + timedelta(hours=73), by=alice)
+        assert other.episodes.get().waited_at is None
+
     @pytest.mark.parametrize("could_see", [True, False])
     def test_an_end_of_the_treatment_is_told_to_who_could_see_it(
         self, treatment, alice, sam, could_see
