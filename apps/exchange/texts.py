@@ -78,10 +78,11 @@ def texts_of(
         is_as_such = "treatment" not in str(way_to_client(field.model))
         if is_as_such and field.model is not Treatment and not as_such:
             continue
-        filled = set(mine.exclude(**{field.attname: ""}).values_list("id", flat=True))
-        of_these = rows(label, client, treatments=treatments)
-        for row in of_these.select_related(*_joined(label)) if filled else ():
-            if row.id not in filled or not row.__dict__[field.attname]:
+        # One query each, whatever there is: its time tells of no treatment of somebody else's.
+        filled = mine.exclude(**{field.attname: ""}).values("id")
+        of_these = rows(label, client, treatments=treatments).filter(id__in=filled)
+        for row in of_these.select_related(*_joined(label)):
+            if not row.__dict__[field.attname]:
                 continue
             is_own = label == NOBODYS or _author(label, row) == reader.id
             is_read = is_own or _is_answer_to(reader, row)

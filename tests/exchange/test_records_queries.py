@@ -123,3 +123,22 @@ def test_a_page_asks_as_often_for_many_as_for_one(
     few = counts()
     grow(practice, alice, client)
     assert counts() == few
+
+
+def test_the_list_of_texts_asks_as_often_whether_or_not_a_colleague_wrote_one(
+    alice: Membership, charlie: Membership, sign_in: SIGN_IN
+) -> None:
+    """Or the time that it takes would tell of a treatment of theirs."""
+    client = TreatmentFactory.create(therapist=alice).client
+    as_alice = sign_in(alice)
+    as_alice.post("/sign-in/again/", {"password": PASSWORD})
+
+    def count() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert as_alice.get(f"/clients/{client.id}/records/erase/").status_code == 200
+        return len(queries)
+
+    count()
+    without = count()
+    write(client, charlie)
+    assert count() == without
