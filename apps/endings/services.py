@@ -25,6 +25,7 @@ from apps.endings.notices import CALLED_OFF, FORM_ENDED, HANDED_OVER, KIND
 from apps.feedback.lifecycle import end_requests, refit_requests
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.services import record_outcome
+from apps.ruptures.transitions import show_what_waited
 from apps.therapy_sessions.services import call_off_planned, pass_on_planned
 
 
@@ -282,6 +283,8 @@ def _hand_on(
             reason = _("Handed on, as the practice decided.")
         _leave_as_history(move, to=treatment.therapist, reason=reason, by=by)
     audit.record("hand over client", treatment, client_id=treatment.client_id, by=by)
+    # What supervisors see by now, though the beat has not come by yet, they hear of as it goes.
+    show_what_waited(treatment.episodes.all(), at=timezone.now())
     new = pass_on(treatment, to=to, on=on, by=by)
     if begins:
         pass_on_planned(treatment=treatment, to=new, since=_still_to_come(treatment, on=on))

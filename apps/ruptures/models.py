@@ -6,7 +6,7 @@ from typing import Self
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import ExpressionWrapper, F, Q, Value
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, TruncDate
 from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -102,13 +102,14 @@ def has_waited(*, at: datetime) -> Q:
     or a shorter one since (`apps.ruptures.services.shorten_waits`).
 
     While processing of the client's data is restricted, time shows nothing to anybody; once that
-    is lifted, those days count.
+    is lifted, those days count. Nor does it where the treatment had ended by then.
     """
-    hours = F("wait_hours") * Value(timedelta(hours=1))
-    since = Value(at) - ExpressionWrapper(hours, models.DurationField())
+    hours = ExpressionWrapper(F("wait_hours") * Value(timedelta(hours=1)), models.DurationField())
     fell_at = Coalesce("fell_again_at", "opened_at")
-    has_waited = Q(LessThanOrEqual(fell_at, since)) & ~Q(acknowledged_at__gte=fell_at)
-    return has_waited & Q(treatment__client__restricted_at=None)
+    waits_until = ExpressionWrapper(fell_at + hours, models.DateTimeField())
+    has_waited = Q(LessThanOrEqual(waits_until, Value(at))) & ~Q(acknowledged_at__gte=fell_at)
+    went_on = Q(treatment__ends_on=None) | Q(treatment__ends_on__gt=TruncDate(waits_until))
+    return has_waited & went_on & Q(treatment__client__restricted_at=None)
 
 
 class RuptureEpisodeQuerySet(models.QuerySet["RuptureEpisode"]):
@@ -251,8 +252,10 @@ class RuptureEpisode(PracticeModel):
     def has_waited_by_now(self) -> bool:
         """Whether nobody acknowledged it for its waiting time, noted or not; see `has_waited`."""
         waits_until = self.fell_at + timedelta(hours=self.wait_hours)
+        ends_at = self.treatment.ends_at
         is_over = not self.seen_at and timezone.now() >= waits_until
-        return is_over and not self.treatment.client.restricted_at
+        went_on = ends_at is None or waits_until < ends_at
+        return is_over and went_on and not self.treatment.client.restricted_at
 
     @property
     def waiting_is_noted(self) -> bool:

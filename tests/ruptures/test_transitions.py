@@ -16,6 +16,7 @@ from apps.clients.models import Treatment
 from apps.core import tenancy
 from apps.core.models import AuditEntry
 from apps.core.tenancy import one_of_many
+from apps.endings.services import hand_over
 from apps.exchange import rights
 from apps.ruptures import transitions
 from apps.ruptures.models import RuptureEpisode
@@ -70,6 +71,21 @@ class TestWaiting:
         entry = AuditEntry.objects.get(action="let supervisor see episode")
         assert (entry.actor_id, entry.object_id) == (None, treatment.episodes.get().id)
         assert seen_by(sam, reached)
+
+    @pytest.mark.parametrize(("minutes", "is_told"), [(-2, False), (2, True)])
+    def test_what_had_not_waited_as_the_client_was_handed_over_is_nobodys(
+        self, treatment, alice, charlie, mona, sam, minutes, is_told
+    ):
+        """Though the beat comes by later; what had is told of as it goes."""
+        moment = OPENED + timedelta(hours=72, minutes=minutes)
+        with at(moment):
+            hand_over([treatment], to=charlie, by=mona)
+        later = moment + timedelta(minutes=4)
+        ended = episode_at(later, treatment)
+        assert (bool(ended.waited_at), ended.outcome) == (is_told, Outcome.ENDED_UNREPAIRED)
+        with at(later):
+            said = [each.said.text for each in notices.unread(sam)]
+        assert any("that you could see" in each for each in said) is is_told
 
     def test_nobody_waits_for_the_beat(self, treatment, sam):
         assert seen_by(sam, OPENED + timedelta(hours=72))
