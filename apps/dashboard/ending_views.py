@@ -4,11 +4,11 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods
 
 from apps.accounts.permissions import MemberRequest, Permission, require
 from apps.clients.models import Client, Treatment
@@ -17,7 +17,7 @@ from apps.core.typed import not_taken
 from apps.dashboard.selectors.endings import ending_page, passed_on_page
 from apps.endings.forms import ClosingForm
 from apps.endings.models import Move
-from apps.endings.services import ChangesHands, ClosedAlready
+from apps.endings.services import ChangesHands, ClosedAlready, withdraw_consent
 from apps.endings.services import close_treatment as store_closing
 
 
@@ -52,12 +52,20 @@ def _close(request: MemberRequest, treatment: Treatment, form: ClosingForm) -> H
 
 
 @require(Permission.VIEW_CASELOAD)
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 def passed_on(request: MemberRequest, client_id: UUID) -> HttpResponse:
-    """What a client agreed to pass on, for the therapist they moved to, from that day on."""
+    """What a client agreed to pass on, for the therapist they moved to, from that day on; sent,
+    they take it back."""
     moves = Move.objects.passed_on_to(request.membership).filter(treatment__client=client_id)
     related = moves.select_related("treatment__client", "treatment__therapist")
     move = get_object_or_404(related.order_by("-arranged_at")[:1])
+    if request.method == "POST":
+        withdraw_consent(move=move, by=request.membership)
+        said = _("Taken back: what was passed on stays with the treatment before.")
+        messages.success(request, said)
+        return redirect("client", client_id)
+    if not move.passes_on:
+        raise Http404
     audit.read("view passed on", client_ids=[client_id], target=move, by=request.membership)
     return render(
         request, "dashboard/passed_on.html", {"page": passed_on_page(move, today=request.today)}

@@ -18,7 +18,7 @@ from apps.accounts.models import Membership, Role
 from apps.accounts.oneself import access_from
 from apps.clients.handing_over import pass_on
 from apps.clients.models import Client, Treatment, TwoPersonRequest
-from apps.clients.services import take_back_wishes, wait_for_turn
+from apps.clients.services import take_back_wishes, take_turn, wait_for_turn
 from apps.core import audit
 from apps.endings.models import Ending, Move, Offer
 from apps.endings.notices import CALLED_OFF, FORM_ENDED, HANDED_OVER, KIND
@@ -142,6 +142,25 @@ def record_consent(
     move.passes_on, move.agreed_on, move.agreed_how = passes_on, agreed_on, agreed_how
     move.save(update_fields=["passes_on", "agreed_on", "agreed_how", "saved_at"])
     audit.record("record consent to move", move, client_id=move.treatment.client_id, by=by)
+
+
+@transaction.atomic
+def withdraw_consent(*, move: Move, by: Membership) -> None:
+    """Note that the client, who has moved, passes nothing on any more. Twice equals once.
+
+    `by`, who treats them now, reads none of it from then on. The treatment before stays as it was,
+    and so does when and how the client had agreed: consent once given is on record.
+
+    Raises:
+        Http404: `by` does not treat the client any more.
+    """
+    take_turn(by=by, treatments=move.treatment_id)
+    move = Move.objects.select_related("treatment").get(pk=move.pk)
+    if not move.passes_on:
+        return
+    move.passes_on = []
+    move.save(update_fields=["passes_on"])
+    audit.record("withdraw consent to move", move, client_id=move.treatment.client_id, by=by)
 
 
 @transaction.atomic

@@ -223,3 +223,11 @@ def test_a_client_moves_to_a_colleague_who_fits_better(chromium: Browser, rappor
     hold_session(tomasz, rated=7)
     expect(tomasz.get_by_text("Baseline forming").first).to_be_visible()
     expect(tomasz.get_by_text("Session 1", exact=True).first).to_be_visible()
+
+    # The client takes it back: nothing of it is left there.
+    passed_on = tomasz.get_by_role("link", name="Passed on from the treatment before")
+    passed_on.click()
+    tomasz.get_by_text("The client takes this back").click()
+    tomasz.get_by_role("button", name="Take all of it back").click()
+    expect(tomasz.get_by_text("Taken back: what was passed on stays")).to_be_visible()
+    expect(passed_on).to_have_count(0)

@@ -260,8 +260,8 @@ ROUTES = {
         body=lambda case: {"step": "fits", "needs": "Evenings", "tried": "Two talks"},
     ),
     "passed_on": Route(
-        READ, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, client_data=True,
-
+        READ | WRITE, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, client_data=True,
+        body=nothing,
     ),
     "close_treatment": Route(
         READ | WRITE, Permission.VIEW_CASELOAD, kwarg="client_id", reach=OWN, known=SUPERVISED,
