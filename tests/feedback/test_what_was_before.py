@@ -147,3 +147,15 @@ def test_a_series_is_planned_on_days_of_ones_own_alone(
     page = as_alice.post(reverse("plan_sessions", args=[own.client_id]), sent | {"count": "4"})
     assert SAID in shown(page)
     assert not TherapySession.objects.exists()
+
+
+def test_given_and_taken_back_before_the_first_day_a_client_was_never_anothers(
+    alice: Membership, charlie: Membership
+) -> None:
+    """All three treatments are of one day: of many clients, as the order could be by chance."""
+    today = timezone.localdate()
+    for _ in range(6):
+        own = TreatmentFactory.create(therapist=alice, starts_on=today + timedelta(days=7))
+        theirs = pass_on(own, to=charlie, on=today, by=alice)
+        back = pass_on(theirs, to=alice, on=today, by=alice)
+        assert not back.was_anothers(today - timedelta(days=3))
