@@ -185,9 +185,9 @@ class EndingQuerySet(models.QuerySet["Ending"]):
     def conducted_by(self, membership: Membership) -> Self:
         """Endings that the member wrote about treatments of their own.
 
-        Not of clients who have gone to somebody else since, or who were erased.
+        Not of clients who are with somebody else since, or who were erased.
         """
-        # What others follow came before, where all is of one day; or whoever came last is asked.
+        # The last of a chain counts: what another follows came before it, also on one day.
         since = Treatment.objects.filter(
             client=OuterRef("treatment__client"),
             starts_on__gte=OuterRef("treatment__ends_on"),

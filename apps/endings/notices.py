@@ -104,7 +104,7 @@ def render_form_ended(subject_ids: Collection[UUID], member: Membership) -> dict
         supervisor=member, supervisee=OuterRef("therapist")
     )
     ended = Treatment.objects.filter(
-        Exists(held.begun_by(OuterRef("ends_on"))), id__in=subject_ids
+        Exists(held.begun_by(OuterRef("ends_on"))), id__in=subject_ids, client__erased_at=None
     ).select_related("client", "therapist")
     named = Client.objects.nameable_to(member, {each.client_id for each in ended})
     by_code = _(

@@ -165,6 +165,8 @@ def test_supervisors_are_told_of_each_form_that_ends_with_a_treatment(
     assert Notice.objects.filter(kind="form_ended").exclude(read_at=None).count() == 1
     close_treatment(treatment=treatment, how="agreed", review="", by=alice)
     assert len(told_of_forms(sam)) == 1
+    erase_client(client=treatment.client, by=alice)
+    assert not told_of_forms(sam), "no agenda speaks of who was erased"
 
 
 def test_who_supervises_again_is_told_of_no_form_that_ended_before(

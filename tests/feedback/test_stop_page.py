@@ -13,7 +13,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership, Notice, Practice
 from apps.clients.handing_over import pass_on
 from apps.clients.models import Client, ContactChannel
-from apps.clients.services import Address, change_client
+from apps.clients.services import Address, change_client, stop_channel
 from apps.core import outbox
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.core.outbox import NothingToSend
@@ -285,6 +285,15 @@ def test_stopping_twice_tells_once(phone: Browser, asked: FeedbackRequest) -> No
     for _ in range(2):
         phone.post(stop_url(asked), {"how": "stop"})
     assert Notice.objects.count() == 1
+
+
+def test_who_says_no_once_more_for_less_leaves_the_mailbox_somebody_elses(
+    client_of: Client,
+) -> None:
+    channel = client_of.channels.get(kind="email")
+    for why in ("not_mine", "stopped"):
+        stop_channel(channel=channel, why=ContactChannel.StopReason(why), by=None)
+    assert reasons(client_of)["email"] == "not_mine"
 
 
 def sent_back(form: Any, **changes: str) -> dict[str, str]:
