@@ -410,15 +410,19 @@ class Treatment(PracticeModel):
 
     def was_anothers(self, day: date) -> bool:
         """Whether a day of before was another therapist's: of who treated the client then or, where
-        nobody did, of who did next. Of several of one day that which follows none comes first."""
+        nobody did, of who did next. What was given and taken back on one day counts as never given;
+        of others that began and ended on one day nobody knows which came first: each may have it.
+        """
         if day >= self.starts_on:
             return False
         of_client = Treatment.objects.filter(client=self.client_id)
-        lasting = of_client.filter(Q(ends_on=None) | Q(ends_on__gt=day))
-        of_then = lasting.order_by(
-            "starts_on", F("ends_on").asc(nulls_last=True), F("follows_id").asc(nulls_first=True)
-        ).first()
-        return of_then is not None and of_then.therapist_id != self.therapist_id
+        given = of_client.exclude(ends_on=F("starts_on"), follows__isnull=False)
+        lasting = given.filter(Q(ends_on=None) | Q(ends_on__gt=day))
+        of_then = lasting.order_by("starts_on", F("ends_on").asc(nulls_last=True)).first()
+        if of_then is None:
+            return False
+        alike = lasting.filter(starts_on=of_then.starts_on, ends_on=of_then.ends_on)
+        return alike.exclude(therapist=self.therapist_id).exists()
 
     def begins_before(self, day: date) -> bool:
         """Whether its therapist may know of it by then, or already."""

@@ -159,3 +159,18 @@ def test_given_and_taken_back_before_the_first_day_a_client_was_never_anothers(
         theirs = pass_on(own, to=charlie, on=today, by=alice)
         back = pass_on(theirs, to=alice, on=today, by=alice)
         assert not back.was_anothers(today - timedelta(days=3))
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_who_closes_and_begins_again_on_the_day_of_a_hand_over_gets_no_day_of_before(
+    alice: Membership, charlie: Membership, in_order: bool
+) -> None:
+    """Recorded ahead by alice, handed to charlie, closed and begun again by him on one day: in
+    whatever order the rows lie."""
+    today = timezone.localdate()
+    client = TreatmentFactory.create(therapist=alice).client
+    client.treatments.all().delete()
+    for each in (alice, charlie) if in_order else (charlie, alice):
+        TreatmentFactory.create(therapist=each, client=client, starts_on=today, ends_on=today)
+    again = TreatmentFactory.create(therapist=charlie, client=client, starts_on=today)
+    assert again.was_anothers(today - timedelta(days=3))
