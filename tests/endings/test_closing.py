@@ -384,6 +384,20 @@ def test_what_was_closed_on_the_day_on_which_the_client_came_begins_again(
     assert Treatment.objects.conducted_by(alice).exists()
 
 
+@pytest.mark.parametrize("days", [0, 30])
+def test_who_is_to_come_back_is_named_on_no_page_before_that_day(
+    treatment: Treatment, alice: Membership, charlie: Membership, as_alice: Browser, days: int
+) -> None:
+    """Or *Who looked* would tell who treats them until then when the colleague works."""
+    as_alice.post(address(treatment), REVIEW)
+    reopen(as_alice)
+    again = Treatment.objects.current(on=TODAY()).get()
+    with_charlie = pass_on(again, to=charlie, on=TODAY(), by=alice)
+    pass_on(with_charlie, to=alice, on=TODAY() + timedelta(days=days), by=charlie)
+    endings = as_alice.get(reverse("ended_treatments")).context["endings"]
+    assert bool(endings) is (days == 0)
+
+
 def test_a_client_who_is_in_treatment_does_not_begin_again(
     treatment: Treatment, charlie: Membership, as_alice: Browser
 ) -> None:
