@@ -35,6 +35,7 @@ from apps.endings.services import (
     close_treatment,
     hand_over,
     record_consent,
+    reopen_treatment,
     save_what_fits,
 )
 from apps.exchange.rights import erase_client
@@ -382,6 +383,16 @@ def test_what_was_closed_on_the_day_on_which_the_client_came_begins_again(
     as_alice.post(address(treatment), REVIEW)
     assert reopen(as_alice)["Location"] == reverse("client", args=[treatment.client_id])
     assert Treatment.objects.conducted_by(alice).exists()
+
+
+def test_what_a_colleague_closed_earlier_that_day_did_not_come_since(
+    alice: Membership, charlie: Membership, mona: Membership, as_alice: Browser
+) -> None:
+    theirs = TreatmentFactory.create(therapist=charlie, starts_on=TODAY())
+    ending = close_treatment(treatment=theirs, how="agreed", review="", by=charlie)
+    hand_over([reopen_treatment(ending=ending, by=charlie)], to=alice, by=mona)
+    as_alice.post(address(theirs), REVIEW)
+    assert len(as_alice.get(reverse("ended_treatments")).context["endings"]) == 1
 
 
 @pytest.mark.parametrize("days", [0, 30])
