@@ -90,6 +90,12 @@ def a_fresh_database(name: str) -> Iterator[None]:
 
 
 @pytest.fixture
+def empty_database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    with django_db_blocker.unblock(), a_fresh_database(f"test_before_{uuid4().hex[:6]}"):
+        yield
+
+
+@pytest.fixture
 def practice(db: None) -> Iterator[Practice]:
     """The practice that the test is about: what it writes and reads, it does inside."""
     practice = PracticeFactory.create()

@@ -316,7 +316,7 @@ class TreatmentQuerySet(models.QuerySet["Treatment"]):
         """Treatments that give access on the day `on`: on the day one ends, its access is over.
 
         One planned for later counts as well, as its therapist wrote it down; one that follows
-        another therapist's does from its first day on.
+        another does from its first day on.
         """
         return self.not_ended(on=on).filter(Q(follows__isnull=True) | Q(starts_on__lte=on))
 
@@ -327,6 +327,12 @@ class TreatmentQuerySet(models.QuerySet["Treatment"]):
     def ended(self, *, on: date) -> Self:
         """Treatments that ended on the day `on` or before it."""
         return self.filter(ends_on__lte=on)
+
+    def not_followed(self, *, on: date | None = None) -> Self:
+        """The last treatment of each client; on the day `on`, of those that have begun."""
+        if on is None:
+            return self.filter(followed_by=None)
+        return self.filter(starts_on__lte=on).exclude(followed_by__starts_on__lte=on)
 
     def visible_to(self, membership: Membership, *, on: date | None = None) -> Self:
         """Current treatments of clients that the member may know of."""
@@ -358,7 +364,11 @@ class TreatmentQuerySet(models.QuerySet["Treatment"]):
 
 
 class Treatment(PracticeModel):
-    """One client and one therapist over time. A new therapist starts a new one, as it ends."""
+    """One client and one therapist over time. A new therapist starts a new one, as it ends.
+
+    Those of a client are a chain: each but the first follows another. Days alone do not order them,
+    as several may begin and end on one.
+    """
 
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="treatments")
     therapist = models.ForeignKey(Membership, on_delete=models.PROTECT, related_name="treatments")
@@ -371,8 +381,7 @@ class Treatment(PracticeModel):
         null=True,
         blank=True,
         related_name="followed_by",
-        help_text="the treatment, of another therapist, from which the client came as it ended, or "
-        "is to come",
+        help_text="the client's treatment before this one",
     )
     # Of pauses that began in this treatment: kept as long as a legal hold stands.
     ended_pause_reasons = EncryptedTextField(
@@ -387,6 +396,11 @@ class Treatment(PracticeModel):
                 fields=["client"],
                 condition=Q(ends_on__isnull=True),
                 name="treatment_one_open_per_client",
+            ),
+            models.UniqueConstraint(
+                fields=["client"],
+                condition=Q(follows__isnull=True),
+                name="treatment_one_first_per_client",
             ),
             models.UniqueConstraint(
                 fields=["follows"],
@@ -410,19 +424,12 @@ class Treatment(PracticeModel):
 
     def was_anothers(self, day: date) -> bool:
         """Whether a day of before was another therapist's: of who treated the client then or, where
-        nobody did, of who did next. What was given and taken back on one day counts as never given;
-        of others that began and ended on one day nobody knows which came first: each may have it.
-        """
+        nobody did, of who did next."""
         if day >= self.starts_on:
             return False
-        of_client = Treatment.objects.filter(client=self.client_id)
-        given = of_client.exclude(ends_on=F("starts_on"), follows__isnull=False)
-        lasting = given.filter(Q(ends_on=None) | Q(ends_on__gt=day))
-        of_then = lasting.order_by("starts_on", F("ends_on").asc(nulls_last=True)).first()
-        if of_then is None:
-            return False
-        alike = lasting.filter(starts_on=of_then.starts_on, ends_on=of_then.ends_on)
-        return alike.exclude(therapist=self.therapist_id).exists()
+        lasting = Treatment.objects.not_ended(on=day).filter(client=self.client_id)
+        first_of_them = lasting.exclude(follows__ends_on__gt=day)
+        return first_of_them.exclude(therapist=self.therapist_id).exists()
 
     def begins_before(self, day: date) -> bool:
         """Whether its therapist may know of it by then, or already."""

@@ -187,20 +187,10 @@ class EndingQuerySet(models.QuerySet["Ending"]):
 
         Not of clients who are with somebody else since, or who were erased.
         """
-        today = timezone.localdate()
-        # The last that has begun counts: what it follows, or was closed earlier, came before it,
-        # also on one day.
-        since = (
-            Treatment.objects.filter(
-                client=OuterRef("treatment__client"), starts_on__gte=OuterRef("treatment__ends_on")
-            )
-            .exclude(followed_by__starts_on__lte=today)
-            .exclude(ending__closed_at__lt=OuterRef("closed_at"))
-        )
-        # Also to somebody who treated them before: then one's own has ended, and with no review.
-        gone_on = since.filter(~Q(therapist=membership) | Q(ending=None, ends_on__lte=today))
+        last = Treatment.objects.not_followed(on=timezone.localdate())
+        elsewhere = last.filter(client=OuterRef("treatment__client")).exclude(therapist=membership)
         return self.filter(
-            ~Exists(gone_on),
+            ~Exists(elsewhere),
             practice=membership.practice_id,
             treatment__therapist=membership,
             treatment__client__erased_at=None,

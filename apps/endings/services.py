@@ -429,6 +429,7 @@ def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
         therapist=closed.therapist,
         approach=closed.approach,
         starts_on=today,
+        follows=Treatment.objects.not_followed().get(client=closed.client_id),
     )
     audit.record("reopen treatment", treatment, client_id=treatment.client_id, by=by)
     return treatment

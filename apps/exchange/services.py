@@ -268,6 +268,7 @@ class _Importer:
             client=client,
             therapist=therapist,
             starts_on=min((first.starts_at, *first.no_shows)).date(),
+            follows=client.treatments.not_followed().first(),
         )
         self._made.add(treatment.id)
         return treatment

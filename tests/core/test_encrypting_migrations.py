@@ -1,16 +1,11 @@
 """Texts of before encryption are sealed by the migrations, read back, and return by the reverse."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
-import pytest
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
-from pytest_django.plugin import DjangoDbBlocker
 
-from tests.conftest import a_fresh_database
+from tests.migrating import migrate
 
 PLAIN = [
     ("clients", "0002_row_security"),
@@ -33,18 +28,6 @@ TEXTS = {
     ("ruptures", "Worksheet", "next_action"): "Ask again",
     ("ruptures", "StepNote", "note"): "Quiet",
 }
-
-
-@pytest.fixture
-def empty(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    with django_db_blocker.unblock(), a_fresh_database(f"test_before_{uuid4().hex[:6]}"):
-        yield
-
-
-def migrate(targets: list[tuple[str, str]]) -> Any:
-    """Migrate there; returns the models of that time."""
-    MigrationExecutor(connection).migrate(targets)
-    return MigrationExecutor(connection).loader.project_state(targets).apps
 
 
 def fill(apps: Any) -> None:
@@ -114,7 +97,7 @@ def stored(apps: Any) -> str:
     return " ".join(rows)
 
 
-def test_texts_of_before_are_sealed_read_back_and_can_return(empty: None) -> None:
+def test_texts_of_before_are_sealed_read_back_and_can_return(empty_database: None) -> None:
     plain = migrate(PLAIN)
     fill(plain)
     assert "She was in a hurry" in stored(plain)
@@ -126,7 +109,9 @@ def test_texts_of_before_are_sealed_read_back_and_can_return(empty: None) -> Non
     assert "She was in a hurry" in stored(plain)
 
 
-def test_notes_of_meetings_are_sealed_by_a_key_of_the_practice_and_can_return(empty: None) -> None:
+def test_notes_of_meetings_are_sealed_by_a_key_of_the_practice_and_can_return(
+    empty_database: None,
+) -> None:
     plain = migrate([("supervision", "0001_initial"), ("core", "0004_keys")])
     practice = plain.get_model("accounts.Practice").objects.create(
         name="Fernbank", sender_name="F", country="GB", time_zone="UTC"

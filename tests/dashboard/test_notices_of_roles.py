@@ -21,6 +21,7 @@ from tests.factories import (
     MembershipFactory,
     SupervisionFactory,
     TreatmentFactory,
+    came_from,
 )
 
 TO_EVERYBODY = {
@@ -37,9 +38,7 @@ ABOUT_ONESELF = {"caseload_handed_over", "supervision_begins"}
 def move(new: Any, **changes: Any) -> Move:
     """An arranged move to `new`, a treatment."""
     today, now = timezone.localdate(), timezone.now()
-    before = MembershipFactory.create(practice=new.practice)
-    old = TreatmentFactory.create(client=new.client, therapist=before, ends_on=today)
-    Treatment.objects.filter(id=new.id).update(follows=old)
+    old = came_from(new, therapist=MembershipFactory.create(practice=new.practice))
     return Move.objects.create(
         practice=new.practice, treatment=old, needs="x", tried="x", saved_at=now, agreed_on=today,
         agreed_how="in_room", moves_on=today, arranged_at=now, **changes,

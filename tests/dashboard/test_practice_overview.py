@@ -120,7 +120,9 @@ def test_below_ten_clients_nothing_is_shown_however_many_the_sessions(
 ) -> None:
     episodes = in_summer(10)
     Treatment.objects.filter(id=episodes[0].treatment_id).update(
-        client=episodes[1].treatment.client, ends_on=timezone.localdate()
+        client=episodes[1].treatment.client,
+        follows=episodes[1].treatment,
+        ends_on=timezone.localdate(),
     )
     for episode in episodes:
         end(episode, Outcome.REPAIRED)

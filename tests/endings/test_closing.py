@@ -410,10 +410,10 @@ def test_who_is_to_come_back_is_named_on_no_page_before_that_day(
 
 
 def test_a_client_who_is_in_treatment_does_not_begin_again(
-    treatment: Treatment, charlie: Membership, as_alice: Browser
+    treatment: Treatment, alice: Membership, as_alice: Browser
 ) -> None:
     as_alice.post(address(treatment), REVIEW)
-    TreatmentFactory.create(therapist=charlie, client=treatment.client)
+    TreatmentFactory.create(therapist=alice, client=treatment.client)
     assert reopen(as_alice)["Location"] == reverse("ended_treatments")
     assert "This client is in treatment already" in shown(as_alice.get(reverse("ended_treatments")))
     assert Treatment.objects.count() == 2

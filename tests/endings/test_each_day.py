@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -141,6 +142,8 @@ class Course:
                 assert now.was_anothers(day) is not theirs or not whose, f"whose is {day}?"
         for day in (today + timedelta(days=each) for each in range(SOON)):
             assert self.treatments().current(on=day).count() <= 1, "two treatments at a time"
+        goes_on = self.treatments().filter(follows__therapist=F("therapist"))
+        assert not goes_on.filter(follows__ending=None).exists(), "one treatment in two"
         for ends in self.treatments().filter(ends_on__gt=today):
             after = ends.followed_by.get()
             assert after.starts_on == ends.ends_on

@@ -271,6 +271,10 @@ def test_postgresql_holds_a_client_in_one_treatment_at_a_time(
     treatment = TreatmentFactory.create(therapist=alice)
     with pytest.raises(IntegrityError, match="one_open"), transaction.atomic():
         TreatmentFactory.create(therapist=charlie, client=treatment.client)
+    with pytest.raises(IntegrityError, match="one_first"), transaction.atomic():
+        TreatmentFactory.create(
+            therapist=charlie, client=treatment.client, follows=None, ends_on=timezone.localdate()
+        )
     day = timezone.localdate() + timedelta(days=9)
     pass_on(treatment, to=charlie, on=day, by=alice)
     TreatmentFactory.create(
@@ -291,21 +295,3 @@ def test_the_migration_stops_where_two_treat_a_client_at_a_time(
     Treatment.objects.filter(id=before.id).update(ends_on=day + timedelta(days=1))
     with pytest.raises(ValueError, match="two treatments at a time"):
         MIGRATION.refuse_two_at_a_time(apps, None)
-
-
-def test_the_migration_lets_one_follow(
-    alice: Membership, charlie: Membership, bob: Membership
-) -> None:
-    """As releases before left it: handed back on its day, and handed over again."""
-    today = timezone.localdate()
-    before = TreatmentFactory.create(therapist=charlie, ends_on=today)
-    taken_back, stands = (
-        TreatmentFactory.create(
-            therapist=each, client=before.client, follows=before, starts_on=day, ends_on=today
-        )
-        for each, day in ((bob, today - timedelta(days=3)), (alice, today - timedelta(days=1)))
-    )
-    MIGRATION.let_one_follow(apps, None)
-    for each in (taken_back, stands):
-        each.refresh_from_db()
-    assert (taken_back.follows, stands.follows) == (None, before)

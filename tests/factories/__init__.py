@@ -115,6 +115,12 @@ class ClientFactory(TenantFactory):
             )
 
 
+def last_treatment(client: Client) -> Treatment | None:
+    """The client's last one, which the next follows."""
+    with tenancy.practice(client.practice_id):
+        return client.treatments.not_followed().first()
+
+
 class TreatmentFactory(TenantFactory):
     """A treatment; `pomps` gives it attended weekly sessions with these ratings (None: unrated).
 
@@ -130,6 +136,7 @@ class TreatmentFactory(TenantFactory):
     client = factory.SubFactory(ClientFactory, practice=factory.SelfAttribute("..practice"))
     approach = "CBT"
     starts_on = factory.LazyFunction(lambda: timezone.localdate() - timedelta(weeks=20))
+    follows = factory.LazyAttribute(lambda made: last_treatment(made.client))
 
     @factory.post_generation
     def pomps(
@@ -144,6 +151,18 @@ class TreatmentFactory(TenantFactory):
             return
         with tenancy.practice(self.practice_id):
             rate(self, [90, 90, 80, 90, 90, 90, 80, 90, 70])
+
+
+def came_from(treatment: Treatment, *, therapist: Membership) -> Treatment:
+    """Of a client's first treatment: the one before it, which ended today."""
+    with tenancy.practice(treatment.practice_id):
+        ours = Treatment.objects.filter(id=treatment.id)
+        ours.update(follows=treatment)  # a client has one first at any time
+        before: Treatment = TreatmentFactory.create(
+            therapist=therapist, client=treatment.client, ends_on=timezone.localdate(), follows=None
+        )
+        ours.update(follows=before)
+        return before
 
 
 class TherapySessionFactory(TenantFactory):

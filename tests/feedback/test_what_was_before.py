@@ -11,6 +11,7 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.clients.handing_over import pass_on
 from apps.clients.models import Treatment
+from apps.endings.services import close_treatment, reopen_treatment
 from apps.feedback.correct_views import AFTER_THE_END
 from apps.feedback.models import FeedbackRequest
 from apps.therapy_sessions.models import TherapySession
@@ -161,16 +162,28 @@ def test_given_and_taken_back_before_the_first_day_a_client_was_never_anothers(
         assert not back.was_anothers(today - timedelta(days=3))
 
 
-@pytest.mark.parametrize("in_order", [True, False])
 def test_who_closes_and_begins_again_on_the_day_of_a_hand_over_gets_no_day_of_before(
-    alice: Membership, charlie: Membership, in_order: bool
+    alice: Membership, charlie: Membership
 ) -> None:
-    """Recorded ahead by alice, handed to charlie, closed and begun again by him on one day: in
-    whatever order the rows lie."""
+    """Recorded ahead by alice, handed to charlie, closed and begun again by him on one day: of many
+    clients, as the order could be by chance."""
     today = timezone.localdate()
-    client = TreatmentFactory.create(therapist=alice).client
-    client.treatments.all().delete()
-    for each in (alice, charlie) if in_order else (charlie, alice):
-        TreatmentFactory.create(therapist=each, client=client, starts_on=today, ends_on=today)
-    again = TreatmentFactory.create(therapist=charlie, client=client, starts_on=today)
-    assert again.was_anothers(today - timedelta(days=3))
+    for _ in range(6):
+        hers = TreatmentFactory.create(therapist=alice, starts_on=today + timedelta(days=7))
+        his = pass_on(hers, to=charlie, on=today, by=alice)
+        ending = close_treatment(treatment=his, how="agreed", review="", by=charlie)
+        again = reopen_treatment(ending=ending, by=charlie)
+        assert again.was_anothers(today - timedelta(days=3))
+
+
+def test_what_one_closed_and_began_again_before_a_hand_over_is_of_who_had_it_last(
+    alice: Membership, charlie: Membership
+) -> None:
+    """Closed by alice two months ago; begun again, handed over, all on one day: the days between
+    are hers, who could write about them until then."""
+    today = timezone.localdate()
+    closed = TreatmentFactory.create(therapist=alice)
+    ending = close_treatment(treatment=closed, how="agreed", review="", by=alice)
+    Treatment.objects.update(ends_on=today - timedelta(days=60))
+    new = pass_on(reopen_treatment(ending=ending, by=alice), to=charlie, on=today, by=alice)
+    assert [new.was_anothers(today - timedelta(days=each)) for each in (90, 3, 0)] == [1, 1, 0]

@@ -53,6 +53,7 @@ from tests.factories import (
     SupervisionFactory,
     TherapySessionFactory,
     TreatmentFactory,
+    came_from,
     hashed,
 )
 
@@ -268,12 +269,8 @@ def _case(letter: str, number: str, therapist: Membership, name: str) -> Case:
         save_process_note(therapy_session=planned, text="For me", by=therapist)
         planned.process_notes.update(saved_at=NOTED_AT)
         # Who treated the client before, and left.
-        before = TreatmentFactory.create(
-            therapist=MembershipFactory.create(practice=treatment.practice, name="Before"),
-            client=treatment.client,
-            ends_on=timezone.localdate(),
-        )
-        Treatment.objects.filter(id=treatment.id).update(follows=before)
+        left = MembershipFactory.create(practice=treatment.practice, name="Before")
+        before = came_from(treatment, therapist=left)
         Move.objects.create(
             practice=treatment.practice,
             treatment=before,
