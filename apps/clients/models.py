@@ -428,8 +428,9 @@ class Treatment(PracticeModel):
         if day >= self.starts_on:
             return False
         lasting = Treatment.objects.not_ended(on=day).filter(client=self.client_id)
-        first_of_them = lasting.exclude(follows__ends_on__gt=day)
-        return first_of_them.exclude(therapist=self.therapist_id).exists()
+        then = lasting.filter(starts_on__lte=day)
+        whose = then if then.exists() else lasting.exclude(follows__ends_on__gt=day)
+        return whose.exclude(therapist=self.therapist_id).exists()
 
     def begins_before(self, day: date) -> bool:
         """Whether its therapist may know of it by then, or already."""

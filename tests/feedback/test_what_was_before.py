@@ -125,6 +125,26 @@ def test_a_day_on_which_nobody_treated_the_client_is_of_who_did_next(
     assert as_alice.post(reverse("log_session"), sent).status_code == 302
 
 
+def test_what_was_given_for_an_hour_in_releases_of_before_hides_nobodys_days(
+    alice: Membership, charlie: Membership
+) -> None:
+    """Such a treatment stands first in the chain, whenever it was (`clients` 0021)."""
+    today = timezone.localdate()
+    hour = today - timedelta(days=120)
+    given = TreatmentFactory.create(therapist=charlie, starts_on=hour, ends_on=hour)
+    hers = TreatmentFactory.create(
+        therapist=alice,
+        client=given.client,
+        starts_on=today - timedelta(days=200),
+        ends_on=today - timedelta(days=90),
+    )
+    his = TreatmentFactory.create(therapist=charlie, client=given.client, starts_on=hers.ends_on)
+    assert his.was_anothers(today - timedelta(days=150))
+    his.delete()
+    Treatment.objects.filter(id=hers.id).update(ends_on=None)
+    assert not hers.was_anothers(today - timedelta(days=150))
+
+
 def test_past_ones_own_end_nothing_is_planned_and_the_page_says_why(
     alice: Membership, charlie: Membership, as_alice: Browser
 ) -> None:
