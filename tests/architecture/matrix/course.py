@@ -43,8 +43,15 @@ from apps.therapy_sessions.models import TherapySession
 from apps.therapy_sessions.services import AlreadyLogged, OfAnother, StartTaken
 from tests.architecture.matrix.building import taken_back
 from tests.architecture.matrix.invariants import broken
+from tests.architecture.matrix.words import Words, may_read
 from tests.conftest import signed_in, work_in
-from tests.factories import MembershipFactory, PracticeFactory, SupervisionFactory, TreatmentFactory
+from tests.factories import (
+    PASSWORD,
+    MembershipFactory,
+    PracticeFactory,
+    SupervisionFactory,
+    TreatmentFactory,
+)
 
 REFUSALS = (
     AlreadyLogged, OfAnother, StartTaken, RequestClosed, feedback.CannotAsk,
@@ -94,6 +101,7 @@ class Course(RuleBasedStateMachine):
         self.began: set[UUID] = set()
         self.listed: set[UUID] = set()
         self.seen: dict[UUID, tuple[UUID, datetime]] = {}
+        self.words = Words()
 
     @initialize(day=sampled_from(BEGINNINGS))
     def a_treatment_goes_well(self, day: str) -> None:
@@ -153,7 +161,7 @@ class Course(RuleBasedStateMachine):
         return meetings
 
     def everybody_looks(self) -> None:
-        """A page that fails raises."""
+        """A page that fails raises, and a word that is not theirs."""
         pages = [(self.sam, reverse("supervision"))]
         pages += [
             (self.sam, reverse("meeting", args=[each.id]))
@@ -164,6 +172,18 @@ class Course(RuleBasedStateMachine):
             pages += [(treatment.therapist, url) for url in (reverse("caseload"), client)]
         for member, url in pages:
             assert signed_in(member).get(url).status_code == 200, url
+        self.each_reads_what_is_theirs()
+
+    def each_reads_what_is_theirs(self) -> set[tuple[Membership, str]]:
+        """A word on a page of somebody else's raises. Returns who reads which kinds of words."""
+        seen = set()
+        for reader in (self.alice, self.charlie, self.sam, self.mona):
+            browser = signed_in(reader)
+            browser.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+            for word, url in self.words.seen_by(reader, self.client, browser):
+                assert may_read(reader, word), f"{word.kind} is read by {reader.roles} on {url}"
+                seen.add((reader, word.kind))
+        return seen
 
     # --- What holds ------------------------------------------------------------------------------
 

@@ -1,13 +1,14 @@
 """Walks through one treatment: what people do, in any order. What holds then: `course.py`."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from django.utils import timezone
 from hypothesis.stateful import precondition, rule
-from hypothesis.strategies import SearchStrategy, booleans, sampled_from
+from hypothesis.strategies import SearchStrategy, booleans, sampled_from, sets
 
 from apps.alliance.models import AllianceRating
 from apps.clients import services as clients
@@ -21,9 +22,10 @@ from apps.feedback import services as feedback
 from apps.feedback.models import FeedbackRequest
 from apps.ruptures import repair
 from apps.ruptures import services as ruptures
-from apps.ruptures.models import RuptureEpisode
-from apps.supervision.services import decide
+from apps.ruptures.models import RepairStep, RuptureEpisode
+from apps.supervision.services import decide, write_support
 from apps.therapy_sessions.models import TherapySession
+from apps.therapy_sessions.services import save_process_note
 from tests.architecture.matrix.building import ITEMS
 from tests.architecture.matrix.course import Course, act
 
@@ -97,7 +99,10 @@ class Walk(Course):
     @act(FeedbackRequest, OUT, answer=sampled_from((0, 3, 9)), tension=sampled_from((None, 4)))
     def the_client_answers(self, form: FeedbackRequest, answer: int, tension: int | None) -> None:
         answers = dict.fromkeys(ITEMS, answer)
-        feedback.submit_response(request_id=form.id, answers=answers, tension=tension)
+        comment = self.words.say("comment", form.therapy_session.treatment)
+        feedback.submit_response(
+            request_id=form.id, answers=answers, tension=tension, comment=comment
+        )
 
     @act(FeedbackRequest, OUT)
     def the_client_asks_for_a_fresh_link(self, form: FeedbackRequest) -> None:
@@ -139,15 +144,44 @@ class Walk(Course):
     def a_flag_is_acknowledged(self, flag: RuptureEpisode) -> None:
         ruptures.acknowledge_episode(episode=flag, by=flag.treatment.therapist)
 
-    @act(RuptureEpisode, OPEN, share=booleans())
-    def a_flag_is_shared_or_no_more(self, flag: RuptureEpisode, share: bool) -> None:
+    @act(RuptureEpisode, OPEN, share=booleans(), notes=booleans())
+    def a_flag_is_shared_or_no_more(self, flag: RuptureEpisode, share: bool, notes: bool) -> None:
         by = flag.treatment.therapist
-        repair.set_sharing(episode=flag, share=share, share_notes=False, by=by)
+        repair.set_sharing(episode=flag, share=share, share_notes=share and notes, by=by)
+
+    @act(RuptureEpisode, OPEN)
+    def the_worksheet_is_written(self, flag: RuptureEpisode) -> None:
+        latest = repair.latest_worksheet(flag)
+        note = repair.StepEntry(self.words.say("worksheet", flag.treatment))
+        sheet = replace(repair.sheet_of(latest), steps={RepairStep.NOTICE: note})
+        repair.save_worksheet(
+            episode=flag,
+            sheet=sheet,
+            opened_version=latest.version if latest else 0,
+            by=flag.treatment.therapist,
+        )
+
+    @act(RuptureEpisode, OPEN)
+    def support_is_asked_for(self, flag: RuptureEpisode) -> None:
+        text = self.words.say("support", flag.treatment)
+        write_support(episode=flag, text=text, by=flag.treatment.therapist)
+
+    @act(RuptureEpisode, OPEN)
+    def support_is_offered(self, flag: RuptureEpisode) -> None:
+        if RuptureEpisode.objects.for_supervisor(self.sam).filter(id=flag.id).exists():
+            text = self.words.say("support", flag.treatment)
+            write_support(episode=flag, text=text, by=self.sam)
+
+    @act(TherapySession, LOGGED)
+    def a_note_is_written(self, session: TherapySession) -> None:
+        text, by = self.words.say("note", session.treatment), session.treatment.therapist
+        save_process_note(therapy_session=session, text=text, by=by)
 
     @act(RuptureEpisode, OPEN, outcome=OUTCOMES)
     def an_outcome_is_recorded(self, flag: RuptureEpisode, outcome: Outcome) -> None:
         by = flag.treatment.therapist
-        ruptures.record_outcome(episode=flag, outcome=outcome, reason="None", by=by)
+        reason = self.words.say("outcome", flag.treatment)
+        ruptures.record_outcome(episode=flag, outcome=outcome, reason=reason, by=by)
 
     @act(Treatment, restrict=booleans())
     def processing_is_restricted_or_no_more(self, treatment: Treatment, restrict: bool) -> None:
@@ -160,7 +194,8 @@ class Walk(Course):
         if not pause:
             clients.end_pause(**who)
             return
-        clients.pause_asking(reason="Rest", review_on=timezone.localdate(), **who)
+        reason = self.words.say("pause", treatment)
+        clients.pause_asking(reason=reason, review_on=timezone.localdate(), **who)
         lifecycle.withdraw_unsent(treatment.client)
 
     @act(
@@ -181,7 +216,8 @@ class Walk(Course):
     @act(Treatment)
     def the_treatment_is_closed(self, treatment: Treatment) -> None:
         by = treatment.therapist
-        endings.close_treatment(treatment=treatment, how="agreed", review="", by=by)
+        review = self.words.say("review", treatment)
+        endings.close_treatment(treatment=treatment, how="agreed", review=review, by=by)
 
     @precondition(lambda walk: not walk.rows(Treatment).exists())
     @rule()
@@ -190,16 +226,17 @@ class Walk(Course):
             with suppress(endings.CannotReopen):
                 endings.reopen_treatment(ending=ending, by=ending.treatment.therapist)
 
-    @act(Treatment, days=sampled_from((0, 1, 3)))
-    def a_move_is_arranged(self, treatment: Treatment, days: int) -> None:
+    @act(Treatment, days=sampled_from((0, 1, 3)), parts=sets(sampled_from(Move.Part.values)))
+    def a_move_is_arranged(self, treatment: Treatment, days: int, parts: set[str]) -> None:
         by, today = treatment.therapist, timezone.localdate()
         before = treatment.moves.standing().first()
-        words = {"needs": "Evenings", "tried": "Two talks", "wishes": [], "language": ""}
+        needs, tried = (self.words.say(each, treatment) for each in ("needs", "tried"))
+        words = {"needs": needs, "tried": tried, "wishes": [], "language": ""}
         move = endings.save_what_fits(
             treatment=treatment, version=before.version if before else "", talked_over_on=None,
             by=by, **words,
         )  # fmt: skip
-        agreed = {"passes_on": [], "agreed_on": today, "agreed_how": "in_room"}
+        agreed = {"passes_on": sorted(parts), "agreed_on": today, "agreed_how": "in_room"}
         endings.record_consent(move=move, version=move.version, by=by, **agreed)
         move.refresh_from_db()
         day, to = today + timedelta(days=days), self.other(by)
@@ -220,7 +257,8 @@ class Walk(Course):
     def sam_meets_them_and_decides(self) -> None:
         for meeting in self.meet():
             for flag in meeting.episodes():
-                decide(meeting=meeting, episode=flag, text="Ask again", by=self.sam)
+                text = self.words.say("decision", flag.treatment)
+                decide(meeting=meeting, episode=flag, text=text, by=self.sam)
         self.pass_by(timedelta(minutes=1))
 
     def log(self, treatment: Treatment, log: Log, *, starts_at: datetime, **also: Any) -> None:
@@ -229,7 +267,9 @@ class Walk(Course):
         feedback.log_session_and_ask(
             treatment=treatment, starts_at=starts_at, duration_min=50, attendance=attendance,
             ask_by=ask_by, own_view={}, tension=tension, tension_resolved=tension and 0,
-            not_asked_reason="crisis" if is_skipped else "", by=treatment.therapist, **also,
+            not_asked_reason="other" if is_skipped else "",
+            not_asked_note=self.words.say("why not asked", treatment) if is_skipped else "",
+            by=treatment.therapist, **also,
         )  # fmt: skip
 
     def correct(self, session: TherapySession, **changes: Any) -> None:
