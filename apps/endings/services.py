@@ -188,6 +188,8 @@ def arrange_move(
     """
     wait_for_turn(treatments=move.treatment_id)
     _refuse_who_treats_nobody(to)
+    # Midnight may have passed by then: what is over stays with who had it.
+    moves_on = max(moves_on, timezone.localdate())
     move = _current(move, version=version)
     treatment = move.treatment
     _refuse_if_it_changes_hands(treatment)

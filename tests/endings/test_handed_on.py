@@ -295,3 +295,16 @@ def test_the_migration_stops_where_two_treat_a_client_at_a_time(
     Treatment.objects.filter(id=before.id).update(ends_on=day + timedelta(days=1))
     with pytest.raises(ValueError, match="two treatments at a time"):
         MIGRATION.refuse_two_at_a_time(apps, None)
+
+
+def test_a_move_that_waited_past_midnight_begins_on_the_day_on_which_it_is_done(
+    alice: Membership, charlie: Membership
+) -> None:
+    """Else the evening before, which alice held, would be charlie's to log and to ask about."""
+    move, today = agreed(alice), timezone.localdate()
+    arrange_move(
+        move=move, to=charlie, moves_on=today - timedelta(days=1), meeting_on=None,
+        version=move.version, by=alice,
+    )  # fmt: skip
+    move.refresh_from_db()
+    assert (move.moves_on, charlie.treatments.get().starts_on) == (today, today)
