@@ -181,6 +181,17 @@ def take_turn(*, by: Membership, **which: Any) -> None:
         raise Http404
 
 
+def take_turn_in(treatment: Treatment, *, by: Membership) -> None:
+    """`take_turn` for what a therapist writes in a treatment, which may have ended by then.
+
+    Raises:
+        Http404: it has; also where `by` treats the client again, in another one.
+    """
+    wait_for_turn(by=by, treatments=treatment)
+    if not Treatment.objects.conducted_by(by).filter(pk=treatment.pk).exists():
+        raise Http404
+
+
 @transaction.atomic
 def change_client(
     *,

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Membership, Notice
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Treatment
-from apps.clients.services import take_turn
+from apps.clients.services import take_turn, take_turn_in
 from apps.core.models import OutboxMessage
 from apps.feedback.lifecycle import refit_requests, screen_changed, settle
 from apps.feedback.models import MESSAGES, FeedbackRequest
@@ -56,7 +56,7 @@ def plan_sessions(*, treatment: Treatment, by: Membership, **plan: Any) -> list[
     Raises:
         AfterTheEnd: nothing is stored.
     """
-    take_turn(by=by, treatments=treatment)
+    take_turn_in(treatment, by=by)
     planned = plan_therapy_sessions(treatment=treatment, by=by, **plan)
     _refuse_after_the_end(planned)
     refit_requests(treatment)

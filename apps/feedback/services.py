@@ -15,7 +15,7 @@ from apps.accounts.models import Membership, Practice
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.services import accepted_until, record_rating
 from apps.clients.models import Client
-from apps.clients.services import take_turn, wait_for_turn
+from apps.clients.services import take_turn_in, wait_for_turn
 from apps.core import audit
 from apps.core.models import OutboxMessage
 from apps.feedback import timing
@@ -75,7 +75,7 @@ def log_session_and_ask(*, ask_by: str, by: Membership, **session: Any) -> Thera
         CannotAsk: nothing is stored; the message says what is missing.
         AlreadyLogged: nothing is stored; the session was logged before.
     """
-    take_turn(by=by, treatments=session["treatment"])
+    take_turn_in(session["treatment"], by=by)
     therapy_session = log_therapy_session(by=by, **session)
     refit_requests(therapy_session.treatment)
     questionnaire = practice_questionnaire(by.practice)

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.http import Http404
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -13,7 +14,9 @@ from apps.clients.handing_over import pass_on
 from apps.clients.models import Treatment
 from apps.endings.services import close_treatment, reopen_treatment
 from apps.feedback.correct_views import AFTER_THE_END
+from apps.feedback.corrections import plan_sessions
 from apps.feedback.models import FeedbackRequest
+from apps.feedback.services import log_session_and_ask
 from apps.therapy_sessions.models import TherapySession
 from tests.accounts.conftest import shown
 from tests.factories import TherapySessionFactory, TreatmentFactory
@@ -143,6 +146,24 @@ def test_what_was_given_for_an_hour_in_releases_of_before_hides_nobodys_days(
     his.delete()
     Treatment.objects.filter(id=hers.id).update(ends_on=None)
     assert not hers.was_anothers(today - timedelta(days=150))
+
+
+@pytest.mark.parametrize("writes", [log_session_and_ask, plan_sessions])
+def test_nothing_is_written_into_a_treatment_that_was_closed_and_begun_again_meanwhile(
+    alice: Membership, writes: Any
+) -> None:
+    """Where the form was found valid before, and waited for its turn with the client."""
+    before = TreatmentFactory.create(therapist=alice)
+    ending = close_treatment(treatment=before, how="agreed", review="", by=alice)
+    goes_on = reopen_treatment(ending=ending, by=alice)
+    now = timezone.now()
+    what: dict[str, Any] = {"first_starts_at": now + timedelta(hours=2)}
+    if writes == log_session_and_ask:
+        what = {"ask_by": "", "starts_at": now, "attendance": "no_show", "own_view": {}}
+    with pytest.raises(Http404):
+        writes(treatment=before, duration_min=50, by=alice, **what)
+    writes(treatment=goes_on, duration_min=50, by=alice, **what)
+    assert TherapySession.objects.get().treatment == goes_on
 
 
 def test_past_ones_own_end_nothing_is_planned_and_the_page_says_why(
