@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Least
 from django.utils import timezone
 
@@ -409,7 +409,9 @@ def withdraw_unsent(client: Client) -> None:
 def _leave_to_the_room(request_id: UUID) -> None:
     """Let a form be open as long as its code, and for nobody else."""
     FeedbackRequest.objects.filter(id=request_id).update(
-        channel_kind="", due_at=Least("due_at", timezone.now()), expires_at=F("room_until")
+        channel_kind="",
+        due_at=Least("due_at", timezone.now()),
+        expires_at=Least("expires_at", "room_until"),
     )
 
 

@@ -164,6 +164,19 @@ def test_a_form_that_may_be_out_stays_open_where_the_client_may_be_asked_no_more
     assert FeedbackRequest.objects.get().state == (State.OPEN if doubts else State.CANCELLED)
 
 
+@pytest.mark.parametrize("minutes", [5, 600])
+def test_a_form_that_is_left_to_the_room_is_open_no_longer_than_its_answer_counts(
+    treatment: Treatment, minutes: int
+) -> None:
+    now = timezone.now()
+    code_ends, counts_until = now + timedelta(minutes=15), now + timedelta(minutes=minutes)
+    asked = ask(treatment)
+    FeedbackRequest.objects.update(due_at=now, room_until=code_ends, expires_at=counts_until)
+    withdraw_unsent(treatment.client)
+    asked.refresh_from_db()
+    assert (asked.state, asked.expires_at) == (State.OPEN, min(code_ends, counts_until))
+
+
 @pytest.mark.parametrize("went_out", [True, False])
 def test_what_was_offered_in_the_room_and_not_taken_up_counts_where_its_message_had_gone_out(
     treatment: Treatment, alice: Membership, noon: time_machine.Traveller, went_out: bool
