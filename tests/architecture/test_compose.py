@@ -68,6 +68,17 @@ def test_a_form_that_comes_slowly_keeps_none_of_the_web_servers_threads() -> Non
     assert re.search(r"read_body \d+s\n", proxy), "and somebody who never ends is not waited for"
 
 
+def test_no_page_of_staff_is_compressed_to_which_another_site_leads() -> None:
+    """Or its length would tell whether what the address says stands on it (BREACH)."""
+    proxy = (ROOT / "deploy/Caddyfile").read_text()
+    [compressed] = re.findall(r"@compressed expression `(.+)`", proxy)
+    assert compressed.split(" || ") == [
+        "path('/static/*', '/f/*')",
+        "header({'Sec-Fetch-Site': 'same-origin'})",
+    ]
+    assert re.findall(r"^\s*encode (.+)$", proxy, re.MULTILINE) == ["@compressed zstd gzip"]
+
+
 def test_exactly_one_scheduler_runs() -> None:
     schedulers = [n for n in SERVICES if {"beat", "--beat", "-B"} & set(words(n))]
     assert schedulers == ["beat"]
