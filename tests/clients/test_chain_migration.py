@@ -9,7 +9,7 @@ from apps.core import tenancy
 from tests.migrating import migrate
 
 BEFORE = [("clients", "0018_treatment_leads_to"), ("endings", "0004_leads_to")]
-AFTER = [("clients", "0022_one_first"), ("endings", "0006_where_a_move_leads")]
+AFTER = [("clients", "0021_one_chain"), ("endings", "0006_where_a_move_leads")]
 
 
 class Client:

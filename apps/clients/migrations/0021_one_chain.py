@@ -1,11 +1,13 @@
-"""The treatments of a client become one chain: what was begun again, or imported, follows too."""
+"""A client's treatments become one chain, which has one first (ADR 23): what was begun again, or
+imported, follows too."""
 
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any
 
-from django.db import migrations
-from django.db.models import Count
+import django.db.models.deletion
+from django.db import migrations, models
+from django.db.models import Count, Q
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -21,6 +23,8 @@ def follow_one_another(apps: Any, schema_editor: Any) -> None:
     for client in first.filter(number__gt=1).values_list("client", flat=True):
         for (_, before), (after, _) in pairwise(_chains(treatments.filter(client=client))):
             treatments.filter(id=after.id).update(follows=before.id)
+    # PostgreSQL alters no table whose foreign keys wait to be checked at the end.
+    schema_editor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 def _chains(treatments: Any) -> list[tuple[Any, Any]]:
@@ -48,5 +52,26 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # In one with the constraint: what a server of before begins again meanwhile takes it all back.
         migrations.RunPython(follow_one_another, migrations.RunPython.noop, elidable=True),
+        migrations.AlterField(
+            model_name="treatment",
+            name="follows",
+            field=models.ForeignKey(
+                blank=True,
+                help_text="the client's treatment before this one",
+                null=True,
+                on_delete=django.db.models.deletion.RESTRICT,
+                related_name="followed_by",
+                to="clients.treatment",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="treatment",
+            constraint=models.UniqueConstraint(
+                condition=Q(follows__isnull=True),
+                fields=["client"],
+                name="treatment_one_first_per_client",
+            ),
+        ),
     ]
