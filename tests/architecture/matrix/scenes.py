@@ -19,7 +19,7 @@ from apps.clients.turns import WAYS
 from apps.endings import services as endings
 from apps.exchange import rights, two_people
 from apps.feedback import choices, corrections
-from apps.feedback.lifecycle import expire_request, revoke_links
+from apps.feedback.lifecycle import expire_request, refit_requests, revoke_links
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import (
     ask_in_room,
@@ -169,6 +169,7 @@ def asking_rests(at: Scene) -> Scene:
 def a_session_has_begun(at: Scene) -> Scene:
     begun = timezone.now() - timedelta(minutes=30)
     session = TherapySessionFactory.create(treatment=at.treatment, starts_at=begun, attendance="")
+    refit_requests(at.treatment)
     return replace(at, made={"session_id": str(session.id)})
 
 
