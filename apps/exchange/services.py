@@ -14,7 +14,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Practice, Role
@@ -202,7 +202,8 @@ class _Importer:
             goes_on = len(theirs) < len(each.rows)
             if treatment is None or not goes_on:
                 treatment = self._start_treatment(client, each, theirs[0], ends=treatment)
-            self._store(treatment, theirs)
+            for of_their_day, held in self._by_treatment(treatment, theirs).items():
+                self._store(of_their_day, held)
         for each_treatment in client.treatments.all():
             if not _goes_on_here(each_treatment):
                 end_history(each_treatment, at=timezone.now())
@@ -278,12 +279,31 @@ class _Importer:
     ) -> Treatment:
         """Their newest one of a client whom somebody who works here treats, or treated: a file
         takes nobody from anybody."""
-        theirs = known.filter(therapist=therapist, starts_on__lte=self._now.date())
-        treatment = theirs.order_by("starts_on", "id").last()
+        treatment = self._begun(known, therapist).first()
         if treatment is None:
             expected = "somebody who treats or treated the client here; hand the client over first"
             raise self._bad(row, "therapist", expected, therapist.name)
         return treatment
+
+    def _by_treatment(
+        self, treatment: Treatment, placed: Sequence[Placed]
+    ) -> dict[Treatment, list[Placed]]:
+        """Sessions by the treatment of their day, of those that their therapist has here with the
+        client: one that was closed may have been begun again since. Past the end of all, the last.
+        """
+        if treatment.id in self._made:
+            return {treatment: list(placed)}
+        begun = self._begun(treatment.client.treatments.all(), treatment.therapist)
+        in_order = list(begun.order_by(F("ends_on").asc(nulls_last=True), "starts_on"))
+        found: dict[Treatment, list[Placed]] = {}
+        for each in placed:
+            day = each.starts_at.date()
+            lasting = (it for it in in_order if it.ends_on is None or it.ends_on > day)
+            found.setdefault(next(lasting, in_order[-1]), []).append(each)
+        return found
+
+    def _begun(self, treatments: QuerySet[Treatment], therapist: Membership) -> QuerySet[Treatment]:
+        return treatments.filter(therapist=therapist, starts_on__lte=self._now.date())
 
     def _name_of(self, series: Series) -> str:
         return series.therapist or self._therapist

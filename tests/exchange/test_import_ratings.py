@@ -18,6 +18,7 @@ from apps.alliance.models import AllianceRating, Questionnaire
 from apps.clients.handing_over import pass_on
 from apps.clients.models import Client, Treatment
 from apps.core.models import AuditEntry, OutboxMessage
+from apps.endings.services import close_treatment, reopen_treatment
 from apps.exchange.models import ImportedSession
 from apps.exchange.rights import lift_restriction, restrict
 from apps.feedback.asking import why_not_ask
@@ -375,6 +376,37 @@ class TestRows:
         work_in(alice.practice_id)
         assert RuptureEpisode.objects.get().outcome
         assert not Notice.objects.exists()
+
+    @pytest.mark.parametrize("by_hand_over", [False, True])
+    def test_a_longer_file_goes_on_in_the_treatment_that_was_begun_again(
+        self, load, alice, charlie, mona, sam, by_hand_over
+    ):
+        """Or a fall would be told to nobody. What was held before the end stays in the first."""
+
+        def rows(weeks, pomp):
+            days = (timezone.localdate() - timedelta(weeks=13 - week) for week in weeks)
+            return [f"A,{day},{pomp},Alice Moreau" for day in days]
+
+        header, form = BY_NAME.replace("session", "held_at"), "rapport-alliance-form"
+        good = rows(range(1, 9), 90)
+        load(csv(header, *good), questionnaire=form)
+        before = Treatment.objects.get()
+        with time_machine.travel(timezone.now() - timedelta(days=25)):
+            if by_hand_over:
+                theirs = pass_on(before, to=charlie, on=timezone.localdate(), by=mona)
+                goes_on = pass_on(theirs, to=alice, on=timezone.localdate(), by=mona)
+            else:
+                ending = close_treatment(treatment=before, how="agreed", review="", by=alice)
+                goes_on = reopen_treatment(ending=ending, by=alice)
+            begun = timezone.now()
+        TherapySessionFactory.create(
+            treatment=goes_on, starts_at=begun + timedelta(hours=1), logged_at=timezone.now()
+        )
+        for _again in range(2):
+            more = [*rows([9], 90), *rows(range(10, 13), 20)]
+            load(csv(header, *good, *more), questionnaire=form)
+        assert before.therapy_sessions.count() == 9
+        assert goes_on.therapy_sessions.count() == 1 + 3
 
     @pytest.mark.parametrize("how", ["corrected", "asked about"])
     def test_a_course_goes_on_here_also_where_a_session_of_a_file_was_corrected_or_asked_about(
