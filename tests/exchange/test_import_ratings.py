@@ -379,7 +379,7 @@ class TestRows:
 
     @pytest.mark.parametrize("by_hand_over", [False, True])
     def test_a_longer_file_goes_on_in_the_treatment_that_was_begun_again(
-        self, load, alice, charlie, mona, sam, by_hand_over
+        self, load, alice, charlie, mona, by_hand_over
     ):
         """Or a fall would be told to nobody. What was held before the end stays in the first."""
 
