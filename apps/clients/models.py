@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, Min, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -428,8 +428,10 @@ class Treatment(PracticeModel):
         if day >= self.starts_on:
             return False
         lasting = Treatment.objects.not_ended(on=day).filter(client=self.client_id)
-        then = lasting.filter(starts_on__lte=day)
-        whose = then if then.exists() else lasting.exclude(follows__ends_on__gt=day)
+        whose = lasting.filter(starts_on__lte=day)
+        if not whose.exists():
+            first_on = lasting.aggregate(day=Min("starts_on"))["day"]
+            whose = lasting.filter(starts_on=first_on).exclude(follows__starts_on=first_on)
         return whose.exclude(therapist=self.therapist_id).exists()
 
     def begins_before(self, day: date) -> bool:

@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F, Min, Q
 from django.http import Http404
+from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from apps.accounts import notices
@@ -181,15 +182,18 @@ def take_turn(*, by: Membership, **which: Any) -> None:
         raise Http404
 
 
-def take_turn_in(treatment: Treatment, *, by: Membership) -> None:
+def take_turn_in(treatment: Treatment, *, by: Membership) -> Treatment:
     """`take_turn` for what a therapist writes in a treatment, which may have ended by then.
 
+    Returns:
+        The treatment as it is by then: it may have been given an end that is to come.
+
     Raises:
-        Http404: it has; also where `by` treats the client again, in another one.
+        Http404: it has ended; also where `by` treats the client again, in another one.
     """
     wait_for_turn(by=by, treatments=treatment)
-    if not Treatment.objects.conducted_by(by).filter(pk=treatment.pk).exists():
-        raise Http404
+    own = Treatment.objects.conducted_by(by).select_related("client__practice", "practice")
+    return get_object_or_404(own, pk=treatment.pk)
 
 
 @transaction.atomic

@@ -56,7 +56,7 @@ def plan_sessions(*, treatment: Treatment, by: Membership, **plan: Any) -> list[
     Raises:
         AfterTheEnd: nothing is stored.
     """
-    take_turn_in(treatment, by=by)
+    treatment = take_turn_in(treatment, by=by)
     planned = plan_therapy_sessions(treatment=treatment, by=by, **plan)
     _refuse_after_the_end(planned)
     refit_requests(treatment)

@@ -75,7 +75,7 @@ def log_session_and_ask(*, ask_by: str, by: Membership, **session: Any) -> Thera
         CannotAsk: nothing is stored; the message says what is missing.
         AlreadyLogged: nothing is stored; the session was logged before.
     """
-    take_turn_in(session["treatment"], by=by)
+    session["treatment"] = take_turn_in(session["treatment"], by=by)
     therapy_session = log_therapy_session(by=by, **session)
     refit_requests(therapy_session.treatment)
     questionnaire = practice_questionnaire(by.practice)

@@ -142,10 +142,12 @@ def test_what_was_given_for_an_hour_in_releases_of_before_hides_nobodys_days(
         ends_on=today - timedelta(days=90),
     )
     his = TreatmentFactory.create(therapist=charlie, client=given.client, starts_on=hers.ends_on)
-    assert his.was_anothers(today - timedelta(days=150))
+    for day in (150, 250):
+        assert his.was_anothers(today - timedelta(days=day))
     his.delete()
     Treatment.objects.filter(id=hers.id).update(ends_on=None)
-    assert not hers.was_anothers(today - timedelta(days=150))
+    for day in (150, 250):
+        assert not hers.was_anothers(today - timedelta(days=day))
 
 
 @pytest.mark.parametrize("writes", [log_session_and_ask, plan_sessions])
@@ -164,6 +166,22 @@ def test_nothing_is_written_into_a_treatment_that_was_closed_and_begun_again_mea
         writes(treatment=before, duration_min=50, by=alice, **what)
     writes(treatment=goes_on, duration_min=50, by=alice, **what)
     assert TherapySession.objects.get().treatment == goes_on
+
+
+def test_a_form_that_was_asked_for_as_the_treatment_got_its_end_ends_with_it(
+    alice: Membership, charlie: Membership
+) -> None:
+    """Or charlie could not ask the client for days: the log had read the treatment before."""
+    own = TreatmentFactory.create(therapist=alice)
+    as_it_was = Treatment.objects.get(id=own.id)
+    pass_on(own, to=charlie, on=timezone.localdate() + timedelta(days=1), by=alice)
+    held = {"starts_at": timezone.now() - timedelta(hours=1), "attendance": "attended"}
+    log_session_and_ask(
+        treatment=as_it_was, duration_min=50, ask_by="email", own_view={}, by=alice, **held
+    )
+    own.refresh_from_db()
+    assert own.ends_at
+    assert FeedbackRequest.objects.get().expires_at <= own.ends_at
 
 
 def test_past_ones_own_end_nothing_is_planned_and_the_page_says_why(
