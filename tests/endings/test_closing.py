@@ -415,7 +415,9 @@ def test_a_client_who_is_in_treatment_does_not_begin_again(
     as_alice.post(address(treatment), REVIEW)
     TreatmentFactory.create(therapist=alice, client=treatment.client)
     assert reopen(as_alice)["Location"] == reverse("ended_treatments")
-    assert "This client is in treatment already" in shown(as_alice.get(reverse("ended_treatments")))
+    page = shown(as_alice.get(reverse("ended_treatments")))
+    assert "This client is in treatment already" in page, "from a page that was opened before"
+    assert ("Begin again" in page, "In treatment again" in page) == (False, True)
     assert Treatment.objects.count() == 2
 
 
