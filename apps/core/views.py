@@ -20,6 +20,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.core import outbox, sending
 
+BETWEEN = b"\n" + b"-" * 79 + b"\n"
+"""What Django's file backend writes after each mail."""
+
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """handler400. Where the session ended meanwhile, what it sent may have been carried out;
@@ -52,8 +55,11 @@ def dev_outbox(request: HttpRequest) -> HttpResponse:
     """Mails that development wrote to a folder, newest first. Routed in development only."""
     files = sorted(Path(settings.MAIL_FOLDER).glob("*.log"), reverse=True)[:50]
     mails = []
-    for file in files:
-        message = email.message_from_bytes(file.read_bytes(), policy=modern_policy)
+    # A worker adds mails to one file as long as it keeps its connection.
+    for content in (mail for file in files for mail in reversed(file.read_bytes().split(BETWEEN))):
+        if not content.strip():
+            continue
+        message = email.message_from_bytes(content, policy=modern_policy)
         body = message.get_body(preferencelist=("plain",))
         text = body.get_content() if body else ""
         mails.append(
@@ -62,7 +68,7 @@ def dev_outbox(request: HttpRequest) -> HttpResponse:
                 "sender": message["From"],
                 "subject": message["Subject"],
                 "sent_at": message["Date"],
-                "text": text.rpartition("-" * 79)[0] or text,
+                "text": text,
             }
         )
     return render(request, "core/dev_outbox.html", {"mails": mails})

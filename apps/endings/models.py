@@ -197,6 +197,11 @@ class EndingQuerySet(models.QuerySet["Ending"]):
             closed_by=membership,
         )
 
+    def with_what_goes_on(self, *, on: date) -> Self:
+        """Each with `goes_on`: whether its client is in treatment again, or is to be."""
+        again = Treatment.objects.not_ended(on=on).filter(client=OuterRef("treatment__client"))
+        return self.annotate(goes_on=Exists(again))
+
 
 class Ending(PracticeModel):
     """The review with which a therapist closed a treatment. Only they can read it."""

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, OuterRef
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -78,11 +77,8 @@ def offer(request: MemberRequest) -> HttpResponse:
 @require_safe
 def ended_treatments(request: MemberRequest) -> HttpResponse:
     """Treatments the member closed, by code: nothing else of them can be read any more."""
-    goes_on = Treatment.objects.not_ended(on=request.today).filter(
-        client=OuterRef("treatment__client")
-    )
     endings = Ending.objects.conducted_by(request.membership).select_related("treatment__client")
-    shown = list(endings.annotate(goes_on=Exists(goes_on)).order_by("-closed_at"))
+    shown = list(endings.with_what_goes_on(on=request.today).order_by("-closed_at"))
     client_ids = [ending.treatment.client_id for ending in shown]
     audit.read("view ended treatments", client_ids=client_ids, by=request.membership)
     return render(request, "endings/ended_treatments.html", {"endings": shown})

@@ -40,6 +40,16 @@ def test_each_mail_is_shown_with_a_link_that_can_be_followed(client: Browser, fo
     assert "-----" not in text
 
 
+def test_of_several_mails_in_one_file_each_is_shown_the_newest_first(
+    client: Browser, folder: Path
+) -> None:
+    write(folder, "First", "Hello")
+    [file] = folder.iterdir()
+    file.write_bytes(file.read_bytes() + file.read_bytes().replace(b"First", b"Second"))
+    page = shown(client.get("/dev/outbox/"))
+    assert 0 < page.find("Second") < page.find("First")
+
+
 def test_an_empty_or_missing_folder_is_no_fault(client: Browser, settings: Settings) -> None:
     settings.MAIL_FOLDER = Path("/nowhere/at/all")
     assert "No mail yet." in shown(client.get("/dev/outbox/"))
