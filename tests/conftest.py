@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import environ
 import pytest
 from django.db import connection
-from django.middleware.csrf import CSRF_SECRET_LENGTH, CSRF_SESSION_KEY
+from django.middleware.csrf import CSRF_SESSION_KEY
 from django.test import Client as Browser
 from django.test.utils import setup_databases, teardown_databases
 from psycopg import sql
@@ -24,6 +24,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from apps.accounts.models import Membership, Practice, Role
 from apps.accounts.sign_in import BEGAN, SEEN
 from apps.core import tenancy
+from apps.core.form_tokens import secret_for
 from tests.factories import MembershipFactory, PracticeFactory, SupervisionFactory
 
 
@@ -192,7 +193,7 @@ def signed_in(member: Membership) -> Browser:
     # What `begin_session` does at a sign-in by hand, so that no request has to.
     session = browser.session
     session[BEGAN] = session[SEEN] = int(time.time())
-    session[CSRF_SESSION_KEY] = "a" * CSRF_SECRET_LENGTH
+    session[CSRF_SESSION_KEY] = secret_for(member.user_id)
     session.save()
     return browser
 

@@ -28,6 +28,7 @@ from django.views.decorators.http import require_http_methods
 from apps.accounts import drafts, sign_in_services
 from apps.accounts.models import Membership, User
 from apps.accounts.selectors import memberships_of, ways_in
+from apps.core.form_tokens import secret_for
 from apps.core.typed import not_taken
 
 P = ParamSpec("P")
@@ -72,6 +73,7 @@ def work_in(request: HttpRequest, member: Membership) -> None:
     request.session.pop(SEARCHED, None)
     request.session[PRACTICE] = str(member.practice_id)
     rotate_token(request)
+    request.META["CSRF_COOKIE"] = secret_for(member.user_id)
     sign_in_services.note_day(member=member)
 
 

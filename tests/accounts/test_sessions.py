@@ -20,7 +20,7 @@ from apps.accounts.sessions import SessionStore
 from apps.accounts.sign_in import PRACTICE, SEARCHED, SEEN
 from apps.core import tenancy
 from tests.accounts.conftest import enrol, enter, goes_on, is_in, shown
-from tests.conftest import work_in
+from tests.conftest import signed_in, work_in
 from tests.factories import PASSWORD, MembershipFactory, TherapySessionFactory, TreatmentFactory
 
 ROLES = {"roles": [Role.THERAPIST]}
@@ -489,13 +489,8 @@ def test_a_form_of_before_a_switch_is_refused_with_what_was_typed(
     alice: Membership, elsewhere: Membership
 ) -> None:
     """Two tabs: in the second they switch, the first is sent."""
-    browser = Browser(enforce_csrf_checks=True)
-    browser.force_login(alice.user)
-
-    def token() -> str:
-        return str(browser.get("/account/").context["csrf_token"])
-
-    first_tab = token()
+    browser = Tab(signed_in(alice))
+    first_tab = browser.token()
     sent = {"practice": str(elsewhere.practice_id), "csrfmiddlewaretoken": first_tab}
     assert browser.post("/switch-practice/", sent).status_code == 302
     path, fields = reverse("practice"), {"name": TEXT, "phone": "020 7946 0000"}
@@ -503,7 +498,8 @@ def test_a_form_of_before_a_switch_is_refused_with_what_was_typed(
     assert f"You work in {elsewhere.practice} now." in refused.content.decode()
     assert refused.status_code == 403
     assert TEXT in shown(refused)
-    assert browser.post(path, fields | {"csrfmiddlewaretoken": token()}).status_code == 302
+    sent = fields | {"csrfmiddlewaretoken": browser.token()}
+    assert browser.post(path, sent).status_code == 302
 
 
 class Tab(Browser):
@@ -588,15 +584,19 @@ def test_a_form_of_a_session_that_has_ended_is_kept_where_forms_are_checked(
         assert kept_at(tab.send(opened))
 
 
-def test_a_form_that_is_sent_after_the_session_is_forgotten_is_given_back(
+def test_a_form_that_is_sent_after_the_session_is_forgotten_is_given_back_to_its_writer(
     as_alice: Browser, alice: Membership
 ) -> None:
+    """Once they are signed in, in another tab; until then anybody may sit there."""
     tab = Tab(as_alice)
     opened = tab.token()
     as_alice.session.delete()
     refused = tab.send(opened)
     assert refused.status_code == 403
-    assert TEXT in shown(refused)
+    assert TEXT not in shown(refused)
+    assert "sign in in another tab, and load this page again" in shown(refused)
+    tab.cookies = signed_in(alice).cookies
+    assert TEXT in shown(tab.send(opened))
 
 
 def test_a_practice_that_is_joined_meanwhile_does_not_become_the_one_at_work(

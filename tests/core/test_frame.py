@@ -124,15 +124,6 @@ def test_a_page_that_answers_a_post_leads_home_after_a_change_of_theme(
     assert f'name="next" value="{reverse("home")}"' in page
 
 
-def test_a_form_that_was_open_too_long_gives_back_what_was_typed(alice: Membership) -> None:
-    browser = Browser(enforce_csrf_checks=True)
-    browser.force_login(alice.user)
-    typed = "A sentence that took a while to find."
-    response = browser.post(reverse("add_client"), {"approach": typed, "password": typed * 2})
-    assert response.status_code == 403
-    assert response.content.decode().count(typed) == 1
-
-
 def test_a_page_that_fails_gives_back_what_was_typed(
     alice: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:

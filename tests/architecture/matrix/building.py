@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from allauth.mfa.totp.internal import auth as totp
 from django.conf import settings
 from django.db import transaction
-from django.middleware.csrf import CSRF_SECRET_LENGTH, CSRF_SESSION_KEY
+from django.middleware.csrf import CSRF_SESSION_KEY
 from django.test import Client as Browser
 from django.test.utils import override_settings
 from django.urls import reverse
@@ -22,6 +22,7 @@ from apps.clients.handing_over import pass_on
 from apps.clients.models import Treatment, TwoPersonRequest
 from apps.clients.services import note_reached
 from apps.core import tenancy
+from apps.core.form_tokens import secret_for
 from apps.core.sealer import seal
 from apps.endings.models import Ending, Move, Offer
 from apps.exchange.calendars import open_calendar
@@ -230,7 +231,7 @@ def signed_in(member: Membership) -> str:
     session[BEGAN] = session[SEEN] = later = int(time.time()) + 60 * 60
     session[PRACTICE] = str(member.practice_id)
     # As after a first page, so that no cell writes its session for it.
-    session[CSRF_SESSION_KEY] = "a" * CSRF_SECRET_LENGTH
+    session[CSRF_SESSION_KEY] = secret_for(member.user_id)
     session["account_authentication_methods"] = [
         {"method": "mfa", "at": later, "reauthenticated": True}
     ]
