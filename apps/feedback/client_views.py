@@ -138,14 +138,17 @@ def _over(request: HttpRequest, link: Link, sent: Any) -> HttpResponse:
     """The page of a link whose time is over: it says which, and what can still be done."""
     state = link.asked.state
     channel = fresh_link_channel(link.asked) if link.way != ROOM else None
+    is_answered = state == FeedbackRequest.State.ANSWERED
+    # In the room another sits there by then, who may load anew what the client took back.
+    gives_back = sent and not (is_answered and link.way == ROOM)
     return page_of(
         request,
         link,
-        "already_received" if state == FeedbackRequest.State.ANSWERED else "link_ended",
+        "already_received" if is_answered else "link_ended",
         withdrawn=state == FeedbackRequest.State.CANCELLED,
         in_room=link.way == ROOM,
         fresh_kind=channel.kind if channel else "",
         fresh_url=address_of(request, "feedback_fresh", link),
         sent_again=sent is not None,
-        comment=sent.get("comment", "") if sent else "",
+        comment=sent.get("comment", "") if gives_back else "",
     )

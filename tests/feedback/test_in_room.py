@@ -71,6 +71,17 @@ def test_an_answer_by_the_code_is_marked_and_the_code_lives_15_minutes(
     assert "Answered in the room" in shown(as_alice.get(f"/clients/{held.treatment.client_id}/"))
 
 
+def test_what_the_client_took_back_is_not_shown_to_who_loads_their_page_anew(
+    as_alice: Browser, phone: Browser, held: TherapySession
+) -> None:
+    """A browser sends it once more: on the therapist's device, after the client has gone."""
+    as_alice.post(url(held))
+    code, earlier = code_of(held), "I do not trust him. " * 300
+    assert earlier.strip() in shown(phone.post(code, answers(comment=earlier)))
+    assert phone.post(code, answers(comment="Fine.")).status_code == 302
+    assert "I do not trust him" not in shown(phone.post(code, answers(comment=earlier)))
+
+
 def test_after_15_minutes_the_code_takes_nothing_and_silence_to_it_is_no_silence(
     as_alice: Browser, phone: Browser, held: TherapySession
 ) -> None:
