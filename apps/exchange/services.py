@@ -277,8 +277,8 @@ class _Importer:
     def _treatment_here(
         self, known: QuerySet[Treatment], therapist: Membership, row: Row
     ) -> Treatment:
-        """Their newest one of a client whom somebody who works here treats, or treated: a file
-        takes nobody from anybody."""
+        """One of theirs of a client whom somebody who works here treats, or treated: a file takes
+        nobody from anybody. Which of several each session goes to, its day decides."""
         treatment = self._begun(known, therapist).first()
         if treatment is None:
             expected = "somebody who treats or treated the client here; hand the client over first"

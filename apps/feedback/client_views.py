@@ -137,16 +137,17 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def _over(request: HttpRequest, link: Link, sent: Any) -> HttpResponse:
     """The page of a link whose time is over: it says which, and what can still be done."""
     state = link.asked.state
-    channel = fresh_link_channel(link.asked) if link.way != ROOM else None
+    in_room = link.way == ROOM
+    channel = None if in_room else fresh_link_channel(link.asked)
     is_answered = state == FeedbackRequest.State.ANSWERED
     # In the room another sits there by then, who may load anew what the client took back.
-    gives_back = sent and not (is_answered and link.way == ROOM)
+    gives_back = sent and not (is_answered and in_room)
     return page_of(
         request,
         link,
         "already_received" if is_answered else "link_ended",
         withdrawn=state == FeedbackRequest.State.CANCELLED,
-        in_room=link.way == ROOM,
+        in_room=in_room,
         fresh_kind=channel.kind if channel else "",
         fresh_url=address_of(request, "feedback_fresh", link),
         sent_again=sent is not None,
