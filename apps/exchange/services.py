@@ -309,7 +309,8 @@ class _Importer:
         return series.therapist or self._therapist
 
     def _member(self, name: str, row: Row) -> Membership:
-        """The practice's therapist of this name; a new member without sign-in if there is none."""
+        """The practice's member of this name, a therapist; a new one without sign-in if there is
+        none. Of several, whoever they are by now, nobody is guessed."""
         if name in self._members:
             return self._members[name]
         if not name:
@@ -317,12 +318,19 @@ class _Importer:
             raise self._bad(row, "therapist", expected, "")
         if len(name) > NAME_LENGTH:
             raise self._bad(row, "therapist", f"at most {NAME_LENGTH} characters", name)
-        members = Membership.objects.filter(practice=self._practice, name=name)
-        member = members.with_role(Role.THERAPIST).order_by("id").first()
-        if member is None and members.exists():
+        found = list(Membership.objects.filter(practice=self._practice, name=name))
+        if len(found) > 1:
+            expected = (
+                "a name that no two members here have; use a name that nobody here has,"
+                " and hand the clients over afterwards"
+            )
+            raise self._bad(row, "therapist", expected, name)
+        if found and not found[0].has_role(Role.THERAPIST):
             expected = "a member who works as a therapist, or a name that nobody here has"
             raise self._bad(row, "therapist", expected, name)
-        if member is None:
+        if found:
+            member = found[0]
+        else:
             member = add_member(
                 practice=self._practice, name=name, roles=[Role.THERAPIST], by=self._by
             )

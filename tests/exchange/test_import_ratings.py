@@ -29,7 +29,12 @@ from apps.ruptures.services import share_episode
 from apps.ruptures.transitions import move_episodes_on
 from apps.therapy_sessions.models import TherapySession
 from tests.conftest import work_in
-from tests.factories import ClientFactory, SupervisionFactory, TherapySessionFactory
+from tests.factories import (
+    ClientFactory,
+    MembershipFactory,
+    SupervisionFactory,
+    TherapySessionFactory,
+)
 from tests.ruptures.test_screening import screen_from
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_owner")]
@@ -559,6 +564,23 @@ class TestBadInput:
     def test_a_member_who_is_no_therapist_gets_no_clients(self, refusal, mona):
         message = refusal(pomps(80), therapist=mona.name)
         assert message.startswith("line 2, column therapist: expected a member who works as")
+
+    @pytest.mark.parametrize("about", [{}, {"is_active": False}, {"roles": [Role.SUPERVISOR]}])
+    def test_of_two_members_of_one_name_nobody_is_guessed(self, load, refusal, alice, about):
+        """Not even where one treats nobody by now: whose the clients were the file does not say."""
+        text = csv(BY_NAME, "A,1,80,Alice Moreau", "A,2,80,Alice Moreau")
+        load(text)
+        MembershipFactory.create(practice=alice.practice, name=alice.name, **about)
+        message = refusal(csv(BY_NAME, "B,1,80,Charlie Nowak", "C,1,80,Alice Moreau"))
+        assert message.startswith("line 3, column therapist: expected a name that no two members")
+        assert message.count("hand the clients over afterwards, found 'Alice Moreau'") == 1
+        load(text + "A,3,80,Alice Moreau\n")
+        assert Treatment.objects.get().therapist == alice, "who it was is known from before"
+
+    def test_members_of_other_practices_may_have_the_same_name(self, load, alice, dora):
+        MembershipFactory.create(practice=dora.practice, name=alice.name)
+        load(csv(BY_NAME, "A,1,80,Alice Moreau"))
+        assert Treatment.objects.get().therapist == alice
 
     def test_a_code_that_a_client_of_the_practice_has_is_refused(self, refusal, practice):
         ClientFactory.create(practice=practice, code="A")
