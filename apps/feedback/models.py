@@ -102,10 +102,10 @@ class FeedbackRequest(PracticeModel):
         return f"feedback request {self.id}"
 
     def is_open(self, *, at: datetime, in_room: bool = False) -> bool:
-        """Whether an answer is taken at `at`; by a code of the room only while that holds."""
+        """Whether an answer is taken at `at`; by a code of the room while that holds as well."""
         in_time = at < self.expires_at
         if in_room:
-            in_time = self.room_until is not None and at < self.room_until
+            in_time &= self.room_until is not None and at < self.room_until
         return self.state == self.State.OPEN and in_time and self.is_read
 
     def was_in_room_lately(self, *, at: datetime) -> bool:

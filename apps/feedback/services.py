@@ -253,8 +253,6 @@ def record_from_paper(
 ) -> AllianceRating:
     """Store what a client filled in on paper, marked as such; a form that was out is settled.
 
-    Late answers are shown, not used: whether anybody was asked stays as it is without them.
-
     Raises:
         AlreadyAnswered: the session has its rating.
     """
@@ -274,19 +272,26 @@ def record_from_paper(
     )
     therapy_session.corrected_at = timezone.now()
     therapy_session.save(update_fields=["corrected_at"])
-    if request and rating.is_late:  # its time is over, also where nobody has closed it yet
-        expire_request(request_id=request.id)
-        therapy_session.refresh_from_db(fields=["asked"])
-    was_asked = therapy_session.asked or not rating.is_late
     if request:
-        settle(request, FeedbackRequest.State.ANSWERED, rating=rating, was_asked=was_asked)
+        _settle_answered(request, rating)
         return rating
-    therapy_session.asked = was_asked
+    therapy_session.asked = therapy_session.asked or not rating.is_late
     therapy_session.save(update_fields=["asked"])
     screen_by_now(
         treatment=therapy_session.treatment, questionnaire=questionnaire, since=therapy_session
     )
     return rating
+
+
+def _settle_answered(request: FeedbackRequest, rating: AllianceRating) -> None:
+    """Settle what was answered, in whatever way. Late answers are shown, not used: whether anybody
+    was asked stays as it is without them."""
+    session = request.therapy_session
+    if rating.is_late:  # its time is over, also where nobody has closed it yet
+        expire_request(request_id=request.id)
+        session.refresh_from_db(fields=["asked"])
+    was_asked = session.asked or not rating.is_late
+    settle(request, FeedbackRequest.State.ANSWERED, rating=rating, was_asked=was_asked)
 
 
 def practice_of_link(token: str) -> UUID | None:
@@ -339,5 +344,5 @@ def submit_response(
         by=None,
         **also,
     )
-    settle(request, FeedbackRequest.State.ANSWERED, rating=rating, was_asked=True)
+    _settle_answered(request, rating)
     return rating

@@ -19,7 +19,7 @@ from apps.feedback.services import ask_in_room, practice_questionnaire
 from apps.feedback.tokens import ROOM, make_token
 from apps.ruptures.models import Screening
 from apps.therapy_sessions.models import TherapySession
-from tests.factories import TherapySessionFactory
+from tests.factories import TherapySessionFactory, TreatmentFactory
 from tests.feedback.conftest import answers
 from tests.feedback.test_client_form import shown
 
@@ -92,6 +92,24 @@ def test_after_15_minutes_the_code_takes_nothing_and_silence_to_it_is_no_silence
         assert "Too late." in shown(page)
         expire_requests()
     assert not AllianceRating.objects.exists()
+    held.refresh_from_db()
+    assert not held.asked
+
+
+def test_a_code_takes_no_answer_that_would_not_count(
+    as_alice: Browser, phone: Browser, alice: Membership
+) -> None:
+    """While the client answers, the next session is planned in a second window, to begin soon."""
+    treatment = TreatmentFactory.create(therapist=alice, pomps=[90, 90, 80, 90, 90, 90, 80, 90])
+    held = TherapySessionFactory.create(treatment=treatment)
+    as_alice.post(url(held))
+    start = timezone.localtime() + timedelta(minutes=3)
+    plan = {"first_on": start.date(), "start": f"{start:%H:%M}", "minutes": "50"}
+    as_alice.post(f"/clients/{treatment.client_id}/plan/", plan | {"every_weeks": 0, "count": 1})
+    with time_machine.travel(start.replace(second=5), tick=False):
+        page = phone.post(code_of(held), dict.fromkeys(answers(), "1"))
+        assert "This link has ended" in shown(page)
+    assert not AllianceRating.objects.filter(therapy_session=held).exists()
     held.refresh_from_db()
     assert not held.asked
 

@@ -13,6 +13,7 @@ from apps.clients.models import Treatment
 from apps.core import outbox
 from apps.core.models import OutboxMessage
 from apps.feedback.lifecycle import expire_requests, weigh_silence
+from apps.feedback.services import ask_in_room, practice_questionnaire, submit_response
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.services import record_outcome
 from apps.therapy_sessions.models import TherapySession
@@ -254,3 +255,19 @@ def test_late_answers_that_count_by_now_were_asked_for_and_are_not_any_more_once
         correct(as_alice, other, 16, attendance, not_asked_reason="client_asked")
         current = Screening.objects.current().get(therapy_session=session)
         assert current.inputs["asked"] is asked
+
+
+@pytest.mark.parametrize("way", ["room", "link"])
+def test_nor_are_answers_silence_that_were_taken_though_they_count_no_more(
+    well: Treatment, alice: Membership, way: str
+) -> None:
+    """Forms of before, say: they stayed open past the next session."""
+    session = TherapySessionFactory.create(treatment=well, **FELT_TENSE)
+    questionnaire = practice_questionnaire(alice.practice)
+    asked = ask_in_room(therapy_session=session, questionnaire=questionnaire, by=alice)
+    soon = timezone.now() + timedelta(minutes=1)
+    TherapySessionFactory.create(treatment=well, starts_at=soon, attendance="")
+    with time_machine.travel(soon, tick=False):
+        tens = dict.fromkeys(ITEMS, 10)
+        assert submit_response(request_id=asked.id, answers=tens, mode=way).is_late
+    assert held_against(session) == (False, 0)
