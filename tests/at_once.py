@@ -30,14 +30,15 @@ def at_once(*ways: Callable[[], Any]) -> list[Any]:
         return list(people.map(run, ways))
 
 
-def somebody_waits_for_us() -> bool:
-    """By the locks: what pg_stat_activity says stands still for the whole of a transaction."""
+def waiting_for_us() -> int:
+    """How many, by the locks: what pg_stat_activity says stands still for the whole of a
+    transaction."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT exists(SELECT FROM pg_locks"
-            " WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
+            "SELECT count(DISTINCT pid) FROM pg_locks"
+            " WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
         )
-        return bool(cursor.fetchone()[0])
+        return int(cursor.fetchone()[0])
 
 
 def elsewhere(act: Callable[[], Any], *, practice_id: UUID | None) -> Any:
@@ -49,12 +50,14 @@ def elsewhere(act: Callable[[], Any], *, practice_id: UUID | None) -> Any:
         connections.close_all()
 
 
-def wait_for(other: Future[Any]) -> None:
-    """Until the other one waits for what this transaction holds."""
+def wait_for(*others: Future[Any]) -> None:
+    """Until each of the others waits for what this transaction holds."""
     until = time.monotonic() + 30
-    while not (somebody_waits_for_us() or other.done() or time.monotonic() > until):
+    while waiting_for_us() < len(others) and time.monotonic() < until:
+        if any(other.done() for other in others):
+            break
         time.sleep(0.02)
-    assert somebody_waits_for_us(), "it did not wait"
+    assert waiting_for_us() == len(others), "one did not wait"
 
 
 def sent_during(act: Callable[[], Any], practice: Practice, send: Callable[[], Any]) -> Any:

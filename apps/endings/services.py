@@ -187,12 +187,13 @@ def arrange_move(
         IntegrityError: the client has not agreed yet.
     """
     wait_for_turn(treatments=move.treatment_id)
-    _refuse_who_treats_nobody(to)
-    # Midnight may have passed by then: what is over stays with who had it.
-    moves_on = max(moves_on, timezone.localdate())
+    # Who cannot go there does not wait for the place: who closes it may be waiting for them.
     move = _current(move, version=version)
     treatment = move.treatment
     _refuse_if_it_changes_hands(treatment)
+    _refuse_who_treats_nobody(to)
+    # Midnight may have passed by then: what is over stays with who had it.
+    moves_on = max(moves_on, timezone.localdate())
     if moves_on <= timezone.localdate():
         _close_episode(
             treatment, RuptureEpisode.Outcome.MOVED, reason=_("Moved to %s.") % to.name, by=by

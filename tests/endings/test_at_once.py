@@ -16,8 +16,10 @@ from apps.clients.services import wait_for_turn
 from apps.core.models import AuditEntry
 from apps.endings.models import Move
 from apps.endings.services import (
+    AlreadyArranged,
     CannotHandOver,
     CannotReopen,
+    ChangedMeanwhile,
     arrange_move,
     call_off_move,
     close_treatment,
@@ -111,3 +113,31 @@ def test_of_a_move_and_the_closing_of_the_place_it_goes_to_the_second_finds_the_
     assert not charlie.is_active
     came = not is_closed_first and days == 0
     assert Treatment.objects.filter(therapist=charlie).exists() is came
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_move_that_is_sent_twice_does_not_meet_the_closing_of_the_place_it_goes_to(
+    alice: Membership, charlie: Membership, mona: Membership
+) -> None:
+    """The closing has the place, and waits for the client who was given there meanwhile."""
+    move = agreed(alice)
+    arrange = partial(
+        arrange_move, move=move, moves_on=timezone.localdate() + timedelta(days=7),
+        meeting_on=None, version=move.version, by=alice,
+    )  # fmt: skip
+    place = Membership.objects.get(id=charlie.id)
+    with ThreadPoolExecutor(2) as pool:
+        with transaction.atomic():
+            arrange(to=charlie)
+            ways = partial(deactivate_member, member=place, by=mona), partial(arrange, to=charlie)
+            closing, again = (
+                pool.submit(elsewhere, way, practice_id=alice.practice_id) for way in ways
+            )
+            wait_for(closing, again)
+        closing.result(timeout=30)
+        with pytest.raises((AlreadyArranged, ChangedMeanwhile)):
+            again.result(timeout=30)
+    charlie.refresh_from_db()
+    move.refresh_from_db()
+    assert not charlie.is_active
+    assert move.called_off_at
