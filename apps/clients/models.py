@@ -423,9 +423,13 @@ class Treatment(PracticeModel):
         return self.follows_id is None or self.starts_on <= timezone.localdate()
 
     def was_anothers(self, day: date) -> bool:
-        """Whether a day of before was another therapist's: of who treated the client then or, where
-        nobody did, of who did next."""
-        if day >= self.starts_on:
+        """Whether a day of before was another therapist's."""
+        return day < self.starts_on and self.day_is_anothers(day)
+
+    def day_is_anothers(self, day: date) -> bool:
+        """Whether a day, of before or past the end, is another therapist's: of who treated the
+        client then or, where nobody did, of who did next."""
+        if self.starts_on <= day and (self.ends_on is None or day < self.ends_on):
             return False
         lasting = Treatment.objects.not_ended(on=day).filter(client=self.client_id)
         whose = lasting.filter(starts_on__lte=day)

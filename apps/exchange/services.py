@@ -290,6 +290,9 @@ class _Importer:
     ) -> dict[Treatment, list[Placed]]:
         """Sessions by the treatment of their day, of those that their therapist has here with the
         client: one that was closed may have been begun again since. Past the end of all, the last.
+
+        A date that the file gives has to be theirs, by the rule of what is logged by hand; dates
+        that are made up tell of nobody.
         """
         if treatment.id in self._made:
             return {treatment: list(placed)}
@@ -299,7 +302,14 @@ class _Importer:
         for each in placed:
             day = each.starts_at.date()
             lasting = (it for it in in_order if it.ends_on is None or it.ends_on > day)
-            found.setdefault(next(lasting, in_order[-1]), []).append(each)
+            of_day = next(lasting, in_order[-1])
+            if each.row.held_at and of_day.day_is_anothers(day):
+                expected = (
+                    f"a day on which {treatment.therapist.name} treated the client here; it is a"
+                    " colleague's: name them in the column therapist, or take the row out"
+                )
+                raise self._bad(each.row, "held_at", expected, each.row.when)
+            found.setdefault(of_day, []).append(each)
         return found
 
     def _begun(self, treatments: QuerySet[Treatment], therapist: Membership) -> QuerySet[Treatment]:

@@ -6,7 +6,8 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from apps.clients.models import Client
+from apps.clients.handing_over import pass_on
+from apps.clients.models import Client, Treatment
 from apps.core.models import AuditEntry
 from apps.exchange import services
 from apps.exchange.rights import erase_client
@@ -159,3 +160,53 @@ class TestAgain:
         load(pomps(80))
         message = refusal(pomps(80), questionnaire="rapport-alliance-form")
         assert message.startswith("line 2, column client: expected ratings by four-items version 1")
+
+
+class TestWhoseDay:
+    """Of a client whom somebody else treated since, as `Treatment.day_is_anothers` says."""
+
+    HEADER = "client,held_at,pomp,therapist"
+
+    @pytest.fixture
+    def days(self, load, alice, charlie, mona):
+        """Alice's until 40 days ago, charlie's until 10 days ago, and alice's again."""
+        today = timezone.localdate()
+
+        def row(ago, name=alice.name):
+            return f"A,{today - timedelta(days=ago)}T10:00,80,{name}"
+
+        load(csv(self.HEADER, row(60)))
+        for member, ago in ((charlie, 40), (alice, 10)):
+            current = Treatment.objects.get(client__code="A", ends_on=None)
+            pass_on(current, to=member, on=today - timedelta(days=ago), by=mona)
+        return row
+
+    @pytest.mark.parametrize("comes_back", [True, False])
+    @pytest.mark.parametrize("ago", [40, 25, 11])
+    def test_a_day_of_a_colleagues_is_refused_whether_or_not_the_client_came_back(
+        self, refusal, charlie, days, ago, comes_back
+    ):
+        if not comes_back:
+            Treatment.objects.filter(ends_on=None).delete()
+            Treatment.objects.filter(therapist=charlie).update(ends_on=None)
+        message = refusal(csv(self.HEADER, days(60), days(50), days(ago)))
+        expected = "line 4, column held_at: expected a day on which Alice Moreau treated the client"
+        assert message.startswith(expected)
+        assert "name them in the column therapist, or take the row out" in message
+
+    def test_each_session_goes_to_who_treated_the_client_on_its_day(
+        self, load, alice, charlie, days
+    ):
+        theirs = [days(ago, charlie.name) for ago in (40, 11)]
+        load(csv(self.HEADER, days(60), days(41), *theirs, days(10), days(3)))
+        by_treatment = Treatment.objects.order_by("starts_on")
+        assert [(each.therapist, each.therapy_sessions.count()) for each in by_treatment] == [
+            (alice, 2), (charlie, 2), (alice, 2),
+        ]  # fmt: skip
+
+    def test_a_colleagues_row_of_a_day_that_is_alices_again_is_refused(
+        self, refusal, charlie, days
+    ):
+        message = refusal(csv(self.HEADER, days(60), days(5, charlie.name)))
+        expected = "line 3, column held_at: expected a day on which Charlie Nowak treated"
+        assert message.startswith(expected)
