@@ -8,7 +8,8 @@ from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import Membership, Practice, Role
 from apps.core.forms import ComparedForm
-from apps.core.spellings import is_same_name, mailbox
+from apps.core.names import is_same_name
+from apps.core.spellings import mailbox
 
 
 class PracticeSettingsForm(ComparedForm):

@@ -17,8 +17,9 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
+from apps.core.names import is_same_name
 from apps.core.neutral import telling_word
-from apps.core.spellings import is_same_name, mailbox
+from apps.core.spellings import mailbox
 
 NEUTRAL_SENDER = "Rapport"
 
@@ -219,12 +220,6 @@ class Membership(PracticeModel):
 
     def __str__(self) -> str:
         return self.name
-
-    @property
-    def initials(self) -> str:
-        """At most two letters for the round badge: 'Hana Lindqvist' → 'HL'."""
-        words = self.name.split()
-        return "".join(word[0] for word in (words[:1] + words[-1:])[: len(words)]).upper()
 
     @property
     def was_taken(self) -> bool:

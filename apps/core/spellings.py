@@ -1,6 +1,5 @@
-"""What all spellings of a name or an address have in common. Pure."""
+"""What all spellings of an address have in common. Pure."""
 
-import re
 from contextlib import suppress
 
 from django.core.exceptions import ValidationError
@@ -71,13 +70,3 @@ def refuse_accents(address: str) -> None:
         raise ValidationError(
             _("Before the @ only letters without accents, digits and signs can be delivered.")
         )
-
-
-def is_same_name(typed: str, name: str) -> bool:
-    """Whether what somebody typed names a person, in whatever order and with whatever title.
-
-    >>> is_same_name("Dr. moreau,  alice", "Alice Moreau"), is_same_name("Ruth Adeyemi", "Ruth")
-    (True, False)
-    """
-    words, wanted = (set(re.findall(r"\w+", each.casefold())) for each in (typed, name))
-    return words == wanted or (len(wanted) > 1 and wanted <= words)

@@ -193,8 +193,9 @@ def arrange_move(
     _refuse_if_it_changes_hands(treatment)
     _refuse_who_treats_nobody(to)
     # Midnight may have passed by then: what is over stays with who had it.
-    moves_on = max(moves_on, timezone.localdate())
-    if moves_on <= timezone.localdate():
+    today = timezone.localdate()
+    moves_on, meeting_on = max(moves_on, today), meeting_on and max(meeting_on, today)
+    if moves_on <= today:
         _close_episode(
             treatment, RuptureEpisode.Outcome.MOVED, reason=_("Moved to %s.") % to.name, by=by
         )

@@ -18,6 +18,7 @@ from django.utils.translation import ngettext
 from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Client, ContactChannel, ReachedMailbox, Treatment
+from apps.core.names import first_name
 from apps.feedback import timing
 from apps.feedback.asking import asked_of_most, requests_in_30_days, why_not_ask_by_way
 from apps.feedback.models import FeedbackRequest
@@ -101,9 +102,9 @@ class Link(NamedTuple):
         names = others.exclude(therapist=treatment.therapist_id).values_list(
             "therapist__name", flat=True
         )
-        first_names = {name.split()[0].casefold() for name in names}
+        first_names = {first_name(name).casefold() for name in names}
         name = treatment.therapist.name if first_names else ""
-        first = name.split()[0] if name else ""
+        first = first_name(name)
         is_enough = first.casefold() not in first_names and not first.endswith(".")
         return first if is_enough else name
 

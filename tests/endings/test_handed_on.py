@@ -302,9 +302,11 @@ def test_a_move_that_waited_past_midnight_begins_on_the_day_on_which_it_is_done(
 ) -> None:
     """Else the evening before, which alice held, would be charlie's to log and to ask about."""
     move, today = agreed(alice), timezone.localdate()
+    yesterday = today - timedelta(days=1)
     arrange_move(
-        move=move, to=charlie, moves_on=today - timedelta(days=1), meeting_on=None,
-        version=move.version, by=alice,
+        move=move, to=charlie, moves_on=yesterday, meeting_on=yesterday, version=move.version,
+        by=alice,
     )  # fmt: skip
     move.refresh_from_db()
-    assert (move.moves_on, charlie.treatments.get().starts_on) == (today, today)
+    assert (move.moves_on, move.meeting_on) == (today, today)
+    assert charlie.treatments.get().starts_on == today

@@ -17,9 +17,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 
-from apps.core import typed
+from apps.core import names, typed
 
 register = template.Library()
+register.filter(names.initials)
 
 STATIC = Path(__file__).resolve().parents[3] / "static"
 OWN_ICONS = STATIC / "img" / "icons"
@@ -119,17 +120,6 @@ def pill(status: str | None) -> SafeString:
     return format_html(
         '<span class="rp-pill rp-pill--{}">{}{}</span>', shown.css, icon(shown.icon), shown.label
     )
-
-
-@register.filter
-def initials(name: object) -> str:
-    """First letters of the first and last word, for the avatar.
-
-    >>> initials("Hana Maria Lindqvist"), initials("hana@example.org"), initials("")
-    ('HL', 'H', '')
-    """
-    words = str(name).split()
-    return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
 
 
 @register.filter

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import Membership
+from apps.core.names import first_name
 from apps.dashboard.chart_parts import ChartSession, Sparkline
 from apps.dashboard.chart_text import labelled_sparkline
 from apps.dashboard.selectors import words
@@ -168,7 +169,7 @@ def caseload_page(
     news = contact_news((each.treatment.client for each in standings), today=today)
     screened = [each.newest.screened_at for each in standings if each.newest]
     return CaseloadPage(
-        first_name=membership.name.split()[0],
+        first_name=first_name(membership.name),
         first_steps=of_a_therapist(standings),
         clients=len(standings),
         subtitle=words.as_of(today, max(screened, default=None)),

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership
 from apps.alliance.models import CAUSE_IN_PLAIN_WORDS, Cause
+from apps.core.names import first_name
 from apps.dashboard.selectors import words
 from apps.dashboard.selectors.course import Course, back_in_range, heading
 from apps.dashboard.selectors.repair_steps import Step, repair_steps
@@ -79,7 +80,7 @@ def episode_panel(
 
 
 def first_names(members: Sequence[Membership]) -> str:
-    return ", ".join(member.name.split()[0] for member in members)
+    return ", ".join(first_name(member.name) for member in members)
 
 
 def seen_by(episode: RuptureEpisode, supervisors: Sequence[Membership]) -> str:

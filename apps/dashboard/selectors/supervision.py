@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 from apps.accounts.models import Membership, Supervision
 from apps.alliance.models import AllianceRating, Cause
 from apps.clients.models import Treatment
+from apps.core.names import first_name
 from apps.dashboard.chart_parts import ChartSession, Sparkline
 from apps.dashboard.chart_text import AllianceChart, alliance_chart, labelled_sparkline
 from apps.dashboard.selectors import words
@@ -350,7 +351,7 @@ def _via(episode: RuptureEpisode, today: date) -> str:
         since, said = None if waits else episode.waited_at, _("Waited %(hours)d hours")
     said %= {
         "hours": episode.wait_hours,
-        "name": episode.treatment.therapist.name.split()[0],
+        "name": first_name(episode.treatment.therapist.name),
         "day": _short_day(since, today) if since else "",
     }
     if since and again and since < again:

@@ -10,7 +10,8 @@ from django.db import transaction
 from apps.accounts.models import Role
 from apps.accounts.services import add_member, create_practice
 from apps.alliance.services import install_shipped_questionnaires
-from apps.core.spellings import is_same_name, mailbox
+from apps.core.names import is_same_name
+from apps.core.spellings import mailbox
 from apps.exchange.management.arguments import (
     BAD_INPUT,
     add_person_arguments,
