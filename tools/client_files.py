@@ -5,7 +5,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATES = ROOT / "templates"
 LAYOUT = '{% extends "layouts/client.html" %}'
-FRAGMENTS = ("kept_comment", "send_again")
+FRAGMENTS = ("kept_comment", "send_again", "shown_once")
 COMPONENTS = (
     "crisis", "field_errors", "field_help", "form_errors", "hero_art", "language_menu", "note",
 )  # fmt: skip

@@ -119,8 +119,8 @@ def end_if_over(request: HttpRequest) -> Ended | None:
 
 
 def sign_in_again(request: HttpRequest, ended: Ended) -> HttpResponse:
-    """Send the person to the sign-in page, saying why and keeping what they were sending, or with
-    it before them where it is too long."""
+    """Send the person to the sign-in page, saying why and keeping what they were sending; where
+    that is too long, say how they get it back."""
     why = {
         "idle": _("You were signed out after 30 minutes without a click."),
         "long": _("You were signed out after 12 hours."),
@@ -132,7 +132,7 @@ def sign_in_again(request: HttpRequest, ended: Ended) -> HttpResponse:
                 request, user_id=ended.user_id, practice_id=ended.practice_id, ended=True
             )
         except drafts.TooLong:
-            long = _("What you were writing is too long to be kept: copy it, and sign in again.")
+            long = _("What you were writing is too long to be kept.")
             return not_taken(request, f"{why} {long}", back=reverse("login"))
         messages.info(request, f"{why} {_('What you were writing is kept.')}")
         return redirect_to_login(draft.url)

@@ -4,6 +4,8 @@ A browser sends a form of before once more, with all that was typed, whoever sit
 goes back and loads the page anew. What it answers gives words back to who wrote them alone.
 """
 
+from django.contrib.auth.models import AnonymousUser
+from django.db import DatabaseError
 from django.http import HttpRequest
 from django.middleware.csrf import CSRF_ALLOWED_CHARS, CSRF_SECRET_LENGTH, CSRF_TOKEN_LENGTH
 from django.utils.crypto import constant_time_compare, get_random_string, salted_hmac
@@ -22,13 +24,20 @@ def secret_for(user_id: object) -> str:
     return chosen + _mark(chosen, user_id)
 
 
-def is_form_of(request: HttpRequest, user_id: object) -> bool:
-    """Whether the form that is sent was given to the person, in whatever session of theirs."""
+def is_own_form(request: HttpRequest) -> bool:
+    """Whether the form that is sent was given to who is signed in, in whatever session of theirs;
+    no where the database is away, which alone knows who that is."""
+    try:
+        user_id = getattr(request, "user", AnonymousUser()).pk
+    except DatabaseError:
+        return False
     token = request.POST.get("csrfmiddlewaretoken", "")
     if len(token) != CSRF_TOKEN_LENGTH or not set(token) <= set(CSRF_ALLOWED_CHARS):
         return False
     secret = _unmasked(token)
-    return constant_time_compare(secret[_HALF:], _mark(secret[:_HALF], user_id))
+    return user_id is not None and constant_time_compare(
+        secret[_HALF:], _mark(secret[:_HALF], user_id)
+    )
 
 
 def _unmasked(token: str) -> str:

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.core.files.uploadhandler import FileUploadHandler, SkipFile
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
@@ -65,14 +64,8 @@ def is_written(name: str, value: str) -> bool:
     return bool(said) and (in_words or any(sign.isspace() or not sign.isascii() for sign in said))
 
 
-def typed_texts(request: HttpRequest | None) -> list[str]:
-    """What was written by hand in the form that this request sends.
-
-    Nothing where the form may be another site's: a browser sends that one without the session
-    cookie (SameSite=Lax), and nobody else's words are to stand on a page of ours.
-    """
-    if request is None or settings.SESSION_COOKIE_NAME not in request.COOKIES:
-        return []
+def typed_texts(request: HttpRequest) -> list[str]:
+    """What was written by hand in the form that this request sends."""
     if not may_hold_words(request):
         return []
     fields = typed_fields(request)

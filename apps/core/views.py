@@ -19,7 +19,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.core import outbox, sending
-from apps.core.form_tokens import is_form_of
+from apps.core.form_tokens import is_own_form
 
 BETWEEN = b"\n" + b"-" * 79 + b"\n"
 """What Django's file backend writes after each mail."""
@@ -94,7 +94,5 @@ def dev_text_gateway(request: HttpRequest, account: str) -> JsonResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """A form that was open too long, or came from elsewhere: say how to go on; who wrote it gets
-    the text back."""
-    is_own = request.user.is_authenticated and is_form_of(request, request.user.pk)
-    return render(request, "403_csrf.html", {"is_own": is_own}, status=403)
+    """A form that was open too long, or came from elsewhere: say how to go on."""
+    return render(request, "403_csrf.html", {"is_own": is_own_form(request)}, status=403)

@@ -6,6 +6,7 @@ from typing import Any, Self
 from django.core import signing
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.crypto import get_random_string
 
 from apps.accounts.models import Practice
 from apps.clients.models import Treatment
@@ -14,6 +15,7 @@ from apps.feedback.models import FeedbackRequest
 
 LEAVE_URL = "https://www.wikipedia.org/"
 SALT = "client-frame"
+NAME = 16
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class ClientFrame:
 
     A form carries its frame signed, so that even the page that is shown while the database is
     away names the right lines and the right person, and that what is sent tells whose session the
-    page said it was about: `therapist` (`Link.named_therapist`).
+    page said it was about: `therapist` (`Link.named_therapist`). Each page's has a name, `once`,
+    by which it is known whether its words were given back.
     """
 
     sender_name: str = ""
@@ -33,6 +36,7 @@ class ClientFrame:
     contact_email: str = ""
     language: str = ""
     therapist: str = ""
+    once: str = ""
 
     @classmethod
     def of(cls, request: FeedbackRequest, *, therapist: str = "") -> Self:
@@ -43,6 +47,7 @@ class ClientFrame:
             practice_country=practice.country,
             language=treatment.client.language,
             therapist=therapist,
+            once=get_random_string(NAME),
         )
         # Somebody who came to treat the client after they were named is no contact for them, in
         # whichever treatment.
@@ -66,16 +71,22 @@ class ClientFrame:
         )
 
     @classmethod
-    def sent_with(cls, request: HttpRequest) -> Self:
-        """The frame of the form that was sent; an empty one where it is none of this address."""
+    def sent_with(cls, request: HttpRequest, *, max_age_s: int | None = None) -> Self:
+        """The frame of the form that was sent; an empty one where it is none of this address, or
+        older."""
+        sent, salt = request.POST.get("frame", ""), SALT + request.path
         try:
-            return cls(**signing.loads(request.POST.get("frame", ""), salt=SALT + request.path))
+            return cls(**signing.loads(sent, salt=salt, max_age=max_age_s))
         except (signing.BadSignature, TypeError):
             return cls()
 
     def signed(self, request: HttpRequest) -> str:
         """For a form that is sent to the address where it is shown: none takes another's."""
         return signing.dumps(asdict(self), salt=SALT + request.path, compress=True)
+
+    def anew(self) -> Self:
+        """The same on a further page; an empty one stays so."""
+        return replace(self, once=get_random_string(NAME) if self.once else "")
 
     def unsaid_on(self, shown: Self) -> str:
         """The therapist, where the page with that frame did not name them; else ''."""

@@ -1,15 +1,18 @@
 """How every page behind a link is made: its practice, its limits, its frame, its failures."""
 
 import logging
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import redis
 from django.contrib.auth.decorators import login_not_required
+from django.core.cache import cache
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import InterfaceError, OperationalError, transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.multipartparser import MultiPartParserError
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -27,6 +30,14 @@ from apps.feedback.tokens import ROOM
 logger = logging.getLogger(__name__)
 
 View = Callable[..., HttpResponse]
+
+# As 200, but that Chromium keeps no page of it as it stood, as it does of those with no-store:
+# who goes back to a form gets it from the server, without what was typed (ADR 24).
+NOT_KEPT = 203
+# A double click sends a page twice.
+TWICE_S = 1
+# Longer than a link takes answers.
+KNOWN_FOR_S = 7 * 24 * 60 * 60
 
 
 def client_page(view: View) -> View:
@@ -100,28 +111,52 @@ def not_saved(request: HttpRequest, *, status: int) -> HttpResponse:
     return _kept("not_saved" if request.method == "POST" else "not_open", request, status=status)
 
 
+def to_give_back(request: HttpRequest) -> QueryDict | None:
+    """What was sent, for its page to show, once: a browser sends it again as it loads that page
+    anew, and somebody else may sit there by then, the therapist in the room."""
+    if request.method != "POST":
+        return None
+    once = ClientFrame.sent_with(request).once
+    return None if once and _was_given_back(request, once) else request.POST
+
+
+def _was_given_back(request: HttpRequest, once: str) -> bool:
+    """Whether that page was sent before, but for a double click, or may have been: it is too old
+    for that to be known, or Redis is away."""
+    now = time.time()
+    if ClientFrame.sent_with(request, max_age_s=KNOWN_FOR_S) == ClientFrame():
+        return True
+    try:
+        first = cache.get_or_set(f"given-back:{once}", now, KNOWN_FOR_S)
+    except redis.RedisError:
+        return True
+    return now - (first or 0) > TWICE_S
+
+
 def _own_comment(request: HttpRequest) -> str | None:
     """The comment of this link's form; None of any other, whose words are not to stand here."""
-    is_ours = ClientFrame.sent_with(request) != ClientFrame()
-    return request.POST.get("comment") if is_ours else None
+    sent, is_ours = to_give_back(request), ClientFrame.sent_with(request) != ClientFrame()
+    return sent.get("comment") if sent and is_ours else None
 
 
 def _kept(name: str, request: HttpRequest, *, status: int) -> HttpResponse:
     """A page made from what was sent alone, which it hands back to be sent again. Words it shows of
     a form of ours alone; others go along unseen."""
-    sent = request.POST if request.method == "POST" else None
-    comment = _own_comment(request) if sent else None
+    sent, frame = to_give_back(request), ClientFrame.sent_with(request)
+    comment = _own_comment(request)
     return page(
         request,
         name,
-        ClientFrame.sent_with(request),
+        frame,
         status=status,
-        was_sent=bool(sent),
+        was_sent=request.method == "POST",
+        is_given_back=sent is not None,
         comment=comment,
+        signed_frame=frame.anew().signed(request),
         others=[
             (name, value)
             for name, values in (sent.lists() if sent else ())
-            if name != "comment" or comment is None
+            if name != "frame" and (name != "comment" or comment is None)
             for value in values
         ],
     )

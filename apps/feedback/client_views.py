@@ -1,7 +1,6 @@
 """Pages a client sees, without signing in: the link is the key, and opening it changes nothing."""
 
-from functools import wraps
-from typing import Any
+from functools import partial, wraps
 
 from django.http import HttpRequest, HttpResponse, HttpResponseServerError
 from django.shortcuts import redirect
@@ -14,11 +13,13 @@ from apps.clients.services import note_reached
 from apps.feedback import choices
 from apps.feedback.client_frame import ClientFrame
 from apps.feedback.client_pages import (
+    NOT_KEPT,
     View,
     address_of,
     client_page,
     not_saved,
     page_of,
+    to_give_back,
     unknown,
 )
 from apps.feedback.forms import FeedbackForm, StopForm
@@ -55,21 +56,24 @@ def feedback_form(request: HttpRequest, link: Link) -> HttpResponse:
     """
     sent = request.POST if request.method == "POST" else None
     if not link.is_open:
-        return _over(request, link, sent)
+        return _over(request, link, sent_again=sent is not None)
     asked, frame = link.asked, ClientFrame.of(link.asked, therapist=link.named_therapist())
     unsaid = frame.unsaid_on(ClientFrame.sent_with(request))
-    form = FeedbackForm(
-        sent, questionnaire=asked.questionnaire, contact=frame.contact, unsaid=unsaid
+    form_of = partial(
+        FeedbackForm, questionnaire=asked.questionnaire, contact=frame.contact, unsaid=unsaid
     )
+    form = form_of(sent)
     if not form.is_valid():
+        form = form_of(to_give_back(request))
         context = {"form": form, "asked": asked, "therapist": frame.therapist}
-        return page_of(request, link, "form", signed_frame=frame.signed(request), **context)
+        signed = frame.signed(request)
+        return page_of(request, link, "form", status=NOT_KEPT, signed_frame=signed, **context)
     mode = AllianceRating.Mode.ROOM if link.way == ROOM else AllianceRating.Mode.LINK
     try:
         submit_response(request_id=asked.id, mode=mode, **form.submission())
     except (AlreadyAnswered, RequestClosed):
         asked.refresh_from_db(fields=["state"])
-        return _over(request, link, sent)
+        return _over(request, link, sent_again=True)
     if frame.therapist and link.channel:
         # Its message went out before there was anything to tell: of a couple who were parted since.
         note_reached(link.channel)
@@ -93,7 +97,7 @@ def feedback_fresh(request: HttpRequest, link: Link) -> HttpResponse:
     try:
         channel = send_fresh_link(request_id=link.asked.id)
     except RequestClosed:
-        return _over(request, link, None)
+        return _over(request, link, sent_again=False)
     # Shown at once: the link that was used to ask for it has ended with this.
     return page_of(request, link, "fresh_sent", kind=channel.kind)
 
@@ -134,14 +138,13 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return HttpResponseServerError(render_to_string("500.html", {"request": request}))
 
 
-def _over(request: HttpRequest, link: Link, sent: Any) -> HttpResponse:
+def _over(request: HttpRequest, link: Link, *, sent_again: bool) -> HttpResponse:
     """The page of a link whose time is over: it says which, and what can still be done."""
     state = link.asked.state
     in_room = link.way == ROOM
     channel = None if in_room else fresh_link_channel(link.asked)
     is_answered = state == FeedbackRequest.State.ANSWERED
-    # In the room another sits there by then, who may load anew what the client took back.
-    gives_back = sent and not (is_answered and in_room)
+    sent = to_give_back(request)
     return page_of(
         request,
         link,
@@ -150,6 +153,6 @@ def _over(request: HttpRequest, link: Link, sent: Any) -> HttpResponse:
         in_room=in_room,
         fresh_kind=channel.kind if channel else "",
         fresh_url=address_of(request, "feedback_fresh", link),
-        sent_again=sent is not None,
-        comment=sent.get("comment", "") if gives_back else "",
+        sent_again=sent_again,
+        comment=sent.get("comment", "") if sent else "",
     )

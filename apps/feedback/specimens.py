@@ -73,6 +73,10 @@ def _stop(*kinds: str, way: str = "email", sent: Any = None) -> tuple[str, dict[
     return "stop", {"form": form, "kind": way, "practice": practice, "stop_url": ""}
 
 
+def _was_sent(*, comment: str | None) -> dict[str, Any]:
+    return {"was_sent": True, "is_given_back": True, "comment": comment}
+
+
 PAGES: dict[str, Callable[[], tuple[str, dict[str, Any]]]] = {
     "form": _form,
     "form with errors": lambda: _form(item_heard="11", causes=["x"], comment="x" * 5001),
@@ -98,12 +102,14 @@ PAGES: dict[str, Callable[[], tuple[str, dict[str, Any]]]] = {
     "not for me, text message": lambda: ("not_for_me", {"kind": "text", "stop_url": ""}),
     "unknown link": lambda: ("unknown_link", {}),
     "not open": lambda: ("not_open", {}),
-    "not saved": lambda: ("not_saved", {"comment": "…"}),
-    "not saved, a choice": lambda: ("not_saved", {"comment": None}),
+    "not saved": lambda: ("not_saved", {"is_given_back": True, "comment": "…"}),
+    "not saved, a choice": lambda: ("not_saved", {"is_given_back": True, "comment": None}),
+    "not saved, sent again": lambda: ("not_saved", {}),
     "too large": lambda: ("unreadable", {}),
     "wait": lambda: ("wait", {}),
-    "wait, with answers": lambda: ("wait", {"was_sent": True, "comment": "…"}),
-    "wait, with a choice": lambda: ("wait", {"was_sent": True, "comment": None}),
+    "wait, with answers": lambda: ("wait", _was_sent(comment="…")),
+    "wait, with a choice": lambda: ("wait", _was_sent(comment=None)),
+    "wait, sent again": lambda: ("wait", {"was_sent": True}),
 }
 
 

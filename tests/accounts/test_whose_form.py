@@ -1,12 +1,15 @@
 """Whoever loads a page anew that answered a form sends that form again: it tells others nothing."""
 
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from django.db import OperationalError
 from django.test import Client as Browser
 from django.urls import reverse
 
 from apps.accounts.models import Membership
+from apps.accounts.sessions import SessionStore
 from tests.accounts.conftest import enter, shown
 
 pytestmark = pytest.mark.django_db
@@ -48,6 +51,20 @@ def test_what_was_typed_is_given_back_to_who_wrote_it_and_to_nobody_else_in_that
     sign_out()
     sign_in(browser, alice)
     assert TEXT in loads_anew()
+
+
+def test_while_the_database_is_away_nobody_is_shown_what_may_be_anothers(
+    monkeypatch: pytest.MonkeyPatch, alice: Membership
+) -> None:
+    """A stranger has a session as well, and a fault comes before anything is looked at."""
+    browser = Browser(enforce_csrf_checks=True, raise_request_exception=False)
+    sign_in(browser, alice)
+    token = str(browser.get("/account/").context["csrf_token"])
+    monkeypatch.setattr(SessionStore, "load", Mock(side_effect=OperationalError))
+    answer = browser.post(reverse("add_client"), {"reason": TEXT, "csrfmiddlewaretoken": token})
+    assert answer.status_code == 500
+    assert TEXT not in shown(answer)
+    assert "load this page again" in shown(answer)
 
 
 @pytest.mark.parametrize("token", ["", "a" * 64, "a" * 63 + "é", "a" * 65])

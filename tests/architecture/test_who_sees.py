@@ -42,13 +42,13 @@ def test_no_title_names_a_client() -> None:
     assert naming == NAMES_STAFF
 
 
-# Sign-in is for the browser to remember; a client's page keeps no words (comments are text areas).
-REMEMBERED = ("account/", "mfa/", "accounts/stop_weekly_mail", "feedback/form", "feedback/stop",
-              "feedback/link_ended", "feedback/send_again")  # fmt: skip
+# Sign-in is for the browser to remember.
+REMEMBERED = ("account/", "mfa/", "accounts/stop_weekly_mail")
 
 
-def test_no_browser_remembers_what_staff_write_in_one_line() -> None:
-    """It would offer a clinical reason to whoever types in a field of that name next."""
+def test_no_browser_remembers_what_is_typed() -> None:
+    """It would offer a clinical reason to whoever types in a field of that name next, and fill a
+    client's form in again for whoever goes back to it, also once it was closed and opened."""
     forms = {
         str(path.relative_to(TEMPLATES)): found
         for path in TEMPLATES.rglob("*.html")

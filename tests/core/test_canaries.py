@@ -34,6 +34,7 @@ from apps.core.logs import JsonLines
 from apps.core.models import OutboxMessage
 from apps.core.tasks import deliver_due_messages, seal_audit_trail
 from apps.endings.models import Ending
+from apps.feedback.client_pages import NOT_KEPT
 from apps.feedback.messages import token_of
 from apps.feedback.models import FeedbackRequest
 from apps.ruptures.models import RepairStep, RuptureEpisode
@@ -159,7 +160,7 @@ def answer(phone: Browser, asked: FeedbackRequest, monkeypatch: pytest.MonkeyPat
     with tenancy.practice(asked.practice_id):
         link = f"/f/{token_of(asked)}/"
     page = phone.get(link)
-    assert page.status_code == 200
+    assert page.status_code == NOT_KEPT
     said = answers(comment=f"{MARK}comment", tension="4", frame=hidden(page, "frame"))
     with monkeypatch.context() as broken:
         broken.setattr("apps.feedback.client_views.submit_response", fall)

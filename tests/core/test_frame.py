@@ -11,6 +11,7 @@ from apps.accounts.models import Membership, Role
 from apps.accounts.permissions import ROLE_PERMISSIONS, Permission
 from apps.clients.models import Treatment
 from tests.architecture.matrix.routes import ROUTES
+from tests.conftest import signed_in
 from tests.factories import TreatmentFactory
 
 PLACES = {
@@ -131,8 +132,8 @@ def test_a_page_that_fails_gives_back_what_was_typed(
         raise RuntimeError
 
     monkeypatch.setattr("apps.ruptures.services.record_outcome", fail)
-    browser = Browser(raise_request_exception=False)
-    browser.force_login(alice.user)
+    browser = signed_in(alice)
+    browser.raise_request_exception = False
     episode = TreatmentFactory.create(therapist=alice, falling=True).episodes.get()
     sent = {"outcome": "not_a_rupture", "reason": "A sentence that took a while."}
     response = browser.post(reverse("record_outcome", args=[episode.id]), sent)

@@ -19,6 +19,7 @@ from apps.core.models import AuditEntry, OutboxMessage
 from apps.core.outbox import NothingToSend
 from apps.feedback import client_pages, client_views, limits
 from apps.feedback.asking import why_not_ask
+from apps.feedback.client_pages import NOT_KEPT
 from apps.feedback.messages import render_feedback_request, token_of
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback, submit_response
@@ -314,7 +315,7 @@ def test_an_answer_off_the_scale_is_asked_for_again_and_the_rest_kept(
     phone: Browser, link: str, value: str
 ) -> None:
     page = phone.post(link, answers(item_heard=value, comment="Keep me."))
-    assert page.status_code == 200
+    assert page.status_code == NOT_KEPT
     assert "This answer did not arrive as one of the choices." in shown(page)
     assert "Keep me." in shown(page)
     assert len(re.findall(r"<input[^>]* checked", page.content.decode())) == 5
@@ -324,7 +325,7 @@ def test_an_answer_off_the_scale_is_asked_for_again_and_the_rest_kept(
 def test_the_first_answers_count_and_later_ones_are_not_added(phone: Browser, link: str) -> None:
     phone.post(link, answers(comment="First."))
     again = phone.post(link, answers(item_heard="0", comment="Second."))
-    assert again.status_code == 200
+    assert again.status_code == NOT_KEPT
     assert "What you sent just now was not added." in shown(again)
     assert "Second." in again.content.decode()
     assert AllianceRating.objects.get().comment == "First."
@@ -459,7 +460,7 @@ def test_a_mebibyte_of_emoji_comes_back_with_all_answers_and_a_shorter_text_is_t
         **{f"invented_{n}": "x" for n in range(900)},
     )  # fmt: skip
     page = phone.post(link, urlencode(sent, doseq=True), content_type=BY_BROWSERS)
-    assert page.status_code == 200
+    assert page.status_code == NOT_KEPT
     assert f"Your text has {len(typed)} characters; 5000 fit." in shown(page)
     assert typed in page.content.decode()
     assert len(re.findall(r"<input[^>]* checked", page.content.decode())) == 6 + 1
@@ -496,7 +497,7 @@ def test_an_address_with_a_query_that_cannot_be_read_is_the_one_without_it(
     many = "?" + "&".join(["a"] * 1001)
     assert phone.get(f"/f/x/{many}").content == phone.get("/f/x/").content
     page = phone.get(link + many)
-    assert page.status_code == 200
+    assert page.status_code == NOT_KEPT
     assert page["Cache-Control"] == "no-store"
     assert "tel:116123" in page.content.decode()
     assert phone.post(link + many, answers(comment="Long words.")).status_code == 302

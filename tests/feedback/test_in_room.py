@@ -1,18 +1,25 @@
 """Asking in the room: a code for the client's phone, the therapist's device, or paper."""
 
+import re
 from datetime import timedelta
+from typing import Any
+from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
 import time_machine
+from django.db import OperationalError
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
+from redis import RedisError
 
 from apps.accounts.models import Membership
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Client, Treatment
 from apps.core.models import OutboxMessage
+from apps.feedback import client_pages
+from apps.feedback.client_pages import NOT_KEPT
 from apps.feedback.lifecycle import expire_requests
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import ask_in_room, practice_questionnaire
@@ -71,15 +78,76 @@ def test_an_answer_by_the_code_is_marked_and_the_code_lives_15_minutes(
     assert "Answered in the room" in shown(as_alice.get(f"/clients/{held.treatment.client_id}/"))
 
 
+def framed(page: Any, comment: str) -> dict[str, Any]:
+    """The form on that page, with a comment."""
+    found = re.search(r'name="frame"\s+value="([^"]+)"', page.content.decode())
+    assert found
+    return answers(comment=comment) | {"frame": found[1]}
+
+
+@pytest.mark.parametrize(("is_sent", "minutes", "status"), [
+    (True, 0, 429), (True, 1, 200), (True, 80, 404), (True, 24 * 60, 404), (False, 1, NOT_KEPT),
+    (False, 20, 200),
+])  # fmt: skip
 def test_what_the_client_took_back_is_not_shown_to_who_loads_their_page_anew(
-    as_alice: Browser, phone: Browser, held: TherapySession
+    as_alice: Browser,
+    phone: Browser,
+    held: TherapySession,
+    is_sent: bool,
+    minutes: int,
+    status: int,
 ) -> None:
     """A browser sends it once more: on the therapist's device, after the client has gone."""
     as_alice.post(url(held))
-    code, earlier = code_of(held), "I do not trust him. " * 300
-    assert earlier.strip() in shown(phone.post(code, answers(comment=earlier)))
-    assert phone.post(code, answers(comment="Fine.")).status_code == 302
-    assert "I do not trust him" not in shown(phone.post(code, answers(comment=earlier)))
+    code = code_of(held)
+    earlier = framed(phone.get(code), "I do not trust him. " * 300)
+    refused = phone.post(code, earlier)
+    assert "I do not trust him" in shown(refused)
+    if is_sent:
+        assert phone.post(code, framed(refused, "Fine.")).status_code == 302
+    later = timezone.now() + timedelta(seconds=2)
+    with time_machine.travel(later + timedelta(minutes=minutes), tick=False):
+        pages = [phone.post(code, earlier) for _ in range(40 if minutes == 0 else 1)]
+    assert pages[-1].status_code == status
+    assert not any("I do not trust him" in page.content.decode() for page in pages)
+
+
+@pytest.mark.parametrize("away", [OperationalError, RuntimeError])
+def test_a_form_of_the_room_that_could_not_be_saved_is_given_back_once_to_be_sent_again(
+    as_alice: Browser,
+    phone: Browser,
+    held: TherapySession,
+    monkeypatch: pytest.MonkeyPatch,
+    away: type[Exception],
+) -> None:
+    as_alice.post(url(held))
+    code = code_of(held)
+    sent = framed(phone.get(code), "It was hard.")
+    phone.raise_request_exception = False
+    with monkeypatch.context() as patched, time_machine.travel(timezone.now(), tick=False) as clock:
+        patched.setattr("apps.feedback.client_views.submit_response", Mock(side_effect=away))
+        first, double = phone.post(code, sent), phone.post(code, sent)
+        clock.shift(2)
+        again = phone.post(code, sent)
+        assert "It was hard." in shown(first)
+        assert "It was hard." in shown(double)
+        assert "It was hard." not in again.content.decode()
+        assert 'name="item_' not in again.content.decode()
+        once_more = framed(first, "It was hard.")
+        assert "It was hard." in shown(phone.post(code, once_more))
+    assert phone.post(code, framed(first, "It was hard.")).status_code == 302
+
+
+def test_a_form_of_the_room_is_not_given_back_where_redis_is_away(
+    as_alice: Browser, phone: Browser, held: TherapySession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_alice.post(url(held))
+    code = code_of(held)
+    sent = framed(phone.get(code), "I do not trust him. " * 300)
+    away = Mock(get_or_set=Mock(side_effect=RedisError))
+    monkeypatch.setattr(client_pages, "cache", away)
+    page = phone.post(code, sent)
+    assert (page.status_code, "I do not trust him" in shown(page)) == (NOT_KEPT, False)
 
 
 def test_after_15_minutes_the_code_takes_nothing_and_silence_to_it_is_no_silence(
@@ -140,7 +208,7 @@ def test_a_code_that_somebody_kept_says_no_more_than_a_made_up_one(
     code = code_of(held)
     assert phone.post(code, answers()).status_code == 302
     with time_machine.travel(timezone.now() + timedelta(minutes=74), tick=False) as clock:
-        assert phone.get(code).status_code == 200
+        assert phone.get(code).status_code == NOT_KEPT
         clock.shift(timedelta(minutes=1))
         kept, made_up = phone.get(code), phone.get(reverse("feedback_form", args=["A" * 44]))
         assert (kept.status_code, kept.content) == (404, made_up.content)

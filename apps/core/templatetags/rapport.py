@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django import template
 from django.forms import BoundField
+from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.functional import Promise
 from django.utils.html import format_html
@@ -18,6 +19,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 
 from apps.core import names, typed
+from apps.core.form_tokens import is_own_form
 
 register = template.Library()
 register.filter(names.initials)
@@ -136,9 +138,13 @@ def unbroken(text: object) -> str:
 
 
 @register.inclusion_tag("components/typed_texts.html", takes_context=True)
-def typed_texts(context: template.Context) -> dict[str, list[str]]:
+def typed_texts(context: template.Context) -> dict[str, Any]:
     """What was typed into the form that the page answers, to be copied."""
-    return {"texts": typed.typed_texts(context.get("request"))}
+    request: HttpRequest | None = context.get("request")
+    texts = typed.typed_texts(request) if request else []
+    if request and texts and not is_own_form(request):
+        return {"is_withheld": True}
+    return {"texts": texts}
 
 
 @register.filter
