@@ -25,7 +25,7 @@ from apps.feedback.lifecycle import revoke_links
 from apps.feedback.services import practice_questionnaire
 from apps.ruptures.models import RuptureEpisode
 from apps.ruptures.services import record_outcome
-from apps.ruptures.transitions import screen_by_now, show_what_waited
+from apps.ruptures.transitions import screen_what_waited, show_what_waited
 from apps.therapy_sessions.models import ProcessNote, TherapySession
 
 
@@ -51,7 +51,7 @@ def restrict(*, client: Client, by: Membership) -> None:
 @transaction.atomic
 def lift_restriction(*, client: Client, by: Membership) -> None:
     """Process again, and screen what came meanwhile: it concerns people from now on, but for what
-    came of a treatment that has ended, which is history."""
+    came of a treatment that has ended, or that files alone tell of, which is history."""
     if not client.restricted_at:
         return
     client.restricted_at = None
@@ -61,7 +61,7 @@ def lift_restriction(*, client: Client, by: Membership) -> None:
         # Also one that is no step any more: a correction waited, too.
         logged = treatment.therapy_sessions.exclude(attendance="")
         if first := logged.order_by("starts_at", "id").first():
-            screen_by_now(treatment=treatment, questionnaire=questionnaire, since=first)
+            screen_what_waited(treatment=treatment, questionnaire=questionnaire, since=first)
     audit.record("lift restriction", client, client_id=client.id, by=by)
 
 

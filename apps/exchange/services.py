@@ -30,7 +30,7 @@ from apps.exchange.placing import WEEK, Placed, Placer, monday_of, weekly_slot
 from apps.exchange.ratings_csv import BadInputError, RatingsCsv, Row, Series
 from apps.ruptures.detection import PARAMETERS
 from apps.ruptures.services import screen_treatment
-from apps.ruptures.transitions import end_history
+from apps.ruptures.transitions import end_history, goes_on_here
 from apps.therapy_sessions.models import TherapySession
 
 Attendance = TherapySession.Attendance
@@ -205,7 +205,7 @@ class _Importer:
             for of_their_day, held in self._by_treatment(treatment, theirs).items():
                 self._store(of_their_day, held)
         for each_treatment in client.treatments.all():
-            if not _goes_on_here(each_treatment):
+            if not goes_on_here(each_treatment):
                 end_history(each_treatment, at=timezone.now())
         audit.record("import ratings", client, client_id=client.id, by=self._by)
 
@@ -373,7 +373,7 @@ class _Importer:
             treatment=treatment,
             questionnaire=self._questionnaire,
             since=held[0][1],
-            at=timezone.now() if _goes_on_here(treatment) else None,
+            at=timezone.now() if goes_on_here(treatment) else None,
         )
         self.done.sessions += len(held)
         self.done.ratings += len(ratings)
@@ -417,19 +417,6 @@ class _Importer:
 
     def _bad(self, row: Row, column: str, expected: str, found: object) -> BadInputError:
         return self._placer.bad(row, column, expected, found)
-
-
-def _goes_on_here(treatment: Treatment) -> bool:
-    """Whether somebody logs, corrects or asks here besides, and the treatment has not ended: then
-    what a file adds is no history, and whom a flag concerns is told. What comes from a file counts
-    as logged when it ended."""
-    if treatment.has_ended:
-        return False
-    logged = treatment.therapy_sessions.exclude(attendance="")
-    asked = logged.filter(feedback_requests__isnull=False)
-    return asked.exists() or any(
-        each.corrected_at or each.logged_at != each.ends_at for each in logged
-    )
 
 
 def _pressed(placed: list[Placed], last: datetime, now: datetime) -> list[Placed]:

@@ -98,6 +98,34 @@ def screen_by_now(
 
 
 @transaction.atomic
+def screen_what_waited(
+    *, treatment: Treatment, questionnaire: Questionnaire, since: TherapySession
+) -> None:
+    """Screen what came while processing was restricted, from `since` on: by now, but as an import
+    would where files alone tell of the course. What people see of before is not ended unseen."""
+    if treatment.has_ended or goes_on_here(treatment):
+        screen_by_now(treatment=treatment, questionnaire=questionnaire, since=since)
+        return
+    now = timezone.now()
+    show_what_waited(RuptureEpisode.objects.filter(treatment=treatment), at=now)
+    screen_treatment(treatment=treatment, questionnaire=questionnaire, since=since, at=None)
+    end_history(treatment, at=now)
+
+
+def goes_on_here(treatment: Treatment) -> bool:
+    """Whether somebody logs, corrects or asks here, besides what imports bring, and the treatment
+    has not ended: then what comes to light is no history, and whom a flag concerns is told. What
+    comes from a file counts as logged when it ended."""
+    if treatment.has_ended:
+        return False
+    logged = treatment.therapy_sessions.exclude(attendance="")
+    asked = logged.filter(feedback_requests__isnull=False)
+    return asked.exists() or any(
+        each.corrected_at or each.logged_at != each.ends_at for each in logged
+    )
+
+
+@transaction.atomic
 def end_history(treatment: Treatment, *, at: datetime) -> int:
     """End what was over before it was screened, as after an import, as of then: nobody is told.
     What somebody here was told of, or acted on, is left to `end_unrepaired`."""

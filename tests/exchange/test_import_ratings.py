@@ -334,6 +334,27 @@ class TestRows:
             assert RuptureEpisode.objects.get() == episode, "nothing of it opens anew"
             assert not Notice.objects.exists()
 
+    @pytest.mark.parametrize("logs_here", [False, True])
+    def test_what_a_file_adds_while_processing_is_restricted_is_told_as_if_it_were_not(
+        self, load, alice, sam, logs_here
+    ):
+        """As history where files alone tell of the course, of whichever day the lifting is."""
+        how = {"questionnaire": "rapport-alliance-form", "first_week": "2026-09-07"}
+        good = [f"A,{n},{90 - n % 2 * 10},Alice Moreau" for n in range(1, 10)]
+        with time_machine.travel(datetime(2026, 11, 27, 12, tzinfo=UTC), tick=False):
+            load(csv(BY_NAME, *good), **how)
+            if logs_here:
+                TherapySession.objects.update(corrected_at=timezone.now())
+            client = Client.objects.get()
+            restrict(client=client, by=alice)
+            load(csv(BY_NAME, *good, "A,10,20,Alice Moreau", "A,11,20,Alice Moreau"), **how)
+            assert not RuptureEpisode.objects.exists()
+            lift_restriction(client=client, by=alice)
+            episode = RuptureEpisode.objects.get()
+            opened_at = timezone.now() if logs_here else episode.opened_by.ends_at
+            assert episode.opened_at == opened_at
+            assert Notice.objects.exists() is logs_here
+
     def test_what_a_supervisor_was_told_of_does_not_end_by_a_file_without_a_word(self, load, sam):
         rows = [f"A,{n},{90 - n % 2 * 10},T1" for n in range(1, 10)]
         rows += ["A,10,20,T1", "A,11,20,T1"]

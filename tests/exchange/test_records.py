@@ -27,6 +27,7 @@ from apps.feedback.corrections import correct_session
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.services import screen_treatment
 from apps.ruptures.transitions import end_unrepaired
+from apps.therapy_sessions.models import TherapySession
 from tests.exchange.conftest import files
 from tests.exchange.singing import CANARY, url
 from tests.factories import PASSWORD, TherapySessionFactory, TreatmentFactory, rate
@@ -193,6 +194,7 @@ def test_of_what_came_while_restricted_people_are_told_once_it_is_lifted(
     treatment = TreatmentFactory.create(therapist=alice)
     rights.restrict(client=treatment.client, by=alice)
     rate(treatment, [90, 90, 80, 90, 90, 90, 80, 90, 0])
+    TherapySession.objects.update(logged_at=timezone.now())
     assert not RuptureEpisode.objects.exists()
     rights.lift_restriction(client=treatment.client, by=alice)
     assert RuptureEpisode.objects.get().marked_at
@@ -236,6 +238,7 @@ def test_of_what_came_to_the_next_therapist_while_restricted_they_hear_once_it_i
     hand_over([treatment], to=charlie, by=mona)
     goes_on = Treatment.objects.get(therapist=charlie)
     rate(goes_on, [90, 90, 80, 90, 90, 90, 80, 90, 0])
+    TherapySession.objects.update(logged_at=timezone.now())
     Notice.objects.all().delete()
     goes_on.client.refresh_from_db()
     rights.lift_restriction(client=goes_on.client, by=charlie)
