@@ -348,7 +348,31 @@ class _Importer:
         self._members[name] = member
         return member
 
+    def _refuse_taken(self, treatment: Treatment, placed: Sequence[Placed]) -> None:
+        """A session that stands here already may be the row's or another: nobody guesses."""
+        times = {
+            starts_at.replace(tzinfo=self._zone): each
+            for each in placed
+            for starts_at in (each.starts_at, *each.no_shows)
+        }
+        here = treatment.therapy_sessions.filter(starts_at__in=times).order_by("starts_at").first()
+        if here is None:
+            return
+        told = times[here.starts_at.astimezone(self._zone)]
+        at = self._placer.wall_clock(here.starts_at)
+        expected = (
+            f"no session here with this client at that time, {at:%Y-%m-%d %H:%M};"
+            " cancel or move the one that stands there"
+        )
+        if self._order == "held_at":  # a number that is missing is a session as well
+            expected += ", or take the row out where that is the same session"
+        # What a missing number tells of has no line: that of the row after it shows the gap.
+        lines = (each.row.line for each in placed[placed.index(told) :])
+        row = replace(told.row, line=next(filter(None, lines), None))
+        raise self._bad(row, "held_at" if row.held_at else self._order, expected, row.when)
+
     def _store(self, treatment: Treatment, placed: Sequence[Placed]) -> None:
+        self._refuse_taken(treatment, placed)
         held = [(each, self._session(treatment, each)) for each in placed]
         missed = [
             self._appointment(treatment, starts_at, Attendance.NO_SHOW)

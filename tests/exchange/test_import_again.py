@@ -1,6 +1,7 @@
 """`manage.py import_ratings` once more: the same file, a longer one, and who is gone meanwhile."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
@@ -27,6 +28,7 @@ from tests.exchange.test_import_ratings import (
     sessions_of,
     stored_rows,
 )
+from tests.factories import TherapySessionFactory
 
 __all__ = ["folder", "load", "refusal"]
 
@@ -210,3 +212,47 @@ class TestWhoseDay:
         message = refusal(csv(self.HEADER, days(60), days(5, charlie.name)))
         expected = "line 3, column held_at: expected a day on which Charlie Nowak treated"
         assert message.startswith(expected)
+
+
+class TestWhatStandsHere:
+    """A session of the diary at the time of a row: which of the two it is, nobody guesses."""
+
+    @pytest.mark.parametrize("logged", [False, True])
+    @pytest.mark.parametrize(
+        ("row", "place"),
+        [("A,2026-09-28T12:00,70,", "line 3, column held_at"),
+         ("A,2026-09-28,70,", "line 3, column held_at"),
+         ("A,2026-10-05T12:00,70,1", "line 3, column held_at")],
+    )  # fmt: skip
+    def test_is_refused_with_its_place_and_what_to_do(self, load, refusal, row, place, logged):
+        header, known = "client,held_at,pomp,no_shows", "A,2026-09-21T12:00,80,"
+        load(csv(header, known))
+        at = datetime(2026, 9, 28, 12, tzinfo=ZoneInfo("Europe/London"))
+        about = {} if logged else {"attendance": ""}
+        stands = TherapySessionFactory.create(
+            treatment=Treatment.objects.get(), starts_at=at, **about
+        )
+        message = refusal(csv(header, known, row))
+        assert message.startswith(place)
+        assert "no session here with this client at that time, 2026-09-28 12:00" in message
+        assert "cancel or move the one that stands there, or take the row out" in message
+        stands.delete()
+        load(csv(header, known, row))
+
+    def test_what_a_missing_number_tells_of_has_the_line_of_the_row_after_it(self, load, refusal):
+        load(pomps(80), first_week="2026-09-07")
+        known = TherapySession.objects.get()
+        at = known.starts_at + timedelta(weeks=1)
+        TherapySessionFactory.create(treatment=known.treatment, starts_at=at, attendance="")
+        message = refusal(csv("client,session,pomp", "A,1,80", "A,3,80"))
+        assert message.startswith("line 3, column session: expected no session here")
+        assert message.partition("found ")[2].startswith("'2'")
+        assert "take the row out" not in message
+
+    def test_minutes_apart_there_are_two_sessions_as_by_hand(self, load):
+        header, known = "client,held_at,pomp", "A,2026-09-21T12:00,80"
+        load(csv(header, known))
+        at = datetime(2026, 9, 28, 12, 5, tzinfo=ZoneInfo("Europe/London"))
+        TherapySessionFactory.create(treatment=Treatment.objects.get(), starts_at=at)
+        load(csv(header, known, "A,2026-09-28T12:00,70"))
+        assert TherapySession.objects.count() == 3
