@@ -1,17 +1,20 @@
 """Several people at the same moment: real threads, each with a connection of its own."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
+from itertools import count
 from threading import Barrier
 from typing import Any
 from uuid import UUID
 
 from django.db import connection, connections
+from django.test import Client as Browser
 
 from apps.accounts.models import Practice
 from apps.core import tenancy
+from tests.architecture.matrix.building import taken_back
 
 
 def at_once(*ways: Callable[[], Any]) -> list[Any]:
@@ -68,3 +71,32 @@ def sent_during(act: Callable[[], Any], practice: Practice, send: Callable[[], A
             other = pool.submit(elsewhere, send, practice_id=None)
             wait_for(other)
         return other.result(timeout=30)
+
+
+@contextmanager
+def happens_before(number: int, act: Callable[[], Any]) -> Iterator[list[str]]:
+    """Do something right before the query of this number (from 1), as if somebody else had
+    committed it at that moment; yields the queries so far, those of the act among them."""
+    queries: list[str] = []
+
+    def watch(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        queries.append(sql)
+        if len(queries) == number:
+            act()
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(watch):
+        yield queries
+
+
+def opened_at_each_query(browser: Browser, url: str, act: Callable[[], Any]) -> set[int]:
+    """How a page answers: it is opened once for each of its queries, with the act right before that
+    query. All is taken back each time."""
+    answers = set[int]()
+    for number in count(1):
+        with taken_back(), happens_before(number, act) as queries:
+            answer = browser.get(url)
+        if len(queries) < number:
+            break
+        answers.add(answer.status_code)
+    return answers

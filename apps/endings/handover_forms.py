@@ -25,12 +25,13 @@ class TreatmentsByCode(forms.ModelMultipleChoiceField):
         if obj.ends_on is None:
             return obj.client.code
         code, day = obj.client.code, date_format(obj.ends_on, "j M Y")
-        if not obj.moves.all():
+        moves_to = obj.followed_by.all() if obj.moves.all() else ()
+        # A move may be called off between the two queries: then nobody follows.
+        if not moves_to:
             return _("%(code)s, changes hands on %(day)s") % {"code": code, "day": day}
-        [moved_to] = obj.followed_by.all()
         return _("%(code)s, moves to %(name)s on %(day)s") % {
             "code": code,
-            "name": moved_to.therapist.name,
+            "name": moves_to[0].therapist.name,
             "day": day,
         }
 

@@ -26,7 +26,11 @@ from apps.feedback.tokens import ROOM, read_request_id, way_of
 from apps.ruptures.models import RuptureEpisode, Screening
 from apps.ruptures.reasons import RATINGS_BEFORE_RANGE
 from apps.ruptures.selectors import status
-from apps.therapy_sessions.models import TherapySession, waits_to_be_logged
+from apps.therapy_sessions.models import (
+    TherapySession,
+    TherapySessionQuerySet,
+    waits_to_be_logged,
+)
 
 # A session is mostly logged on its day; the one before a weekend or an illness is offered too.
 OFFERED_FOR = timedelta(days=14)
@@ -146,21 +150,20 @@ def choose_session(
         Http404: the member may not know of it, or it does not exist.
         PermissionDenied: they may know of the client, but do not treat them.
     """
-    treatments = Treatment.objects.conducted_by(member).select_related("client__practice")
+    sessions = TherapySession.objects.conducted_by(member)
+    sessions = sessions.select_related("treatment__client__practice")
     if session_id:
-        sessions = TherapySession.objects.conducted_by(member)
         asked_for = get_object_or_404(sessions, id=_uuid(session_id))
-        return Chosen(treatments.get(id=asked_for.treatment_id), asked_for, by_id=True)
+        return Chosen(asked_for.treatment, asked_for, by_id=True)
     treatment = None
     if client_id:
         client = get_object_or_404(Client.objects.visible_to(member), id=_uuid(client_id))
-        treatment = treatments.filter(client=client).order_by("-starts_on").first()
+        treatments = Treatment.objects.conducted_by(member).filter(client=client)
+        treatment = treatments.select_related("client__practice").order_by("-starts_on").first()
         if treatment is None:
             raise PermissionDenied
-    session = _nearest_planned(member, treatment, at=at)
-    if session:
-        treatment = treatments.get(id=session.treatment_id)
-    return Chosen(treatment, session)
+    session = _nearest_planned(sessions.planned(), treatment, at=at)
+    return Chosen(session.treatment if session else treatment, session)
 
 
 def _uuid(text: str) -> UUID:
@@ -171,14 +174,12 @@ def _uuid(text: str) -> UUID:
 
 
 def _nearest_planned(
-    member: Membership, treatment: Treatment | None, *, at: datetime
+    planned: TherapySessionQuerySet, treatment: Treatment | None, *, at: datetime
 ) -> TherapySession | None:
     today = timezone.localtime(at).replace(hour=0, minute=0, second=0, microsecond=0)
-    planned = TherapySession.objects.planned().filter(starts_at__gte=today - OFFERED_FOR)
+    planned = planned.filter(starts_at__gte=today - OFFERED_FOR)
     if treatment is None:
-        return waits_to_be_logged(
-            planned.conducted_by(member).filter(starts_at__lte=at).order_by("id"), at=at
-        )
+        return waits_to_be_logged(planned.filter(starts_at__lte=at).order_by("id"), at=at)
     planned = planned.filter(treatment=treatment, starts_at__lt=today + timedelta(days=1))
     # One that has begun comes before one that has not: sessions are logged afterwards.
     return min(

@@ -18,9 +18,12 @@ from apps.core.models import AuditEntry
 from apps.endings.models import Move
 from apps.endings.services import ChangedMeanwhile, call_off_move, hand_over
 from apps.therapy_sessions.services import save_process_note
-from tests.accounts.conftest import shown
+from tests.accounts.conftest import proven, shown
+from tests.at_once import opened_at_each_query
 from tests.endings.test_move import FITS, address, consent, handover, walk
 from tests.factories import MembershipFactory, TherapySessionFactory, TreatmentFactory
+
+__all__ = ["proven"]
 
 pytestmark = pytest.mark.django_db
 WHY = "The evening group has a place for her now."
@@ -174,3 +177,13 @@ def test_nobody_else_calls_it_off_and_nobody_does_from_the_day_on(
     assert (late.status_code, WHY in shown(late)) == (404, True)
     move.refresh_from_db()
     assert move.called_off_at is None
+
+
+def test_who_hands_a_caseload_over_meanwhile_sees_where_it_led_or_that_it_stays(
+    move: Move, alice: Membership, mona: Membership, proven: Callable[[Membership], Browser]
+) -> None:
+    def stay() -> None:
+        call_off_move(move=Move.objects.get(), reason=WHY, version=move.version, by=alice)
+
+    page = reverse("hand_over", args=[alice.id])
+    assert opened_at_each_query(proven(mona), page, stay) == {200}

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import Membership
 from apps.alliance.models import CAUSE_IN_PLAIN_WORDS, Cause
-from apps.clients.models import CONSENT_HOLDS, Client, Treatment
+from apps.clients.models import CONSENT_HOLDS, Client
 from apps.dashboard.chart_parts import Sparkline
 from apps.dashboard.chart_text import labelled_sparkline
 from apps.dashboard.selectors import words
@@ -90,13 +90,14 @@ def client_brief(
     membership: Membership, client: Client, *, today: date, at: datetime
 ) -> Brief | None:
     """The brief for the next session with a client of the member's own; None for any other."""
-    treatment = Treatment.objects.conducted_by(membership, on=today).filter(client=client).first()
-    if treatment is None:
+    ids = client.treatments.values_list("id", flat=True)
+    standings, _states = load_standings(membership, [], today=today, at=at, only=ids)
+    if not standings:
         return None
+    treatment = standings[0].treatment
     midnight = timezone.make_aware(datetime.combine(today, time.min))
     planned = TherapySession.objects.planned().filter(treatment=treatment, starts_at__gte=midnight)
     following = planned.order_by("starts_at").first()
-    standings, _states = load_standings(membership, [], today=today, at=at, only=[treatment.id])
     return _briefs([(following, standings[0])], today=today, at=at)[0]
 
 

@@ -249,7 +249,7 @@ def _explained(
     }
     whole = Screening.objects.in_bulk(list(filter(None, flagging.values())))
     return {
-        treatment_id: explain(whole[step_id]) if step_id else Reasons((), (), ())
+        treatment_id: explain(whole[step_id]) if step_id in whole else Reasons((), (), ())
         for treatment_id, step_id in flagging.items()
     }
 

@@ -243,7 +243,8 @@ def _timeline(
             return bool(rating and rating.comment)
         return chosen.show != "flags" or has_flag(course, each)
 
-    fitting = [each for each in reversed(course.sessions) if fits(each)]
+    # One that was undone and cancelled between the two queries has no state.
+    fitting = [each for each in reversed(course.sessions) if each.id in states and fits(each)]
     shown = fitting if chosen.earlier else fitting[:SESSIONS_SHOWN]
     labels = {
         "": _("All"),
@@ -257,9 +258,7 @@ def _timeline(
             )
             for name, label in labels.items()
         ),
-        entries=tuple(
-            timeline_entry(course, each, states[each.therapy_session.id], today) for each in shown
-        ),
+        entries=tuple(timeline_entry(course, each, states[each.id], today) for each in shown),
         total=len(fitting),
         earlier=len(fitting) - len(shown),
         earlier_url=chosen.address(client_id, chosen.show, earlier=True),

@@ -117,8 +117,10 @@ class Episodes(Generic[Session]):
         )
 
     def opened_at(self, episode: RuptureEpisode) -> int:
-        """Number of the session that opened the episode."""
-        return next(each.number for each in self.sessions if each.id == episode.opened_by_id)
+        """Number of the session that opened the episode; the next one where it is not among these,
+        as it was logged, or undone, between the queries for sessions and for episodes."""
+        numbers = (each.number for each in self.sessions if each.id == episode.opened_by_id)
+        return next(numbers, len(self.sessions) + 1)
 
     def closed_at(self, episode: RuptureEpisode) -> int | None:
         """Number of the newest session when its outcome was recorded; None while it is open."""

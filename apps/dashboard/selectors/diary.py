@@ -127,8 +127,10 @@ def diary_page(membership: Membership, *, monday: date, today: date, at: datetim
     )
     standings, states = load_standings(membership, sessions, today=today, at=at)
     by_treatment = {each.treatment.id: each for each in standings}
-    # A client may be handed over between the two queries.
-    sessions = [each for each in sessions if each.treatment_id in by_treatment]
+    # A client may be handed over, a session cancelled, between two queries.
+    sessions = [
+        each for each in sessions if each.treatment_id in by_treatment and each.id in states
+    ]
     is_over = monday + timedelta(days=7) <= today
     slots = [
         _slot(each, by_treatment[each.treatment_id], states[each.id], at=at, is_over=is_over)

@@ -190,11 +190,12 @@ def supervised_episode_page(
     sheet = sheet_of(latest_worksheet(episode))
     course = load_courses([treatment.id])[treatment.id]
     opened_at = course.opened_at(episode)
-    first = next(
+    screened = (
         each.number
         for each in course.sessions
         if each.number >= opened_at - SESSIONS_BEFORE_OPENING and each.screening
     )
+    first = next(screened, opened_at)
     return SupervisedEpisodePage(
         episode_id=episode.id,
         code=treatment.client.code,

@@ -69,8 +69,8 @@ def today_strip(
             at=at,
         )
         for session in sessions
-        # A client may be handed over between the two queries.
-        if session.treatment_id in by_treatment
+        # A client may be handed over, a session cancelled, between two queries.
+        if session.treatment_id in by_treatment and session.id in states
     )
 
 
