@@ -85,8 +85,8 @@ class ClientFrame:
         return signing.dumps(asdict(self), salt=SALT + request.path, compress=True)
 
     def anew(self) -> Self:
-        """The same on a further page; an empty one stays so."""
-        return replace(self, once=get_random_string(NAME) if self.once else "")
+        """The same on a further page."""
+        return replace(self, once=get_random_string(NAME))
 
     def unsaid_on(self, shown: Self) -> str:
         """The therapist, where the page with that frame did not name them; else ''."""

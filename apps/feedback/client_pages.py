@@ -34,8 +34,8 @@ View = Callable[..., HttpResponse]
 # As 200, but that Chromium keeps no page of it as it stood, as it does of those with no-store:
 # who goes back to a form gets it from the server, without what was typed (ADR 24).
 NOT_KEPT = 203
-# A double click sends a page twice.
-TWICE_S = 1
+# Who presses twice sees the second answer alone; nobody takes a device over so fast.
+TWICE_S = 15
 # Longer than a link takes answers.
 KNOWN_FOR_S = 7 * 24 * 60 * 60
 
@@ -101,7 +101,8 @@ def unknown(request: HttpRequest) -> HttpResponse:
     what was sent is read, as that may fail.
     """
     limits.count_unknown(request)
-    comment = _own_comment(request) or ""
+    sent = to_give_back(request)
+    comment = sent.get("comment") if sent else None
     # Without a menu of languages, which an answer to a POST has not either.
     return page(request, "unknown_link", ClientFrame(), status=404, languages=(), comment=comment)
 
@@ -112,38 +113,34 @@ def not_saved(request: HttpRequest, *, status: int) -> HttpResponse:
 
 
 def to_give_back(request: HttpRequest) -> QueryDict | None:
-    """What was sent, for its page to show, once: a browser sends it again as it loads that page
-    anew, and somebody else may sit there by then, the therapist in the room."""
+    """What was sent, for its page to show; where it may hold words, only once, from a form of ours:
+    a browser sends it again as it loads that page anew, and somebody else may sit there by then,
+    the therapist in the room."""
     if request.method != "POST":
         return None
-    once = ClientFrame.sent_with(request).once
-    return None if once and _was_given_back(request, once) else request.POST
+    once, has_words = ClientFrame.sent_with(request).once, "comment" in request.POST
+    if has_words and (not once or _was_given_back(request, once)):
+        return None
+    return request.POST
 
 
 def _was_given_back(request: HttpRequest, once: str) -> bool:
-    """Whether that page was sent before, but for a double click, or may have been: it is too old
-    for that to be known, or Redis is away."""
+    """Whether that page was sent before, other than by who pressed twice, or is too old for that to
+    be known. While Redis is away it was not: a client who answers matters more."""
     now = time.time()
     if ClientFrame.sent_with(request, max_age_s=KNOWN_FOR_S) == ClientFrame():
         return True
     try:
         first = cache.get_or_set(f"given-back:{once}", now, KNOWN_FOR_S)
-    except redis.RedisError:
-        return True
+    except redis.RedisError as error:
+        logger.warning("Redis is away (%s); what is sent is given back.", type(error).__name__)
+        return False
     return now - (first or 0) > TWICE_S
 
 
-def _own_comment(request: HttpRequest) -> str | None:
-    """The comment of this link's form; None of any other, whose words are not to stand here."""
-    sent, is_ours = to_give_back(request), ClientFrame.sent_with(request) != ClientFrame()
-    return sent.get("comment") if sent and is_ours else None
-
-
 def _kept(name: str, request: HttpRequest, *, status: int) -> HttpResponse:
-    """A page made from what was sent alone, which it hands back to be sent again. Words it shows of
-    a form of ours alone; others go along unseen."""
+    """A page made from what was sent alone, which it hands back to be sent again."""
     sent, frame = to_give_back(request), ClientFrame.sent_with(request)
-    comment = _own_comment(request)
     return page(
         request,
         name,
@@ -151,12 +148,12 @@ def _kept(name: str, request: HttpRequest, *, status: int) -> HttpResponse:
         status=status,
         was_sent=request.method == "POST",
         is_given_back=sent is not None,
-        comment=comment,
-        signed_frame=frame.anew().signed(request),
+        comment=sent.get("comment") if sent else None,
+        signed_frame=frame.anew().signed(request) if frame.once else "",
         others=[
             (name, value)
             for name, values in (sent.lists() if sent else ())
-            if name != "frame" and (name != "comment" or comment is None)
+            if name not in {"frame", "comment"}
             for value in values
         ],
     )

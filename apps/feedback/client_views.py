@@ -64,10 +64,18 @@ def feedback_form(request: HttpRequest, link: Link) -> HttpResponse:
     )
     form = form_of(sent)
     if not form.is_valid():
-        form = form_of(to_give_back(request))
-        context = {"form": form, "asked": asked, "therapist": frame.therapist}
-        signed = frame.signed(request)
-        return page_of(request, link, "form", status=NOT_KEPT, signed_frame=signed, **context)
+        given_back = to_give_back(request)
+        return page_of(
+            request,
+            link,
+            "form",
+            status=NOT_KEPT,
+            form=form_of(given_back),
+            asked=asked,
+            therapist=frame.therapist,
+            signed_frame=frame.signed(request),
+            is_withheld=bool(sent) and given_back is None,
+        )
     mode = AllianceRating.Mode.ROOM if link.way == ROOM else AllianceRating.Mode.LINK
     try:
         submit_response(request_id=asked.id, mode=mode, **form.submission())

@@ -109,7 +109,7 @@ class Link(NamedTuple):
         first_names = {first_name(name).casefold() for name in names}
         name = treatment.therapist.name if first_names else ""
         first = first_name(name)
-        is_enough = first.casefold() not in first_names and not first.endswith(".")
+        is_enough = first.casefold() not in first_names
         return first if is_enough else name
 
 

@@ -82,6 +82,7 @@ PAGES: dict[str, Callable[[], tuple[str, dict[str, Any]]]] = {
     "form with errors": lambda: _form(item_heard="11", causes=["x"], comment="x" * 5001),
     "form with nothing answered": lambda: _form(comment=" "),
     "form, where two therapists’ clients have one mailbox": lambda: _form(therapist="Robin"),
+    "form, sent again": lambda: ("form", _form()[1] | {"is_withheld": True}),
     "thanks": lambda: ("thanks", {}),
     "already received": lambda: ("already_received", {}),
     "already received, sent again": lambda: (

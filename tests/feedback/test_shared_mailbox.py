@@ -152,7 +152,9 @@ def test_a_form_names_nobody_for_a_mailbox_that_it_did_not_go_to(
 
 @pytest.mark.parametrize(("name", "said"), [
     ("Alice Nowak", "Alice Nowak"), ("Dr Alice Nowak", "Dr Alice Nowak"), ("C. Nowak", "C. Nowak"),
-    ("Dr Charlie Nowak", "Charlie"), ("Dr. med. Charlie Nowak", "Charlie"),
+    ("Chr. Bach", "Chr. Bach"), ("Nowak, Charlie", "Nowak, Charlie"),
+    ("Frau Charlie Nowak", "Charlie"), ("Dr Charlie Nowak", "Charlie"),
+    ("Dr. med. Charlie Nowak", "Charlie"),
 ])  # fmt: skip
 def test_a_therapist_is_named_in_full_where_the_first_name_does_not_tell_them_apart(
     charlie: Membership, first: Client, second: Client, name: str, said: str

@@ -16,6 +16,7 @@ from apps.clients.services import wait_for_turn
 from apps.core import outbox, tenancy
 from apps.core.models import OutboxMessage
 from apps.endings.services import hand_over
+from apps.feedback.client_pages import NOT_KEPT
 from apps.feedback.corrections import CannotUndo, undo_log
 from apps.feedback.lifecycle import FRESH_LINK, link_is_out, revoke_links
 from apps.feedback.models import FeedbackRequest
@@ -127,7 +128,7 @@ def test_a_message_made_as_the_address_is_corrected_goes_there_and_speaks_for_it
     [sent] = mail.outbox
     assert sent.to == ["right@mail.example"]
     [link] = {word for word in str(sent.body).split() if "/f/" in word}
-    assert Browser().get(link).status_code == 200
+    assert Browser().get(link).status_code == NOT_KEPT
     asked.refresh_from_db()
     assert link_is_out(asked)
 
