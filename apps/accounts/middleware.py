@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from kombu.exceptions import OperationalError
+from psycopg.errors import DeadlockDetected
 from redis import RedisError
 
 from apps.accounts import drafts, known_browsers, sign_in
@@ -53,7 +54,8 @@ class SignInMiddleware:
 
     Forms sent by a session that had ended are kept, also from further windows, and given back once
     their sender has signed in. Where the counters against guessing cannot be reached, nobody signs
-    in. Nothing is written about a client who is erased at that moment.
+    in. Nothing is written about a client who is erased at that moment. Of several
+    who wait for each other one is told so.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -93,6 +95,9 @@ class SignInMiddleware:
         if isinstance(error, KeyDestroyed):
             why = _("This client was erased meanwhile; nothing was saved.")
             return not_taken(request, why, back=reverse("home"))
+        if isinstance(error.__cause__, DeadlockDetected):
+            why = _("Others changed the same at this moment; nothing of yours was saved.")
+            return not_taken(request, f"{why} {_('Do it once more.')}", back=reverse("home"))
         return None
 
 

@@ -49,19 +49,27 @@ class InTreatment(Exception):
     """Somebody treats the client now, and is neither of the two people."""
 
 
+MOST_IN_A_ROUND = 25
+
+
 class Closed(Exception):
     """Somebody carried it out or withdrew it meanwhile."""
 
 
 def propose_in_every_practice(*, at: datetime) -> int:
-    """Propose in every practice that has a time of keeping; returns how many clients are due."""
+    """Propose in every practice that has a time of keeping; returns how many clients that were.
+
+    A few of a practice in a round: an archive whose time is over at once takes days, so that no
+    practice keeps the others from their turn, and nobody is told of a thousand at a time.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT practices_with_retention()")
         practice_ids = [row[0] for row in cursor.fetchall()]
     proposed = 0
     for practice_id in practice_ids:
         with tenancy.one_of_many(practice_id):
-            for client in retention.due(Practice.objects.get(id=practice_id), at=at):
+            due = retention.due(Practice.objects.get(id=practice_id), at=at).order_by("id")
+            for client in due[:MOST_IN_A_ROUND]:
                 ask_to_erase(client=client, by=None)
                 proposed += 1
     return proposed

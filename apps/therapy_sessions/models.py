@@ -149,6 +149,14 @@ class TherapySession(PracticeModel):
         return f"therapy session {self.id}"
 
     @property
+    def why_not_asked(self) -> str:
+        """In its therapist's words where they said it so, also once those were erased; '' of one
+        that was asked about."""
+        is_in_words = self.not_asked_reason == self.NotAsked.OTHER
+        erased = str(_("in words that were erased")) if is_in_words else ""
+        return self.not_asked_note or erased or str(self.get_not_asked_reason_display())
+
+    @property
     def ends_at(self) -> datetime:
         return self.starts_at + timedelta(minutes=self.duration_min)
 

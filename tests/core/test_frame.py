@@ -3,8 +3,10 @@
 import re
 
 import pytest
+from django.db import OperationalError
 from django.test import Client as Browser
 from django.urls import reverse
+from psycopg.errors import DeadlockDetected
 
 from apps.accounts.context_processors import NAVIGATION, navigation
 from apps.accounts.models import Membership, Role
@@ -139,6 +141,24 @@ def test_a_page_that_fails_gives_back_what_was_typed(
     response = browser.post(reverse("record_outcome", args=[episode.id]), sent)
     assert response.status_code == 500
     assert sent["reason"] in response.content.decode()
+
+
+def test_of_several_who_wait_for_each_other_one_is_told_and_gets_back_what_was_typed(
+    alice: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL ends one of them; nothing of what that one did stays."""
+
+    def meets_others(**_kwargs: object) -> None:
+        raise OperationalError from DeadlockDetected()
+
+    monkeypatch.setattr("apps.ruptures.services.record_outcome", meets_others)
+    episode = TreatmentFactory.create(therapist=alice, falling=True).episodes.get()
+    sent = {"outcome": "not_a_rupture", "reason": "A sentence that took a while."}
+    response = signed_in(alice).post(reverse("record_outcome", args=[episode.id]), sent)
+    assert response.status_code == 409
+    page = response.content.decode()
+    assert "nothing of yours was saved. Do it once more." in page
+    assert sent["reason"] in page
 
 
 def test_the_words_of_another_site_stand_on_no_page_of_ours(db: None) -> None:

@@ -32,7 +32,13 @@ from apps.supervision import services as supervision
 from apps.supervision.models import SupportMessage
 from apps.supervision.services import decide, plan_meeting
 from tests.exchange.singing import CANARY, dump, sings, url
-from tests.factories import PASSWORD, ClientFactory, TreatmentFactory, comment_on
+from tests.factories import (
+    PASSWORD,
+    ClientFactory,
+    TherapySessionFactory,
+    TreatmentFactory,
+    comment_on,
+)
 
 
 def midnight(moment: datetime) -> datetime:
@@ -164,6 +170,28 @@ def test_an_open_flag_ends_with_the_erased_client_and_waits_for_no_words(
     move_episodes_on()
     with time_machine.travel(timezone.now() + timedelta(days=200)):
         move_episodes_on()
+
+
+def test_where_a_therapists_words_were_erased_supervisors_read_that_they_were(
+    alice: Membership, as_sam: Browser
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, falling=True)
+    episode = RuptureEpisode.objects.get(treatment=treatment)
+    supervision.write_support(episode=episode, text="I shouted at him.", by=alice)
+    held = TherapySessionFactory.create(
+        treatment=treatment, not_asked_reason="other", not_asked_note="He would complain.",
+    )  # fmt: skip
+    message = SupportMessage.objects.get()
+    keys = [
+        f"supervision.SupportMessage.text:{message.id}",
+        f"therapy_sessions.TherapySession.not_asked_note:{held.id}",
+    ]
+    assert rights.erase_texts(client=treatment.client, keys=keys, by=alice) == 2
+    page = as_sam.get(f"/supervision/{episode.id}/").content.decode()
+    assert "I shouted at him." not in page
+    assert "Their words were erased." in page
+    held.refresh_from_db()
+    assert held.why_not_asked == "in words that were erased"
 
 
 def test_what_is_written_while_the_client_is_erased_is_given_back_and_not_kept(

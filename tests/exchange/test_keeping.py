@@ -50,6 +50,16 @@ def test_erasure_is_proposed_eight_years_after_the_end_and_only_once(ended: Trea
     assert Client.objects.get().erased_at is None
 
 
+def test_of_many_whose_time_is_over_at_once_a_few_are_proposed_in_each_round(
+    ended: Treatment, alice: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(two_people, "MOST_IN_A_ROUND", 2)
+    days = {"starts_on": ended.starts_on, "ends_on": ended.ends_on}
+    TreatmentFactory.create_batch(4, therapist=alice, **days)
+    rounds = [len(propose(date(2034, 6, 11))) for _ in range(4)]
+    assert rounds == [2, 4, 5, 5]
+
+
 def test_what_was_planned_for_after_the_end_and_written_about_delays_no_proposal(
     ended: Treatment, alice: Membership
 ) -> None:

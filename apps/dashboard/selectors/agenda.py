@@ -241,7 +241,7 @@ def _skipped(sessions: Sequence[Any], today: date) -> tuple[str, ...]:
     days: dict[tuple[str, str, str], list[str]] = {}
     for each in sessions:
         day = words.short_day(words.local(each.starts_at).date(), today)
-        why = each.not_asked_note or each.get_not_asked_reason_display()
+        why = each.why_not_asked
         days.setdefault((each.treatment.client.code, _became(each), why), []).append(day)
     return tuple(
         f"{code}, {', '.join(of_these)}: {became}" + (f" “{why}”" if why else "")

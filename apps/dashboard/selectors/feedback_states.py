@@ -70,8 +70,7 @@ def _state(session: Any, today: date) -> FeedbackState:
     if session.request_state is None:
         if session.asked:
             return FeedbackState("no_answer", _("No answer"))
-        why = session.not_asked_note or session.get_not_asked_reason_display()
-        return FeedbackState("not_asked", _("Not asked"), why)
+        return FeedbackState("not_asked", _("Not asked"), session.why_not_asked)
     if session.request_state == FeedbackRequest.State.OPEN:
         if session.sent_at:
             return FeedbackState("sent", _("Sent"), at=session.sent_at, today=today)
