@@ -45,6 +45,7 @@ def in_room(request: MemberRequest, logged_id: UUID) -> HttpResponse:
     context: dict[str, Any] = {"session": session, "client": client, "asked": asked}
     if asked and asked.is_open(at=timezone.now(), in_room=True):
         context["qr"] = _qr(link_to(asked, way=ROOM))
+        context["until"] = min(filter(None, (asked.room_until, asked.expires_at)))
     audit.read("view room", client_ids=[client.id], target=session, by=request.membership)
     return render(request, "feedback/in_room.html", context)
 

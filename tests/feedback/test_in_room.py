@@ -174,6 +174,7 @@ def test_a_code_takes_no_answer_that_would_not_count(
     start = timezone.localtime() + timedelta(minutes=3)
     plan = {"first_on": start.date(), "start": f"{start:%H:%M}", "minutes": "50"}
     as_alice.post(f"/clients/{treatment.client_id}/plan/", plan | {"every_weeks": 0, "count": 1})
+    assert f"Open until <b>{start:%H:%M}</b>" in as_alice.get(url(held)).content.decode()
     with time_machine.travel(start.replace(second=5), tick=False):
         page = phone.post(code_of(held), dict.fromkeys(answers(), "1"))
         assert "This link has ended" in shown(page)
