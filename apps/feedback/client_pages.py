@@ -34,6 +34,8 @@ View = Callable[..., HttpResponse]
 # As 200, but that Chromium keeps no page of it as it stood, as it does of those with no-store:
 # who goes back to a form gets it from the server, without what was typed (ADR 24).
 NOT_KEPT = 203
+# What is sent without words: how to be reached, or not at all.
+CHOICES = {"frame", "how", "not_me"}
 # Who presses twice sees the second answer alone; nobody takes a device over so fast.
 TWICE_S = 15
 # Longer than a link takes answers.
@@ -113,15 +115,15 @@ def not_saved(request: HttpRequest, *, status: int) -> HttpResponse:
 
 
 def to_give_back(request: HttpRequest) -> QueryDict | None:
-    """What was sent, for its page to show; where it may hold words, only once, from a form of ours:
-    a browser sends it again as it loads that page anew, and somebody else may sit there by then,
-    the therapist in the room."""
+    """What was sent, for its page to show: a form of ours, once. A browser sends it again as it
+    loads that page anew, and somebody else may sit there by then, the therapist in the room. A mere
+    choice has no frame; else whoever sends something without one gets none of it back."""
     if request.method != "POST":
         return None
-    once, has_words = ClientFrame.sent_with(request).once, "comment" in request.POST
-    if has_words and (not once or _was_given_back(request, once)):
-        return None
-    return request.POST
+    once, sent = ClientFrame.sent_with(request).once, request.POST
+    if not once:
+        return sent if set(sent) <= CHOICES else None
+    return None if _was_given_back(request, once) else sent
 
 
 def _was_given_back(request: HttpRequest, once: str) -> bool:

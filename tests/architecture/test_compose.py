@@ -65,6 +65,10 @@ def test_a_form_that_comes_slowly_keeps_none_of_the_web_servers_threads() -> Non
     longest = re.search(r"max_size (\S+)", proxy)
     assert longest
     assert f"request_buffers {longest[1]}\n" in proxy, "a body is passed on when all of it is there"
+    six_for_each = 6 * settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 1024 // 1024
+    held = re.search(r"response_buffers (\d+)MiB\n", proxy)
+    assert held
+    assert int(held[1]) > six_for_each, "an answer is taken as a whole, however slowly it is read"
     assert re.search(r"read_body \d+s\n", proxy), "and somebody who never ends is not waited for"
 
 

@@ -11,6 +11,7 @@ from django.utils.crypto import get_random_string
 from apps.accounts.models import Membership
 from apps.clients.models import Treatment
 from apps.feedback.client_frame import ClientFrame
+from apps.feedback.client_pages import CHOICES
 from apps.feedback.messages import token_of
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.services import practice_questionnaire, request_feedback
@@ -40,10 +41,10 @@ def link(asked: FeedbackRequest) -> str:
 
 
 class Phone(Browser):
-    """Sends a form with words as its page gives it: in a frame of ours."""
+    """Sends the form as its page gives it: in a frame of ours."""
 
     def post(self, path: str, data: Any = None, **further: Any) -> Any:
-        if isinstance(data, dict) and "comment" in data and "frame" not in data:
+        if isinstance(data, dict) and not data.keys() & CHOICES:
             request = RequestFactory().post(path)
             data = data | {"frame": ClientFrame(once=get_random_string(16)).signed(request)}
         return super().post(path, data, **further)
