@@ -5,7 +5,7 @@ goes back and loads the page anew. What it answers gives words back to who wrote
 """
 
 from django.contrib.auth.models import AnonymousUser
-from django.db import DatabaseError
+from django.db import Error
 from django.http import HttpRequest
 from django.middleware.csrf import CSRF_ALLOWED_CHARS, CSRF_SECRET_LENGTH, CSRF_TOKEN_LENGTH
 from django.utils.crypto import constant_time_compare, get_random_string, salted_hmac
@@ -29,7 +29,7 @@ def is_own_form(request: HttpRequest) -> bool:
     no where the database is away, which alone knows who that is."""
     try:
         user_id = getattr(request, "user", AnonymousUser()).pk
-    except DatabaseError:
+    except Error:
         return False
     token = request.POST.get("csrfmiddlewaretoken", "")
     if len(token) != CSRF_TOKEN_LENGTH or not set(token) <= set(CSRF_ALLOWED_CHARS):
