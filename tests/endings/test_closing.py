@@ -48,7 +48,7 @@ from apps.ruptures.models import RuptureEpisode
 from tests.accounts.conftest import shown
 from tests.at_once import at_once
 from tests.factories import TherapySessionFactory, TreatmentFactory
-from tests.feedback.conftest import answers, link_of
+from tests.feedback.conftest import Phone, answers, link_of
 
 pytestmark = pytest.mark.django_db
 TODAY = timezone.localdate
@@ -123,7 +123,7 @@ def test_a_form_that_is_out_ends_with_the_treatment_and_supervisors_are_told(
 ) -> None:
     OutboxMessage.objects.update(state=OutboxMessage.State.SENT, sent_at=timezone.now())
     as_alice.post(address(treatment), REVIEW)
-    page = Browser().post(link_of(request_to_client), answers(comment="I felt hurt."))
+    page = Phone().post(link_of(request_to_client), answers(comment="I felt hurt."))
     assert "The form was withdrawn." in shown(page)
     assert "I felt hurt." in shown(page), "theirs to keep"
     request_to_client.refresh_from_db()
@@ -197,7 +197,7 @@ def test_of_closing_and_an_answer_at_once_neither_fails(
     form = link_of(request_to_client)
     closed, answered = at_once(
         partial(as_alice.post, address(treatment), REVIEW),
-        partial(Browser().post, form, answers(comment="Mine."), follow=True),
+        partial(Phone().post, form, answers(comment="Mine."), follow=True),
     )
     assert closed.status_code == 302
     request_to_client.refresh_from_db()
@@ -242,7 +242,7 @@ def test_no_form_is_taken_or_sent_while_nobody_works_here_as_its_therapist(
     Membership.objects.filter(id=alice.id).update(**changed)
     with pytest.raises(outbox.NothingToSend):
         render_feedback_request(request_to_client.id)
-    page = Browser().post(link_of(request_to_client), answers(comment="Mine."))
+    page = Phone().post(link_of(request_to_client), answers(comment="Mine."))
     assert "This link has ended" in shown(page)
     assert not AllianceRating.objects.filter(
         therapy_session=request_to_client.therapy_session
@@ -254,7 +254,7 @@ def test_no_form_is_taken_whose_treatment_is_over_whatever_left_it_open(
 ) -> None:
     FeedbackRequest.objects.update(due_at=timezone.now())
     Treatment.objects.filter(id=treatment.id).update(ends_on=TODAY())
-    page = Browser().post(link_of(request_to_client), answers(comment="Mine."))
+    page = Phone().post(link_of(request_to_client), answers(comment="Mine."))
     assert "This link has ended" in shown(page)
     assert not AllianceRating.objects.filter(
         therapy_session=request_to_client.therapy_session

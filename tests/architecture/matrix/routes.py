@@ -13,6 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from apps.accounts.permissions import Permission
+from apps.feedback.client_pages import NOT_KEPT
 from tests.architecture.matrix.building import ITEMS, NOTED_AT
 from tests.architecture.matrix.world import Case, Relation
 
@@ -463,7 +464,7 @@ ROUTES = {
     ),
     "feedback_form": Route(
         READ | WRITE, PUBLIC, kwarg="token", reach=LINKS, client_data=True,
-        body=lambda case: {f"item_{item}": "7" for item in ITEMS},
+        reads=frozenset({200, NOT_KEPT}), body=lambda case: {f"item_{item}": "7" for item in ITEMS},
     ),
     "feedback_thanks": Route(
         READ, PUBLIC, kwarg="token", reach=LINKS, client_data=True, reads=frozenset({200, 302})
