@@ -21,7 +21,7 @@ from urllib.request import urlopen
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = [
@@ -58,16 +58,30 @@ def find_chromium() -> str:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """A browser, closed after each module.
+def playwright() -> Iterator[Playwright]:
+    """Ended after each module: while it runs, its event loop does too, and Django refuses the
+    database to whatever other test this process goes on with."""
+    with sync_playwright() as started:
+        yield started
 
-    While Playwright runs, its event loop does too, and Django refuses the database to whatever
-    other test this process goes on with.
-    """
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-        yield browser
-        browser.close()
+
+@pytest.fixture(scope="module")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def keeping_chromium(playwright: Playwright) -> Iterator[Browser]:
+    """Keeps pages as they stood for *Back*, as people's do; Playwright switches that off."""
+    browser = playwright.chromium.launch(
+        executable_path=find_chromium(),
+        args=FLAGS,
+        ignore_default_args=["--disable-back-forward-cache"],
+    )
+    yield browser
+    browser.close()
 
 
 @dataclass

@@ -1,9 +1,9 @@
 """The therapist's device in the client's hands: nothing of the therapist's can be reached."""
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.journeys.conftest import FLAGS, PASSPHRASE, Rapport, find_chromium, sign_in
+from tests.journeys.conftest import PASSPHRASE, Rapport, sign_in
 from tests.journeys.looks import look_at
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("journeys")]
@@ -44,10 +44,10 @@ def test_going_back_from_the_form_leads_to_the_sign_in_page_and_shows_nothing(
 
 
 def test_going_back_to_a_form_that_was_left_or_sent_shows_nothing_of_what_was_typed(
-    rapport: Rapport,
+    keeping_chromium: Browser, rapport: Rapport
 ) -> None:
     """Chromium keeps pages as they stood, also those that say no-store, and writes what is typed in
-    them to its disk. Playwright starts it without, so not by the browser of the other stories."""
+    them to its disk."""
 
     def fill() -> None:
         page.locator("textarea").fill("I am afraid at home.")
@@ -58,27 +58,21 @@ def test_going_back_to_a_form_that_was_left_or_sent_shows_nothing_of_what_was_ty
         chosen = page.locator("main input[type=radio]:checked").count()
         return page.locator("textarea").input_value() == "" and not chosen
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=find_chromium(), args=FLAGS,
-            ignore_default_args=["--disable-back-forward-cache"],
-        )  # fmt: skip
-        page = sign_in(browser, rapport, "hana")
-        page.goto(f"{rapport.address}/sessions/log/")
-        page.locator("[name=ask_by][value=room]").check(force=True)
-        page.get_by_role("button", name="Save session").click()
-        page.get_by_role("button", name="Lock and hand over").click()
-        assert is_empty()
-        fill()
-        page.goto(rapport.address.replace("127.0.0.1", "localhost"))
-        page.evaluate("history.back()")
-        assert is_empty()
-        fill()
-        page.get_by_role("button", name="Send my answers").click()
-        expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
-        page.evaluate("history.back()")
-        expect(page.get_by_role("heading", name="We already have your answers")).to_be_visible()
-        browser.close()
+    page = sign_in(keeping_chromium, rapport, "priya")
+    page.goto(f"{rapport.address}/sessions/log/")
+    page.locator("[name=ask_by][value=room]").check(force=True)
+    page.get_by_role("button", name="Save session").click()
+    page.get_by_role("button", name="Lock and hand over").click()
+    assert is_empty()
+    fill()
+    page.goto(rapport.address.replace("127.0.0.1", "localhost"))
+    page.evaluate("history.back()")
+    assert is_empty()
+    fill()
+    page.get_by_role("button", name="Send my answers").click()
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+    page.evaluate("history.back()")
+    expect(page.get_by_role("heading", name="We already have your answers")).to_be_visible()
 
 
 def test_signing_out_empties_other_tabs_but_for_those_in_which_something_is_typed(
