@@ -70,7 +70,7 @@ class Draft:
 
 
 class TooLong(Exception):
-    """The form is too long to be kept: it is given back in the answer instead."""
+    """The form is too long to be kept: the answer gives it back, or says how it is given back."""
 
 
 def keep(request: HttpRequest, *, user_id: str, practice_id: str, ended: bool) -> Draft:

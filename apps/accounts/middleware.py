@@ -54,8 +54,8 @@ class SignInMiddleware:
 
     Forms sent by a session that had ended are kept, also from further windows, and given back once
     their sender has signed in. Where the counters against guessing cannot be reached, nobody signs
-    in. Nothing is written about a client who is erased at that moment. Of several
-    who wait for each other one is told so.
+    in. Nothing is written about a client who is erased at that moment. Of several who wait for each
+    other, whom PostgreSQL stops is told so.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

@@ -32,12 +32,11 @@ def is_own_form(request: HttpRequest) -> bool:
     except Error:
         return False
     token = request.POST.get("csrfmiddlewaretoken", "")
-    if len(token) != CSRF_TOKEN_LENGTH or not set(token) <= set(CSRF_ALLOWED_CHARS):
+    is_token = len(token) == CSRF_TOKEN_LENGTH and set(token) <= set(CSRF_ALLOWED_CHARS)
+    if user_id is None or not is_token:
         return False
     secret = _unmasked(token)
-    return user_id is not None and constant_time_compare(
-        secret[_HALF:], _mark(secret[:_HALF], user_id)
-    )
+    return constant_time_compare(secret[_HALF:], _mark(secret[:_HALF], user_id))
 
 
 def _unmasked(token: str) -> str:

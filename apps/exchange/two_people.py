@@ -49,11 +49,12 @@ class InTreatment(Exception):
     """Somebody treats the client now, and is neither of the two people."""
 
 
-MOST_IN_A_ROUND = 25
-
-
 class Closed(Exception):
     """Somebody carried it out or withdrew it meanwhile."""
+
+
+MOST_IN_A_ROUND = 25
+"""Clients of a practice that are proposed for erasure in one run of the task, of a minute."""
 
 
 def propose_in_every_practice(*, at: datetime) -> int:

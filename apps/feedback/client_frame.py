@@ -15,7 +15,7 @@ from apps.feedback.models import FeedbackRequest
 
 LEAVE_URL = "https://www.wikipedia.org/"
 SALT = "client-frame"
-NAME = 16
+NAME_LENGTH = 16
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class ClientFrame:
 
     A form carries its frame signed, so that even the page that is shown while the database is
     away names the right lines and the right person, and that what is sent tells whose session the
-    page said it was about: `therapist` (`Link.named_therapist`). Each page's has a name, `once`,
-    by which it is known whether its words were given back.
+    page said it was about: `therapist` (`Link.named_therapist`). As it is signed it gets a name of
+    its page's own, `once`, by which it is known whether its words were given back.
     """
 
     sender_name: str = ""
@@ -47,7 +47,6 @@ class ClientFrame:
             practice_country=practice.country,
             language=treatment.client.language,
             therapist=therapist,
-            once=get_random_string(NAME),
         )
         # Somebody who came to treat the client after they were named is no contact for them, in
         # whichever treatment.
@@ -82,11 +81,8 @@ class ClientFrame:
 
     def signed(self, request: HttpRequest) -> str:
         """For a form that is sent to the address where it is shown: none takes another's."""
-        return signing.dumps(asdict(self), salt=SALT + request.path, compress=True)
-
-    def anew(self) -> Self:
-        """The same on a further page."""
-        return replace(self, once=get_random_string(NAME))
+        named = asdict(self) | {"once": get_random_string(NAME_LENGTH)}
+        return signing.dumps(named, salt=SALT + request.path, compress=True)
 
     def unsaid_on(self, shown: Self) -> str:
         """The therapist, where the page with that frame did not name them; else ''."""

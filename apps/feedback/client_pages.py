@@ -120,18 +120,15 @@ def to_give_back(request: HttpRequest) -> QueryDict | None:
     choice has no frame; else whoever sends something without one gets none of it back."""
     if request.method != "POST":
         return None
-    once, sent = ClientFrame.sent_with(request).once, request.POST
-    if not once:
-        return sent if set(sent) <= CHOICES else None
-    return None if _was_given_back(request, once) else sent
+    sent, once = request.POST, ClientFrame.sent_with(request, max_age_s=KNOWN_FOR_S).once
+    is_first = not _was_given_back(once) if once else set(sent) <= CHOICES
+    return sent if is_first else None
 
 
-def _was_given_back(request: HttpRequest, once: str) -> bool:
-    """Whether that page was sent before, other than by who pressed twice, or is too old for that to
-    be known. While Redis is away it was not: a client who answers matters more."""
+def _was_given_back(once: str) -> bool:
+    """Whether the page of that name was sent before, other than by who pressed twice. While Redis
+    is away it was not: a client who answers matters more."""
     now = time.time()
-    if ClientFrame.sent_with(request, max_age_s=KNOWN_FOR_S) == ClientFrame():
-        return True
     try:
         first = cache.get_or_set(f"given-back:{once}", now, KNOWN_FOR_S)
     except redis.RedisError as error:
@@ -151,7 +148,7 @@ def _kept(name: str, request: HttpRequest, *, status: int) -> HttpResponse:
         was_sent=request.method == "POST",
         is_given_back=sent is not None,
         comment=sent.get("comment") if sent else None,
-        signed_frame=frame.anew().signed(request) if frame.once else "",
+        signed_frame=frame.signed(request) if frame.once else "",
         others=[
             (name, value)
             for name, values in (sent.lists() if sent else ())

@@ -4,6 +4,7 @@ import html
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -15,6 +16,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from apps.accounts.models import Membership
+from apps.accounts.sign_in import SEEN
 from apps.core.models import AuditEntry
 from tests.factories import PASSWORD
 
@@ -24,6 +26,8 @@ ARGUMENTS = {
     "int": "1",
     "string": "x",
 }
+
+TEXT = "She said the summary felt rushed. Ask about it first."
 
 
 @pytest.fixture
@@ -113,3 +117,40 @@ def link(supervisee: Membership, supervisor: Membership, **changes: Any) -> dict
         "ends_on": "",
     }
     return fields | changes
+
+
+def kept_at(response: Any) -> str:
+    """The page that gives back what was sent, from the `next` of the answer."""
+    [address] = parse_qs(urlsplit(response["Location"]).query)["next"]
+    assert address.startswith("/kept/?draft=")
+    return address
+
+
+def send_too_late(browser: Browser, path: str) -> str:
+    """Send a form an hour after the last click; where it is kept."""
+    session = browser.session
+    session[SEEN] -= 60 * 60
+    session.save()
+    response = browser.post(path, {"name": TEXT, "roles": ["therapist", "supervisor"]})
+    assert response["Location"].startswith("/sign-in/?next=")
+    assert "What you were writing is kept." in shown(browser.get("/sign-in/"))
+    return kept_at(response)
+
+
+class Tab(Browser):
+    """A window of a browser that checks where forms come from."""
+
+    def __init__(self, browser: Browser) -> None:
+        super().__init__(enforce_csrf_checks=True)
+        self.cookies = browser.cookies
+
+    def token(self) -> str:
+        return str(self.get("/account/").context["csrf_token"])
+
+    def switch(self, to: Membership) -> None:
+        sent = {"practice": str(to.practice_id), "csrfmiddlewaretoken": self.token()}
+        assert self.post("/switch-practice/", sent).status_code == 302
+
+    def send(self, token: str, *, to: str = "add_client") -> Any:
+        sent = {"name": TEXT, "phone": "020 7946 0000", "csrfmiddlewaretoken": token}
+        return self.post(reverse(to), sent)

@@ -15,8 +15,7 @@ from apps.accounts.models import Membership, Role
 from apps.accounts.sessions import SessionStore
 from apps.accounts.sign_in import SEARCHED, SEEN
 from apps.dashboard import views
-from tests.accounts.conftest import shown
-from tests.accounts.test_sessions import TEXT, kept_at
+from tests.accounts.conftest import TEXT, kept_at, shown
 from tests.factories import PASSWORD
 
 

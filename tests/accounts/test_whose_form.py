@@ -10,10 +10,10 @@ from django.urls import reverse
 
 from apps.accounts.models import Membership
 from apps.accounts.sessions import SessionStore
-from tests.accounts.conftest import enter, shown
+from tests.accounts.conftest import TEXT, Tab, enter, shown
+from tests.conftest import signed_in
 
 pytestmark = pytest.mark.django_db
-TEXT = "She spoke of her mother for the first time."
 
 
 def sign_in(browser: Browser, member: Membership) -> None:
@@ -74,3 +74,18 @@ def test_a_made_up_token_is_nobodys(as_alice: Browser, token: str) -> None:
     answer = strict.post(reverse("add_client"), {"reason": TEXT, "csrfmiddlewaretoken": token})
     assert answer.status_code == 403
     assert TEXT not in shown(answer)
+
+
+def test_a_form_that_is_sent_after_the_session_is_forgotten_is_given_back_to_its_writer(
+    as_alice: Browser, alice: Membership
+) -> None:
+    """Once they are signed in, in another tab; until then anybody may sit there."""
+    tab = Tab(as_alice)
+    opened = tab.token()
+    as_alice.session.delete()
+    refused = tab.send(opened)
+    assert refused.status_code == 403
+    assert TEXT not in shown(refused)
+    assert "sign in in another tab, and load this page again" in shown(refused)
+    tab.cookies = signed_in(alice).cookies
+    assert TEXT in shown(tab.send(opened))

@@ -6,7 +6,6 @@ import pytest
 from django.test import Client as Browser
 from django.test import RequestFactory
 from django.urls import reverse
-from django.utils.crypto import get_random_string
 
 from apps.accounts.models import Membership
 from apps.clients.models import Treatment
@@ -46,7 +45,7 @@ class Phone(Browser):
     def post(self, path: str, data: Any = None, **further: Any) -> Any:
         if isinstance(data, dict) and not data.keys() & CHOICES:
             request = RequestFactory().post(path)
-            data = data | {"frame": ClientFrame(once=get_random_string(16)).signed(request)}
+            data = data | {"frame": ClientFrame().signed(request)}
         return super().post(path, data, **further)
 
 

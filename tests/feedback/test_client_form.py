@@ -1,15 +1,15 @@
 """The client's form: each state of it, what it takes, and what it leaves alone."""
 
 import re
-from dataclasses import replace
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.core import signing
 from django.db import OperationalError
 from django.test import Client as Browser
-from django.test import RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 
@@ -21,7 +21,7 @@ from apps.core.models import AuditEntry, OutboxMessage
 from apps.core.outbox import NothingToSend
 from apps.feedback import client_pages, client_views, limits
 from apps.feedback.asking import why_not_ask
-from apps.feedback.client_frame import ClientFrame
+from apps.feedback.client_frame import SALT, ClientFrame
 from apps.feedback.client_pages import NOT_KEPT
 from apps.feedback.messages import render_feedback_request, token_of
 from apps.feedback.models import FeedbackRequest
@@ -358,8 +358,8 @@ def test_of_a_form_of_before_pages_had_names_nothing_is_given_back(
     phone: Browser, link: str
 ) -> None:
     """Nobody knows whether it was shown before; what can be taken is."""
-    unnamed = replace(ClientFrame(sender_name="Fernbank"), once="")
-    frame = unnamed.signed(RequestFactory().post(link))
+    unnamed = asdict(ClientFrame(sender_name="Fernbank"))
+    frame = signing.dumps(unnamed, salt=SALT + link, compress=True)
     page = phone.post(link, answers(comment="x" * 5001, frame=frame))
     assert "xxx" not in shown(page)
     assert "What you sent is shown once" in shown(page)
