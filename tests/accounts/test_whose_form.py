@@ -9,7 +9,6 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from apps.accounts.models import Membership
-from apps.accounts.sessions import SessionStore
 from tests.accounts.conftest import TEXT, Tab, enter, shown
 from tests.conftest import signed_in
 
@@ -53,14 +52,17 @@ def test_what_was_typed_is_given_back_to_who_wrote_it_and_to_nobody_else_in_that
     assert TEXT in loads_anew()
 
 
+@pytest.mark.parametrize("reads", [
+    "apps.accounts.sessions.SessionStore.load", "django.contrib.auth.get_user",
+])  # fmt: skip
 def test_while_the_database_is_away_nobody_is_shown_what_may_be_anothers(
-    monkeypatch: pytest.MonkeyPatch, alice: Membership
+    monkeypatch: pytest.MonkeyPatch, alice: Membership, reads: str
 ) -> None:
     """A stranger has a session as well, and a fault comes before anything is looked at."""
     browser = Browser(enforce_csrf_checks=True, raise_request_exception=False)
     sign_in(browser, alice)
     token = str(browser.get("/account/").context["csrf_token"])
-    monkeypatch.setattr(SessionStore, "load", Mock(side_effect=OperationalError))
+    monkeypatch.setattr(reads, Mock(side_effect=OperationalError))
     answer = browser.post(reverse("add_client"), {"reason": TEXT, "csrfmiddlewaretoken": token})
     assert answer.status_code == 500
     assert TEXT not in shown(answer)

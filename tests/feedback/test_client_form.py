@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+import time_machine
 from django.core import signing
 from django.db import OperationalError
 from django.test import Client as Browser
@@ -354,12 +355,14 @@ def test_thanks_are_given_only_for_stored_answers(phone: Browser, link: str) -> 
     assert (response.status_code, response["Location"]) == (302, link)
 
 
-def test_of_a_form_of_before_pages_had_names_nothing_is_given_back(
-    phone: Browser, link: str
+@pytest.mark.parametrize("once", ["", "a name that is no more known"])
+def test_nothing_is_given_back_of_a_form_of_which_nobody_knows_whether_it_was_shown(
+    phone: Browser, link: str, once: str
 ) -> None:
-    """Nobody knows whether it was shown before; what can be taken is."""
-    unnamed = asdict(ClientFrame(sender_name="Fernbank"))
-    frame = signing.dumps(unnamed, salt=SALT + link, compress=True)
+    """Of before pages had names, or sent weeks after it was opened; what can be taken is."""
+    opened = timezone.now() - timedelta(days=8 if once else 0)
+    with time_machine.travel(opened, tick=False):
+        frame = signing.dumps(asdict(ClientFrame(once=once)), salt=SALT + link, compress=True)
     page = phone.post(link, answers(comment="x" * 5001, frame=frame))
     assert "xxx" not in shown(page)
     assert "What you sent is shown once" in shown(page)
