@@ -8,10 +8,12 @@ from typing import IO
 
 from django.http import FileResponse, HttpResponse
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet of East Asia takes their full-width forms for them.
+SIGNS = "=+\\-@＝＋－＠"
+FORMULA = re.compile(rf"[{SIGNS}\t\r]|\s+[{SIGNS}]")
 # Where a spreadsheet parts lists by semicolons, a row's quotes part nothing and can vanish.
 # A client can make it long: what may stand before a cell is looked at once, not from each sign on.
-BEFORE_FORMULA = re.compile(r'(?<![\s";])[\s";]+(?=[=+\-@])')
+BEFORE_FORMULA = re.compile(rf'(?<![\s";])[\s";]+(?=[{SIGNS}])')
 PARTS = set(";\t\r\n")
 
 
@@ -47,7 +49,6 @@ def guarded(cell: object) -> object:
     """The cell, with an apostrophe before what could be a formula; numbers stay."""
     if not isinstance(cell, str):
         return cell
-    is_formula = cell.startswith(FORMULA) or cell.lstrip().startswith(FORMULA)
-    return ("'" if is_formula else "") + BEFORE_FORMULA.sub(
+    return ("'" if FORMULA.match(cell) else "") + BEFORE_FORMULA.sub(
         lambda run: run[0] + ("" if PARTS.isdisjoint(run[0]) else "'"), cell
     )

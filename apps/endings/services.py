@@ -8,7 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -440,11 +440,13 @@ def reopen_treatment(*, ending: Ending, by: Membership) -> Treatment:
 
 
 def _is_to_be_erased(client_id: UUID, *, but_for: Membership) -> bool:
-    """Whether anybody else asks for it; one's own wish has lapsed with the treatment."""
+    """Whether Rapport, or a colleague who holds the records, asks for it: what a therapist asked
+    for has lapsed with the treatment."""
     asked = TwoPersonRequest.objects.filter(
         client=client_id, closed_at=None, kind=TwoPersonRequest.Kind.ERASE_CLIENT
     )
-    return asked.exclude(requested_by=but_for).exists()
+    holds = Q(is_proposal=True) | Q(requested_by=F("practice__record_holder"))
+    return asked.filter(holds).exclude(requested_by=but_for).exists()
 
 
 def _current(move: Move, *, version: str, is_arranged: bool = False) -> Move:

@@ -457,6 +457,7 @@ def test_a_client_whom_it_is_asked_to_erase_does_not_begin_again(
 ) -> None:
     """Else who closed the treatment undoes by one click what two people were asked for."""
     as_alice.post(address(treatment), REVIEW)
+    Practice.objects.update(record_holder=mona)
     asked = ask_to_erase(client=treatment.client, by=mona)
     reopen(as_alice)
     page = shown(as_alice.get(reverse("ended_treatments")))
@@ -465,6 +466,21 @@ def test_a_client_whom_it_is_asked_to_erase_does_not_begin_again(
     TwoPersonRequest.objects.filter(id=asked.id).update(closed_at=timezone.now(), closed_by=mona)
     reopen(as_alice)
     assert Treatment.objects.filter(ends_on=None).exists()
+
+
+def test_a_client_whom_an_earlier_therapist_wished_to_erase_begins_again(
+    as_charlie: Browser,
+    treatment: Treatment,
+    alice: Membership,
+    charlie: Membership,
+    mona: Membership,
+) -> None:
+    """That wish has lapsed with their treatment: nobody could confirm it."""
+    ask_to_erase(client=treatment.client, by=alice)
+    hand_over([treatment], to=charlie, by=mona)
+    as_charlie.post(address(charlie.treatments.get()), REVIEW)
+    reopen(as_charlie)
+    assert charlie.treatments.filter(ends_on=None).exists()
 
 
 @pytest.mark.parametrize("holds_records", [False, True])

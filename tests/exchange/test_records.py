@@ -146,7 +146,9 @@ def test_downloads_are_saved_and_never_kept(treatment: Treatment, alices: Browse
     assert AuditEntry.objects.filter(action="export portable copy").exists()
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1+2", "@SUM(A1)", "\t=1", "\r=1", "  =1"])
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "+1", "-1+2", "@SUM(A1)", "\t=1", "\r=1", "  =1", "＝1＋1", " ＠SUM(A1)"]
+)
 def test_no_cell_is_a_formula(cell: str) -> None:
     assert csv_text([[cell]]).lstrip('"').startswith("'")
     assert csv_text([[-1.5]]) == "-1.5\r\n"
@@ -154,9 +156,9 @@ def test_no_cell_is_a_formula(cell: str) -> None:
 
 def test_no_cell_is_a_formula_where_semicolons_part_a_list() -> None:
     """As in German, French, Dutch, Polish and Spanish; quotes inside a row part nothing there."""
-    written = csv_text([["x", "a;=1+1; b -1;\t@X\n\n =2+2\r\n+3"]])
+    written = csv_text([["x", "a;=1+1; b -1;\t@X\n\n =2+2\r\n+3;＝4＋4"]])
     cells = re.split("[;\t\r\n]", written)
-    assert not [cell for cell in cells if cell.strip().startswith(("=", "+", "-", "@"))]
+    assert not [cell for cell in cells if cell.strip().startswith(("=", "+", "-", "@", "＝"))]
     assert "b -1" in written
     quoted = csv_text([["Form", 'x;"=1+1;', 'x\n"" -1', 5]])
     read = [cell for row in csv.reader(io.StringIO(quoted), delimiter=";") for cell in row]

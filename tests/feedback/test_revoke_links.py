@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client as Browser
 from django.utils import timezone
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Practice
 from apps.alliance.models import AllianceRating
 from apps.clients.models import Client
 from apps.core.models import AuditEntry, OutboxMessage
@@ -123,6 +123,22 @@ def test_the_command_ends_the_links_of_a_code(
 ) -> None:
     assert revoke(asked) == "Links ended: 1.\n"
     assert phone.get(link).status_code == 404
+
+
+def test_the_command_goes_by_the_day_of_the_practice(
+    asked: FeedbackRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who treats and who supervises today is a question of its clock, not of the machine's."""
+    Practice.objects.update(time_zone="Pacific/Auckland")
+    clocks: list[str] = []
+
+    def note_clock(**whose: Any) -> int:
+        clocks.append(timezone.get_current_timezone_name())
+        return revoke_links(**whose)
+
+    monkeypatch.setattr("apps.exchange.management.commands.revoke_links.revoke_links", note_clock)
+    assert revoke(asked) == "Links ended: 1.\n"
+    assert clocks == ["Pacific/Auckland"]
 
 
 def test_the_command_says_what_it_did_not_find(

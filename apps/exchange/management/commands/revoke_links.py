@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.clients.models import Client
+from apps.core import tenancy
 from apps.exchange.management.arguments import BAD_INPUT, find_member, find_practice
 from apps.feedback.lifecycle import revoke_links
 
@@ -30,4 +31,6 @@ class Command(BaseCommand):
                 f"No client of {practice} has the code {options['client']!r}. No link was ended.",
                 returncode=BAD_INPUT,
             )
-        self.stdout.write(f"Links ended: {revoke_links(client=client, by=by)}.")
+        with tenancy.practice(practice.id):
+            ended = revoke_links(client=client, by=by)
+        self.stdout.write(f"Links ended: {ended}.")
