@@ -14,23 +14,18 @@ from apps.exchange import services
 from apps.exchange.rights import erase_client
 from apps.therapy_sessions.models import TherapySession
 from tests.clients.test_turns import happens_first
-from tests.exchange.test_import_ratings import (
+from tests.exchange.importing import (
     BY_NAME,
     RICH,
     V_SHAPE,
     csv,
-    folder,
-    load,
     pomps,
-    refusal,
     screened,
     screenings,
     sessions_of,
     stored_rows,
 )
 from tests.factories import TherapySessionFactory
-
-__all__ = ["folder", "load", "refusal"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_owner")]
 
