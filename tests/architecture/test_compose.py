@@ -59,30 +59,6 @@ def test_no_form_is_sent_into_a_connection_that_the_web_server_is_closing() -> N
     assert runpy.run_path(str(ROOT / "gunicorn.conf.py"))["keepalive"] > CADDY_KEEPS_S
 
 
-def test_a_form_that_comes_slowly_keeps_none_of_the_web_servers_threads() -> None:
-    """Eight that each wait for the rest of a body answer nobody, clients' pages included."""
-    proxy = (ROOT / "deploy/Caddyfile").read_text()
-    longest = re.search(r"max_size (\S+)", proxy)
-    assert longest
-    assert f"request_buffers {longest[1]}\n" in proxy, "a body is passed on when all of it is there"
-    six_for_each = 6 * settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 1024 // 1024
-    held = re.search(r"response_buffers (\d+)MiB\n", proxy)
-    assert held
-    assert int(held[1]) > six_for_each, "an answer is taken as a whole, however slowly it is read"
-    assert re.search(r"read_body \d+s\n", proxy), "and somebody who never ends is not waited for"
-
-
-def test_no_page_of_staff_is_compressed_to_which_another_site_leads() -> None:
-    """Or its length would tell whether what the address says stands on it (BREACH)."""
-    proxy = (ROOT / "deploy/Caddyfile").read_text()
-    [compressed] = re.findall(r"@compressed expression `(.+)`", proxy)
-    assert compressed.split(" || ") == [
-        "path('/static/*', '/f/*')",
-        "header({'Sec-Fetch-Site': 'same-origin'})",
-    ]
-    assert re.findall(r"^\s*encode (.+)$", proxy, re.MULTILINE) == ["@compressed zstd gzip"]
-
-
 def test_exactly_one_scheduler_runs() -> None:
     schedulers = [n for n in SERVICES if {"beat", "--beat", "-B"} & set(words(n))]
     assert schedulers == ["beat"]
