@@ -225,6 +225,7 @@ def test_no_page_of_staff_is_compressed_to_which_another_site_leads(
         ("/link/CANARY/", "/link/…"),
         ("/calendar/CANARY/rapport.ics", "/calendar/…"),
         ("/weekly-mail/CANARY/", "/weekly-mail/…"),
+        ("http://127.0.0.1/f/CANARY/", "http://127.0.0.1/f/…"),
         ("/caseload/?q=CANARY&status=all", "/caseload/?…"),
         ("/clients/", "/clients/"),
     ],
