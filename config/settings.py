@@ -549,6 +549,7 @@ NOTICE_RENDERERS: dict[str, str] = {
     "episode_waited": "apps.ruptures.notices.say_waited",
     "episode_withdrawn": "apps.ruptures.notices.say_gone",
     "supervision_begins": "apps.supervision.notices.say_supervision_begins",
+    "supervision_goes_on": "apps.supervision.notices.say_supervision_goes_on",
     "supervision_ends": "apps.supervision.notices.say_supervision_ends",
     "support_message": "apps.supervision.notices.say_support_message",
     "meeting": "apps.supervision.notices.say_meeting",

@@ -1,12 +1,13 @@
 """Writes about practices and the people in them."""
 
 from contextlib import AbstractContextManager, nullcontext
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
+from django.db.models import Max, Min, Q
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -360,7 +361,9 @@ def start_supervision(
 ) -> Supervision:
     """Let `supervisor` see `supervisee`'s flags from `starts_on` to `ends_on`; the latter is told.
 
-    Twice equals once: where the two have an open link, it stays as it is.
+    Twice equals once: where the two have an open link, or one of these days, it stays as it is.
+    What adjoins or overlaps is one supervision: one that goes on has begun when its first term did.
+    A term that is over adjoins none: who begins anew reads nothing of between.
 
     Raises:
         NotOneself: another manager must name `by` as supervisor.
@@ -370,18 +373,31 @@ def start_supervision(
     if starts_on < first > timezone.localdate():
         raise ValueError("too soon")
     hold(supervisee.practice)
-    pair = Supervision.objects.filter(supervisor=supervisor, supervisee=supervisee)
-    if standing := pair.filter(ends_on__isnull=True).first():
+    today, day = timezone.localdate(), timedelta(days=1)
+    last = ends_on or date.max
+    pair = Supervision.objects.filter(supervisor=supervisor, supervisee=supervisee, ended_at=None)
+    holds = Q(starts_on__lte=max(starts_on, today), ends_on__gte=last)
+    if standing := pair.filter(Q(ends_on=None) | holds).first():
         return standing
-    supervision = Supervision.objects.create(
-        practice_id=supervisor.practice_id,
-        supervisor=supervisor,
-        supervisee=supervisee,
-        starts_on=starts_on,
-        ends_on=ends_on,
+    joined = pair.not_over(on=today).filter(
+        ends_on__gte=max(starts_on, today) - day, starts_on__lte=min(last, date.max - day) + day
     )
-    audit.record("start supervision", supervision, by=by)
-    notices.tell(member=supervisee, kind="supervision_begins", subject=supervision)
+    days = joined.aggregate(first=Min("starts_on"), last=Max("ends_on"))
+    if begun := joined.filter(starts_on__lte=today).first():
+        supervision, verb, kind, mark = begun, "extend", "supervision_goes_on", str(begun.ends_on)
+    else:
+        supervision = Supervision(
+            practice_id=supervisor.practice_id,
+            supervisor=supervisor,
+            supervisee=supervisee,
+            starts_on=min(starts_on, days["first"] or starts_on),
+        )
+        verb, kind, mark = "start", "supervision_begins", ""
+    supervision.ends_on = ends_on and max(ends_on, days["last"] or ends_on)
+    joined.exclude(id=supervision.id).delete()
+    supervision.save()
+    audit.record(f"{verb} supervision", supervision, by=by)
+    notices.tell(member=supervisee, kind=kind, subject=supervision, mark=mark)
     return supervision
 
 

@@ -72,6 +72,15 @@ def say_supervision_begins(ids: Collection[UUID], member: Membership) -> dict[UU
     }
 
 
+def say_supervision_goes_on(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+    """To the supervisee, who was not told of its last day, as long as it is not over."""
+    links = Supervision.objects.not_over(on=timezone.localdate()).filter(supervisee=member)
+    return {
+        link.id: Said(_("%(who)s goes on supervising you.") % {"who": link.supervisor.name})
+        for link in links.filter(id__in=ids).select_related("supervisor")
+    }
+
+
 def say_supervision_ends(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
     """To the supervisor, also where it ended with their role, and to who manages the practice."""
     yours = _("Your supervision of %(who)s ends on %(day)s.")

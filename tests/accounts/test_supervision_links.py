@@ -9,6 +9,7 @@ from django.apps import apps
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from apps.accounts import notices
 from apps.accounts.models import Membership, Practice, Role, Supervision
@@ -84,6 +85,85 @@ def test_a_link_that_ended_is_not_opened_again_without_asking_who_it_is(
     assert not Supervision.objects.current(on=TODAY()).exists()
 
 
+@pytest.mark.parametrize("first", [-900, 5, 10, 11], ids=str)
+@pytest.mark.parametrize("last", [None, 40], ids=str)
+def test_a_term_that_adjoins_or_overlaps_another_goes_on_as_one_supervision(
+    manager: Browser, mona: Membership, sam: Membership, alice: Membership, first: int,
+    last: int | None,
+) -> None:  # fmt: skip
+    begun = Supervision.objects.get()
+    end_supervision(supervision=begun, ends_on=TODAY() + timedelta(days=10), by=mona)
+    assert "ends on" in notices.unread(sam)[0].said.text
+    ends_on = last and TODAY() + timedelta(days=last)
+    term = link(alice, sam, starts_on=str(TODAY() + timedelta(days=first)), ends_on=ends_on or "")
+    for _twice in range(2):
+        manager.post(reverse("add_supervision"), term)
+    after = Supervision.objects.get()
+    assert (after.id, after.starts_on, after.created_at, after.ends_on) == (
+        begun.id, begun.starts_on, begun.created_at, ends_on,
+    )  # fmt: skip
+    says = [each.said.text for each in notices.unread(sam)]
+    day = ends_on and date_format(ends_on, "j M Y")
+    assert says == ([f"Your supervision of Alice Moreau ends on {day}."] if last else [])
+    assert [each.said.text for each in notices.unread(alice)] == [
+        "Sam Okafor goes on supervising you."
+    ]
+    assert [entry.object_id for entry in noted("extend supervision", mona)] == [begun.id]
+
+
+@pytest.mark.parametrize("between", [(10, 20), (5, 25), (12, None)], ids=str)
+def test_what_lies_between_two_terms_makes_one_supervision_of_them(
+    mona: Membership, sam: Membership, charlie: Membership, between: tuple[int, int | None]
+) -> None:
+    def start(first: int, last: int | None) -> Supervision:
+        days = [None if each is None else TODAY() + timedelta(days=each) for each in (first, last)]
+        return start_supervision(
+            supervisor=sam, supervisee=charlie, starts_on=days[0] or TODAY(), ends_on=days[1],
+            by=mona,
+        )  # fmt: skip
+
+    start(2, 9), start(21, 30)
+    assert Supervision.objects.filter(supervisee=charlie).count() == 2, "a gap parts them"
+    one = start(*between)
+    if between[1] is None:
+        assert Supervision.objects.filter(supervisee=charlie).count() == 2
+        assert one.starts_on == TODAY() + timedelta(days=12)
+    else:
+        assert Supervision.objects.get(supervisee=charlie) == one
+        days = [(day - TODAY()).days for day in (one.starts_on, one.ends_on) if day]
+        assert days == [2, 30]
+    assert one.began_on == one.starts_on
+    assert start(*between) == one
+    texts = [each.said.text for each in notices.unread(charlie)]
+    assert len(texts) == Supervision.objects.filter(supervisee=charlie).count(), texts
+
+
+@pytest.mark.parametrize("how", ["over", "ended with the role"])
+def test_a_term_that_is_over_adjoins_none(
+    how: str, mona: Membership, sam: Membership, alice: Membership
+) -> None:
+    before = Supervision.objects.get()
+    if how == "over":
+        end_supervision(supervision=before, ends_on=TODAY() - timedelta(days=1), by=mona)
+    else:
+        change_roles(member=sam, roles=[Role.THERAPIST], by=mona)
+        change_roles(member=sam, roles=[Role.SUPERVISOR], by=mona)
+    anew = start_supervision(supervisor=sam, supervisee=alice, starts_on=TODAY(), by=mona)
+    assert anew != before
+    assert anew.began_on == TODAY()
+
+
+def test_a_term_may_end_on_the_last_day_there_is(
+    manager: Browser, sam: Membership, alice: Membership, charlie: Membership
+) -> None:
+    for first, last in (("0001-01-01", "9999-12-31"), ("0001-01-01", "0001-01-01")):
+        sent = manager.post(
+            reverse("add_supervision"), link(charlie, sam, starts_on=first, ends_on=last)
+        )
+        assert sent.status_code == 302
+    assert Supervision.objects.filter(supervisee=charlie).count() == 1
+
+
 def test_a_link_ends_no_earlier_than_it_began(manager: Browser, sam: Membership) -> None:
     supervision = Supervision.objects.get()
     before = supervision.starts_on - timedelta(days=1)
@@ -142,6 +222,37 @@ def test_when_links_of_before_were_made_is_read_from_the_trail_by_migration(
     [entry] = noted("start supervision", mona)
     for link_ in Supervision.objects.all():
         assert link_.created_at == (entry.at if link_ == made else None)
+
+
+def test_terms_of_before_that_adjoin_or_overlap_are_made_one_supervision_by_migration(
+    sam: Membership, alice: Membership, charlie: Membership
+) -> None:
+    def day(of: int) -> date:
+        return TODAY() + timedelta(days=of)
+
+    Supervision.objects.update(ends_on=day(5))
+    first = Supervision.objects.get()
+    for after, last in ((3, 8), (9, 12), (13, None)):
+        SupervisionFactory.create(
+            supervisor=sam, supervisee=alice, starts_on=day(after),
+            ends_on=last and day(last), created_at=timezone.now(),
+        )  # fmt: skip
+    apart = [
+        SupervisionFactory.create(
+            supervisor=sam, supervisee=charlie, starts_on=day(start), ends_on=day(last), **more
+        )
+        for start, last, more in (
+            (-30, -1, {}),
+            (0, 5, {"created_at": timezone.now()}),
+            (7, 10, {}),
+            (9, 10, {"ended_at": timezone.now()}),
+        )
+    ]
+    migration = import_module("apps.accounts.migrations.0018_terms_of_one_supervision")
+    migration.make_one(apps, None)
+    one = Supervision.objects.get(supervisee=alice)
+    assert (one.id, one.starts_on, one.ends_on) == (first.id, first.starts_on, None)
+    assert set(Supervision.objects.filter(supervisee=charlie)) == set(apart)
 
 
 def test_the_supervisor_of_who_leaves_goes_on_seeing_the_clients_until_they_are_handed_over(

@@ -31,7 +31,7 @@ TO_EVERYBODY = {
     "record_holder_ends",
     "left_notes_opened",
 }
-ABOUT_ONESELF = {"caseload_handed_over", "supervision_begins"}
+ABOUT_ONESELF = {"caseload_handed_over", "supervision_begins", "supervision_goes_on"}
 """Of what a change means for the reader, without naming a client: also where it is their role's."""
 
 
@@ -189,7 +189,8 @@ def test_no_notice_names_a_client_who_went_to_somebody_else(
         member=nora, kind="caseload_handed_over", subject=alice, mark=str(timezone.localdate())
     )
     of_nora = SupervisionFactory.create(supervisor=mona, supervisee=nora)
-    notices.tell(member=nora, kind="supervision_begins", subject=of_nora)
+    for kind in ("supervision_begins", "supervision_goes_on"):
+        notices.tell(member=nora, kind=kind, subject=of_nora)
     told = Notice.objects.filter(member=nora)
     assert {each.kind for each in told} == set(settings.NOTICE_RENDERERS)
     assert set(names_only_whom(nora)) == set(settings.NOTICE_RENDERERS)

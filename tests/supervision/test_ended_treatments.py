@@ -12,12 +12,15 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.accounts import notices
 from apps.accounts.models import Membership, Supervision
+from apps.accounts.services import end_supervision, start_supervision
 from apps.clients.models import Treatment
 from apps.core.models import AuditEntry
 from apps.endings.models import Ending
 from apps.endings.services import close_treatment, hand_over, reopen_treatment
 from apps.exchange.rights import erase_client
+from apps.ruptures.repair import Sheet, save_worksheet, set_sharing
 from apps.supervision.models import Meeting
 from apps.supervision.services import decide, plan_meeting
 from apps.therapy_sessions.models import TherapySession
@@ -165,6 +168,38 @@ def test_a_treatment_that_ended_before_the_last_meeting_or_the_supervision_is_no
         supervisee=alice, starts_at=timezone.now() + timedelta(days=9), duration_min=50, by=sam
     )
     assert "FE-0007" not in agenda(as_sam, later)
+
+
+@pytest.mark.parametrize("in_terms", [False, True], ids=["one term", "two terms"])
+def test_what_ends_on_the_last_day_of_a_term_stands_on_the_agenda_of_the_next(
+    alice: Membership, sam: Membership, mona: Membership, treatment: Treatment, in_terms: bool
+) -> None:
+    now, today = timezone.now(), timezone.localdate()
+    other = TreatmentFactory.create(therapist=alice, client__code="FE-0008", falling=True)
+    episode = other.episodes.get()
+    set_sharing(episode=episode, share=True, share_notes=True, by=alice)
+    sheet = Sheet(next_action="Noted for Sam.")
+    save_worksheet(episode=episode, sheet=sheet, opened_version=0, by=alice)
+    plan_meeting(
+        supervisee=alice, starts_at=now - timedelta(days=20), duration_min=50, by=sam
+    )  # fmt: skip
+    if in_terms:
+        end_supervision(supervision=Supervision.objects.get(), ends_on=today, by=mona)
+        start_supervision(
+            supervisor=sam, supervisee=alice, starts_on=today + timedelta(days=1), by=mona
+        )
+    close(treatment)
+    with time_machine.travel(now + timedelta(days=1), tick=False):
+        [told] = notices.unread(sam)
+        assert "Ended unrepaired" in told.said.text
+        coming = plan_meeting(
+            supervisee=alice, starts_at=timezone.now(), duration_min=50, by=sam
+        )  # fmt: skip
+        page = agenda(signed_in(sam), coming)
+        for line in ("recorded as “Ended unrepaired”", "treatment closed on", SKIPPED):
+            assert re.search(f"FE-0007[^.]*{line}", page), line
+        shared = signed_in(sam).get(reverse("supervised_episode", args=[episode.id]))
+        assert "Noted for Sam." in shared.content.decode()
 
 
 def agenda_lines(meeting: Meeting) -> list[Treatment]:
