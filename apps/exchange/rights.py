@@ -143,8 +143,9 @@ def erase_client(*, client: Client, by: Membership) -> None:
 
     What the key sealed, here or in an older dump, is unreadable from then on. Code and initials
     are replaced (a keyed hash tells the code again), approach, place, language and wishes emptied,
-    channels and what went where deleted, treatments and open episodes ended; figures (ratings,
-    dates, screenings) stay, so that a practice's counts do not change afterwards.
+    channels and what went where deleted, treatments and open episodes ended, and whatever else is
+    asked for closed; figures (ratings, dates, screenings) stay, so that a practice's counts do not
+    change afterwards.
 
     Raises:
         OnHold: nothing is erased.
@@ -168,6 +169,8 @@ def erase_client(*, client: Client, by: Membership) -> None:
         treatment.save(update_fields=["starts_on", "ends_on"])
     Treatment.objects.filter(client=client).update(approach="")
     Move.objects.filter(treatment__client=client).update(wishes=[], language="")
+    asked = client.two_person_requests.filter(closed_at=None)
+    asked.update(closed_at=timezone.now(), closed_by=by, texts=[])
     practice = client.practice
     client.country, client.time_zone = practice.country, practice.time_zone
     client.language = Client._meta.get_field("language").get_default()

@@ -3,10 +3,12 @@
 import re
 from dataclasses import replace
 from datetime import datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
 import time_machine
+from django.apps import apps
 from django.db import connection
 from django.test import Client as Browser
 from django.utils import timezone
@@ -170,6 +172,36 @@ def test_an_open_flag_ends_with_the_erased_client_and_waits_for_no_words(
     move_episodes_on()
     with time_machine.travel(timezone.now() + timedelta(days=200)):
         move_episodes_on()
+
+
+def test_what_else_was_asked_about_a_client_ends_with_their_erasure(
+    treatment: Treatment, alice: Membership, mona: Membership, as_sam: Browser
+) -> None:
+    other = TreatmentFactory.create(therapist=alice).client
+    asked = [
+        two_people.ask_to_erase_texts(client=each, keys=["a.b:c"], by=alice)
+        for each in (treatment.client, treatment.client, other)
+    ]
+    carried_out = two_people.ask_to_erase(client=treatment.client, by=alice)
+    assert two_people.confirm(request=carried_out, by=mona)
+    assert [each.id for each in TwoPersonRequest.objects.filter(closed_at=None)] == [asked[2].id]
+    assert TwoPersonRequest.objects.get(is_carried_out=True) == carried_out
+    as_sam.post("/sign-in/again/", {"password": PASSWORD})
+    page = as_sam.get("/erasures/").content.decode()
+    assert other.code in page
+    assert "erased-" not in page
+
+
+def test_what_stayed_open_about_clients_of_before_is_closed_by_migration(
+    alice: Membership,
+) -> None:
+    clients = [TreatmentFactory.create(therapist=alice).client for _ in range(2)]
+    rights.erase_client(client=clients[0], by=alice)
+    for each in clients:
+        two_people.ask_to_erase_texts(client=each, keys=["a.b:c"], by=alice)
+    migration = import_module("apps.clients.migrations.0022_nothing_asked_of_the_erased")
+    migration.close_what_is_open(apps, None)
+    assert TwoPersonRequest.objects.get(closed_at=None).client == clients[1]
 
 
 def test_where_a_therapists_words_were_erased_supervisors_read_that_they_were(
