@@ -1,6 +1,7 @@
 import os
 import re
 from collections.abc import Iterable
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from django.core.wsgi import get_wsgi_application
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
 
 # RFC 2046; no sign that could begin another parameter.
 BOUNDARY = re.compile(r"""\bboundary="?([\w'()+,\-./:=?]+)""", re.ASCII | re.IGNORECASE)
+
+# A form has at most 4 MiB (config/settings.py): of more, no more is read before it is refused.
+MOST = 5 * 1024 * 1024
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -32,7 +36,24 @@ def in_utf8(answer: "WSGIApplication") -> "WSGIApplication":
     return answer_in_utf8
 
 
-application = in_utf8(get_wsgi_application())
+def with_length(answer: "WSGIApplication") -> "WSGIApplication":
+    """Read what comes in chunks, without a length, as a whole: Django would take it for empty.
+
+    A mail program's one-click may come so, or a report; nobody would be told that it was lost.
+    """
+
+    def answer_with_length(
+        environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        if environ.get("HTTP_TRANSFER_ENCODING") and not environ.get("CONTENT_LENGTH"):
+            sent = environ["wsgi.input"].read(MOST)
+            environ |= {"wsgi.input": BytesIO(sent), "CONTENT_LENGTH": str(len(sent))}
+        return answer(environ, start_response)
+
+    return answer_with_length
+
+
+application = with_length(in_utf8(get_wsgi_application()))
 
 from apps.core.tenancy import refuse_powerful_role  # noqa: E402 - needs the application set up
 

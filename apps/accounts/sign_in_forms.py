@@ -22,6 +22,15 @@ from apps.core.forms import UNREADABLE
 
 CODE_LENGTHS = {6, 8}
 """Digits of an app's code and of a recovery code."""
+LONGEST_ADDRESS = 254
+
+
+class AddressInput(forms.EmailInput):
+    """Gives back no more of what a stranger typed than an address can be long (RFC 5321)."""
+
+    def format_value(self, value: Any) -> str | None:
+        shown: str | None = super().format_value(value)
+        return shown and shown[:LONGEST_ADDRESS]
 
 
 def _plain(field: forms.Field, label: Any, **attributes: str) -> None:
@@ -36,6 +45,7 @@ class SignInForm(account.LoginForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["login"].widget = AddressInput(self.fields["login"].widget.attrs)
         _plain(self.fields["login"], _("Work email"), autocomplete="username")
         _plain(self.fields["password"], _("Password"))
 
@@ -155,7 +165,7 @@ class SecurityKeyForm(_KeyAnswer, webauthn.AddWebAuthnForm):
 class AddressForm(forms.Form):
     email = forms.EmailField(
         label=gettext_lazy("Work email"),
-        widget=forms.EmailInput(attrs={"autocomplete": "username"}),
+        widget=AddressInput(attrs={"autocomplete": "username"}),
         error_messages={"invalid": gettext_lazy("This is no email address.")},
     )
 

@@ -60,7 +60,8 @@ def without_messages(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """
     request = getattr(event["_record"], "request", None)
     if path := getattr(request, "path", "").strip("/"):
-        event["event"] = str(event["event"]).replace(path, "…")
+        for written in (path, path.encode("unicode_escape").decode()):  # as Django does
+            event["event"] = str(event["event"]).replace(written, "…")
     info = event.pop("exc_info", None)
     error = info[1] if isinstance(info, tuple) else info
     if isinstance(error, BaseException):

@@ -6,9 +6,16 @@ import unicodedata
 TITLES = {
     *("dame", "doctor", "dr", "miss", "mr", "mrs", "ms", "mx", "prof", "professor", "sir"),
     *("dra", "frau", "herr", "madame", "mevrouw", "meneer", "mme", "monsieur", "pan", "pani"),
-    *("don", "doña", "drs", "mgr", "mlle", "señor", "señora", "sr", "sra"),
+    *("don", "doña", "dott", "drs", "lic", "mgr", "mlle", "pr", "señor", "señora", "sr", "sra"),
+    *("ssa", "الدكتور", "الدكتورة"),
 }
-ABBREVIATED = {"dipl", "hab", "lic", "mag", "med", "nat", "phil", "psych", "psychol", "rer"}
+ABBREVIATED = {"dipl", "hab", "mag", "med", "nat", "phil", "psych", "psychol", "rer"}
+# What NFKD takes no stroke from, and does not take apart.
+PLAIN = str.maketrans(
+    {"æ": "ae", "đ": "d", "ð": "d", "ħ": "h", "ı": "i", "ł": "l", "ø": "o", "œ": "oe", "ŧ": "t"}
+)
+# A word of a name: what a hyphen or an apostrophe parts is two, or one.
+APART, TOGETHER = r"\w+", r"\w[\w'’-]*"
 
 
 def first_name(name: str) -> str:
@@ -17,25 +24,30 @@ def first_name(name: str) -> str:
 
     >>> first_name("Dr Alice Moreau"), first_name("Dr. med. Dipl.-Psych. Jo Weber")
     ('Alice', 'Jo')
-    >>> first_name("J. Moreau"), first_name("Moreau, Alice"), first_name("Dr."), first_name("")
-    ('J. Moreau', 'Moreau, Alice', 'Dr.', '')
+    >>> first_name("Dr J Moreau"), first_name("Moreau, Alice"), first_name("Dr."), first_name("")
+    ('Dr J Moreau', 'Moreau, Alice', 'Dr.', '')
+    >>> first_name("Prof.ssa Ada Neri"), first_name("Dipl-Psych Anna Weber")
+    ('Ada', 'Anna')
     """
     first = next(iter(_without_titles(name)), "")
-    return name if first.endswith((".", ",")) else first
+    return name if first.endswith((".", ",")) or len(first) == 1 else first
 
 
 def is_same_name(typed: str, name: str) -> bool:
     """Whether what somebody typed names a person: two words of the one, in whatever order, and all
-    of it, are in the other. Titles, letters after the name and accents tell nobody apart.
+    of it, are in the other. Titles, letters after the name, accents and strokes tell nobody apart,
+    nor does what is written together or apart.
 
     >>> is_same_name("Dr. moreau,  alice", "Alice Moreau"), is_same_name("Ruth Adeyemi", "Ruth")
     (True, False)
     >>> is_same_name("Alíce Moreau", "Frau Alice Moreau, PhD"), is_same_name("Ruth", "ruth")
     (True, True)
+    >>> is_same_name("Pawel Wojcik", "Paweł Wójcik"), is_same_name("Anne OBrien", "Anne O’Brien")
+    (True, True)
+    >>> is_same_name("Anna Smith", "Anna Smith-Jones"), is_same_name("Anna Smith", "Anna Jones")
+    (True, False)
     """
-    words, wanted = _words(typed), _words(name)
-    fewer = min(words, wanted, key=len)
-    return words == wanted or (len(fewer) > 1 and fewer == words & wanted)
+    return any(_fit(_words(typed, within), _words(name, within)) for within in (APART, TOGETHER))
 
 
 def initials(name: str) -> str:
@@ -54,13 +66,20 @@ def _without_titles(name: str) -> list[str]:
 
 
 def _is_title(word: str) -> bool:
-    known = TITLES | ABBREVIATED if word.endswith(".") else TITLES
+    known = TITLES | ABBREVIATED if re.search(r"\.$|-", word) else TITLES
     return set(re.findall(r"\w+", word.casefold())) <= known
 
 
-def _words(name: str) -> set[str]:
-    letters = unicodedata.normalize("NFKD", name.casefold())
-    return set(re.findall(r"\w+", "".join(each for each in letters if not _is_accent(each))))
+def _fit(words: set[str], wanted: set[str]) -> bool:
+    fewer = min(words, wanted, key=len)
+    return words == wanted or (len(fewer) > 1 and fewer == words & wanted)
+
+
+def _words(name: str, within: str) -> set[str]:
+    """The words of a name in plain letters; `within` is the pattern of one."""
+    letters = unicodedata.normalize("NFKD", name.casefold()).translate(PLAIN)
+    plain = "".join(each for each in letters if not _is_accent(each))
+    return {re.sub(r"\W", "", word) for word in re.findall(within, plain)}
 
 
 def _is_accent(letter: str) -> bool:

@@ -34,8 +34,9 @@ View = Callable[..., HttpResponse]
 # As 200, but that Chromium keeps no page of it as it stood, as it does of those with no-store:
 # who goes back to a form gets it from the server, without what was typed (ADR 24).
 NOT_KEPT = 203
-# What is sent without words: how to be reached, or not at all.
-CHOICES = {"frame", "how", "not_me"}
+# What is sent without words of anybody's: how to be reached, or not at all.
+CHOICES = {"how", "not_me"}
+LONGEST_CHOICE = 10
 # Who presses twice sees the second answer alone; nobody takes a device over so fast.
 TWICE_S = 15
 # Longer than a link takes answers.
@@ -117,12 +118,18 @@ def not_saved(request: HttpRequest, *, status: int) -> HttpResponse:
 def to_give_back(request: HttpRequest) -> QueryDict | None:
     """What was sent, for its page to show: a form of ours, once. A browser sends it again as it
     loads that page anew, and somebody else may sit there by then, the therapist in the room. A mere
-    choice has no frame; else whoever sends something without one gets none of it back."""
+    choice has no frame; else whoever sends something without one gets none of it back: nobody has
+    us show words of theirs, or hold six times what they send."""
     if request.method != "POST":
         return None
     sent, once = request.POST, ClientFrame.sent_with(request, max_age_s=KNOWN_FOR_S).once
-    is_first = not _was_given_back(once) if once else set(sent) <= CHOICES
-    return sent if is_first else None
+    is_ours = not _was_given_back(once) if once else _is_choice(sent)
+    return sent if is_ours else None
+
+
+def _is_choice(sent: QueryDict) -> bool:
+    is_short = all(len(value) <= LONGEST_CHOICE for _, values in sent.lists() for value in values)
+    return is_short and set(sent) <= CHOICES
 
 
 def _was_given_back(once: str) -> bool:

@@ -45,6 +45,18 @@ def test_a_wrong_password_and_an_unknown_address_are_not_told_apart(
     assert not is_in(client)
 
 
+@pytest.mark.parametrize(
+    ("page", "field"), [("/sign-in/", "username"), ("/sign-in/forgotten/", "email")]
+)
+def test_a_stranger_gets_back_no_more_than_an_address_can_be_long(
+    client: Browser, db: None, page: str, field: str
+) -> None:
+    """Each sign comes back as six: what nobody reads would fill the proxy's memory."""
+    answer = client.post(page, {field: '"' * 100_000, "password": "x"})
+    assert answer.status_code == 200
+    assert answer.content.count(b"&quot;") == 254
+
+
 def test_a_closed_account_does_not_sign_in(client: Browser, alice: Membership) -> None:
     alice.user.is_active = False  # type: ignore[union-attr]
     alice.user.save()  # type: ignore[union-attr]

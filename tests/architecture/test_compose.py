@@ -82,6 +82,10 @@ def test_what_keeps_running_says_whether_it_is_well(name: str) -> None:
     assert SERVICES[name]["restart"] == "unless-stopped"
 
 
+def test_who_floods_the_proxy_ends_none_of_the_engines_on_its_machine() -> None:
+    assert SERVICES["proxy"]["mem_limit"] == "1g"
+
+
 def test_only_the_proxy_is_reachable_and_the_engines_reach_nothing() -> None:
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["proxy"]
     assert COMPOSE["networks"]["engines"]["internal"] is True

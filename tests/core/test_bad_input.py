@@ -7,6 +7,7 @@ import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from hashlib import sha256
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -90,6 +91,25 @@ def test_every_request_is_read_as_utf_8_whatever_it_claims(db: None, claim: str)
     parts["CONTENT_TYPE"] += claim
     [said] = in_utf8(answer)(parts, lambda status, headers: None)
     assert said.decode() == "ä\ufffd López multipart/form-data"
+
+
+@pytest.mark.parametrize("length", [None, ""])
+def test_what_comes_without_a_length_is_read_to_its_end(db: None, length: str | None) -> None:
+    """A mail program's one-click that was taken for empty would stop nothing."""
+
+    def answer(environ: dict[str, Any], _: Callable[[str, Any], None]) -> list[bytes]:
+        return [WSGIRequest(environ).POST["List-Unsubscribe"].encode()]
+
+    environ = RequestFactory().post("/", {"List-Unsubscribe": "One-Click"}).environ
+    del environ["CONTENT_LENGTH"]
+    if length is not None:
+        environ["CONTENT_LENGTH"] = length
+    environ |= {
+        "HTTP_TRANSFER_ENCODING": "chunked",
+        "wsgi.input": BytesIO(environ["wsgi.input"].read()),
+    }
+    with_length = import_string("config.wsgi.with_length")
+    assert with_length(answer)(environ, lambda status, headers: None) == [b"One-Click"]
 
 
 WRITTEN = "She told me about the assault."

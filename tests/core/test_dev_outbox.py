@@ -2,8 +2,11 @@
 
 import io
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.core.mail import EmailMessage, get_connection
@@ -62,15 +65,31 @@ def test_a_mail_cannot_write_its_own_page(client: Browser, folder: Path) -> None
     assert 'href="javascript' not in text
 
 
-def test_no_link_gets_into_the_log(client: Browser) -> None:
+@contextmanager
+def logged() -> Iterator[io.StringIO]:
     handler = next(each for each in logging.getLogger().handlers if each.name == "stderr")
     assert isinstance(handler, logging.StreamHandler)
     log = io.StringIO()
     before = handler.setStream(log)
     try:
-        client.get("/f/THE-SECRET-TOKEN/")
-        client.get("/f/a/THE-SECRET-TOKEN/")
+        yield log
     finally:
         handler.setStream(before)
+
+
+def test_no_link_gets_into_the_log(client: Browser) -> None:
+    with logged() as log:
+        client.get("/f/THE-SECRET-TOKEN/")
+        client.get("/f/a/THE-SECRET-TOKEN/")
     assert log.getvalue().count("Not Found: /…") == 2
     assert "THE-SECRET-TOKEN" not in log.getvalue()
+
+
+@pytest.mark.parametrize("name", ["Zoe Marlow", "Zoë Marlow", "Zoe\\Marlow", "Zoe\nMarlow"])
+def test_nothing_that_is_typed_into_an_address_gets_into_the_log(
+    client: Browser, name: str
+) -> None:
+    with logged() as log:
+        assert client.get(f"/caseload/{quote(name)}/").status_code == 404
+    assert log.getvalue().count("Not Found: /…") == 1
+    assert "Marlow" not in log.getvalue()

@@ -43,7 +43,7 @@ class Phone(Browser):
     """Sends the form as its page gives it: in a frame of ours."""
 
     def post(self, path: str, data: Any = None, **further: Any) -> Any:
-        if isinstance(data, dict) and not data.keys() & CHOICES:
+        if isinstance(data, dict) and not data.keys() & {*CHOICES, "frame"}:
             request = RequestFactory().post(path)
             data = data | {"frame": ClientFrame().signed(request)}
         return super().post(path, data, **further)

@@ -369,6 +369,18 @@ def test_nothing_is_given_back_of_a_form_of_which_nobody_knows_whether_it_was_sh
     assert phone.post(link, answers(comment="xxx", frame=frame)).status_code == 302
 
 
+@pytest.mark.parametrize(
+    ("value", "is_given_back"), [("email", True), ("words of another site", False)]
+)
+def test_a_choice_is_sent_again_and_nothing_that_is_called_one(
+    phone: Browser, link: str, monkeypatch: pytest.MonkeyPatch, value: str, is_given_back: bool
+) -> None:
+    monkeypatch.setattr(limits, "seconds_to_wait", lambda *_: 60)
+    page = phone.post(f"{link}stop/", {"how": value})
+    assert page.status_code == 429
+    assert (value in page.content.decode()) is is_given_back
+
+
 @pytest.mark.parametrize("whose", ["this link's", "another link's", "made up"])
 def test_no_page_shows_words_of_another_sites_form(
     phone: Browser, link: str, alice: Membership, monkeypatch: pytest.MonkeyPatch, whose: str
