@@ -551,6 +551,7 @@ NOTICE_RENDERERS: dict[str, str] = {
     "supervision_begins": "apps.supervision.notices.say_supervision_begins",
     "supervision_goes_on": "apps.supervision.notices.say_supervision_goes_on",
     "supervision_ends": "apps.supervision.notices.say_supervision_ends",
+    "supervision_withdrawn": "apps.supervision.notices.say_supervision_withdrawn",
     "support_message": "apps.supervision.notices.say_support_message",
     "meeting": "apps.supervision.notices.say_meeting",
     "agenda": "apps.supervision.notices.say_agenda",

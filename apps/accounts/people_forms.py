@@ -138,20 +138,25 @@ class EndSupervisionForm(forms.Form):
         help_text=gettext_lazy("Access ends after that day; where the day has passed, at once."),
     )
 
-    def __init__(self, *args: Any, supervision: Supervision, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, supervision: Supervision, today: date, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.supervision = supervision
+        self.first = date_format(supervision.starts_on, "j M Y")
+        self.today = today
+        if supervision.starts_on > today:
+            said = _("It begins on %s: a day before that withdraws it.") % self.first
+            self.fields["ends_on"].help_text = said
 
     def clean_ends_on(self) -> date:
         day: date = self.cleaned_data["ends_on"]
-        if day < self.supervision.starts_on:
+        if day < self.supervision.starts_on < self.today:
             raise forms.ValidationError(
-                _("The link began on %s. Choose that day or a later one.")
-                % self.supervision.starts_on
+                _("The link began on %s. Choose that day or a later one.") % self.first
             )
         last = self.supervision.ends_on
         if last and day > last:
             raise forms.ValidationError(
-                _("The last day is %s already. For a longer time, add a new link.") % last
+                _("The last day is %s already. For a longer time, add a new link.")
+                % date_format(last, "j M Y")
             )
         return day

@@ -137,13 +137,15 @@ def add_supervision(request: MemberRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @require_recent_sign_in
 def end_supervision(request: MemberRequest, supervision_id: UUID) -> HttpResponse:
-    """Set the last day of a supervision."""
+    """Set the last day of a supervision, or withdraw one that is still to begin."""
     links = Supervision.objects.in_practice_of(request.membership)
     supervision = get_object_or_404(
         links.select_related("supervisor", "supervisee"), id=supervision_id
     )
     first_proposal = {"ends_on": supervision.ends_on or request.today}
-    form = forms.EndSupervisionForm(_sent(request), supervision=supervision, initial=first_proposal)
+    form = forms.EndSupervisionForm(
+        _sent(request), supervision=supervision, today=request.today, initial=first_proposal
+    )
     template, context = "accounts/end_supervision.html", {"form": form, "supervision": supervision}
     if not form.is_valid():
         return render(request, template, context)
@@ -157,7 +159,8 @@ def end_supervision(request: MemberRequest, supervision_id: UUID) -> HttpRespons
     except oneself.TooNew as error:
         form.add_error(None, str(error))
         return render(request, template, context)
-    messages.success(request, _("The last day is recorded."))
+    said = _("The last day is recorded.") if supervision.pk else _("The link is withdrawn.")
+    messages.success(request, said)
     return redirect("people")
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
-from django.db.models import Max, Min, Q
+from django.db.models import Max, Min, Q, QuerySet
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -291,7 +291,8 @@ def reactivate_member(*, member: Membership, by: Membership) -> bool:
 def end_supervision(*, supervision: Supervision, ends_on: date, by: Membership) -> None:
     """Set the last day of a supervision; the supervisor's access ends with it, and they are told.
 
-    So are the other managers, where it is the supervisee's doing.
+    So are the other managers, where it is the supervisee's doing. A day before its first ends it at
+    once: what is still to begin never does, and the supervisee is told too.
 
     Raises:
         NotOneself: nobody ends the supervision that they get where another manager could.
@@ -300,33 +301,53 @@ def end_supervision(*, supervision: Supervision, ends_on: date, by: Membership) 
     oneself.refuse_newcomer(by)
     if by.id == supervision.supervisee_id and oneself.must_ask_another(by):
         raise oneself.NotOneself
-    _end_supervision(supervision, ends_on=ends_on, by=by)
+    if ends_on < supervision.starts_on:
+        _end_at_once(supervision, by=by)
+    else:
+        _end_supervision(supervision, ends_on=ends_on, by=by)
 
 
 def _end_supervision(supervision: Supervision, *, ends_on: date, by: Membership) -> None:
     supervision.ends_on = ends_on
     supervision.save(update_fields=["ends_on", "ended_at"])
-    told = Membership.objects.filter(id=supervision.supervisor_id)
-    # Who could not end it by itself did so with the supervisor's place or role.
-    if by.id == supervision.supervisee_id or oneself.is_new(by):
-        told |= Membership.objects.colleagues_of(by).filter(oneself.manages_lately())
-    for member in told.exclude(id=by.id):
+    for member in _told_of_the_end(supervision, by):
         notices.tell(
             member=member, kind="supervision_ends", subject=supervision, mark=ends_on.isoformat()
         )
     audit.record("end supervision", supervision, by=by)
 
 
+def _told_of_the_end(supervision: Supervision, by: Membership) -> QuerySet[Membership]:
+    told = Membership.objects.filter(id=supervision.supervisor_id)
+    # Who could not end it by itself did so with the supervisor's place or role.
+    if by.id == supervision.supervisee_id or oneself.is_new(by):
+        told |= Membership.objects.colleagues_of(by).filter(oneself.manages_lately())
+    return told.exclude(id=by.id)
+
+
 def _end_supervisions(supervisor: Membership, *, by: Membership) -> None:
-    """Those they give end now, with today as their last day; what was to begin later never does."""
+    """Those they give end now; what was to begin later never does."""
+    for supervision in supervisor.supervisions_given.not_over(on=timezone.localdate()):
+        _end_at_once(supervision, by=by)
+
+
+def _end_at_once(supervision: Supervision, *, by: Membership) -> None:
+    """With today as its last day; what is still to begin is withdrawn."""
     today = timezone.localdate()
-    for supervision in supervisor.supervisions_given.not_over(on=today):
-        if supervision.starts_on <= today:
-            supervision.ended_at = timezone.now()
-            _end_supervision(supervision, ends_on=today, by=by)
-        else:
-            audit.record("withdraw supervision", supervision, by=by)
-            supervision.delete()
+    if supervision.starts_on <= today:
+        supervision.ended_at = supervision.ended_at or timezone.now()
+        _end_supervision(supervision, ends_on=today, by=by)
+        return
+    supervisor, supervisee = supervision.supervisor, supervision.supervisee
+    told = dict.fromkeys(_told_of_the_end(supervision, by), supervisee)
+    if supervisee != by:
+        told[supervisee] = supervisor
+    for member, subject in told.items():
+        notices.tell(
+            member=member, kind="supervision_withdrawn", subject=subject, mark=str(supervision.id)
+        )
+    audit.record("withdraw supervision", supervision, by=by)
+    supervision.delete()
 
 
 @transaction.atomic

@@ -98,3 +98,10 @@ def say_supervision_ends(ids: Collection[UUID], member: Membership) -> dict[UUID
         for link in links.select_related("supervisee", "supervisor")
         if link.ends_on and (link.supervisor_id == member.id or member.has_role(Role.MANAGER))
     }
+
+
+def say_supervision_withdrawn(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+    """To who was to give or get it, by the other one's name, and to who manages the practice."""
+    text = _("A supervision with %(who)s was withdrawn before it began.")
+    others = Membership.objects.colleagues_of(member).filter(id__in=ids)
+    return {other.id: Said(text % {"who": other.name}) for other in others}

@@ -168,10 +168,69 @@ def test_a_link_ends_no_earlier_than_it_began(manager: Browser, sam: Membership)
     supervision = Supervision.objects.get()
     before = supervision.starts_on - timedelta(days=1)
     address = reverse("end_supervision", args=[supervision.id])
-    for day, says in ((before.isoformat(), "The link began on"), ("", "required")):
+    for day, says in (
+        (before.isoformat(), f"began on {date_format(supervision.starts_on, 'j M Y')}."),
+        ("", "required"),
+    ):
         assert says in shown(manager.post(address, {"ends_on": day}))
     supervision.refresh_from_db()
     assert supervision.ends_on is None
+
+
+def test_a_link_that_is_still_to_begin_is_withdrawn_and_both_are_told(
+    manager: Browser, mona: Membership, sam: Membership, charlie: Membership
+) -> None:
+    first = TODAY() + timedelta(days=6)
+    for _twice in range(2):
+        to_come = start_supervision(
+            supervisor=sam, supervisee=charlie, starts_on=first, by=mona
+        )  # fmt: skip
+        address = reverse("end_supervision", args=[to_come.id])
+        assert f"It begins on {date_format(first, 'j M Y')}: a day before" in shown(
+            manager.get(address)
+        )
+        kept = first + timedelta(days=1)
+        manager.post(address, {"ends_on": kept.isoformat()})
+        assert Supervision.objects.get(id=to_come.id).ends_on == kept
+        before = first - timedelta(days=1)
+        page = manager.post(address, {"ends_on": before.isoformat()}, follow=True)
+        assert "The link is withdrawn." in shown(page)
+        assert not Supervision.objects.filter(id=to_come.id).exists()
+    texts = [each.said.text for each in notices.unread(charlie)]
+    assert texts == ["A supervision with Sam Okafor was withdrawn before it began."] * 2
+    texts = [each.said.text for each in notices.unread(sam)]
+    assert texts == ["A supervision with Charlie Nowak was withdrawn before it began."] * 2
+    assert len(noted("withdraw supervision", mona)) == 2
+
+
+def test_a_link_that_began_today_ends_at_once(
+    manager: Browser, mona: Membership, sam: Membership, charlie: Membership
+) -> None:
+    made = start_supervision(supervisor=sam, supervisee=charlie, starts_on=TODAY(), by=mona)
+    address = reverse("end_supervision", args=[made.id])
+    yesterday = {"ends_on": (TODAY() - timedelta(days=1)).isoformat()}
+    manager.post(address, yesterday)
+    made.refresh_from_db()
+    ended_at = made.ended_at
+    assert ended_at
+    assert not Supervision.objects.current(on=TODAY()).filter(supervisee=charlie).exists()
+    manager.post(address, yesterday)
+    made.refresh_from_db()
+    assert made.ended_at == ended_at, "what was written since is read by nobody who had gone"
+
+
+def test_other_managers_are_told_where_who_is_to_be_supervised_has_that_withdrawn(
+    mona: Membership, sam: Membership, practice: Practice
+) -> None:
+    mona.roles = [Role.MANAGER, Role.THERAPIST]
+    mona.save()
+    to_come = TODAY() + timedelta(days=3)
+    SupervisionFactory.create(supervisor=sam, supervisee=mona, starts_on=to_come)
+    olga = MembershipFactory.create(practice=practice, name="Olga", roles=[Role.MANAGER])
+    change_roles(member=sam, roles=[Role.THERAPIST], by=mona)
+    [told] = notices.unread(olga)
+    assert told.said.text == "A supervision with Mona Haddad was withdrawn before it began."
+    assert notices.unread(mona) == ()
 
 
 @pytest.mark.parametrize("way", ["place", "role"])

@@ -31,7 +31,12 @@ TO_EVERYBODY = {
     "record_holder_ends",
     "left_notes_opened",
 }
-ABOUT_ONESELF = {"caseload_handed_over", "supervision_begins", "supervision_goes_on"}
+ABOUT_ONESELF = {
+    "caseload_handed_over",
+    "supervision_begins",
+    "supervision_goes_on",
+    "supervision_withdrawn",
+}
 """Of what a change means for the reader, without naming a client: also where it is their role's."""
 
 
@@ -183,7 +188,12 @@ def test_no_notice_names_a_client_who_went_to_somebody_else(
         client=treatments[0].client, requested_by=mona, requested_at=timezone.now(),
     )  # fmt: skip
     notices.tell(member=nora, kind="two_people_needed", subject=waiting)
-    for kind in ("record_holder", "record_holder_ends", "left_notes_opened"):
+    for kind in (
+        "record_holder",
+        "record_holder_ends",
+        "left_notes_opened",
+        "supervision_withdrawn",
+    ):
         notices.tell(member=nora, kind=kind, subject=alice)
     notices.tell(
         member=nora, kind="caseload_handed_over", subject=alice, mark=str(timezone.localdate())
