@@ -3,9 +3,12 @@
 import re
 import smtplib
 import socket
-from contextlib import suppress
+import struct
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from email.headerregistry import Address
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -16,10 +19,12 @@ from django.core import mail
 from django.test import Client as Browser
 from django.utils import timezone
 from pytest_django import Settings
+from urllib3 import Timeout
+from urllib3.exceptions import HTTPError
 
 from apps.core import outbox, tenancy
 from apps.core.carriers import AnsweredStop, MaybeSent, RenderedMessage, Unreachable
-from apps.core.carriers.email import compose
+from apps.core.carriers.email import EmailCarrier, compose
 from apps.core.carriers.text import GatewayRefused, TextCarrier
 from apps.core.models import OutboxMessage
 from tests.feedback.test_client_form import shown
@@ -177,6 +182,96 @@ def test_a_copy_of_production_writes_to_nobody_who_is_not_listed(
     assert len(mail.outbox) == 2
 
 
+# ── HTTP: mail providers and text gateways ─────────────────────────────────────────────────────
+
+
+@contextmanager
+def taking(answer: bytes, *, then_rests: bool = False) -> Iterator[str]:
+    """The address of a server that reads one request as a whole and says `answer`."""
+    over = Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.wfile.write(answer)
+            if then_rests:
+                over.wait(9)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        taker = Thread(target=server.handle_request)
+        taker.start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            over.set()
+            taker.join()
+
+
+@contextmanager
+def hanging_up() -> Iterator[str]:
+    """The address of a server that resets a connection as the client says hello."""
+
+    def hang_up() -> None:
+        taken, _address = server.accept()
+        taken.recv(9)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        taken.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        hanger = Thread(target=hang_up)
+        hanger.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        hanger.join()
+
+
+@pytest.fixture(params=["email", "text"])
+def carry(request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    """Send a message by a mail provider, or by a text gateway, at an address."""
+    waits = (0.5, 0.5)
+    monkeypatch.setattr("apps.core.carriers.text.TIMEOUT", Timeout(*waits))
+
+    def carry(url: str) -> None:
+        settings.TEXT_GATEWAY_URL = url.replace("//", "//a:b@")
+        settings.EMAIL_BACKEND = "anymail.backends.mailgun.EmailBackend"
+        settings.ANYMAIL = {
+            "MAILGUN_API_KEY": "key",  # pragma: allowlist secret
+            "MAILGUN_SENDER_DOMAIN": "mail.example",
+            "MAILGUN_API_URL": f"{url}/v3",
+            "REQUESTS_TIMEOUT": waits,
+        }
+        carrier = {"email": EmailCarrier, "text": TextCarrier}[request.param]()
+        with closing(carrier):
+            carrier.send(ROW, message(recipient="+447700900123@mail.example", channel="text"))
+
+    return carry
+
+
+TAKEN = b'HTTP/1.1 201 Created\r\nContent-Length: 33\r\n\r\n{"id":"<x>","message":"Queued. "}'
+
+
+def test_what_is_taken_is_sent(carry) -> None:
+    with taking(TAKEN) as address:
+        carry(f"http://{address}")
+
+
+@pytest.mark.parametrize("then_rests", [False, True])
+@pytest.mark.parametrize("answer", [b"", TAKEN[:8], TAKEN[:-20]])
+def test_what_is_handed_over_and_not_answered_as_a_whole_may_be_out(
+    carry, answer: bytes, then_rests: bool
+) -> None:
+    with taking(answer, then_rests=then_rests) as address, pytest.raises(MaybeSent):
+        carry(f"http://{address}")
+
+
+def test_what_was_not_handed_over_is_tried_again(carry) -> None:
+    """The line is cut as the two agree on a cipher: nothing of the message is out."""
+    with hanging_up() as address, pytest.raises((OSError, HTTPError)):
+        carry(f"https://{address}")
+
+
 # ── Text messages ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -230,7 +325,7 @@ def test_a_gateway_whose_answer_drips_is_broken_off(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may have taken the message, so that it is not sent again at once."""
-    monkeypatch.setattr("apps.core.carriers.text.WHOLE_CALL_S", 0.3)
+    monkeypatch.setattr("apps.core.carriers.http.WHOLE_CALL_S", 0.3)
     dripped, over = 0, Event()
     whole = 500  # ten seconds
 

@@ -5,6 +5,7 @@ import smtplib
 import time
 from email.utils import formataddr
 
+from anymail.backends.base_requests import AnymailRequestsBackend
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
@@ -12,6 +13,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import get_language_info
 
 from apps.core.carriers import RenderedMessage, Unreachable
+from apps.core.carriers.http import Adapter
 from apps.core.models import OutboxMessage
 
 # Servers end connections that rest or carry too much; a new one is cheaper than a refusal.
@@ -96,6 +98,10 @@ class EmailCarrier:
         self._carried = 0
 
     def _carry(self, mail: EmailMultiAlternatives) -> None:
+        if isinstance(self._connection, AnymailRequestsBackend):
+            self._connection.open()
+            for scheme in ("http://", "https://"):
+                self._connection.session.mount(scheme, Adapter())
         self._connection.send_messages([mail])
         self._used_at = time.monotonic()
         if isinstance(self._connection, SmtpBackend):

@@ -9,11 +9,7 @@ See https://www.twilio.com/docs/messaging/api/message-resource and …/docs/usag
 import base64
 import hmac
 import json
-import socket
 from collections.abc import Mapping
-from contextlib import suppress
-from threading import Timer
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import urllib3
@@ -21,7 +17,8 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 
-from apps.core.carriers import AnsweredStop, MaybeSent, RenderedMessage, Unreachable
+from apps.core.carriers import AnsweredStop, RenderedMessage, Unreachable
+from apps.core.carriers.http import POOLS
 from apps.core.forms import UNREADABLE
 from apps.core.models import OutboxMessage
 
@@ -29,62 +26,10 @@ from apps.core.models import OutboxMessage
 NO_USE = {21211, 21214, 21217, 21612, 21614}
 ANSWERED_STOP = 21610
 TIMEOUT = urllib3.Timeout(connect=5, read=10)
-WHOLE_CALL_S = 20.0
-"""A gateway whose answer drips is broken off then; `TIMEOUT` waits for each drop anew."""
 
 
 class GatewayRefused(Exception):
     """The gateway did not take the message; a later try may help."""
-
-
-class _Ending:
-    """A connection whose calls end after `WHOLE_CALL_S`, whatever still comes."""
-
-    sock: Any
-    _end: Timer
-    _is_broken_off: bool
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        self._is_broken_off = False
-        self._end = Timer(WHOLE_CALL_S, self._break_off)
-        self._end.daemon = True
-        self._end.start()
-        try:
-            super().request(*args, **kwargs)  # type: ignore[misc]
-        except BaseException:
-            self._end.cancel()
-            raise
-
-    def getresponse(self) -> Any:
-        """The answer with its body, which urllib3 reads here; ProtocolError where it was cut."""
-        try:
-            answer = super().getresponse()  # type: ignore[misc]
-        finally:
-            self._end.cancel()
-        if self._is_broken_off:
-            raise urllib3.exceptions.ProtocolError("The answer took too long.")
-        return answer
-
-    def _break_off(self) -> None:
-        self._is_broken_off = True
-        with suppress(OSError, AttributeError):  # it ended meanwhile
-            self.sock.shutdown(socket.SHUT_RDWR)
-
-
-class _Connection(_Ending, urllib3.connection.HTTPConnection):
-    pass
-
-
-class _SecureConnection(_Ending, urllib3.connection.HTTPSConnection):
-    pass
-
-
-class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
 
 
 class TextCarrier:
@@ -92,7 +37,7 @@ class TextCarrier:
 
     def __init__(self) -> None:
         self._pool = urllib3.PoolManager(timeout=TIMEOUT, retries=False)
-        self._pool.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        self._pool.pool_classes_by_scheme = POOLS
 
     def send(self, row: OutboxMessage, message: RenderedMessage) -> None:
         url = urlsplit(settings.TEXT_GATEWAY_URL)
@@ -100,22 +45,19 @@ class TextCarrier:
             raise GatewayRefused
         report = reverse("text_report", args=[row.practice_id, row.id])
         account, token = unquote(url.username or ""), unquote(url.password or "")
-        try:
-            answer = self._pool.request(
-                "POST",
-                f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
-                f"/2010-04-01/Accounts/{account}/Messages.json",
-                fields={
-                    "To": message.recipient,
-                    "From": settings.TEXT_SENDER,
-                    "Body": message.body.strip(),
-                    "StatusCallback": settings.BASE_URL + report,
-                },
-                encode_multipart=False,
-                headers=urllib3.make_headers(basic_auth=f"{account}:{token}"),
-            )
-        except (urllib3.exceptions.ReadTimeoutError, urllib3.exceptions.ProtocolError) as error:
-            raise MaybeSent from error
+        answer = self._pool.request(
+            "POST",
+            f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+            f"/2010-04-01/Accounts/{account}/Messages.json",
+            fields={
+                "To": message.recipient,
+                "From": settings.TEXT_SENDER,
+                "Body": message.body.strip(),
+                "StatusCallback": settings.BASE_URL + report,
+            },
+            encode_multipart=False,
+            headers=urllib3.make_headers(basic_auth=f"{account}:{token}"),
+        )
         if answer.status in (200, 201):
             return
         code = _code(answer.data) if answer.status == 400 else 0
