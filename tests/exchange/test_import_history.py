@@ -7,7 +7,7 @@ import time_machine
 from django.core.management import CommandError
 from django.utils import timezone
 
-from apps.accounts.models import Notice
+from apps.accounts.models import Notice, Role
 from apps.clients.handing_over import pass_on
 from apps.clients.models import Client, Treatment
 from apps.endings.services import close_treatment, reopen_treatment
@@ -20,7 +20,7 @@ from apps.ruptures.transitions import move_episodes_on
 from apps.therapy_sessions.models import TherapySession
 from tests.conftest import work_in
 from tests.exchange.importing import BY_NAME, csv
-from tests.factories import SupervisionFactory, TherapySessionFactory
+from tests.factories import MembershipFactory, SupervisionFactory, TherapySessionFactory
 from tests.ruptures.test_screening import screen_from
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_owner")]
@@ -126,6 +126,23 @@ def test_what_is_added_to_a_course_that_goes_on_here_is_told_as_what_comes_now(l
     episode.refresh_from_db()
     assert episode.opened_by != treatment.therapy_sessions.latest("starts_at")
     assert Notice.objects.filter(member=sam, subject_id=episode.id).exists()
+
+
+def test_a_fall_is_told_to_who_supervises_on_the_practices_day(load, alice, practice):
+    """In the morning of the 27th in Auckland it is still the 26th by the machine's clock."""
+    practice.time_zone = "Pacific/Auckland"
+    practice.save()
+    good = [f"A,{n},{90 - n % 2 * 10},Alice Moreau" for n in range(1, 10)]
+    how = {"questionnaire": "rapport-alliance-form", "first_week": "2026-09-07"}
+    with time_machine.travel(datetime(2026, 11, 26, 20, tzinfo=UTC), tick=False):
+        nora = MembershipFactory.create(practice=practice, name="Nora", roles=[Role.SUPERVISOR])
+        starts_on = date(2026, 11, 27)
+        SupervisionFactory.create(supervisor=nora, supervisee=alice, starts_on=starts_on)
+        load(csv(BY_NAME, *good), **how)
+        TherapySession.objects.update(corrected_at=timezone.now())  # it goes on here
+        load(csv(BY_NAME, *good, "A,10,20,Alice Moreau", "A,11,20,Alice Moreau"), **how)
+    told = Notice.objects.filter(member=nora).values_list("kind", flat=True)
+    assert "episode_marked" in told
 
 
 def test_what_is_added_to_a_course_that_has_ended_here_is_history(load, alice, sam):

@@ -20,6 +20,7 @@ from apps.exchange.demo.seed import PASSPHRASE
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.selectors import choose_session
 from apps.ruptures.models import RuptureEpisode, Screening
+from apps.ruptures.notices import tell_about
 from apps.therapy_sessions.models import TherapySession
 from tests.exchange.test_seed_demo import LONDON, THURSDAY_NOON, figures, status
 
@@ -144,3 +145,17 @@ def test_it_is_made_at_any_hour_and_each_therapist_has_one_session_to_log(day, c
             offered = choose_session(therapist, at=now).session
             assert offered
             assert offered.ends_at <= now
+
+
+def test_it_is_seeded_by_the_day_of_the_practice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who supervises today is a question of its clock, not of the machine's."""
+    clocks: set[str] = set()
+
+    def note_clock(episode: RuptureEpisode) -> None:
+        clocks.add(timezone.get_current_timezone_name())
+        tell_about(episode)
+
+    monkeypatch.setattr("apps.exchange.demo.seed.tell_about", note_clock)
+    with time_machine.travel(THURSDAY_NOON, tick=False):
+        seed()
+    assert clocks == {"Europe/London"}

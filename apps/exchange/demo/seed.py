@@ -14,6 +14,7 @@ from apps.accounts.services import add_member, create_practice, start_supervisio
 from apps.alliance.models import AllianceRating, Questionnaire
 from apps.alliance.services import install_shipped_questionnaires
 from apps.clients.models import Client, ContactChannel, Treatment
+from apps.core import tenancy
 from apps.core.models import OutboxMessage
 from apps.endings.services import set_offer
 from apps.exchange.demo.cast import (
@@ -84,6 +85,13 @@ def seed_demo(*, now: datetime | None = None) -> bool:
     if practice:
         take_down(practice)
     practice = create_practice(**PRACTICE)
+    with tenancy.practice(practice.id):
+        _fill(practice, now=now)
+    return True
+
+
+def _fill(practice: Practice, *, now: datetime) -> None:
+    """By the practice's clock, as pages and tasks do."""
     install_shipped_questionnaires(practice=practice, by=None)
     members = _add_members(practice, today=now.date())
     questionnaire = practice_questionnaire(practice)
@@ -100,7 +108,6 @@ def seed_demo(*, now: datetime | None = None) -> bool:
         )
     _plan_meeting(members, now=now)
     _say_it_was_told(practice, now=now)
-    return True
 
 
 def take_down(practice: Practice) -> None:

@@ -6,12 +6,12 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import transaction
 from tqdm import tqdm
 
 from apps.accounts.models import Practice
 from apps.alliance.models import Questionnaire
 from apps.alliance.services import install_questionnaire
+from apps.core import tenancy
 from apps.exchange.management.arguments import BAD_INPUT, find_practice
 from apps.exchange.ratings_csv import BadInputError, RatingsCsv
 from apps.exchange.services import Imported, import_ratings
@@ -48,7 +48,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             practice = find_practice(options["practice"])
-            with transaction.atomic(), Path(options["file"]).open("rb") as file:
+            with tenancy.practice(practice.id), Path(options["file"]).open("rb") as file:
                 questionnaire = _questionnaire(practice, options["questionnaire"])
                 done = import_ratings(
                     practice=practice,

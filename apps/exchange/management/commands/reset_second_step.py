@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.accounts.models import Membership
 from apps.accounts.sign_in_services import NoSecondStep, reset_second_step
+from apps.core import tenancy
 from apps.exchange.management.arguments import BAD_INPUT, find_member, find_practice
 
 
@@ -33,7 +34,8 @@ class Command(BaseCommand):
         if member == by:
             raise _refused("Nobody vouches for themselves.")
         try:
-            reset_second_step(member=member, by=by)
+            with tenancy.practice(practice.id):
+                reset_second_step(member=member, by=by)
         except NoSecondStep:
             raise _refused(f"{member} has no second step.") from None
         self.stdout.write(f"{member} signs in with the password and sets up a new second step.")
