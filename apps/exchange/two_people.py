@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.accounts.models import Membership, Practice, Role
+from apps.accounts.models import Membership, Notice, Practice, Role
 from apps.accounts.notices import Said, tell
 from apps.accounts.oneself import ALONE_WAITS, here_lately, seven_days_here, works_alone
 from apps.accounts.services import set_keeping
@@ -167,8 +167,14 @@ def _ask(
 def _tell_others(request: TwoPersonRequest, by: Membership | None) -> None:
     verb = "request" if by else "propose"
     audit.record(f"{verb} {_noun(request)}", request, client_id=request.client_id, by=by)
-    for colleague in _others(request, by):
-        tell(member=colleague, kind="two_people_needed", subject=request)
+    others, kind = _others(request, by), "two_people_needed"
+    if by is None:  # one notice of all proposals, and another once it was read
+        unread = Notice.objects.filter(kind=kind, subject_id=request.practice_id, read_at=None)
+        for colleague in others.exclude(id__in=unread.values("member")):
+            tell(member=colleague, kind=kind, subject=request.practice, mark=str(request.id))
+        return
+    for colleague in others:
+        tell(member=colleague, kind=kind, subject=request)
 
 
 def _others(request: TwoPersonRequest, by: Membership | None) -> QuerySet[Membership]:
@@ -387,15 +393,17 @@ def _noun(request: TwoPersonRequest) -> str:
 
 
 def say_requested(subject_ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
-    """Notices to colleagues that a request waits for a second person.
+    """Notices to colleagues that a request waits for a second person, or that Rapport proposed
+    some, which are their practice's.
 
     Without the client, whom the page names: whoever asked would read in *Who looked* when each
     colleague opens theirs.
     """
-    waiting = TwoPersonRequest.objects.in_practice_of(member).filter(
-        id__in=subject_ids, closed_at=None
-    )
-    return {each.id: Said(_in_words(each), url=reverse("erasures")) for each in waiting}
+    waiting = TwoPersonRequest.objects.in_practice_of(member).filter(closed_at=None)
+    said = {each.id: _in_words(each) for each in waiting.filter(id__in=subject_ids)}
+    if member.practice_id in subject_ids and waiting.filter(is_proposal=True).exists():
+        said[member.practice_id] = _("Erasures are proposed: two people have to agree.")
+    return {id_: Said(text, url=reverse("erasures")) for id_, text in said.items()}
 
 
 def _in_words(request: TwoPersonRequest) -> str:

@@ -13,7 +13,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from apps.accounts import notices
-from apps.accounts.models import Membership, Practice, Role
+from apps.accounts.models import Membership, Notice, Practice, Role
 from apps.accounts.services import change_roles, deactivate_member, reactivate_member
 from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.core import tenancy
@@ -408,6 +408,37 @@ def test_what_a_colleague_asks_for_names_no_client_on_anybodys_first_page(
             assert all(client.code not in each.said.text for each in notices.unread(member))
     looked = AuditEntry.objects.filter(client_ids__contains=[client.id], is_read=True)
     assert not looked.exists()
+
+
+def test_of_all_that_rapport_proposes_everybody_has_one_notice_at_a_time(
+    ended: Treatment, alice: Membership, charlie: Membership, mona: Membership, practice: Practice
+) -> None:
+    """No other notice is pushed off a page that shows twenty."""
+    for _more in range(3):
+        TreatmentFactory.create(therapist=alice, starts_on=ended.starts_on, ends_on=ended.ends_on)
+    notices.tell(member=alice, kind="record_holder", subject=mona)
+    proposed = "Erasures are proposed: two people have to agree."
+    asked = propose(date(2035, 1, 1))
+    assert len(asked) == 4
+    with time_machine.travel(date(2035, 1, 2)):
+        [told, other] = notices.unread(alice)
+        assert "record holder" in other.said.text
+        assert told.said == notices.Said(proposed, url="/erasures/")
+        assert [each.said.text for each in notices.unread(charlie)] == [proposed]
+        assert not two_people.confirm(request=asked[0], by=charlie)
+        assert two_people.confirm(request=asked[0], by=alice)
+        assert [each.said.text for each in notices.unread(charlie)] == [proposed]
+        notices.mark_read(notice=Notice.objects.get(id=told.id))
+        more = TreatmentFactory.create(
+            therapist=alice, starts_on=ended.starts_on, ends_on=ended.ends_on
+        )
+        propose(date(2035, 1, 2))
+        assert notices.unread(alice)[0].said.text == proposed
+        assert [each.said.text for each in notices.unread(charlie)] == [proposed]
+        for each in TwoPersonRequest.objects.filter(closed_at=None):
+            two_people.withdraw(request=each, by=mona)
+        assert proposed not in [each.said.text for each in notices.unread(alice)]
+    assert more.client.two_person_requests.exists()
 
 
 @pytest.mark.parametrize("taken_up", [False, True])
