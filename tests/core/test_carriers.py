@@ -25,6 +25,7 @@ from urllib3.exceptions import HTTPError
 from apps.core import outbox, tenancy
 from apps.core.carriers import AnsweredStop, MaybeSent, RenderedMessage, Unreachable
 from apps.core.carriers.email import EmailCarrier, compose
+from apps.core.carriers.refusals import is_no_mailbox
 from apps.core.carriers.text import GatewayRefused, TextCarrier
 from apps.core.models import OutboxMessage
 from tests.feedback.test_client_form import shown
@@ -121,6 +122,8 @@ def refuse(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     [
         ((550, b"5.1.1 no such user"), State.FAILED, True),
         ((550, b"5.7.1 policy"), State.PENDING, False),
+        ((550, b"relay not permitted"), State.PENDING, False),
+        ((550, b"5.1.8 <f@x.example>: Sender address rejected: not found"), State.PENDING, False),
         ((451, b"4.3.0 later"), State.PENDING, False),
     ],
 )
@@ -136,6 +139,60 @@ def test_a_mailbox_that_does_not_exist_is_told_at_once_and_not_tried_again(
     assert outbox.deliver_due() == 0
     assert reread(row).state == state
     assert told == ([(row.subject_id, "email")] if is_told else [])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "550 5.1.1 <k@mail.example>: Recipient address rejected: User unknown in relay table",
+        "550 5.1.1 The email account that you tried to reach\n5.1.1 does not exist.",
+        "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup",
+        "556 5.1.10 Recipient address has null MX",
+        "smtp;550 5.1.2 no such host",
+        "553 sorry, no mailbox here by that name. (#5.1.1)",
+        "550 User unknown",
+        "550 No Such User Here",
+        "550 Unrouteable address",
+        "550 Mailbox does not exist",
+        "550 Invalid recipient",
+        "554 delivery error: no such user",
+    ],
+)
+def test_a_refusal_that_speaks_of_the_mailbox_says_that_there_is_none(answer: str) -> None:
+    assert is_no_mailbox(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "550 relay not permitted",
+        "550 Sender verify failed",
+        "550 Verification failed for <forms@x.example>\nNo Such User Here\nSender verify failed",
+        "550 5.1.0 <forms@x.example>: Sender address rejected: User unknown in local table",
+        "550 5.1.7 <forms@x.example>: Sender address rejected: undeliverable address",
+        "550 5.1.8 <forms@x.example>: Sender address rejected: Domain not found",
+        "550 5.1.1 <forms@x.example>: Sender address rejected: User unknown",
+        "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)",
+        "550 5.7.1 No such user",
+        "550 5.7.1 Service unavailable; client host [5.1.1.20] blocked using a list",
+        "550 client host [5.1.1.20] is on a list",
+        "550 5.7.26 This mail has been blocked because the sender is unauthenticated",
+        "554 5.7.1 Message rejected as spam",
+        "552 5.2.2 mailbox full",
+        "550 5.2.1 mailbox disabled",
+        "550 Requested action not taken: mailbox unavailable",
+        "550 Authentication required",
+        "450 4.1.1 User unknown",
+        "450 User unknown",
+        "smtp;450 User unknown",
+        "550",
+        "",
+    ],
+)
+def test_a_refusal_that_speaks_of_us_of_the_moment_or_of_a_policy_says_nothing_of_the_mailbox(
+    answer: str,
+) -> None:
+    assert not is_no_mailbox(answer)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,6 +1,5 @@
 """Email: by any SMTP server, or by a provider that django-anymail knows."""
 
-import re
 import smtplib
 import time
 from email.utils import formataddr
@@ -14,13 +13,12 @@ from django.utils.translation import get_language_info
 
 from apps.core.carriers import RenderedMessage, Unreachable
 from apps.core.carriers.http import Adapter
+from apps.core.carriers.refusals import is_no_mailbox
 from apps.core.models import OutboxMessage
 
 # Servers end connections that rest or carry too much; a new one is cheaper than a refusal.
 KEPT_FOR_S = 10.0
 KEPT_FOR_MESSAGES = 100
-NO_SUCH_MAILBOX = {550, 551, 553}
-ENHANCED = re.compile(rb"^(\d\.\d{1,3}\.\d{1,3})\b")
 
 
 def compose(row: OutboxMessage, message: RenderedMessage) -> EmailMultiAlternatives:
@@ -55,20 +53,6 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def is_no_mailbox(code: int, answer: bytes) -> bool:
-    """Whether a server's refusal means that the mailbox does not exist, whoever asks and when.
-
-    >>> is_no_mailbox(550, b"5.1.1 no such user"), is_no_mailbox(550, b"No such user")
-    (True, True)
-    >>> is_no_mailbox(550, b"5.7.1 blocked by policy"), is_no_mailbox(450, b"4.2.1 busy")
-    (False, False)
-    """
-    enhanced = ENHANCED.match(answer)
-    if enhanced:
-        return enhanced[1].startswith(b"5.1.")
-    return code in NO_SUCH_MAILBOX
-
-
 class EmailCarrier:
     """Keeps a connection to the SMTP server for the messages that follow."""
 
@@ -86,7 +70,10 @@ class EmailCarrier:
             self._carry(mail)
         except smtplib.SMTPRecipientsRefused as refused:
             self.close()
-            if all(is_no_mailbox(*answer) for answer in refused.recipients.values()):
+            answers = refused.recipients.values()
+            if all(
+                is_no_mailbox(f"{code} {said.decode(errors='replace')}") for code, said in answers
+            ):
                 raise Unreachable from refused
             raise
         except BaseException:

@@ -1,0 +1,45 @@
+"""What a refusal says: that nobody is there, or something about us, the moment or a policy.
+
+The first alone is a reason to write to an address no more. The others pass, or are mended by
+whoever runs this: where they stopped addresses, one lapsed login would stop those of all clients.
+What is in doubt is none.
+"""
+
+import re
+
+# RFC 3463 (3.2), RFC 7505 and IANA's registry of enhanced status codes: no such mailbox, no such
+# host, no address at all, moved away, a host that takes no mail. X.1.7 and X.1.8 are the sender's,
+# X.1.0 and X.1.4 leave it open; X.2 is about a mailbox that is there, X.7 about a policy.
+NO_SUCH_MAILBOX = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"}
+ENHANCED = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?!\.?\d)")
+# Without such a code (RFC 5321 says 550 to a policy as well) it must be said in words. "Mailbox
+# unavailable" is what RFC 5321 calls 550 whatever the reason.
+WHOSE = r"(user|mailbox|recipient|account|address)"
+SAYS_NO_SUCH_MAILBOX = re.compile(
+    rf"\b(no such|unknown|invalid|non-?existent|unroute?able) ((local|e-?mail) )?{WHOSE}\b"
+    rf"|\b{WHOSE}( is)? (unknown|invalid|not found)\b"
+    rf"|\b{WHOSE} (does not|doesn['’]t) exist\b"
+    r"|\bno mailbox here\b"
+)
+SPEAKS_OF_SENDER = re.compile(r"\b(sender|your)\b")
+FOR_NOW = re.compile(r"(smtp;\s*)?4\d\d\b")
+
+
+def is_no_mailbox(answer: str) -> bool:
+    """Whether a mail server's refusal means that the mailbox does not exist, whoever asks and when.
+
+    Args:
+        answer: with its code in front, where that is known.
+
+    >>> is_no_mailbox("550 5.1.1 no such user"), is_no_mailbox("550 No such user here")
+    (True, True)
+    >>> is_no_mailbox("550 5.7.1 blocked by policy"), is_no_mailbox("450 4.2.1 busy")
+    (False, False)
+    >>> is_no_mailbox("550 5.1.8 Sender address rejected"), is_no_mailbox("550 Relay not permitted")
+    (False, False)
+    """
+    said = " ".join(answer.lower().split())
+    if FOR_NOW.match(said) or SPEAKS_OF_SENDER.search(said):
+        return False
+    codes = set(ENHANCED.findall(said))
+    return codes <= NO_SUCH_MAILBOX if codes else bool(SAYS_NO_SUCH_MAILBOX.search(said))
