@@ -12,7 +12,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from apps.core import reports
-from apps.core.carriers.text import ANSWERED_STOP, is_signed
+from apps.core.carriers.refusals import ANSWERED_STOP, NO_SUCH_NUMBER
+from apps.core.carriers.text import is_signed
 from apps.core.forms import UNREADABLE
 from apps.core.models import OutboxMessage
 from apps.core.outbox import Outcome
@@ -27,8 +28,8 @@ HARD = {RejectReason.INVALID, RejectReason.BOUNCED}
 NO_MORE = {EventType.COMPLAINED, EventType.UNSUBSCRIBED}
 TEXT_OUTCOMES = {
     "delivered": Outcome.DELIVERED,
-    "undelivered": Outcome.BOUNCED,
-    "failed": Outcome.BOUNCED,
+    "undelivered": Outcome.LOST,
+    "failed": Outcome.LOST,
 }
 
 
@@ -80,8 +81,11 @@ def text_report(request: HttpRequest, practice_id: UUID, message_id: UUID) -> Ht
     if not is_signed(url, request.POST.dict(), given=given):
         return HttpResponse(status=FORBIDDEN)
     outcome = TEXT_OUTCOMES.get(request.POST.get("MessageStatus", ""))
-    if outcome == Outcome.BOUNCED and request.POST.get("ErrorCode") == str(ANSWERED_STOP):
+    code = request.POST.get("ErrorCode")
+    if outcome == Outcome.LOST and code == ANSWERED_STOP:
         outcome = Outcome.REFUSED
+    elif outcome == Outcome.LOST and code in NO_SUCH_NUMBER:
+        outcome = Outcome.BOUNCED
     if outcome:
         reports.note(
             practice_id=practice_id,

@@ -361,9 +361,13 @@ class Gateway:
     ("status", "body", "error"),
     [
         (400, b'{"code": 21211}', Unreachable),
+        (400, b'{"code": 21614}', Unreachable),
+        (400, b'{"code": "21635"}', Unreachable),
         (400, b'{"code": 21610}', AnsweredStop),
+        (400, b'{"code": 21612}', GatewayRefused),
         (400, b'{"code": 30001}', GatewayRefused),
         (400, b"<html>", GatewayRefused),
+        (400, b"[21211]", GatewayRefused),
         (429, b"", GatewayRefused),
         (503, b"", GatewayRefused),
     ],

@@ -177,18 +177,34 @@ def test_without_a_provider_that_signs_nobody_may_report(settings: Settings) -> 
     assert by_text(put(), "failed", token="") == 403
 
 
-def test_a_text_that_cannot_be_delivered_comes_back() -> None:
+@pytest.mark.parametrize("code", ["30005", "21211", "21614"])
+def test_a_text_to_a_number_that_does_not_exist_comes_back(code: str) -> None:
     message = put(channel="text")
     for status in ("queued", "sent", "undelivered", "failed", "delivered", "undelivered"):
-        assert by_text(message, status) == 204
+        assert by_text(message, status, ErrorCode=code) == 204
     assert reread(message).state == State.BOUNCED
     assert told == [(message.subject_id, "text")]
+
+
+@pytest.mark.parametrize(
+    "code", ["30001", "30002", "30003", "30006", "30007", "30008", "30034", "21612", "²", ""]
+)
+@pytest.mark.parametrize("status", ["undelivered", "failed"])
+def test_a_text_that_was_lost_for_another_reason_has_reached_nobody_and_stops_no_number(
+    status: str, code: str
+) -> None:
+    """A phone that is off, a carrier's filter, our own account: the next text may arrive."""
+    message = put(channel="text")
+    for _ in range(2):
+        assert by_text(message, status, ErrorCode=code) == 204
+    assert reread(message).state == State.BOUNCED
+    assert told == [(message.subject_id, "lost")]
 
 
 def test_a_report_may_come_before_the_sender_has_noted_that_the_message_is_out() -> None:
     lease = timezone.now() + OutboxMessage.LEASE
     message = put(State.CLAIMED, lease_until=lease)
-    assert by_text(message, "failed") == 204
+    assert by_text(message, "failed", ErrorCode="30005") == 204
     assert (reread(message).state, message.channel) == (State.BOUNCED, "text")
     assert told == [(message.subject_id, "text")], "the way it came back, not the one it began with"
 

@@ -43,3 +43,11 @@ def is_no_mailbox(answer: str) -> bool:
         return False
     codes = set(ENHANCED.findall(said))
     return codes <= NO_SUCH_MAILBOX if codes else bool(SAYS_NO_SUCH_MAILBOX.search(said))
+
+
+# Twilio's error codes (https://www.twilio.com/docs/api/errors), as it refuses a text and as it
+# reports on one: no phone number (21211, 21217), none of a mobile phone (21614, 21635), unknown to
+# its network (30005). 21612 is this number with our sender, 30002 our account, 30003 a phone that
+# is off, 30006 a landline or a network that our sender does not reach, 30007 a filter.
+NO_SUCH_NUMBER = {"21211", "21217", "21614", "21635", "30005"}
+ANSWERED_STOP = "21610"

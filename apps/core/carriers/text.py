@@ -19,12 +19,10 @@ from django.utils.crypto import constant_time_compare
 
 from apps.core.carriers import AnsweredStop, RenderedMessage, Unreachable
 from apps.core.carriers.http import POOLS
+from apps.core.carriers.refusals import ANSWERED_STOP, NO_SUCH_NUMBER
 from apps.core.forms import UNREADABLE
 from apps.core.models import OutboxMessage
 
-# Not a number, no mobile phone, or cannot be reached.
-NO_USE = {21211, 21214, 21217, 21612, 21614}
-ANSWERED_STOP = 21610
 TIMEOUT = urllib3.Timeout(connect=5, read=10)
 
 
@@ -60,10 +58,10 @@ class TextCarrier:
         )
         if answer.status in (200, 201):
             return
-        code = _code(answer.data) if answer.status == 400 else 0
+        code = _code(answer.data) if answer.status == 400 else ""
         if code == ANSWERED_STOP:
             raise AnsweredStop
-        if code in NO_USE:
+        if code in NO_SUCH_NUMBER:
             raise Unreachable
         raise GatewayRefused
 
@@ -71,11 +69,11 @@ class TextCarrier:
         self._pool.clear()
 
 
-def _code(body: bytes) -> int:
+def _code(body: bytes) -> str:
     try:
-        return int(json.loads(body)["code"])
+        return str(json.loads(body)["code"])
     except UNREADABLE:
-        return 0
+        return ""
 
 
 def signature(url: str, fields: Mapping[str, str], *, token: str) -> str:
