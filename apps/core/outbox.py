@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
@@ -18,9 +20,10 @@ from operator import itemgetter
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from django.utils.module_loading import import_string
+from psycopg.errors import LockNotAvailable
 
 from apps.core import carriers, sending, tenancy
 from apps.core.carriers import AnsweredStop, MaybeSent, RenderedMessage, Unreachable
@@ -31,6 +34,9 @@ logger = logging.getLogger(__name__)
 State = OutboxMessage.State
 # What a carrier may take at most, and some seconds to write down how it ended.
 SENDING_TAKES = timedelta(seconds=20)
+# For the turn of a client whom an import, or new keys, may keep for long.
+TURN_WAIT_MS = 10_000
+TURN_AGAIN = timedelta(minutes=1)
 CHANCE = random.SystemRandom()
 
 
@@ -52,6 +58,10 @@ class NotYet(Exception):
     def __init__(self, until: datetime) -> None:
         super().__init__(until)
         self.until = until
+
+
+class _NoTurn(Exception):
+    """Somebody else has the client's turn: the message waits, and the slot does not."""
 
 
 def enqueue(
@@ -180,7 +190,8 @@ def deliver_due(*, for_s: float = 25.0) -> int:
     if not beside:
         return work()
     with ThreadPoolExecutor(beside) as pool:
-        others = [pool.submit(work_in_a_thread) for _ in range(beside)]
+        # In the sweep's context: what they do is its doing, to the trail and the log as well.
+        others = [pool.submit(copy_context().run, work_in_a_thread) for _ in range(beside)]
         return work() + sum(other.result() for other in others)
 
 
@@ -202,14 +213,15 @@ def _deliver(message: OutboxMessage) -> bool:
 
     What goes wrong is tried again, later each time, up to eight times within 24 hours.
     """
-    now = timezone.now()
-    if message.lease_until and message.lease_until - now < SENDING_TAKES:
-        return _settle(message, state=State.PENDING) and False
     try:
         rendered = _render(message)
+        if message.lease_until and message.lease_until - timezone.now() < SENDING_TAKES:
+            return _settle(message, state=State.PENDING) and False
         carriers.send(message, rendered)
     except NothingToSend:
         _let_go(message)
+    except _NoTurn:
+        _settle(message, state=State.PENDING, not_before=timezone.now() + TURN_AGAIN)
     except NotYet as later:
         _settle(message, state=State.PENDING, not_before=later.until, due_at=later.until)
     except MaybeSent:
@@ -253,10 +265,15 @@ def _note_out(message: OutboxMessage, rendered: RenderedMessage) -> None:
 
 
 def _render(message: OutboxMessage) -> RenderedMessage:
-    with tenancy.practice(message.practice_id):
-        rendered: RenderedMessage = import_string(settings.OUTBOX_RENDERERS[message.kind])(
-            message.subject_id
-        )
+    renderer = import_string(settings.OUTBOX_RENDERERS[message.kind])
+    try:
+        with tenancy.practice(message.practice_id), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [str(TURN_WAIT_MS)])
+            rendered: RenderedMessage = renderer(message.subject_id)
+    except OperationalError as error:
+        if isinstance(error.__cause__, LockNotAvailable):
+            raise _NoTurn from error
+        raise
     if not may_reach(rendered.recipient):
         logger.warning("Message %s: recipient is not in ALLOWED_RECIPIENTS", message.id)
         raise NothingToSend
@@ -274,12 +291,11 @@ def may_reach(recipient: str) -> bool:
 
 
 def _let_go(message: OutboxMessage) -> None:
-    if not _settle(message, state=State.CANCELLED):
-        return
     told = settings.OUTBOX_NOT_SENT.get(message.kind)
-    if told and not message.doubted_at:  # else it may be out
-        with tenancy.practice(message.practice_id):
+    with _as_one(message):
+        if told and not message.doubted_at:  # else it may be out
             import_string(told)(message.subject_id)
+        _end(message, state=State.CANCELLED)
 
 
 def _put_off(message: OutboxMessage, error: Exception) -> None:
@@ -299,12 +315,31 @@ def _put_off(message: OutboxMessage, error: Exception) -> None:
 
 
 def _give_up(message: OutboxMessage, channel: str, why: Unreachable) -> None:
-    with tenancy.practice(message.practice_id):
-        # First: it waits for the client's turn (ADR 19), and who has the turn may want this row.
-        outcome = Outcome.REFUSED if isinstance(why, AnsweredStop) else Outcome.BOUNCED
+    outcome = Outcome.REFUSED if isinstance(why, AnsweredStop) else Outcome.BOUNCED
+    with _as_one(message):
         tell_unreachable(message, channel=channel, outcome=outcome)
-        _settle(message, state=State.FAILED, channel=channel, error=type(why).__name__)
-    logger.warning("Message %s: its address takes no messages", message.id)
+        _end(message, state=State.FAILED, channel=channel, error=type(why).__name__)
+        logger.warning("Message %s: its address takes no messages", message.id)
+
+
+@contextmanager
+def _as_one(message: OutboxMessage) -> Iterator[None]:
+    """Tell of a message that is not sent, and end it, both or neither: what fails is tried again.
+
+    Telling comes first: it waits for the client's turn (ADR 19), and who has the turn may want the
+    message's row.
+    """
+    try:
+        with tenancy.practice(message.practice_id):
+            yield
+    except Exception as error:  # noqa: BLE001 - as in `_deliver`
+        _put_off(message, error)
+
+
+def _end(message: OutboxMessage, **changes: object) -> None:
+    """Write the end of a claim; where another sender has it by now, undo what was told of it."""
+    if not _settle(message, **changes):
+        transaction.set_rollback(True)
 
 
 def tell_unreachable(message: OutboxMessage, *, channel: str, outcome: Outcome) -> None:

@@ -4,7 +4,7 @@ import smtplib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from threading import Event
+from threading import Barrier, Event
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,12 +12,13 @@ import pytest
 import time_machine
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend as LocMem
-from django.db import connections
+from django.db import OperationalError, connections
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
+from structlog.contextvars import clear_contextvars
 
-from apps.core import outbox, tasks, tenancy
+from apps.core import outbox, tasks, tenancy, tracing
 from apps.core.carriers import MaybeSent, Unreachable
 from apps.core.models import OutboxMessage
 from apps.core.outbox import NothingToSend, RenderedMessage
@@ -43,6 +44,59 @@ def render_with_note(subject_id: UUID) -> RenderedMessage:
 
 def render_nothing(subject_id: UUID) -> RenderedMessage:
     raise NothingToSend
+
+
+ROUTES: list[str] = []
+AT_ONCE = Barrier(3)
+
+
+def render_at_once(subject_id: UUID) -> RenderedMessage:
+    AT_ONCE.wait(timeout=30)
+    ROUTES.append(tracing.route())
+    return render(subject_id)
+
+
+CLOCK: list[time_machine.Traveller] = []
+
+
+def render_for_long(subject_id: UUID) -> RenderedMessage:
+    CLOCK[-1].shift(45)
+    return render(subject_id)
+
+
+def render_in_turn(subject_id: UUID) -> RenderedMessage:
+    OutboxMessage.objects.select_for_update().get(kind="word")
+    return render(subject_id)
+
+
+def fail_to_tell(subject_id: UUID, **how: Any) -> None:
+    put_for(subject_id)
+    raise OperationalError("deadlock detected")
+
+
+def tell_too_late(subject_id: UUID, **how: Any) -> None:
+    """Another sender has the message by now."""
+    put_for(subject_id)
+    later = timezone.now() + timedelta(minutes=2)
+    OutboxMessage.objects.filter(subject_id=subject_id).update(lease_until=later)
+
+
+def tell(subject_id: UUID, **how: Any) -> None:
+    put_for(subject_id)
+
+
+def put_for(subject_id: UUID) -> None:
+    """Say of a message that it was told: a word of its own."""
+    about = OutboxMessage.objects.get(subject_id=subject_id)
+    far = timezone.now() + timedelta(days=9)
+    OutboxMessage.objects.create(
+        practice_id=about.practice_id, kind="word", subject_id=uuid4(), not_before=far, due_at=far
+    )
+
+
+def words(message: OutboxMessage) -> int:
+    with tenancy.practice(message.practice_id):
+        return OutboxMessage.objects.filter(kind="word").count()
 
 
 @pytest.fixture(autouse=True)
@@ -292,3 +346,93 @@ def test_who_asks_without_a_sign_in_learns_that_messages_are_late_and_not_since_
             answers.append(client.get("/healthz/").json())
     in_time = {"database": "up", "messages": "in time", "sending": "on"}
     assert answers == [in_time, in_time, in_time | {"messages": "late"}]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("kind", "ends"),
+    [("stale", State.CANCELLED), ("note", State.FAILED)],
+    ids=["unsent", "refused"],
+)
+def test_what_could_not_be_told_is_told_at_the_next_try_and_holds_up_nobody(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, kind: str, ends: str
+) -> None:
+    """A deadlock, or a sender that dies as it tells: nobody may be left to wait for an answer."""
+
+    def refuse(message: OutboxMessage, rendered: RenderedMessage) -> None:
+        if message.id == untold.id:
+            raise Unreachable
+
+    monkeypatch.setattr(outbox.carriers, "send", refuse)
+    with time_machine.travel("2026-11-19T12:00:00+00:00", tick=False) as clock:
+        untold, good = put(kind, due_in=timedelta(seconds=-9)), put()
+        for teller in ("fail_to_tell", "tell_too_late"):
+            told = {kind: f"{__name__}.{teller}"}
+            settings.OUTBOX_NOT_SENT = settings.OUTBOX_UNREACHABLE = told
+            outbox.deliver_due()
+            assert state(good) == State.SENT
+            assert words(untold) == 0
+            with tenancy.practice(untold.practice_id):
+                OutboxMessage.objects.filter(id=untold.id, state=State.CLAIMED).update(
+                    state=State.PENDING, lease_until=None
+                )
+            assert (state(untold), untold.attempts) == (State.PENDING, 1)
+            clock.shift(120)
+        settings.OUTBOX_NOT_SENT = settings.OUTBOX_UNREACHABLE = {kind: f"{__name__}.tell"}
+        outbox.deliver_due()
+        assert (state(untold), words(untold)) == (ends, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_waited_for_longer_than_the_message_is_theirs_does_not_send_it(
+    settings: Settings,
+) -> None:
+    settings.OUTBOX_RENDERERS = {"note": f"{__name__}.render_for_long"}
+    with time_machine.travel("2026-11-19T12:00:00+00:00", tick=False) as clock:
+        CLOCK.append(clock)
+        message = put()
+        assert deliver(message) is False
+        assert (state(message), mail.outbox) == (State.PENDING, [])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_message_whose_client_is_kept_waits_and_its_slot_does_not(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.OUTBOX_RENDERERS = {"note": f"{__name__}.render_in_turn"}
+    monkeypatch.setattr(outbox, "TURN_WAIT_MS", 100)
+    message, held, done = put(), Event(), Event()
+    with tenancy.practice(message.practice_id):
+        put_for(message.subject_id)
+
+    def hold() -> None:
+        with tenancy.practice(message.practice_id):
+            OutboxMessage.objects.select_for_update().get(kind="word")
+            held.set()
+            assert done.wait(timeout=30)
+        connections.close_all()
+
+    with ThreadPoolExecutor(1) as another:
+        holding = another.submit(hold)
+        assert held.wait(timeout=30)
+        assert deliver(message) is False
+        done.set()
+        holding.result()
+    due_at = message.due_at
+    assert (state(message), message.attempts, message.due_at) == (State.PENDING, 0, due_at)
+    assert timedelta(seconds=40) < message.not_before - timezone.now() < timedelta(minutes=2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_several_senders_of_a_sweep_do_is_the_sweeps_doing(settings: Settings) -> None:
+    settings.OUTBOX_RENDERERS = {"note": f"{__name__}.render_at_once"}
+    settings.OUTBOX_SLOTS = 3
+    for _ in range(3):
+        put()
+    ROUTES.clear()
+    tracing.begin(route="the sweep")
+    try:
+        assert outbox.deliver_due() == 3
+    finally:
+        clear_contextvars()
+    assert ROUTES == ["the sweep"] * 3
