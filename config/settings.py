@@ -7,6 +7,7 @@ has no safe default is required, and a missing one stops the start with the line
 import base64
 import os
 from datetime import time, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -463,10 +464,27 @@ ANYMAIL = {
     for name in os.environ
     if name.startswith("ANYMAIL_")
 } | {"REQUESTS_TIMEOUT": (5, 10)}
+
+
+def is_elsewhere(host: str) -> bool:
+    """Whether a line to it leaves this machine and the containers beside it."""
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return "." in host
+
+
 if EMAIL_PROVIDER:
     EMAIL_BACKEND = f"anymail.backends.{EMAIL_PROVIDER}.EmailBackend"
 elif EMAIL_URL:
-    vars().update(environ.Env.email_url_config(EMAIL_URL))
+    mail_server = environ.Env.email_url_config(EMAIL_URL)
+    is_sealed = mail_server.keys() & {"EMAIL_USE_TLS", "EMAIL_USE_SSL"}
+    if PRODUCTION and is_elsewhere(mail_server["EMAIL_HOST"] or "") and not is_sealed:
+        raise ImproperlyConfigured(
+            "EMAIL_URL carries addresses, links and a password to another machine in the open:"
+            " give smtp+tls://user:password@host:587, or smtp+ssl://…:465."
+        )
+    vars().update(mail_server)
     EMAIL_BACKEND = "apps.core.carriers.smtp.EmailBackend"
 else:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
@@ -501,7 +519,12 @@ DEFAULT_FROM_EMAIL = required(
     "forms@rapport.localhost",
     "Give a neutral sender that names neither therapy nor the practice, e.g. forms@example.org",
 )
-for name, value in {"BASE_URL": BASE_URL, "DEFAULT_FROM_EMAIL": DEFAULT_FROM_EMAIL}.items():
+SEEN_BY_CLIENTS = {
+    "BASE_URL": BASE_URL,
+    "DEFAULT_FROM_EMAIL": DEFAULT_FROM_EMAIL,
+    "TEXT_SENDER": TEXT_SENDER,
+} | {f"ANYMAIL_{name}": value for name, value in ANYMAIL.items() if name.endswith("_DOMAIN")}
+for name, value in SEEN_BY_CLIENTS.items():
     if PRODUCTION and (word := telling_word(value)):
         raise ImproperlyConfigured(
             f"{name}: {word!r} tells whoever sees a message of therapy. Take a neutral one."

@@ -142,20 +142,62 @@ SHORT = "short"
         ({"SEALING_KEYS": "s" * 40 + ",short"}, "A key in SEALING_KEYS is shorter"),
         ({"BASE_URL": "http://rapport.example.org"}, "must begin with https"),
         ({"TEXT_GATEWAY_URL": "http://account:token@texts.example"}, "must begin with https"),
+        ({"EMAIL_URL": "smtp://user:password@relay.example:25"}, "smtp+tls://"),
+        ({"EMAIL_URL": "smtp://relay.example"}, "smtp+tls://"),
+        ({"EMAIL_URL": "smtp://[2001:db8::1]:25"}, "smtp+tls://"),
+        ({"EMAIL_URL": "smtp://10.1.2.3:25"}, "smtp+tls://"),
     ],
 )
 def test_production_does_not_start_with_what_could_be_guessed_or_overheard(
     changes: dict[str, str], says: str
 ) -> None:
-    start = subprocess.run(
+    start = starting(changes)
+    assert start.returncode != 0
+    assert says in start.stderr
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"EMAIL_URL": "smtp+ssl://user:password@relay.example:465"},
+        {"EMAIL_URL": "smtp://localhost:25"},
+        {"EMAIL_URL": "smtp://127.0.0.1:25"},
+        {"EMAIL_URL": "smtp://[::1]:25"},
+        {"EMAIL_URL": "smtp://mailer:25"},
+        {"TEXT_SENDER": "Fernbank", "EMAIL_PROVIDER": "mailgun"}
+        | {"ANYMAIL_MAILGUN_SENDER_DOMAIN": "mg.fernbank.example"},
+    ],
+)
+def test_production_starts_with_mail_that_nobody_overhears(changes: dict[str, str]) -> None:
+    """In the same machine, or in a container beside it, a line without TLS will do."""
+    assert starting(changes).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"BASE_URL": "https://psychotherapy.example"},
+        {"DEFAULT_FROM_EMAIL": "psychotherapy@example.org"},
+        {"TEXT_SENDER": "Psychotherap"},
+        {"ANYMAIL_MAILGUN_SENDER_DOMAIN": "mg.psychotherapy.example"},
+    ],
+)
+def test_production_does_not_start_with_a_sender_that_tells_of_therapy(
+    changes: dict[str, str],
+) -> None:
+    start = starting(changes)
+    assert start.returncode != 0
+    assert f"{next(iter(changes))}: '{next(iter(changes.values()))}' tells" in start.stderr
+
+
+def starting(changes: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-c", "import config.settings"],
         env=os.environ | PRODUCTION | changes,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert start.returncode != 0
-    assert says in start.stderr
 
 
 def test_cookies_of_production_are_bound_to_the_host_and_closed_to_scripts() -> None:
