@@ -196,11 +196,11 @@ REDIS_URL = required("REDIS_URL", embedded("REDIS_URL"), "Give redis://host:6379
 DATABASE_URL = required(
     "DATABASE_URL", embedded("DATABASE_URL"), "Give postgres://app:password@host:5432/rapport"
 )
+WITHOUT_DATABASE = "django.db.backends.dummy"
 if env.str("RAPPORT_DATABASE_ROLE", "app") == "migrator":
-    DATABASE_URL = (
-        secret("MIGRATOR_DATABASE_URL")
-        or (not secret("DATABASE_URL") and embedded("MIGRATOR_DATABASE_URL"))
-        or DATABASE_URL
+    WITHOUT_DATABASE = "apps.core.ownerless"
+    DATABASE_URL = secret("MIGRATOR_DATABASE_URL") or (
+        "" if secret("DATABASE_URL") else embedded("MIGRATOR_DATABASE_URL")
     )
 
 DATABASES = {
@@ -208,7 +208,7 @@ DATABASES = {
         **(
             environ.Env.db_url_config(DATABASE_URL)
             if DATABASE_URL
-            else {"ENGINE": "django.db.backends.dummy"}
+            else {"ENGINE": WITHOUT_DATABASE}
         ),
         "ATOMIC_REQUESTS": True,
         "CONN_MAX_AGE": 60,
