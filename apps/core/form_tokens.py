@@ -10,6 +10,8 @@ from django.http import HttpRequest
 from django.middleware.csrf import CSRF_ALLOWED_CHARS, CSRF_SECRET_LENGTH, CSRF_TOKEN_LENGTH
 from django.utils.crypto import constant_time_compare, get_random_string, salted_hmac
 
+from apps.core.forms import NO_FORM
+
 _HALF = CSRF_SECRET_LENGTH // 2
 
 
@@ -26,12 +28,12 @@ def secret_for(user_id: object) -> str:
 
 def is_own_form(request: HttpRequest) -> bool:
     """Whether the form that is sent was given to who is signed in, in whatever session of theirs;
-    no where the database is away, which alone knows who that is."""
+    no where the database is away, which alone knows who that is, and of what is no form."""
     try:
         user_id = getattr(request, "user", AnonymousUser()).pk
-    except Error:
+        token = request.POST.get("csrfmiddlewaretoken", "")
+    except (Error, *NO_FORM):
         return False
-    token = request.POST.get("csrfmiddlewaretoken", "")
     is_token = len(token) == CSRF_TOKEN_LENGTH and set(token) <= set(CSRF_ALLOWED_CHARS)
     if user_id is None or not is_token:
         return False

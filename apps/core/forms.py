@@ -6,7 +6,9 @@ from datetime import date
 from typing import Any, cast
 
 from django import forms
-from django.http import QueryDict
+from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.http import QueryDict, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -16,6 +18,9 @@ UNREADABLE = (
     struct.error,
 )
 """What libraries raise over JSON or CBOR that is none, or too deep, or of another kind."""
+
+NO_FORM = (BadRequest, MultiPartParserError, SuspiciousOperation, UnreadablePostError)
+"""What Django raises as it reads a body that is no form, or too long for one."""
 
 
 class DatedForm(forms.Form):

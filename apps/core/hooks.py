@@ -2,14 +2,14 @@
 
 from uuid import UUID
 
-from anymail.exceptions import AnymailWebhookValidationFailure
+from anymail.exceptions import AnymailConfigurationError, AnymailWebhookValidationFailure
 from anymail.signals import EventType, RejectReason
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.core import reports
 from apps.core.carriers.refusals import ANSWERED_STOP, NO_SUCH_NUMBER
@@ -35,16 +35,19 @@ TEXT_OUTCOMES = {
 
 @csrf_exempt
 @login_not_required
-@require_POST
+@require_http_methods(["HEAD", "POST"])
 def email_report(request: HttpRequest) -> HttpResponse:
-    """Reports of the mail provider, read and checked by django-anymail."""
+    """Reports of the mail provider, read and checked by django-anymail. Mandrill asks by HEAD
+    before it gives out the key by which they are checked; without it none counts."""
+    if request.method == "HEAD":
+        return HttpResponse()
     if not settings.EMAIL_WEBHOOK:
         return HttpResponse(status=FORBIDDEN)
-    provider = import_string(settings.EMAIL_WEBHOOK)()
     try:
+        provider = import_string(settings.EMAIL_WEBHOOK)()
         provider.run_validators(request)
         events = provider.parse_events(request)
-    except (AnymailWebhookValidationFailure, *UNREADABLE):
+    except (AnymailConfigurationError, AnymailWebhookValidationFailure, *UNREADABLE):
         return HttpResponse(status=FORBIDDEN)
     for event in events:
         _note_event(event)

@@ -8,11 +8,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.core.files.uploadhandler import FileUploadHandler, SkipFile
-from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.functional import Promise
+
+from apps.core.forms import NO_FORM
 
 # Their answers are short, or secret.
 WITHOUT_WORDS = {"theme", "switch_practice", "login", "logout", "health", "kept_draft"}
@@ -43,7 +44,7 @@ def typed_fields(request: HttpRequest) -> Fields:
     """Every field that the request sends, with its values; without passwords and files."""
     try:
         sent = request.POST.lists()
-    except (BadRequest, SuspiciousOperation, UnreadablePostError):
+    except NO_FORM:
         return []
     return [
         (name, values)

@@ -273,6 +273,21 @@ def test_a_stale_form_hands_back_text_but_no_password(alice: Membership) -> None
     assert b"hush" not in page.content
 
 
+@pytest.mark.parametrize("kind", ["multipart/form-data", "multipart/form-data; boundary="])
+def test_a_body_that_is_no_form_is_no_server_error_at_an_address_that_is_none(
+    client: Browser, as_alice: Browser, kind: str
+) -> None:
+    for browser in (client, as_alice):
+        assert browser.post("/nothing/", b"abc", content_type=kind).status_code == 404
+
+
+def test_a_form_of_too_many_fields_from_another_site_is_refused_as_any_other() -> None:
+    stranger = Browser(enforce_csrf_checks=True)
+    fields = {f"field{number}": "x" for number in range(1001)}
+    sent = stranger.post("/sign-in/", fields, headers={"Origin": "https://evil.example"})
+    assert sent.status_code == 403
+
+
 def test_a_file_that_nobody_asked_for_is_read_past_in_pieces_and_stored_nowhere() -> None:
     sent = {"email": "a@x.example", "file": SimpleUploadedFile("big", b"x" * 3_000_000)}
     request = RequestFactory().post("/sign-in/", sent)

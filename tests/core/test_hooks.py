@@ -177,6 +177,15 @@ def test_without_a_provider_that_signs_nobody_may_report(settings: Settings) -> 
     assert by_text(put(), "failed", token="") == 403
 
 
+@pytest.mark.parametrize("provider", ["mailgun.MailgunTracking", "mandrill.MandrillCombined"])
+def test_a_provider_whose_key_is_not_set_yet_is_told_so(settings: Settings, provider: str) -> None:
+    """Mandrill asks by HEAD before it gives out its key."""
+    settings.EMAIL_WEBHOOK = f"anymail.webhooks.{provider}WebhookView"
+    settings.ANYMAIL = {}
+    assert Browser().head("/hooks/email/").status_code == 200
+    assert Browser().post("/hooks/email/", "{}", "application/json").status_code == 403
+
+
 @pytest.mark.parametrize("code", ["30005", "21211", "21614"])
 def test_a_text_to_a_number_that_does_not_exist_comes_back(code: str) -> None:
     message = put(channel="text")
