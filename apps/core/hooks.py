@@ -12,7 +12,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.core import reports
-from apps.core.carriers.refusals import ANSWERED_STOP, NO_SUCH_NUMBER
+from apps.core.carriers.refusals import ANSWERED_STOP, NO_SUCH_NUMBER, is_no_mailbox
 from apps.core.carriers.text import is_signed
 from apps.core.forms import UNREADABLE
 from apps.core.models import OutboxMessage
@@ -22,8 +22,9 @@ FORBIDDEN = 403
 NO_CONTENT = 204
 # The provider tries no more.
 GIVEN_UP = {EventType.BOUNCED, EventType.REJECTED, EventType.FAILED}
-# A mailbox that is full or a server that is away is no reason to stop writing.
-HARD = {RejectReason.INVALID, RejectReason.BOUNCED}
+# Refused for good: Mailgun says so, and calls what it tried for long, in vain, by other names;
+# Mandrill says nothing, and what the server answered.
+HARD = {RejectReason.BOUNCED, None}
 # "This is spam", or the provider's own way out: both are a person's word.
 NO_MORE = {EventType.COMPLAINED, EventType.UNSUBSCRIBED}
 TEXT_OUTCOMES = {
@@ -61,10 +62,10 @@ def _note_event(event: object) -> None:
         outcome = Outcome.DELIVERED
     elif kind in NO_MORE:
         outcome = Outcome.COMPLAINED
-    elif kind == EventType.BOUNCED and getattr(event, "reject_reason", None) in HARD:
-        outcome = Outcome.BOUNCED
     elif kind in GIVEN_UP:
-        outcome = Outcome.LOST
+        is_hard = getattr(event, "reject_reason", None) in HARD
+        answer = str(getattr(event, "mta_response", None) or "")
+        outcome = Outcome.BOUNCED if is_hard and is_no_mailbox(answer) else Outcome.LOST
     about = getattr(event, "metadata", None) or {}
     try:
         ids = {"practice_id": UUID(about["practice"]), "message_id": UUID(about["message"])}

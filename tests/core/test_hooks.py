@@ -4,6 +4,7 @@ import hmac
 import json
 import random
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -77,8 +78,15 @@ def by_mail(message: OutboxMessage, event: str, *, key: str = KEY, **also: Any) 
     return answer.status_code
 
 
-def bounce(message: OutboxMessage, **also: Any) -> int:
-    return by_mail(message, "failed", severity="permanent", reason="bounce", **also)
+NOBODY_THERE = "5.1.1 The email account that you tried to reach does not exist."
+
+
+def bounce(
+    message: OutboxMessage, *, answer: str = NOBODY_THERE, reason: str = "bounce", **also: Any
+) -> int:
+    status = {"code": 550, "message": answer}
+    refused = {"severity": "permanent", "reason": reason, "delivery-status": status}
+    return by_mail(message, "failed", **refused, **also)
 
 
 def by_text(message: OutboxMessage, status: str, *, token: str = "token", **also: str) -> int:
@@ -143,6 +151,54 @@ def test_what_the_provider_gave_up_has_reached_nobody_and_stops_no_channel(
         assert by_mail(message, event, **also) == 204
     assert reread(message).state == State.BOUNCED
     assert told == [(message.subject_id, "lost")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("5.7.1 Service unavailable; client host [198.51.100.7] blocked using a list", "bounce"),
+        ("5.7.26 This mail has been blocked because SPF and DKIM did not pass", "bounce"),
+        ("5.7.1 Message rejected as spam", "bounce"),
+        ("5.2.2 mailbox full", "bounce"),
+        ("", "bounce"),
+        ("", "suppress-bounce"),
+        ("user unknown", "generic"),
+    ],
+)
+def test_a_mail_that_was_refused_by_policy_has_reached_nobody_and_stops_no_channel(
+    answer: str, reason: str
+) -> None:
+    """A large host that blocks the provider for an hour says nothing of its mailboxes."""
+    message = put()
+    for _ in range(2):
+        assert bounce(message, answer=answer, reason=reason) == 204
+    assert reread(message).state == State.BOUNCED
+    assert told == [(message.subject_id, "lost")]
+
+
+@pytest.mark.parametrize(
+    ("event", "answer", "outcome"),
+    [
+        ("hard_bounce", "smtp;550 5.1.1 <k@mail.example>: user unknown", "email"),
+        ("hard_bounce", "smtp;550 5.7.1 blocked by policy", "lost"),
+        ("soft_bounce", "smtp;450 user unknown", "lost"),
+        ("reject", "", "lost"),
+    ],
+)
+def test_mandrill_is_read_alike(event: str, answer: str, outcome: str, settings: Settings) -> None:
+    settings.EMAIL_WEBHOOK = "anymail.webhooks.mandrill.MandrillCombinedWebhookView"
+    settings.ANYMAIL = {"MANDRILL_WEBHOOK_KEY": KEY}
+    message = put()
+    about = {"practice": str(message.practice_id), "message": str(message.id)}
+    events = json.dumps([{"event": event, "msg": {"metadata": about, "diag": answer}}])
+    signed = f"http://testserver/hooks/email/mandrill_events{events}".encode()
+    given = b64encode(hmac.digest(KEY.encode(), signed, "sha1")).decode()
+    answered = Browser().post(
+        "/hooks/email/", {"mandrill_events": events}, headers={"X-Mandrill-Signature": given}
+    )
+    assert answered.status_code == 204
+    assert reread(message).state == State.BOUNCED
+    assert told == [(message.subject_id, outcome)]
 
 
 def test_forged_reports_change_nothing() -> None:
