@@ -329,6 +329,45 @@ def test_what_was_not_handed_over_is_tried_again(carry) -> None:
         carry(f"https://{address}")
 
 
+HEAD = b"HTTP/1.1 201 Created\r\n"
+
+
+@pytest.mark.parametrize(
+    "begins", [HEAD + b"X-Drip: ", HEAD + b"Content-Length: 9999\r\n\r\n", HEAD + b"\r\n"]
+)
+@pytest.mark.parametrize("is_last", [False, True])
+def test_who_answers_in_drips_is_broken_off(
+    carry, monkeypatch: pytest.MonkeyPatch, begins: bytes, is_last: bool
+) -> None:
+    """They may have taken the message, so that it is not sent again at once."""
+    monkeypatch.setattr("apps.core.carriers.http.WHOLE_CALL_S", 0.3)
+    if is_last:  # the connection ends with it
+        begins = begins.replace(HEAD, HEAD + b"Connection: close\r\n")
+    dripped, over = 0, Event()
+    whole = 500  # ten seconds
+
+    def drip(server: socket.socket) -> None:
+        nonlocal dripped
+        taken, _address = server.accept()
+        with taken, suppress(OSError):
+            taken.recv(1 << 16)
+            taken.sendall(begins)
+            while dripped < whole and not over.wait(0.02):
+                taken.sendall(b".")
+                dripped += 1
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        dripping = Thread(target=drip, args=[server])
+        dripping.start()
+        try:
+            with pytest.raises(MaybeSent):
+                carry(f"http://127.0.0.1:{server.getsockname()[1]}")
+        finally:
+            over.set()
+            dripping.join()
+    assert 0 < dripped < whole, "it was answering all the time"
+
+
 # ── Text messages ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -380,37 +419,6 @@ def test_what_a_gateway_refuses_is_tried_again_or_given_up(
     carrier._pool = Gateway(status, body)  # type: ignore[assignment]
     with pytest.raises(error):
         carrier.send(ROW, message(channel="text"))
-
-
-def test_a_gateway_whose_answer_drips_is_broken_off(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It may have taken the message, so that it is not sent again at once."""
-    monkeypatch.setattr("apps.core.carriers.http.WHOLE_CALL_S", 0.3)
-    dripped, over = 0, Event()
-    whole = 500  # ten seconds
-
-    def drip(gateway: socket.socket) -> None:
-        nonlocal dripped
-        taken, _address = gateway.accept()
-        with taken, suppress(OSError):
-            taken.recv(4096)
-            taken.sendall(b"HTTP/1.1 201 Created\r\nX-Drip: ")
-            while dripped < whole and not over.wait(0.02):
-                taken.sendall(b".")
-                dripped += 1
-
-    with socket.create_server(("127.0.0.1", 0)) as gateway:
-        settings.TEXT_GATEWAY_URL = f"http://a:b@127.0.0.1:{gateway.getsockname()[1]}"
-        dripping = Thread(target=drip, args=[gateway])
-        dripping.start()
-        try:
-            with pytest.raises(MaybeSent):
-                TextCarrier().send(ROW, message(channel="text"))
-        finally:
-            over.set()
-            dripping.join()
-    assert 0 < dripped < whole, "it was answering all the time"
 
 
 def test_without_a_gateway_a_text_waits(settings: Settings) -> None:

@@ -12,8 +12,9 @@ from requests.adapters import HTTPAdapter
 
 from apps.core.carriers import MaybeSent
 
-WHOLE_CALL_S = 20.0
-"""A server whose answer drips is broken off then; time-outs wait for each drop anew."""
+WHOLE_CALL_S = 10.0
+"""A server whose answer drips is broken off then; time-outs wait for each drop anew. With five
+seconds to connect it is what a carrier may take."""
 
 
 class _Ending:
@@ -25,12 +26,16 @@ class _Ending:
     """
 
     sock: Any
+    _line: Any
     _end: Timer
     _is_broken_off: bool
     _is_whole: bool
+    _is_read_later: bool
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         self._is_broken_off = self._is_whole = False
+        self._is_read_later = not kwargs.get("preload_content", True)
+        self._line = None
         self._end = Timer(WHOLE_CALL_S, self._break_off)
         self._end.daemon = True
         self._end.start()
@@ -42,23 +47,31 @@ class _Ending:
         self._is_whole = True
 
     def getresponse(self) -> Any:
-        """The answer; with its body, unless that was to be read later."""
+        """The answer; where its body is read later, who read it calls `answer.call.has_ended`."""
+        self._line = self.sock  # the connection lets go of one that ends with this answer
         try:
             answer = super().getresponse()  # type: ignore[misc]
         except (OSError, HTTPException, urllib3.exceptions.HTTPError) as error:
+            self._end.cancel()
             if self._is_whole:
                 raise MaybeSent from error
             raise
-        finally:
-            self._end.cancel()
+        if self._is_read_later:
+            answer.call = self
+        else:
+            self.has_ended()
+        return answer
+
+    def has_ended(self) -> None:
+        """Note that the answer was read to its end; MaybeSent where that was none."""
+        self._end.cancel()
         if self._is_broken_off:
             raise MaybeSent
-        return answer
 
     def _break_off(self) -> None:
         self._is_broken_off = True
         with suppress(OSError, AttributeError):  # it ended meanwhile
-            self.sock.shutdown(socket.SHUT_RDWR)
+            (self._line or self.sock).shutdown(socket.SHUT_RDWR)
 
 
 class _Connection(_Ending, urllib3.connection.HTTPConnection):
@@ -91,8 +104,11 @@ class Adapter(HTTPAdapter):
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:
         """The answer with its body, which a session else reads later."""
         answer = super().send(*args, **kwargs)
+        call: Any = answer.raw.call
         try:
             answer.content  # noqa: B018 - reads it
         except requests.RequestException as error:
             raise MaybeSent from error
+        finally:
+            call.has_ended()
         return answer
