@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from anymail.exceptions import AnymailRequestsAPIError
 from django.core import mail
 from django.test import Client as Browser
 from django.utils import timezone
@@ -320,6 +321,23 @@ def test_what_is_handed_over_and_not_answered_as_a_whole_may_be_out(
     carry, answer: bytes, then_rests: bool
 ) -> None:
     with taking(answer, then_rests=then_rests) as address, pytest.raises(MaybeSent):
+        carry(f"http://{address}")
+
+
+@pytest.mark.parametrize("carry", ["email"], indirect=True)
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (b"<html>", MaybeSent),
+        (b'{"a": 1}', MaybeSent),
+        (b'{"id": "", "message": "Not today"}', AnymailRequestsAPIError),
+    ],
+)
+def test_what_a_provider_takes_in_words_that_nobody_understands_may_be_out(
+    carry, words: bytes, error: type[Exception]
+) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(words), words)
+    with taking(answer) as address, pytest.raises(error):
         carry(f"http://{address}")
 
 

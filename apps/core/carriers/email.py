@@ -5,13 +5,14 @@ import time
 from email.utils import formataddr
 
 from anymail.backends.base_requests import AnymailRequestsBackend
+from anymail.exceptions import AnymailRequestsAPIError
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
 from django.template.loader import render_to_string
 from django.utils.translation import get_language_info
 
-from apps.core.carriers import RenderedMessage, Unreachable
+from apps.core.carriers import MaybeSent, RenderedMessage, Unreachable
 from apps.core.carriers.http import Adapter
 from apps.core.carriers.refusals import is_no_mailbox
 from apps.core.models import OutboxMessage
@@ -75,6 +76,12 @@ class EmailCarrier:
                 is_no_mailbox(f"{code} {said.decode(errors='replace')}") for code, said in answers
             ):
                 raise Unreachable from refused
+            raise
+        except AnymailRequestsAPIError as error:
+            self.close()
+            # Taken, in words that anymail fails to read. It reads a refusal, whatever its status.
+            if error.__context__ and 200 <= (error.status_code or 0) < 300:
+                raise MaybeSent from error
             raise
         except BaseException:
             self.close()
