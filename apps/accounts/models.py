@@ -10,9 +10,9 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, TruncDate
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
@@ -167,9 +167,13 @@ class MembershipQuerySet(models.QuerySet["Membership"]):
         """Everybody with a place in the member's practice, the member too."""
         return self.filter(practice=member.practice_id)
 
-    def supervising(self, therapist: "Membership", *, on: date) -> "MembershipQuerySet":
-        """Who supervises the therapist on the day `on`, A to Z."""
+    def supervising(
+        self, therapist: "Membership", *, on: date, since: datetime | None = None
+    ) -> "MembershipQuerySet":
+        """Who supervises the therapist on the day `on`, A to Z, and did already at `since`."""
         links = Supervision.objects.current(on=on).filter(supervisee=therapist)
+        if since:
+            links = links.begun_at(since)
         return self.filter(supervisions_given__in=links).distinct().order_by("name")
 
     def with_role(self, role: Role) -> "MembershipQuerySet":
@@ -241,6 +245,14 @@ class SupervisionQuerySet(models.QuerySet["Supervision"]):
     def begun_by(self, day: Combinable | date) -> "SupervisionQuerySet":
         """Those of which `day` is no day before `began_on`."""
         is_made = Q(created_at=None) | Q(created_at__date__lte=day)
+        return self.filter(is_made, starts_on__lte=day)
+
+    def begun_at(self, moment: Combinable | datetime) -> "SupervisionQuerySet":
+        """Those that had begun, and were on record, at that moment (`Supervision.held_at`)."""
+        is_made = Q(created_at=None) | Q(created_at__lte=moment)
+        value = Value(moment) if isinstance(moment, datetime) else moment
+        # `OuterRef` does not say that it is a moment.
+        day = TruncDate(models.ExpressionWrapper(value, models.DateTimeField()))
         return self.filter(is_made, starts_on__lte=day)
 
     def current(self, *, on: date) -> "SupervisionQuerySet":

@@ -5,7 +5,7 @@ from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import ExpressionWrapper, F, Q, Value
+from django.db.models import Case, Exists, ExpressionWrapper, F, OuterRef, Q, Value, When
 from django.db.models.functions import Coalesce, TruncDate
 from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
@@ -124,17 +124,18 @@ class RuptureEpisodeQuerySet(models.QuerySet["RuptureEpisode"]):
     def for_supervisor(self, membership: Membership, *, at: datetime | None = None) -> Self:
         """Open episodes that current supervisees' supervisor may see at `at` (now).
 
-        Shared, marked, or once unacknowledged for the waiting time (72 h). That the time is over is
-        also noted on the episode (`waited_at`), but nobody waits for the note.
+        Shared with them (`shared_with_reader_at`), marked, or once unacknowledged for the waiting
+        time (72 h). That the time is over is also noted on the episode (`waited_at`), but nobody
+        waits for the note. What was shared before their supervision began was not with them.
         """
         at = at or timezone.now()
-        supervisees = (
-            Supervision.objects.current(on=timezone.localdate(at))
-            .filter(supervisor=membership)
-            .values("supervisee")
-        )
-        return self.open().filter(
-            Q(shared_at__isnull=False)
+        held = Supervision.objects.current(on=timezone.localdate(at)).filter(supervisor=membership)
+        supervisees = held.values("supervisee")
+        by_then = held.filter(supervisee=OuterRef("treatment__therapist"))
+        shared = Case(When(Exists(by_then.begun_at(OuterRef("shared_at"))), then=F("shared_at")))
+        episodes = self.open().annotate(shared_with_reader_at=shared)
+        return episodes.filter(
+            Q(shared_with_reader_at__isnull=False)
             | Q(marked_at__isnull=False)
             | Q(waited_at__isnull=False)
             | has_waited(at=at),
@@ -197,6 +198,9 @@ class RuptureEpisode(PracticeModel):
     outcome = models.CharField(max_length=20, choices=Outcome, blank=True)
     outcome_reason = EncryptedTextField(client="treatment__client_id", blank=True)
     outcome_at = models.DateTimeField(null=True)
+
+    shared_with_reader_at: datetime | None
+    """`shared_at`, where `for_supervisor` found that it was shared with that supervisor."""
 
     objects = RuptureEpisodeQuerySet.as_manager()
 
@@ -263,10 +267,10 @@ class RuptureEpisode(PracticeModel):
         return self.waited_at is not None and self.waited_at >= self.fell_at
 
     @property
-    def is_supervisors(self) -> bool:
-        """Whether supervisors may see it now, as `for_supervisor` has it."""
-        seen_since = self.shared_at or self.marked_at or self.waited_at
-        return not self.outcome and (seen_since is not None or self.has_waited_by_now)
+    def is_every_supervisors(self) -> bool:
+        """Whether each supervisor may see it now, with whomever it is shared."""
+        is_seen = self.marked_at or self.waited_at or self.has_waited_by_now
+        return not self.outcome and bool(is_seen)
 
 
 class RepairStep(models.TextChoices):

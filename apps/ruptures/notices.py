@@ -6,7 +6,7 @@ or is back again, each time.
 One that a correction took back is not deleted: it then says so.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -41,14 +41,12 @@ def tell_about(episode: RuptureEpisode) -> None:
     last = max(marked, key=lambda each: each.marked_at or each.fell_at, default=None)
     if last:
         _tell_marked(therapist, episode, last)
-    if not episode.is_supervisors:
-        return
     since = episode.fell_again_at
     # By a mark they are told more; of one that was acknowledged before it had waited, nothing.
     is_told = any(each.fell_at >= episode.fell_at for each in marked)
     was_seen_first = episode.seen_at and episode.waited_at and episode.seen_at < episode.waited_at
     has_waited = episode.waiting_is_noted and not (is_told or was_seen_first)
-    for member in _supervisors_of(therapist):
+    for member in seers(episode):
         went = Notice.objects.filter(member=member, kind=GONE, subject_id=episode.id)
         gone = went.order_by("mark").values_list("mark", flat=True).last() or ""
         if last:
@@ -70,10 +68,33 @@ def _tell_marked(
         notices.tell(member=member, kind=MARKED, subject=episode, mark=max(gone, fall.mark))
 
 
-def tell_gone(episode: RuptureEpisode) -> None:
+def seers(episode: RuptureEpisode) -> list[Membership]:
+    """Supervisors who may see it now, as `for_supervisor` has it, A to Z."""
+    if episode.outcome or not (episode.shared_at or episode.is_every_supervisors):
+        return []
+    since = None if episode.is_every_supervisors else episode.shared_at
+    therapist, today = episode.treatment.therapist, timezone.localdate()
+    return list(Membership.objects.supervising(therapist, on=today, since=since))
+
+
+def shared_with(
+    episode: RuptureEpisode, supervisors: Iterable[Membership], *, since: datetime | None = None
+) -> list[Membership]:
+    """Those of its therapist's supervisors with whom it is shared: whose supervision has held since
+    it was, or since then. Not who began since, nor who begins again."""
+    since = since or episode.shared_at
+    if since is None:
+        return []
+    therapist, today = episode.treatment.therapist, timezone.localdate()
+    by_then = set(Membership.objects.supervising(therapist, on=today, since=since))
+    return [each for each in supervisors if each in by_then]
+
+
+def tell_gone(episode: RuptureEpisode, *, seen_by: Collection[Membership]) -> None:
     """Tell supervisors that what they could see ended, was taken away by a correction, or is shared
     no more: no flag goes unnoticed, however often it comes back."""
-    for member in _supervisors_of(episode.treatment.therapist):
+    still = seers(episode)
+    for member in (each for each in seen_by if each not in still):
         notices.tell(member=member, kind=GONE, subject=episode, mark=timezone.now().isoformat())
 
 
@@ -110,10 +131,6 @@ def _unseen_by(supervisor: Membership) -> "QuerySet[Any]":
         .annotate(went_at=Subquery(went.order_by("-created_at").values("created_at")[:1]))
         .select_related("treatment__client", "treatment__therapist")
     )
-
-
-def _supervisors_of(therapist: Membership) -> "QuerySet[Membership]":
-    return Membership.objects.supervising(therapist, on=timezone.localdate())
 
 
 def say_opened(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:

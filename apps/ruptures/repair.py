@@ -8,10 +8,10 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from apps.accounts.models import Membership, Supervision
+from apps.accounts.models import Membership
 from apps.core import audit
 from apps.ruptures.models import RepairStep, RuptureEpisode, StepNote, Worksheet
-from apps.ruptures.notices import tell_gone
+from apps.ruptures.notices import seers, shared_with, tell_gone
 
 
 class EpisodeClosed(Exception):
@@ -161,20 +161,15 @@ def notes_readers(episode: RuptureEpisode, supervisors: Iterable[Membership]) ->
     """Who of its therapist's supervisors reads the notes: those whose supervision has held since
     they were shared. Not who began since, nor who begins again: what was written while they were
     away was not for them."""
-    shared_at = episode.notes_shared_at
-    if shared_at is None:
+    if episode.notes_shared_at is None:
         return []
-    current = Supervision.objects.current(on=timezone.localdate()).filter(
-        supervisee=episode.treatment.therapist_id
-    )
-    since = {each.supervisor_id for each in current if each.held_at(shared_at)}
-    return [each for each in supervisors if each.id in since]
+    return shared_with(episode, supervisors, since=episode.notes_shared_at)
 
 
 @transaction.atomic
 def set_sharing(*, episode: RuptureEpisode, share: bool, share_notes: bool, by: Membership) -> None:
     """Say what the therapist's current supervisors may see of an open episode; twice equals once.
-    Notes that one of them does not read yet are shared anew, with all of them.
+    What one of them does not see, or read, yet is shared anew, with all of them.
 
     Taking it back holds from the next request on. Notes are shown with the episode or not at all.
     A marked episode, and one that waited too long, they see also when it is not shared. Of one that
@@ -188,9 +183,12 @@ def set_sharing(*, episode: RuptureEpisode, share: bool, share_notes: bool, by: 
     now = timezone.now()
     therapist, today = episode.treatment.therapist, timezone.localdate(now)
     supervisors = list(Membership.objects.supervising(therapist, on=today))
-    was_supervisors = episode.is_supervisors
+    seen_by = seers(episode)
     before = (episode.shared_at, episode.notes_shared_at)
-    episode.shared_at = (episode.shared_at or now) if share or share_notes else None
+    if not (share or share_notes):
+        episode.shared_at = None
+    elif not episode.shared_at or shared_with(episode, supervisors) != supervisors:
+        episode.shared_at = now
     if not share_notes:
         episode.notes_shared_at = None
     elif not episode.notes_shared_at or notes_readers(episode, supervisors) != supervisors:
@@ -198,6 +196,5 @@ def set_sharing(*, episode: RuptureEpisode, share: bool, share_notes: bool, by: 
     if before == (episode.shared_at, episode.notes_shared_at):
         return
     episode.save(update_fields=["shared_at", "notes_shared_at"])
-    if was_supervisors and not episode.is_supervisors:
-        tell_gone(episode)
+    tell_gone(episode, seen_by=seen_by)
     audit.record("set sharing", episode, client_id=episode.treatment.client_id, by=by)

@@ -16,7 +16,7 @@ from apps.core import audit
 from apps.ruptures import detection, falls, steps
 from apps.ruptures.detection import Event, State, Verdict
 from apps.ruptures.models import RuptureEpisode, Screening
-from apps.ruptures.notices import tell_about, tell_gone
+from apps.ruptures.notices import seers, shared_with, tell_about, tell_gone
 from apps.ruptures.rules import Rule, rule_in_force, rule_of_version
 from apps.therapy_sessions.models import TherapySession
 
@@ -345,7 +345,7 @@ def _move_episodes(
     withdrawn = [each for each in episodes if each.outcome == SUPERSEDED]
     founding = {each.opened_by_id: each for each in episodes if each.outcome != SUPERSEDED}
     unfounded = founding.keys() & screened - openings.keys()
-    was_supervisors = episode is not None and episode.is_supervisors
+    seen_by = seers(episode) if episode and is_live else []
     opened_since = falls.opened_since(openings.values())
     for opening in openings.values():
         if any(falls.is_about(each, opening) for each in founding.values()):
@@ -377,8 +377,7 @@ def _move_episodes(
     if episode:
         falls.date_by_its_steps(episode)
         episode.save()
-        if is_live and was_supervisors and not episode.is_supervisors:
-            tell_gone(episode)
+        tell_gone(episode, seen_by=seen_by)
         if is_live and not episode.outcome:
             tell_about(episode)
 
@@ -420,8 +419,12 @@ def acknowledge_episode(*, episode: RuptureEpisode, by: Membership) -> None:
 
 @transaction.atomic
 def share_episode(*, episode: RuptureEpisode, by: Membership) -> None:
-    """Show an open episode to the therapist's current supervisors. Twice equals once."""
-    if not episode.shared_at:
+    """Show an open episode to the therapist's current supervisors. Twice equals once; with one who
+    came since it is shared anew."""
+    supervisors = Membership.objects.supervising(
+        episode.treatment.therapist, on=timezone.localdate()
+    )
+    if not episode.shared_at or shared_with(episode, supervisors) != list(supervisors):
         episode.shared_at = timezone.now()
         episode.save(update_fields=["shared_at"])
         audit.record("share episode", episode, client_id=episode.treatment.client_id, by=by)
@@ -462,13 +465,13 @@ def record_outcome(
     """
     if episode.outcome:
         return
-    was_supervisors = episode.is_supervisors
+    seen_by = seers(episode)
     episode.outcome = outcome
     episode.outcome_reason = reason
     episode.outcome_at = at or timezone.now()
     if not episode.seen_at:
         episode.acknowledged_at = episode.outcome_at
     episode.save(update_fields=["outcome", "outcome_reason", "outcome_at", "acknowledged_at"])
-    if was_supervisors and at is None:
-        tell_gone(episode)
+    if at is None:
+        tell_gone(episode, seen_by=seen_by)
     audit.record("record outcome", episode, client_id=episode.treatment.client_id, by=by)

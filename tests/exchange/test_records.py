@@ -25,6 +25,7 @@ from apps.exchange import records, rights
 from apps.feedback.asking import why_not_agreed
 from apps.feedback.corrections import correct_session
 from apps.ruptures.models import RuptureEpisode, Screening
+from apps.ruptures.notices import seers
 from apps.ruptures.services import screen_treatment
 from apps.ruptures.transitions import end_unrepaired
 from apps.therapy_sessions.models import TherapySession
@@ -256,7 +257,7 @@ def test_what_made_a_flag_the_supervisors_while_restricted_makes_it_so_no_more_a
     tense = TherapySessionFactory.create(treatment=treatment, tension=2, tension_resolved=0)
     add_rating(tense, 80)
     screen_from(tense)
-    assert not RuptureEpisode.objects.open().get().is_supervisors
+    assert not seers(RuptureEpisode.objects.open().get())
     rights.restrict(client=treatment.client, by=alice)
     rated_now(treatment, 0)
     hand_over([treatment], to=charlie, by=mona)

@@ -20,6 +20,7 @@ from apps.endings.services import hand_over
 from apps.exchange import rights
 from apps.ruptures import transitions
 from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.notices import seers
 from apps.ruptures.services import acknowledge_episode, share_episode
 from apps.ruptures.tasks import move_episodes_on
 from tests.conftest import work_in
@@ -270,7 +271,7 @@ class TestWhileRestricted:
             assert (episode.waited_at, episode.outcome) == (None, "")
             assert not seen_by(sam, moment)
             with at(moment):
-                assert not episode.is_supervisors
+                assert not seers(episode)
                 assert not notices.unread(sam)
         with at(self.LATER):
             rights.lift_restriction(client=treatment.client, by=alice)

@@ -29,6 +29,7 @@ from apps.feedback.services import (
     record_from_paper,
 )
 from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.notices import seers
 from apps.ruptures.services import record_outcome
 from apps.supervision.models import Decision, Meeting
 from apps.supervision.services import plan_meeting
@@ -336,7 +337,7 @@ def test_a_form_that_is_said_after_the_last_meeting_to_have_come_back_stands_on_
 def test_a_flag_that_a_correction_took_from_the_supervisor_stands_on_the_agenda(
     as_sam: Browser, alice: Membership, meeting: Meeting, episode: RuptureEpisode
 ) -> None:
-    assert episode.is_supervisors
+    assert seers(episode)
     session = episode.opened_by
     year_before = session.starts_at - timedelta(days=360)
     correct_session(session=session, attendance="attended", starts_at=year_before, by=alice)

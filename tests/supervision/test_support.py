@@ -9,6 +9,7 @@ from django.db import connection
 from django.test import Client as Browser
 from django.utils import timezone
 
+from apps.accounts import notices
 from apps.accounts.models import Membership, Role, Supervision
 from apps.accounts.services import start_supervision
 from apps.core.models import AuditEntry
@@ -162,6 +163,65 @@ def test_who_supervises_next_reads_no_words_that_were_meant_for_the_one_before(
     set_sharing(episode=episode, share=True, share_notes=True, by=alice)
     page = sign_in(pam).get(f"/supervision/{episode.id}/").content.decode()
     assert "Noted for Sam." in page, "shared anew, with her"
+
+
+def test_what_was_shared_with_one_supervisor_is_not_shared_with_the_next(
+    sign_in: Callable[[Membership], Browser],
+    alice: Membership,
+    sam: Membership,
+    episode: RuptureEpisode,
+) -> None:
+    """Neither seen nor heard of, and no page says so, until it is shared anew."""
+    RuptureEpisode.objects.update(marked_at=None, acknowledged_at=timezone.now())
+    episode.refresh_from_db()
+    set_sharing(episode=episode, share=True, share_notes=False, by=alice)
+    RuptureEpisode.objects.update(shared_at=timezone.now() - timedelta(days=40))
+    pam = MembershipFactory.create(practice=alice.practice, name="Pam Next", roles=["supervisor"])
+    SupervisionFactory.create(
+        supervisor=pam, supervisee=alice, starts_on=timezone.localdate(), created_at=timezone.now()
+    )
+    record = f"/episodes/{episode.id}/repair/"
+
+    def sees() -> list[int]:
+        page = f"/supervision/{episode.id}/"
+        return [sign_in(member).get(page).status_code for member in (sam, pam)]
+
+    assert sees() == [200, 404]
+    assert "You shared it, so Sam sees it too" in sign_in(alice).get(record).content.decode()
+    client_page = f"/clients/{episode.treatment.client_id}/"
+    assert "Share with Pam" in sign_in(alice).get(client_page).content.decode()
+    RuptureEpisode.objects.update(marked_at=timezone.now())
+    assert sees() == [200, 200]
+    assert "It is marked, so Pam, Sam sees" in sign_in(alice).get(record).content.decode()
+    shared = [
+        "Shared by Alice" in sign_in(member).get("/supervision/").content.decode()
+        for member in (sam, pam)
+    ]
+    assert shared == [True, False]
+    RuptureEpisode.objects.update(marked_at=None)
+    episode.refresh_from_db()
+    set_sharing(episode=episode, share=False, share_notes=False, by=alice)
+    assert [len(notices.unread(member)) for member in (sam, pam)] == [1, 0]
+    set_sharing(episode=episode, share=True, share_notes=False, by=alice)
+    RuptureEpisode.objects.update(shared_at=timezone.now() - timedelta(days=40))
+    sign_in(alice).post(f"/episodes/{episode.id}/share/")
+    assert sees() == [200, 200]
+    Supervision.objects.filter(supervisor=pam).update(created_at=timezone.now())
+    assert sees() == [200, 404]
+    episode.refresh_from_db()
+    write_support(episode=episode, text="What do you both think?", by=alice)
+    assert sees() == [200, 200], "who is asked can see what it is about"
+    episode.refresh_from_db()
+    RuptureEpisode.objects.update(shared_at=timezone.now() - timedelta(days=40))
+    episode.refresh_from_db()
+    record_outcome(
+        episode=episode, outcome=RuptureEpisode.Outcome.NOT_A_RUPTURE, reason="No.", by=alice
+    )
+    gone = [
+        [each for each in notices.unread(member) if "you could see" in each.said.text]
+        for member in (sam, pam)
+    ]
+    assert [bool(each) for each in gone] == [True, False]
 
 
 @pytest.mark.parametrize("days", [0, 60])

@@ -15,6 +15,7 @@ from apps.dashboard.selectors.course import Course, back_in_range, heading
 from apps.dashboard.selectors.repair_steps import Step, repair_steps
 from apps.dashboard.selectors.talking_points import talking_points
 from apps.ruptures.models import RuptureEpisode
+from apps.ruptures.notices import shared_with
 from apps.ruptures.reasons import Reasons
 from apps.ruptures.repair import latest_worksheet, sheet_of
 from apps.ruptures.selectors import Status, episode_status
@@ -56,6 +57,7 @@ def episode_panel(
     commented = any(rating and rating.comment for rating in ratings)
     flagged = course.flagging(episode)
     sheet = sheet_of(latest_worksheet(episode))
+    shared = shared_with(episode, supervisors)
     return EpisodePanel(
         id=episode.id,
         status=episode_status(episode),
@@ -71,8 +73,8 @@ def episode_panel(
         if episode.seen_at
         else "",
         fall=episode.fall,
-        seen_by=seen_by(episode, supervisors),
-        share_with=first_names(supervisors) if not episode.shared_at else "",
+        seen_by=seen_by(episode, supervisors, shared),
+        share_with=first_names([each for each in supervisors if each not in shared]),
         causes=sheet.causes,
         next_action=sheet.next_action,
         steps=repair_steps(episode, sheet, today),
@@ -83,9 +85,13 @@ def first_names(members: Sequence[Membership]) -> str:
     return ", ".join(first_name(member.name) for member in members)
 
 
-def seen_by(episode: RuptureEpisode, supervisors: Sequence[Membership]) -> str:
+def seen_by(
+    episode: RuptureEpisode, supervisors: Sequence[Membership], shared: Sequence[Membership]
+) -> str:
+    """Who sees it and why; `shared` are those of the supervisors with whom it is shared."""
     said = {"who": first_names(supervisors), "hours": episode.wait_hours}
-    if supervisors and episode.shared_at:
+    if shared and (len(shared) == len(supervisors) or not episode.is_every_supervisors):
+        said["who"] = first_names(shared)
         why = _("You shared it, so %(who)s sees it too:")
     elif supervisors and episode.marked_at:
         why = _("It is marked, so %(who)s sees it too:")

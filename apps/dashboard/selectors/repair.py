@@ -21,6 +21,7 @@ from apps.dashboard.selectors.episode_panel import (
 )
 from apps.dashboard.selectors.repair_steps import Step, repair_steps
 from apps.ruptures.models import RepairStep, RuptureEpisode, Worksheet
+from apps.ruptures.notices import shared_with
 from apps.ruptures.reasons import Reasons
 from apps.ruptures.repair import (
     Sheet,
@@ -91,6 +92,7 @@ def repair_page(episode: RuptureEpisode, *, today: date) -> RepairPage:
     treatment = episode.treatment
     course = load_courses([treatment.id])[treatment.id]
     supervisors = list(Membership.objects.supervising(treatment.therapist, on=today))
+    shared = shared_with(episode, supervisors)
     saved = worksheets(episode)
     sheet = sheet_of(saved[0] if saved else None)
     found = course.reasons_of(episode)
@@ -117,9 +119,9 @@ def repair_page(episode: RuptureEpisode, *, today: date) -> RepairPage:
         causes=tuple(str(Cause(cause).label) for cause in sheet.causes),
         steps=repair_steps(episode, sheet, today),
         saved=words.moment(saved[0].saved_at, today) if saved else "",
-        seen_by=seen_by(episode, supervisors),
+        seen_by=seen_by(episode, supervisors, shared),
         supervisors=first_names(supervisors),
-        is_shared=bool(episode.shared_at),
+        is_shared=bool(shared),
         notes_readers=first_names(notes_readers(episode, supervisors)),
         history=_history(episode, course, saved, today),
         sources=tuple(prompt_file().sources.values()),

@@ -328,7 +328,7 @@ def _heading(episode: RuptureEpisode, course: Course, today: date) -> str:
 def _whys(episode: RuptureEpisode) -> list[str]:
     """All that it is seen for, what is said of it first."""
     has_waited = episode.waited_at or episode.has_waited_by_now
-    whys = {SHARED: episode.shared_at, MARKED: episode.marked_at, WAITED: has_waited}
+    whys = {SHARED: episode.shared_with_reader_at, MARKED: episode.marked_at, WAITED: has_waited}
     return [why for why, holds in whys.items() if holds]
 
 
@@ -336,7 +336,7 @@ def waiting_since(episode: RuptureEpisode) -> datetime:
     """Since when it asks for a conversation: shared, marked, or, where it has waited, opened,
     whichever came first; or fell again since."""
     waited = episode.waited_at and episode.opened_at
-    asked = (each for each in (episode.shared_at, episode.marked_at, waited) if each)
+    asked = (each for each in (episode.shared_with_reader_at, episode.marked_at, waited) if each)
     since = min(asked, default=episode.opened_at)
     return max(since, episode.fell_again_at or since)
 
@@ -344,7 +344,7 @@ def waiting_since(episode: RuptureEpisode) -> datetime:
 def _via(episode: RuptureEpisode, today: date) -> str:
     [why, *_others], again = _whys(episode), episode.fell_again_at
     if why == SHARED:
-        since, said = episode.shared_at, _("Shared by %(name)s on %(day)s")
+        since, said = episode.shared_with_reader_at, _("Shared by %(name)s on %(day)s")
     elif why == MARKED:
         since, said = episode.marked_at, _("Marked on %(day)s")
     else:
