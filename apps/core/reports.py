@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from django.db.models import Q
 from django.db.models.functions import Coalesce
 
 from apps.core import outbox, tenancy
@@ -17,18 +18,21 @@ def note(*, practice_id: UUID, message_id: UUID, outcome: Outcome, channel: str)
 
     Reports come repeated, in any order, and before the sender has noted that the message is out,
     and by which `channel`: who reports knows it. Of several bounces the first counts; a person's
-    no counts whatever was known before. `DELIVERED` ends a doubt. The caller has checked who
-    reports.
+    no counts whatever was known before. `DELIVERED` ends a doubt. What was in doubt may be out,
+    whatever became of its second try. The caller has checked who reports.
     """
     with tenancy.practice(practice_id):
         rows = OutboxMessage.objects.filter(id=message_id)
+        in_doubt = Q(doubted_at__isnull=False) & ~Q(state=State.BOUNCED)
         if outcome == Outcome.DELIVERED:
-            held = rows.filter(state=State.UNCERTAIN)
+            over = [State.CLAIMED, State.SENT]
+            held = rows.filter(Q(state=State.UNCERTAIN) | in_doubt & ~Q(state__in=over))
             return any(held.update(state=State.SENT, sent_at=each.taken_at) for each in held)
         unwanted = outcome == Outcome.COMPLAINED
         known = rows.exclude(error=UNWANTED)
         if not unwanted:
-            known = known.filter(state__in=[State.SENT, State.CLAIMED, State.UNCERTAIN])
+            out = Q(state__in=[State.SENT, State.CLAIMED, State.UNCERTAIN])
+            known = known.filter(out | in_doubt)
         message = known.first()
         if message is None:
             return False

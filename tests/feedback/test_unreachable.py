@@ -95,6 +95,29 @@ def test_a_bounce_reported_later_does_the_same_however_often(asked: FeedbackRequ
     assert is_told_once()
 
 
+@pytest.mark.parametrize("state", [State.PENDING, State.FAILED, State.CANCELLED])
+@pytest.mark.parametrize(
+    ("outcome", "becomes", "reason"),
+    [
+        (reports.Outcome.BOUNCED, State.BOUNCED, "bounced"),
+        (reports.Outcome.LOST, State.BOUNCED, ""),
+        (reports.Outcome.DELIVERED, State.SENT, ""),
+    ],
+)
+def test_a_report_on_what_may_be_out_is_heard_whatever_became_of_its_second_try(
+    asked: FeedbackRequest, state: State, outcome: reports.Outcome, becomes: State, reason: str
+) -> None:
+    """Put off, given up, or withdrawn: the first copy is the client's all the same."""
+    first = OutboxMessage.objects.filter(kind="feedback_request")
+    first.update(state=state)
+    report(first.get(), outcome)
+    assert first.get().state == state, "nothing of it was ever out"
+    first.update(doubts=1, doubted_at=timezone.now())
+    report(first.get(), outcome)
+    assert (first.get().state, first.get().sent_at) == (becomes, first.get().doubted_at)
+    assert asked.therapy_session.treatment.client.channels.get().stop_reason == reason
+
+
 @pytest.mark.parametrize("before", [[], [reports.Outcome.BOUNCED]])
 def test_a_complaint_is_a_persons_no_and_holds_at_whatever_address_until_it_was_discussed_anew(
     as_alice: Browser, asked: FeedbackRequest, before: list[reports.Outcome]
