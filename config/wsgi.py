@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.core.wsgi import get_wsgi_application
 
 if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+    from wsgiref.types import InputStream, StartResponse, WSGIApplication, WSGIEnvironment
 
 # RFC 2046; no sign that could begin another parameter.
 BOUNDARY = re.compile(r"""\bboundary="?([\w'()+,\-./:=?]+)""", re.ASCII | re.IGNORECASE)
@@ -36,24 +36,43 @@ def in_utf8(answer: "WSGIApplication") -> "WSGIApplication":
     return answer_in_utf8
 
 
-def with_length(answer: "WSGIApplication") -> "WSGIApplication":
-    """Read what comes in chunks, without a length, as a whole: Django would take it for empty.
+class WholeBody:
+    """A body of which all that was announced comes, or an error: Django would take what there is of
+    a form that broke off for all of it."""
 
-    A mail program's one-click may come so, or a report; nobody would be told that it was lost.
+    def __init__(self, body: "InputStream") -> None:
+        self.body = body
+        self.readline = body.readline
+
+    def read(self, size: int) -> bytes:
+        read = self.body.read(size)
+        if len(read) < size:
+            raise ConnectionError(f"the connection broke off {size - len(read)} bytes early")
+        return read
+
+
+def in_whole(answer: "WSGIApplication") -> "WSGIApplication":
+    """Have a form read to its end, or not at all.
+
+    What comes in chunks has no length, and Django would take it for empty: a mail program's
+    one-click may come so, or a report.
     """
 
-    def answer_with_length(
+    def answer_in_whole(
         environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
+        body = environ["wsgi.input"]
         if environ.get("HTTP_TRANSFER_ENCODING") and not environ.get("CONTENT_LENGTH"):
-            sent = environ["wsgi.input"].read(MOST)
+            sent = body.read(MOST)
             environ |= {"wsgi.input": BytesIO(sent), "CONTENT_LENGTH": str(len(sent))}
+        else:
+            environ["wsgi.input"] = WholeBody(body)
         return answer(environ, start_response)
 
-    return answer_with_length
+    return answer_in_whole
 
 
-application = with_length(in_utf8(get_wsgi_application()))
+application = in_whole(in_utf8(get_wsgi_application()))
 
 from apps.core.tenancy import refuse_powerful_role  # noqa: E402 - needs the application set up
 

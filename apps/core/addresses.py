@@ -6,12 +6,19 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
 
+LONGEST = 2000
+
 
 def is_own(url: str, request: HttpRequest) -> bool:
     """Whether an address that came with a request leads to this installation, and by HTTPS where
-    the request came by it. A bare word is none: it could be the name of a page."""
-    return "/" in url and url_has_allowed_host_and_scheme(
-        url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    the request came by it. A bare word is none: it could be the name of a page. Nor is what is
+    longer than any of ours."""
+    return (
+        "/" in url
+        and len(url) <= LONGEST
+        and url_has_allowed_host_and_scheme(
+            url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+        )
     )
 
 

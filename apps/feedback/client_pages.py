@@ -10,10 +10,8 @@ from zoneinfo import ZoneInfo
 import redis
 from django.contrib.auth.decorators import login_not_required
 from django.core.cache import cache
-from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import InterfaceError, OperationalError, transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.http.multipartparser import MultiPartParserError
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -21,6 +19,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from apps.clients.services import wait_for_turn
 from apps.core import tenancy
+from apps.core.forms import NO_FORM
 from apps.feedback import languages, limits
 from apps.feedback.client_frame import ClientFrame
 from apps.feedback.selectors import Link, find_link
@@ -64,7 +63,7 @@ def client_page(view: View) -> View:
         except (OperationalError, InterfaceError):
             logger.exception("The database is away; a client's page says so.")
             return not_saved(request, status=503)
-        except (SuspiciousOperation, BadRequest, MultiPartParserError):
+        except NO_FORM:
             return page(request, "unreadable", ClientFrame(), status=400)
 
     return behind_a_link

@@ -108,8 +108,8 @@ def test_what_comes_without_a_length_is_read_to_its_end(db: None, length: str | 
         "HTTP_TRANSFER_ENCODING": "chunked",
         "wsgi.input": BytesIO(environ["wsgi.input"].read()),
     }
-    with_length = import_string("config.wsgi.with_length")
-    assert with_length(answer)(environ, lambda status, headers: None) == [b"One-Click"]
+    in_whole = import_string("config.wsgi.in_whole")
+    assert in_whole(answer)(environ, lambda status, headers: None) == [b"One-Click"]
 
 
 WRITTEN = "She told me about the assault."

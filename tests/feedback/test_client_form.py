@@ -3,6 +3,7 @@
 import re
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,8 +12,10 @@ import time_machine
 from django.core import signing
 from django.db import OperationalError
 from django.test import Client as Browser
+from django.test import RequestFactory
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from apps.accounts.models import Membership, Practice
 from apps.alliance.models import AllianceRating
@@ -379,6 +382,23 @@ def test_a_choice_is_sent_again_and_nothing_that_is_called_one(
     page = phone.post(f"{link}stop/", {"how": value})
     assert page.status_code == 429
     assert (value in page.content.decode()) is is_given_back
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data"])
+def test_a_form_that_breaks_off_half_way_is_not_taken_for_a_whole_one(
+    asked: FeedbackRequest, phone: Browser, link: str, kind: str
+) -> None:
+    """The first answer counts: what did not arrive could never be sent again."""
+    fields = answers(comment="He was late. " * 20, frame=hidden(phone.get(link), "frame"))
+    sent = RequestFactory().post(link, fields)
+    if kind != sent.content_type:
+        sent = RequestFactory().post(link, urlencode(fields, doseq=True), content_type=kind)
+    body = sent.body
+    for arrived, status in ((body[: len(body) // 2], 400), (body, 302)):
+        coming = {"wsgi.input": import_string("config.wsgi.WholeBody")(BytesIO(arrived))}
+        page = phone.generic("POST", link, body, sent.headers["Content-Type"], **coming)
+        assert page.status_code == status
+        assert AllianceRating.objects.exists() is (status == 302)
 
 
 @pytest.mark.parametrize("whose", ["this link's", "another link's", "made up"])
