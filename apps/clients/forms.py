@@ -193,7 +193,7 @@ class ChangeClientForm(ComparedForm, ContactForm):
         # A stop of meanwhile is another one, also where it says the same.
         shown = _details_of(client) | {"stopped": [each.stopped_at for each in self.stopped]}
         super().__init__(*args, initial=shown, practice=client.practice, **kwargs)
-        if not self._stops():
+        if not self.stopped:
             del self.fields["talked_again"]
 
     def clean(self) -> dict[str, Any]:
@@ -205,12 +205,11 @@ class ChangeClientForm(ComparedForm, ContactForm):
         return data
 
     def _stops(self) -> list[date]:
-        """Days of stops that end by a talk; a mailbox that takes nothing needs another one."""
-        return [
-            timezone.localdate(each.stopped_at)
-            for each in self.stopped
-            if each.stop_reason != ContactChannel.StopReason.BOUNCED
-        ]
+        """Days that a talk must not be before: of what came back only where that is all. Beside a
+        person's no it is another matter, and may have come back since they talked."""
+        bounced = ContactChannel.StopReason.BOUNCED
+        said = [each for each in self.stopped if each.stop_reason != bounced]
+        return [timezone.localdate(each.stopped_at) for each in said or self.stopped]
 
     def contact(self) -> dict[str, Any]:
         return super().contact() | {"talked_again": self.cleaned_data.get("talked_again", False)}

@@ -38,8 +38,8 @@ SAID = {
         "about it."
     ),
     Reason.BOUNCED: gettext_lazy(
-        "Messages to %(client)s by %(channel)s have come back since %(day)s. Ask the client for "
-        "another address or number."
+        "Messages to %(client)s by %(channel)s have come back since %(day)s. Ask the client whether"
+        " the address or number is right, or for another one."
     ),
 }
 

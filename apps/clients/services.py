@@ -211,8 +211,8 @@ def change_client(
 
     What was stopped, also at another address or by a way that is recorded only now, stays stopped
     until it was discussed anew, on the day it was stopped or later. A channel that reached somebody
-    else needs another mailbox besides; one whose messages came back needs that alone. Taking the
-    address away is no way round.
+    else needs another mailbox besides; one whose messages came back needs that, or the talk: a
+    server may have said wrongly that nobody is there. Taking the address away is no way round.
 
     Args:
         talked_again: whether that day's talk was about what was stopped as well.
@@ -328,9 +328,11 @@ def note_reached(channel: ContactChannel) -> None:
 
 
 def _may_be_used_again(channel: ContactChannel, address: str, *, agreed_anew: bool) -> bool:
-    if channel.is_wrong_address and channel.is_known_as(address):
-        return False
-    return agreed_anew or channel.stop_reason == Reason.BOUNCED
+    if not (channel.is_wrong_address and channel.is_known_as(address)):
+        return agreed_anew or channel.stop_reason == Reason.BOUNCED
+    came_back, talked_on = channel.stopped_at, channel.client.discussed_on
+    is_newer = came_back and talked_on and timezone.localdate(came_back) <= talked_on
+    return bool(agreed_anew and is_newer and channel.stop_reason == Reason.BOUNCED)
 
 
 def take_address_away(channel: ContactChannel, *, agreed_anew: bool = False) -> None:

@@ -188,8 +188,9 @@ def test_a_wrong_address_comes_back_in_no_other_spelling_and_by_no_detour(
     channel = client_of.channels.get()
     wrong = channel.address
     stop_channel(channel=channel, why=ContactChannel.StopReason(why), by=None)
+    talked = anew() if takes_a_talk else {}
     for typed in (wrong.upper(), wrong.replace("@", "+1@"), "", wrong):
-        as_alice.post(page_of(client_of), details(client_of, email=typed, **anew()))
+        as_alice.post(page_of(client_of), details(client_of, email=typed, **talked))
         assert not client_of.channels.usable().exists(), typed
     assert "another address or number" in shown(as_alice.get(page_of(client_of)))
     as_alice.post(page_of(client_of), details(client_of, email=""))
@@ -390,6 +391,40 @@ def test_an_older_window_takes_nothing_back_without_a_word(
     assert client_of.consent == Client.Consent.AGREED, "decided with both before them"
 
 
+def test_an_address_whose_messages_came_back_is_used_again_once_the_client_says_that_it_is_right(
+    as_alice: Browser, client_of: Client
+) -> None:
+    """A server may have said so for an hour; its address is the client's all the same."""
+    channel = client_of.channels.get()
+    stop_channel(channel=channel, why=ContactChannel.StopReason.BOUNCED, by=None)
+    yesterday = timezone.localdate() - timedelta(days=1)
+    for not_enough in (
+        anew(discussed_on=yesterday),
+        anew(consent="declined"),
+        {"discussed_on": timezone.localdate()},
+    ):
+        as_alice.post(page_of(client_of), details(client_of, **not_enough))
+        assert not client_of.channels.usable().exists(), not_enough
+    page = as_alice.post(page_of(client_of), details(client_of, **anew(discussed_on=yesterday)))
+    assert "say on which day since then you talked" in shown(page)
+    assert "talked about this one" in shown(as_alice.get(page_of(client_of)))
+    as_alice.post(page_of(client_of), details(client_of, email=""))
+    assert not client_of.channels.usable().exists()
+    as_alice.post(page_of(client_of), details(client_of, email=channel.address, **anew()))
+    assert client_of.channels.usable().get().address == channel.address
+
+
+def test_what_came_back_from_an_address_hides_no_word_that_somebody_else_reads_it(
+    as_alice: Browser, client_of: Client
+) -> None:
+    channel = client_of.channels.get()
+    reasons = ContactChannel.StopReason
+    for why in (reasons.BOUNCED, reasons.NOT_MINE, reasons.BOUNCED):
+        stop_channel(channel=channel, why=why, by=None)
+    as_alice.post(page_of(client_of), details(client_of, **anew()))
+    assert not client_of.channels.usable().exists()
+
+
 def test_a_talk_counts_whatever_came_back_since(as_alice: Browser, client_of: Client) -> None:
     as_alice.post(page_of(client_of), details(client_of, text="07400 123456", text_safe="yes"))
     text, email = (client_of.channels.get(kind=kind) for kind in ("text", "email"))
@@ -400,6 +435,8 @@ def test_a_talk_counts_whatever_came_back_since(as_alice: Browser, client_of: Cl
     number = {"text": text.address, "text_safe": "yes"}
     as_alice.post(page_of(client_of), details(client_of, **number, **talked))
     assert [each.kind for each in client_of.channels.usable()] == ["text"]
+    as_alice.post(page_of(client_of), details(client_of, **number, **anew()))
+    assert client_of.channels.usable().count() == 2
 
 
 def test_an_address_that_was_taken_away_meanwhile_is_said_before_it_comes_back(
