@@ -196,9 +196,8 @@ REDIS_URL = required("REDIS_URL", embedded("REDIS_URL"), "Give redis://host:6379
 DATABASE_URL = required(
     "DATABASE_URL", embedded("DATABASE_URL"), "Give postgres://app:password@host:5432/rapport"
 )
-WITHOUT_DATABASE = "django.db.backends.dummy"
-if env.str("RAPPORT_DATABASE_ROLE", "app") == "migrator":
-    WITHOUT_DATABASE = "apps.core.ownerless"
+AS_OWNER = env.str("RAPPORT_DATABASE_ROLE", "app") == "migrator"
+if AS_OWNER:
     DATABASE_URL = secret("MIGRATOR_DATABASE_URL") or (
         "" if secret("DATABASE_URL") else embedded("MIGRATOR_DATABASE_URL")
     )
@@ -208,8 +207,9 @@ DATABASES = {
         **(
             environ.Env.db_url_config(DATABASE_URL)
             if DATABASE_URL
-            else {"ENGINE": WITHOUT_DATABASE}
+            else {"ENGINE": "django.db.backends.dummy"}
         ),
+        **({"ENGINE": "apps.core.owner"} if AS_OWNER else {}),
         "ATOMIC_REQUESTS": True,
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,

@@ -51,7 +51,8 @@ def test_each_command_is_tried() -> None:
 
 
 @pytest.mark.parametrize("kind", ["production", "development"])
-def test_no_command_says_that_all_is_well_where_it_sees_no_rows(kind: str) -> None:
+@pytest.mark.parametrize("owner", ["nobody", "app"])
+def test_no_command_says_that_all_is_well_where_it_sees_no_rows(kind: str, owner: str) -> None:
     """As role `app`, outside of any practice, row-level security shows it none."""
     environment = os.environ | {
         "RAPPORT_DATABASE_ROLE": "migrator",
@@ -64,9 +65,8 @@ def test_no_command_says_that_all_is_well_where_it_sees_no_rows(kind: str) -> No
         "SECRET_KEY": "s" * 50,
         "DEFAULT_FROM_EMAIL": "forms@x.example",
         "ENCRYPTION_KEYS": "A" * 43 + "=",
-        "MIGRATOR_DATABASE_URL": "",
+        "MIGRATOR_DATABASE_URL": os.environ["DATABASE_URL"] if owner == "app" else "",
     }
-    assert environment["DATABASE_URL"]
     done = subprocess.run(
         [sys.executable, "-c", RUN_ALL],
         cwd=ROOT,
@@ -80,4 +80,5 @@ def test_no_command_says_that_all_is_well_where_it_sees_no_rows(kind: str) -> No
     said = json.loads(done.stdout)
     assert said.keys() == COMMANDS.keys()
     for name, error in said.items():
+        assert ("bound by row-level security" in error) is (owner == "app"), (name, error)
         assert "docker compose run --rm migrate python manage.py" in error, name
