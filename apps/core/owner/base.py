@@ -25,8 +25,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 def _refused(why: str) -> CommandError:
     return CommandError(
-        f"Commands work as the schema's owner, {why}. "
-        "With compose: docker compose run --rm migrate python manage.py …; elsewhere set MIGRATOR_DATABASE_URL to that of a role with BYPASSRLS "
-        "(deploy/postgres/roles.sql), or start `make run` in another terminal. Nothing was done.",
+        f"Commands work as the schema's owner, {why}. With compose: "
+        "docker compose run --rm migrate python manage.py …; elsewhere set MIGRATOR_DATABASE_URL "
+        "to the address of a role with BYPASSRLS (deploy/postgres/roles.sql), or start `make run` "
+        "in another terminal. Nothing was done.",
         returncode=2,
     )
