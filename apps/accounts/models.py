@@ -26,7 +26,8 @@ NEUTRAL_SENDER = "Rapport"
 
 def validate_time_zone(value: str) -> None:
     """Refuse a name that is no IANA time zone, such as 'CET+1' or 'London'."""
-    if value not in zoneinfo.available_timezones():
+    # "localtime" is the machine's own, which PostgreSQL does not know.
+    if value not in zoneinfo.available_timezones() - {"localtime"}:
         raise ValidationError(
             _("“%(value)s” is no time zone; Europe/London is one."), params={"value": value}
         )

@@ -6,6 +6,7 @@ from anymail.exceptions import AnymailConfigurationError, AnymailWebhookValidati
 from anymail.signals import EventType, RejectReason
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
 from django.views.decorators.csrf import csrf_exempt
@@ -34,6 +35,9 @@ TEXT_OUTCOMES = {
 }
 
 
+# Each report is a transaction of its own: one that held all its clients' turns could meet another
+# that holds them in another order.
+@transaction.non_atomic_requests
 @csrf_exempt
 @login_not_required
 @require_http_methods(["HEAD", "POST"])

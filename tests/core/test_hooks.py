@@ -16,7 +16,7 @@ from django.test import override_settings
 from django.utils import timezone
 from pytest_django import Settings
 
-from apps.core import tenancy
+from apps.core import reports, tenancy
 from apps.core.carriers.text import signature
 from apps.core.models import OutboxMessage
 from apps.core.outbox import Outcome
@@ -231,6 +231,38 @@ def test_without_a_provider_that_signs_nobody_may_report(settings: Settings) -> 
     assert bounce(put()) == 403
     settings.TEXT_GATEWAY_URL = ""
     assert by_text(put(), "failed", token="") == 403
+
+
+@pytest.mark.django_db(transaction=True)
+def test_each_report_of_a_batch_is_noted_by_itself(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that held the turns of all its clients could meet another that holds them crosswise."""
+    url, messages = "http://127.0.0.1:8000/hooks/email/", [put(), put()]
+    settings.EMAIL_WEBHOOK = "anymail.webhooks.mandrill.MandrillCombinedWebhookView"
+    settings.ANYMAIL = {"MANDRILL_WEBHOOK_KEY": KEY, "MANDRILL_WEBHOOK_URL": url}
+    noted = reports.note
+
+    def note(*, message_id: UUID, **report: Any) -> bool:
+        assert message_id == messages[0].id, "the second fails"
+        return noted(message_id=message_id, **report)
+
+    monkeypatch.setattr(reports, "note", note)
+    about = [{"practice": str(each.practice_id), "message": str(each.id)} for each in messages]
+    sent = json.dumps([
+        {
+            "event": "hard_bounce", "ts": 1, "_id": uuid4().hex,
+            "msg": {"_id": "x", "email": "k@mail.example", "metadata": each, "diag": NOBODY_THERE},
+        }
+        for each in about
+    ])  # fmt: skip
+    signed = hmac.digest(KEY.encode(), f"{url}mandrill_events{sent}".encode(), "sha1")
+    Browser(raise_request_exception=False).post(
+        "/hooks/email/",
+        {"mandrill_events": sent},
+        headers={"X-Mandrill-Signature": b64encode(signed).decode()},
+    )
+    assert [reread(each).state for each in messages] == [State.BOUNCED, State.SENT]
 
 
 @pytest.mark.parametrize("provider", ["mailgun.MailgunTracking", "mandrill.MandrillCombined"])

@@ -103,6 +103,7 @@ class TestCreatePractice:
         ("changes", "message"),
         [
             ({"country": "UK"}, "'UK' is no country of ISO 3166-1; GB is one."),
+            ({"time_zone": "localtime"}, "--time-zone: “localtime” is no time zone"),
             ({"time_zone": "London"}, "--time-zone: “London” is no time zone; Europe/London is"),
             ({"contact_phone": None}, "Give --contact-phone or --contact-email"),
             ({"contact_email": "ruth"}, "--contact-email: Enter a valid email address"),
