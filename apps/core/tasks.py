@@ -30,13 +30,14 @@ def deliver_due_messages() -> None:
 def seal_audit_trail() -> None:
     """Chain what every practice wrote since the last time. Safe to run twice at once.
 
-    One practice's broken chain stops neither the others' nor anybody's watchers.
+    One practice's broken chain stops neither the others' nor anybody's watchers, and a watcher's
+    error nothing else.
     """
     for practice_id in sealer.practices_to_seal():
         try:
             sealer.seal(practice_id)
         except DatabaseError:
             logger.exception("Practice %s was not sealed; run verify_audit", practice_id)
-        with tenancy.practice(practice_id):
+        with tenancy.one_of_many(practice_id):
             for watcher in settings.AUDIT_WATCHERS:
                 import_string(watcher)(practice_id, at=timezone.now())

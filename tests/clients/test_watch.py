@@ -1,20 +1,24 @@
 """Whoever reads far outside their own caseload is told of, once an hour, without clients."""
 
-from datetime import timedelta
-from uuid import uuid4
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
 
 import pytest
 import time_machine
+from django.db import connection
 from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django import Settings
 
 from apps.accounts.models import Membership, Notice, Role
 from apps.accounts.notices import unread
 from apps.accounts.services import change_roles, deactivate_member, reactivate_member
 from apps.clients.models import Treatment
 from apps.clients.watch import MOST_CLIENTS, watch_reads
-from apps.core import audit
+from apps.core import audit, tenancy
 from apps.core.tasks import seal_audit_trail
+from apps.core.tenancy import one_of_many
 from apps.endings.services import hand_over
 from apps.exchange.two_people import ask_to_erase
 from tests.factories import MembershipFactory, TreatmentFactory
@@ -107,3 +111,40 @@ def test_clients_who_were_somebodys_for_a_minute_count_as_others(
     audit.read("view caseload", client_ids=[each.client_id for each in theirs], by=charlie)
     hand_over(list(Treatment.objects.filter(therapist=charlie)), to=alice, by=mona)
     assert watch_reads(charlie.practice_id, at=timezone.now()) == 1
+
+
+def test_a_list_that_is_opened_again_and_again_is_counted_once(
+    charlie: Membership, mona: Membership
+) -> None:
+    """What was read comes from the database each once: an hour's looks of one who opens a long
+    list every second do not fit into a worker."""
+    theirs = [uuid4() for _ in range(MOST_CLIENTS)]
+    for _ in range(9):
+        audit.read("view caseload", client_ids=theirs, by=charlie)
+    with CaptureQueriesContext(connection) as asked:
+        assert watch_reads(charlie.practice_id, at=timezone.now()) == 0
+    (look,) = [each["sql"] for each in asked if "core_auditentry" in each["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute(look)
+        assert len(cursor.fetchall()) == MOST_CLIENTS
+
+
+def test_a_watcher_that_fails_ends_no_round(
+    charlie: Membership, dora: Membership, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tenancy, "one_of_many", one_of_many)
+    settings.AUDIT_WATCHERS = [f"{__name__}.fail"]
+    read(charlie, 1)
+    with tenancy.practice(dora.practice_id):
+        audit.read("view client", client_ids=[uuid4()], by=dora)
+    FAILED.clear()
+    seal_audit_trail()
+    assert {charlie.practice_id, dora.practice_id} <= set(FAILED)
+
+
+FAILED: list[UUID] = []
+
+
+def fail(practice_id: UUID, *, at: datetime) -> None:
+    FAILED.append(practice_id)
+    raise RuntimeError
