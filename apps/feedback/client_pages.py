@@ -82,14 +82,15 @@ def _inside_its_practice(view: View, request: HttpRequest, token: str) -> HttpRe
     practice_id = practice_of_link(token)
     if practice_id is None:
         return unknown(request)
+    to_stop = request.path == reverse("feedback_stop", args=[token])
     with tenancy.practice(practice_id):
-        link = find_link(token)
+        link = find_link(token, to_stop=to_stop)
         if link and request.method == "POST":
             # All of the form first: nobody waits for a slow one. Then whatever came before may have
             # ended the link: another address, a form in another way.
             request.POST.keys()
             wait_for_turn(id=link.client.id)
-            link = find_link(token)
+            link = find_link(token, to_stop=to_stop)
         if link is None:
             return unknown(request)
         with translation.override(languages.language_for(request, link.client.language)):

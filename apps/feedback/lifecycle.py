@@ -150,7 +150,8 @@ def revoke_links(*, client: Client, by: Membership | None) -> int:
         "therapy_session__treatment", "questionnaire"
     )
     for request in ended:
-        request.generation += 1
+        # By two: that of the link before a fresh one still stops messages (`find_link`).
+        request.generation += 2
         request.save(update_fields=["generation"])
         if request.state == FeedbackRequest.State.OPEN:
             settle(request, FeedbackRequest.State.CANCELLED, rating=None, was_asked=False)
@@ -447,7 +448,8 @@ def end_requests(treatment: Treatment) -> bool:
 def send_fresh_link(*, request_id: UUID) -> ContactChannel:
     """Open a form that ran out once more and send its link to the recorded channel.
 
-    Only while an answer still counts; the links that went out before end with it.
+    Only while an answer still counts; the links that went out before end with it, but for the page
+    that stops messages.
 
     Returns:
         The channel that the link goes to.

@@ -61,7 +61,7 @@ class FeedbackRequest(PracticeModel):
     due_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     generation = models.PositiveIntegerField(
-        default=0, help_text="one more revokes the links made before"
+        default=0, help_text="two more revoke the links made before"
     )
     ended_too_soon = models.BooleanField(
         default=False,

@@ -21,6 +21,7 @@ from apps.clients.models import Client, ContactChannel, ReachedMailbox, Treatmen
 from apps.core.names import first_name
 from apps.feedback import timing
 from apps.feedback.asking import asked_of_most, requests_in_30_days, why_not_ask_by_way
+from apps.feedback.lifecycle import has_fresh_link
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.tokens import ROOM, read_request_id, way_of
 from apps.ruptures.models import RuptureEpisode, Screening
@@ -113,9 +114,14 @@ class Link(NamedTuple):
         return first if is_enough else name
 
 
-def find_link(token: str) -> Link | None:
+def find_link(token: str, *, to_stop: bool = False) -> Link | None:
     """What a genuine link is for, with all that its pages need; else None, as where the channel
-    leads to another mailbox by now than the link went to, or a code of the room was kept."""
+    leads to another mailbox by now than the link went to, or a code of the room was kept.
+
+    Args:
+        to_stop: for the page that stops messages alone: a message whose link a fresh one took the
+            place of stays its reader's way to say no.
+    """
     request_id = read_request_id(token)
     if request_id is None:
         return None
@@ -132,6 +138,10 @@ def find_link(token: str) -> Link | None:
         if way := way_of(token, generation=asked.generation, mailboxes=mailboxes()):
             is_kept = way == ROOM and not asked.was_in_room_lately(at=timezone.now())
             return None if is_kept else Link(token, asked, way)
+        if to_stop and asked.generation and has_fresh_link(asked):
+            way = way_of(token, generation=asked.generation - 1, mailboxes=mailboxes())
+            if way and way != ROOM:
+                return Link(token, asked, way)
     return None
 
 

@@ -15,7 +15,7 @@ from apps.core import outbox
 from apps.core.models import OutboxMessage
 from apps.exchange.rights import lift_restriction, restrict
 from apps.feedback.corrections import plan_sessions
-from apps.feedback.lifecycle import expire_requests, refit_requests
+from apps.feedback.lifecycle import expire_requests, refit_requests, revoke_links
 from apps.feedback.messages import render_feedback_request
 from apps.feedback.models import FeedbackRequest
 from apps.feedback.tokens import make_token
@@ -58,6 +58,39 @@ def test_a_fresh_link_goes_to_the_recorded_channel_and_the_old_one_ends(
     assert not Screening.objects.current().get().inputs["asked"]
     assert phone.post(link_of(asked), answers()).status_code == 302
     assert Screening.objects.current().get().pomp == 70
+
+
+def test_the_mails_of_before_a_fresh_link_stay_the_clients_way_to_stop_messages(
+    phone: Browser, asked: FeedbackRequest, link: str, clock: time_machine.Traveller
+) -> None:
+    """A mail program offers *Unsubscribe* above any of them."""
+    code = f"/f/{make_token(asked.id, generation=asked.generation, way='room')}/"
+    run_out(clock)
+    assert phone.post(link + "fresh/").status_code == 200
+    for page in (link, link + "thanks/", link + "fresh/"):
+        assert phone.get(page).status_code in {404, 405}
+    assert phone.post(link, answers()).status_code == 404
+    assert phone.get(code + "stop/").status_code == 404
+    assert phone.get(link + "stop/").status_code == 200
+    one_click = {"List-Unsubscribe": "One-Click"}
+    assert phone.post(link + "stop/", one_click).status_code == 200
+    assert ContactChannel.objects.get().stop_reason == "stopped"
+
+
+def test_what_was_revoked_stops_nothing_though_a_fresh_link_had_been_asked_for(
+    phone: Browser,
+    asked: FeedbackRequest,
+    link: str,
+    clock: time_machine.Traveller,
+    alice: Membership,
+) -> None:
+    run_out(clock)
+    phone.post(link + "fresh/")
+    asked.refresh_from_db()
+    fresh = link_of(asked)
+    revoke_links(client=asked.therapy_session.treatment.client, by=alice)
+    for each in (link, fresh):
+        assert phone.get(each + "stop/").status_code == 404
 
 
 def test_a_code_of_the_room_asks_for_no_link(

@@ -68,10 +68,10 @@ def all_states(
     phone.raise_request_exception = False
     pages = {"too large": phone.post(link, {"comment": "x" * 5_000_000})}
     with monkeypatch.context() as patch:
-        patch.setattr(client_pages, "find_link", lambda token: away())
+        patch.setattr(client_pages, "find_link", lambda *_, **how: away())
         pages["not open"] = phone.get(link)
     with monkeypatch.context() as patch:
-        patch.setattr(client_pages, "find_link", lambda token: 1 // 0)
+        patch.setattr(client_pages, "find_link", lambda *_, **how: 1 // 0)
         pages["broken"] = phone.get(link)
         pages["broken, sent"] = phone.post(link, answers())
     pages["stop"] = phone.get(link + "stop/")

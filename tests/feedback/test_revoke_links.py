@@ -49,7 +49,7 @@ def test_who_revokes_links_without_end_keeps_nobody_from_revoking_them(
     FeedbackRequest.objects.update(generation=70_000)
     revoke_links(client=client_of(asked), by=alice)
     asked.refresh_from_db()
-    assert asked.generation == 70_001
+    assert asked.generation == 70_002
 
 
 def test_what_waited_is_withdrawn_and_silence_to_it_is_no_silence(
@@ -57,7 +57,7 @@ def test_what_waited_is_withdrawn_and_silence_to_it_is_no_silence(
 ) -> None:
     revoke_links(client=client_of(asked), by=alice)
     asked.refresh_from_db()
-    assert (asked.state, asked.generation) == (State.CANCELLED, 1)
+    assert (asked.state, asked.generation) == (State.CANCELLED, 2)
     assert asked.therapy_session.asked is False
     assert OutboxMessage.objects.get(kind=KIND).state == OutboxMessage.State.CANCELLED
     with pytest.raises(NothingToSend):
