@@ -45,14 +45,16 @@ class ClientQuerySet(models.QuerySet["Client"]):
 
         None to whoever holds no records; none whom the holder treats, or who was erased. A holder
         who treated a client after somebody else waits for seven days: nobody closes a treatment
-        to read what others wrote, and begins it again.
+        to read what others wrote, and begins it again. What a hand-over ended is theirs later, too
+        (`left_to_holder`).
         """
         on = on or timezone.localdate()
-        ended = Treatment.objects.ended(on=on).filter(client=OuterRef("pk"))
+        ended = Treatment.objects.left_to_holder(on=on).filter(client=OuterRef("pk"))
         mine = Treatment.objects.current(on=on).filter(therapist=membership, client=OuterRef("pk"))
-        lately = ended.filter(therapist=membership, ends_on__gt=on - ALONE_WAITS)
+        all_ended = Treatment.objects.ended(on=on).filter(client=OuterRef("pk"))
+        lately = all_ended.filter(therapist=membership, ends_on__gt=on - ALONE_WAITS)
         return self.filter(
-            ~Exists(lately) | ~Exists(ended.exclude(therapist=membership)),
+            ~Exists(lately) | ~Exists(all_ended.exclude(therapist=membership)),
             Exists(ended),
             ~Exists(mine),
             practice=membership.practice_id,
@@ -327,6 +329,15 @@ class TreatmentQuerySet(models.QuerySet["Treatment"]):
     def ended(self, *, on: date) -> Self:
         """Treatments that ended on the day `on` or before it."""
         return self.filter(ends_on__lte=on)
+
+    def left_to_holder(self, *, on: date) -> Self:
+        """Those that ended by their therapist's word, closed or moved, or seven days ago, and the
+        holder's own: nobody hands a client over, and back, to read what others wrote."""
+        moved = Q(moves__moves_on=F("ends_on"), moves__called_off_at=None)
+        by_word = Treatment.objects.filter(Q(ending__isnull=False) | moved)
+        own = Q(therapist=F("practice__record_holder"))
+        is_left = own | Q(id__in=by_word.values("id")) | Q(ends_on__lte=on - ALONE_WAITS)
+        return self.ended(on=on).filter(is_left)
 
     def not_followed(self, *, on: date | None = None) -> Self:
         """The last treatment of each client; on the day `on`, of those that have begun."""

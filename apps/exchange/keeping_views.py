@@ -202,7 +202,7 @@ def _reviewed(request: MemberRequest, client: Client) -> HttpResponse:
     review = holder.newest_review(client, by=me)
     if review is None or str(review.id) != request.GET["review"]:
         raise Http404
-    ended = client.treatments.ended(on=request.today)
+    ended = client.treatments.left_to_holder(on=request.today)
     texts = holder.left_notes(review, treatments=ended)
     form = ReviewForm(request.POST if request.method == "POST" else None, texts=texts)
     audit.read("read notes of who has left", client_ids=[client.id], target=review, by=me)

@@ -154,9 +154,9 @@ class Access:
 
     @property
     def treatments(self) -> Treatments:
-        """Whose rows a copy holds: to the record holder those that ended, else one's own."""
+        """Whose rows a copy holds: to the record holder those left to them, else one's own."""
         if self.is_held:
-            return self.client.treatments.ended(on=self.today)
+            return self.client.treatments.left_to_holder(on=self.today)
         return self.client.treatments.filter(therapist=self.member)
 
 

@@ -48,6 +48,12 @@ def to(member: Membership, treatment: Treatment) -> Treatment:
     return pass_on(treatment, to=member, on=on, by=treatment.therapist)
 
 
+def was_a_week_ago(treatment: Treatment) -> None:
+    """What a hand-over ended is the record holder's from then on."""
+    ended_on = timezone.localdate() - timedelta(days=7)
+    Treatment.objects.filter(id=treatment.id).update(ends_on=ended_on)
+
+
 def reads_in_review(browser: Browser, client: Client) -> str:
     page = fresh(browser).get(reverse("export_records", args=[client.id]))
     assert page.status_code == 200
@@ -110,6 +116,7 @@ def test_who_treats_the_client_while_a_pause_lasts_reads_its_reason_and_then_no_
         each.refresh_from_db()
         assert each.ended_pause_reasons == kept
     hold(client.practice, sam)
+    was_a_week_ago(treatment)
     listed = shown(fresh(as_sam).get(reverse("erase_texts", args=[client.id])))
     assert "Treatments: ended pause reasons" in listed, "also while another treats the client"
     assert HERS not in listed
@@ -163,6 +170,7 @@ def test_the_record_holder_reads_why_asking_rests_where_the_pause_began_in_what_
     else:
         to(charlie, treatment)
         pause(client, HERS, by=charlie)
+    was_a_week_ago(treatment)
     assert (HERS in reads_in_review(as_sam, client)) is began_before
 
 

@@ -16,6 +16,7 @@ from apps.accounts.permissions import Permission, permissions_of
 from apps.accounts.services import deactivate_member, reactivate_member
 from apps.clients.models import Client, Treatment, TwoPersonRequest
 from apps.core.models import AuditEntry
+from apps.endings.services import close_treatment, hand_over
 from apps.exchange import holder, two_people
 from apps.exchange.models import NoteReview
 from apps.exchange.records import staff_texts
@@ -280,8 +281,7 @@ def test_what_runs_with_somebody_else_now_is_not_the_record_holders(
     days = {each.on for each in texts}
     assert NOON.date() in days
     assert all(day and day <= NOON.date() for day in days)
-    now.ends_on = timezone.localdate()
-    now.save()
+    close_treatment(treatment=now, how="agreed", review="", by=charlie)
     as_sam.post(f"{address}act/", {"action": "restrict"})
     assert Client.objects.get().restricted_at
     assert "said to charlie" in files(as_sam.get(f"{address}portable/"))["supplied.json"]
@@ -302,6 +302,28 @@ def test_a_holder_who_treats_the_client_now_opens_nothing_of_the_therapist_befor
         now.starts_on = now.ends_on = timezone.localdate() - timedelta(days=days_ago)
         now.save()
         assert list(holder.clients_with_left_notes(charlie)) == opens, "closed to be read"
+
+
+def test_a_holder_who_hands_a_client_over_reads_nothing_of_the_therapist_before_for_seven_days(
+    alice: Membership, charlie: Membership, mona: Membership, as_mona: Browser, practice: Practice
+) -> None:
+    """Nor of a treatment that had ended before what was handed over."""
+    hold(practice, mona)
+    treatment = TreatmentFactory.create(therapist=alice, client__code="FE-0007", falling=True)
+    client = treatment.client
+    fresh(as_mona)
+    page = url(treatment, "export/")
+    assert as_mona.get(page).status_code == 404
+    hand_over([treatment], to=charlie, by=mona)
+    assert as_mona.get(page).status_code == 404
+    passed = client.treatments.get(therapist=charlie)
+    close_treatment(treatment=passed, how="agreed", review="", by=charlie)
+    today = timezone.localdate()
+    assert Client.objects.kept_by(mona).get() == client
+    left = client.treatments.left_to_holder(on=today)
+    assert list(left) == [passed], "closed by its therapist"
+    later = today + timedelta(days=7)
+    assert set(client.treatments.left_to_holder(on=later)) == {treatment, passed}
 
 
 def test_a_holder_who_closes_a_treatment_of_their_own_answers_for_it_at_once(
