@@ -157,6 +157,8 @@ def test_a_mailbox_that_does_not_exist_is_told_at_once_and_not_tried_again(
         "550 Mailbox does not exist",
         "550 Invalid recipient",
         "554 delivery error: no such user",
+        "550 5.1.1 <your.sender@mail.example>: user unknown",
+        "550 5.1.1 user does not exist, your message was rejected",
     ],
 )
 def test_a_refusal_that_speaks_of_the_mailbox_says_that_there_is_none(answer: str) -> None:
@@ -183,6 +185,9 @@ def test_a_refusal_that_speaks_of_the_mailbox_says_that_there_is_none(answer: st
         "550 5.2.1 mailbox disabled",
         "550 Requested action not taken: mailbox unavailable",
         "550 Authentication required",
+        "550 Unknown user: authenticate first",
+        "550 account not found: forms@x.example may not relay",
+        "535 invalid user name",
         "450 4.1.1 User unknown",
         "450 User unknown",
         "smtp;450 User unknown",

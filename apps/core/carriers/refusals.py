@@ -21,8 +21,13 @@ SAYS_NO_SUCH_MAILBOX = re.compile(
     rf"|\b{WHOSE} (does not|doesn['’]t) exist\b"
     r"|\bno mailbox here\b"
 )
-SPEAKS_OF_SENDER = re.compile(r"\b(sender|your)\b")
-FOR_NOW = re.compile(r"(smtp;\s*)?4\d\d\b")
+SPEAKS_OF_SENDER = re.compile(r"\bsender\b")
+SPEAKS_OF_US = re.compile(r"\b(your|relay\w*|authenticat\w+|may not)\b")
+# RFC 5321 (4.2.2): refused for good, and not for the command or who we are.
+ABOUT_MAILBOX = {"550", "551", "553", "554"}
+REPLY = re.compile(r"(?:smtp;\s*)?(\d{3})\b")
+# A server quotes whom it was to reach; what stands in an address says nothing of it.
+QUOTED = re.compile(r"<[^>]*>|\S+@\S+")
 
 
 def is_no_mailbox(answer: str) -> bool:
@@ -38,11 +43,14 @@ def is_no_mailbox(answer: str) -> bool:
     >>> is_no_mailbox("550 5.1.8 Sender address rejected"), is_no_mailbox("550 Relay not permitted")
     (False, False)
     """
-    said = " ".join(answer.lower().split())
-    if FOR_NOW.match(said) or SPEAKS_OF_SENDER.search(said):
+    said = " ".join(QUOTED.sub("", answer.lower()).split())
+    reply = REPLY.match(said)
+    if (reply and reply[1].startswith("4")) or SPEAKS_OF_SENDER.search(said):
         return False
-    codes = set(ENHANCED.findall(said))
-    return codes <= NO_SUCH_MAILBOX if codes else bool(SAYS_NO_SUCH_MAILBOX.search(said))
+    if codes := set(ENHANCED.findall(said)):
+        return codes <= NO_SUCH_MAILBOX
+    is_about_us = SPEAKS_OF_US.search(said) or (reply and reply[1] not in ABOUT_MAILBOX)
+    return not is_about_us and bool(SAYS_NO_SUCH_MAILBOX.search(said))
 
 
 # Twilio's error codes (https://www.twilio.com/docs/api/errors), as it refuses a text and as it
