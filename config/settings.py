@@ -581,6 +581,8 @@ NOTICE_RENDERERS: dict[str, str] = {
 }
 # Entered around what closes a member's place, or makes it a therapist's no more: (member, by=…).
 TREATS_NO_MORE = "apps.endings.services.letting_go"
+# Whose treatments have not ended by a day: (on=…), the ids of members as a query.
+WHO_TREATS = "apps.clients.handing_over.who_treats"
 # Called with a practice and a moment after its new audit rows were sealed: core imports nothing.
 AUDIT_WATCHERS = ["apps.clients.watch.watch_reads"]
 

@@ -5,6 +5,7 @@ import zoneinfo
 from datetime import date, datetime
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
@@ -15,6 +16,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Lower, TruncDate
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.names import is_same_name
@@ -179,6 +181,10 @@ class MembershipQuerySet(models.QuerySet["Membership"]):
 
     def with_role(self, role: Role) -> "MembershipQuerySet":
         return self.filter(is_active=True, roles__contains=[role])
+
+    def still_treating(self, *, on: date) -> "MembershipQuerySet":
+        """Who has a treatment that has not ended by the day `on`, also without a place or role."""
+        return self.filter(id__in=import_string(settings.WHO_TREATS)(on=on))
 
     def with_account(self) -> "MembershipQuerySet":
         """Whose place is taken: not one that an import made, which nobody has joined yet."""

@@ -69,7 +69,10 @@ class InvitationForm(PlaceForm, RolesForm):
 
 
 class SupervisionForm(forms.Form):
-    """Who supervises whom, and from which day up to which."""
+    """Who supervises whom, and from which day up to which.
+
+    Who has left, or is no therapist any more, is a supervisee until their clients are handed over.
+    """
 
     supervisee = forms.ModelChoiceField(
         Membership.objects.none(),
@@ -99,7 +102,7 @@ class SupervisionForm(forms.Form):
         colleagues = Membership.objects.colleagues_of(manager).order_by("name")
         supervisors = colleagues.with_role(Role.SUPERVISOR).with_account()
         cast(forms.ModelChoiceField, self.fields["supervisor"]).queryset = supervisors
-        supervisees = colleagues.with_role(Role.THERAPIST)
+        supervisees = colleagues.with_role(Role.THERAPIST) | colleagues.still_treating(on=today)
         cast(forms.ModelChoiceField, self.fields["supervisee"]).queryset = supervisees
         self.manager = manager
         if oneself.must_ask_another(manager):

@@ -101,7 +101,10 @@ def open_link(*, practice_id: UUID, link_id: UUID) -> AccountLink | None:
 
 @dataclass(frozen=True)
 class Person:
-    """A row among the people of a practice; `second_step` is told of those who work here."""
+    """A row among the people of a practice; `second_step` is told of those who work here.
+
+    `leaves_clients`: clients of somebody who treats nobody here any more wait to be handed over.
+    """
 
     id: UUID
     name: str
@@ -111,6 +114,7 @@ class Person:
     last_sign_in: str
     is_active: bool
     state: str
+    leaves_clients: bool
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,7 @@ def people_page(member: Membership, *, today: date) -> PeoplePage:
         "user_id", "type"
     ):
         steps.setdefault(user_id, set()).add(kind)
+    treat = set(Membership.objects.still_treating(on=today).values_list("id", flat=True))
     links = (
         Supervision.objects.in_practice_of(member)
         .select_related("supervisor", "supervisee")
@@ -156,14 +161,23 @@ def people_page(member: Membership, *, today: date) -> PeoplePage:
     )
     return PeoplePage(
         people=tuple(
-            _person(each, offers.get(each.id), steps.get(each.user_id or each.id, set()), today)
+            _person(
+                each,
+                offers.get(each.id),
+                steps.get(each.user_id or each.id, set()),
+                today,
+                treats=each.id in treat,
+            )
             for each in colleagues
         ),
         links=tuple(sorted((_link(each, today) for each in links), key=lambda link: link.is_over)),
     )
 
 
-def _person(member: Membership, offer: AccountLink | None, steps: set[str], today: date) -> Person:
+def _person(
+    member: Membership, offer: AccountLink | None, steps: set[str], today: date, *, treats: bool
+) -> Person:
+    works = member.is_active and member.has_role(Role.THERAPIST)
     kinds = [label for kind, label in KINDS.items() if kind in steps]
     return Person(
         id=member.id,
@@ -175,6 +189,8 @@ def _person(member: Membership, offer: AccountLink | None, steps: set[str], toda
         last_sign_in=_day(member.last_sign_in_on, today),
         is_active=member.is_active,
         state=_state(member, offer),
+        # Clients that came with an import wait for whoever accepts the invitation.
+        leaves_clients=treats and not works and not _is_waiting(member, offer),
     )
 
 

@@ -1,10 +1,19 @@
 """Who treats a client from which day on: treatments follow one another, one at a time (ADR 23)."""
 
 from datetime import date
+from typing import Any
+
+from django.db.models import QuerySet
 
 from apps.accounts.models import Membership
 from apps.clients.models import Treatment
 from apps.clients.services import take_back_wishes
+
+
+def who_treats(*, on: date) -> QuerySet[Any, Any]:
+    """Members with a treatment that has not ended by the day `on`, whatever became of their place
+    or role: their ids."""
+    return Treatment.objects.not_ended(on=on).values("therapist")
 
 
 def pass_on(treatment: Treatment, *, to: Membership, on: date, by: Membership) -> Treatment:

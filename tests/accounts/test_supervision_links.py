@@ -57,6 +57,43 @@ def test_a_link_that_makes_no_sense_is_refused_with_the_reason(
     assert Supervision.objects.count() == 1
 
 
+@pytest.mark.parametrize("gone", ["place", "role"])
+def test_who_left_clients_behind_is_supervised_until_they_are_handed_over(
+    manager: Browser, mona: Membership, sam: Membership, alice: Membership, gone: str
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice, falling=True)
+    pam = MembershipFactory.create(practice=sam.practice, name="Pam", roles=[Role.SUPERVISOR])
+    waiting = "Clients wait to be handed over"
+    assert waiting not in shown(manager.get(reverse("people")))
+    if gone == "place":
+        deactivate_member(member=alice, by=mona)
+    else:
+        change_roles(member=alice, roles=[Role.SUPERVISOR], by=mona)
+    deactivate_member(member=sam, by=mona)
+    assert waiting in shown(manager.get(reverse("people")))
+    page = manager.post(reverse("add_supervision"), link(alice, pam))
+    assert page.status_code == 302
+    assert RuptureEpisode.objects.for_supervisor(pam).exists()
+    end_supervision(supervision=Supervision.objects.get(supervisor=pam), ends_on=TODAY(), by=mona)
+    treatment.ends_on = TODAY()
+    treatment.save()
+    assert waiting not in shown(manager.get(reverse("people")))
+    assert "Select a valid choice" in shown(
+        manager.post(reverse("add_supervision"), link(alice, pam))
+    )
+
+
+def test_clients_of_an_import_wait_for_whoever_is_invited_to_its_place(
+    manager: Browser, practice: Practice
+) -> None:
+    place = MembershipFactory.create(practice=practice, user=None, name="Ida Imported")
+    TreatmentFactory.create(therapist=place)
+    manager.post(reverse("invite_again", args=[place.id]), {"email": "ida@fernbank.example"})
+    page = shown(manager.get(reverse("people")))
+    assert "Invited " in page
+    assert "Clients wait to be handed over" not in page
+
+
 def test_a_link_that_ended_yesterday_opens_nothing_at_the_next_request(
     manager: Browser, mona: Membership, sam: Membership, alice: Membership
 ) -> None:
