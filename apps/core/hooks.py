@@ -40,11 +40,11 @@ TEXT_OUTCOMES = {
 @transaction.non_atomic_requests
 @csrf_exempt
 @login_not_required
-@require_http_methods(["HEAD", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def email_report(request: HttpRequest) -> HttpResponse:
     """Reports of the mail provider, read and checked by django-anymail. Mandrill asks by HEAD
     before it gives out the key by which they are checked; without it none counts."""
-    if request.method == "HEAD":
+    if request.method != "POST":
         return HttpResponse()
     if not settings.EMAIL_WEBHOOK:
         return HttpResponse(status=FORBIDDEN)
