@@ -559,6 +559,7 @@ NOTICE_RENDERERS: dict[str, str] = {
     "request_withdrawn": "apps.exchange.two_people.say_withdrawn",
     "record_holder": "apps.accounts.notices.say_record_holder",
     "record_holder_ends": "apps.accounts.notices.say_record_holder_ends",
+    "contact_treats": "apps.accounts.notices.say_contact_treats",
     "left_notes_opened": "apps.exchange.holder.say_left_notes_opened",
     "channel_stopped": "apps.clients.messages.say_channel_stopped",
     "one_mailbox": "apps.clients.messages.say_one_mailbox",

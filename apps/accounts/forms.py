@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import Membership, Practice, Role
 from apps.core.forms import ComparedForm
-from apps.core.names import is_same_name
+from apps.core.names import is_like_name, is_same_name
 from apps.core.spellings import mailbox
 
 
@@ -16,13 +16,18 @@ class PracticeSettingsForm(ComparedForm):
     """What a manager decides for everybody here.
 
     The independent contact, somebody clients can turn to who treats none of them, has a name and
-    one way to reach them. A number that is left blank stays as it is.
+    one way to reach them. Where a therapist's name is like theirs, whoever changes name or phone
+    says that they are somebody else, which is asked then alone and not stored. A number that is
+    left blank stays as it is.
     """
 
     name = forms.CharField(
         label=gettext_lazy("Name"),
         max_length=120,
         error_messages={"required": gettext_lazy("Name the person clients can turn to.")},
+    )
+    is_somebody_else = forms.BooleanField(
+        label=gettext_lazy("This is somebody else, who treats none of the clients"), required=False
     )
     phone = forms.CharField(label=gettext_lazy("Phone"), max_length=40, required=False)
     email = forms.EmailField(
@@ -82,7 +87,7 @@ class PracticeSettingsForm(ComparedForm):
         return number
 
     def clean_name(self) -> str:
-        """Refuse the name of somebody who treats clients here."""
+        """Refuse the whole name of somebody who treats clients here."""
         name: str = self.cleaned_data["name"]
         if any(is_same_name(name, each.name) for each in self.therapists):
             raise forms.ValidationError(
@@ -103,9 +108,22 @@ class PracticeSettingsForm(ComparedForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
+        is_said = cleaned.pop("is_somebody_else", False)
+        is_new = not {"name", "phone"}.isdisjoint(self.changed_data)
+        if is_new and not is_said and "name" in cleaned:
+            self._ask_who_it_is(cleaned["name"])
         if not (cleaned.get("phone") or cleaned.get("email") or self.errors):
             self.add_error("phone", _("Give a phone number or an email address, or both."))
         return cleaned
+
+    def _ask_who_it_is(self, name: str) -> None:
+        like = [each.name for each in self.therapists if is_like_name(name, each.name)]
+        if like:
+            said = _(
+                "%(who)s, a therapist here, has a name like this. If they are the person you mean, "
+                "name somebody else; if not, tick this."
+            )
+            self.add_error("is_somebody_else", said % {"who": like[0]})
 
 
 class DigestForm(forms.Form):

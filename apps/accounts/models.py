@@ -19,7 +19,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.names import is_same_name
+from apps.core.names import is_like_name, is_same_name
 from apps.core.neutral import telling_word
 from apps.core.spellings import mailbox
 
@@ -92,10 +92,15 @@ class Practice(models.Model):
         return is_named and not any(map(self.contact_is, therapists.select_related("user")))
 
     def contact_is(self, member: "Membership") -> bool:
-        """Whether the independent contact is this member, by name or address in any spelling."""
+        """Whether the independent contact is this member, by the whole name or the address in any
+        spelling. Whoever is only called alike (`contact_is_like`) stops no messages."""
         email = member.user.email if member.user else ""
         is_theirs = bool(self.contact_email) and mailbox(self.contact_email) == mailbox(email)
         return is_theirs or is_same_name(self.contact_name, member.name)
+
+    def contact_is_like(self, member: "Membership") -> bool:
+        """Whether the contact's name may be this member's, which managers know."""
+        return is_like_name(self.contact_name, member.name)
 
 
 class PracticeModel(models.Model):

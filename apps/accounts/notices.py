@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
@@ -125,6 +126,29 @@ def say_record_holder_ends(ids: Collection[UUID], member: Membership) -> dict[UU
         )
         for holder in Membership.objects.colleagues_of(member).filter(id__in=ids)
     }
+
+
+@told_as(Role.MANAGER)
+def say_contact_treats(ids: Collection[UUID], member: Membership) -> dict[UUID, Said]:
+    """Therapists who are the independent contact, or may be, as long as they are."""
+    practice, url = member.practice, reverse("practice")
+    therapists = Membership.objects.colleagues_of(member).with_role(Role.THERAPIST)
+    said = {}
+    for each in therapists.filter(id__in=ids).select_related("user"):
+        if practice.contact_is(each):
+            text = _(
+                "%(who)s, who treats clients here now, is the independent contact: no message goes "
+                "out to any client until another is named."
+            )
+        elif practice.contact_is_like(each):
+            text = _(
+                "%(who)s, a therapist here now, has a name like that of %(contact)s, the "
+                "independent contact. If that is one person, name another contact."
+            )
+        else:
+            continue
+        said[each.id] = Said(text % {"who": each.name, "contact": practice.contact_name}, url)
+    return said
 
 
 def _renderer(kind: str) -> Renderer:

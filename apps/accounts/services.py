@@ -86,6 +86,7 @@ def add_member(
         practice=practice, user=user, name=name, roles=roles, joined_at=joined_at
     )
     audit.record("add member", member, by=by)
+    _tell_of_contact(member)
     return member
 
 
@@ -178,6 +179,18 @@ def _open_place(member: Membership) -> None:
         member.joined_at = now
     member.is_active, member.left_at = True, None
     member.save(update_fields=["is_active", "joined_at", "left_at"])
+    _tell_of_contact(member)
+
+
+def _tell_of_contact(member: Membership) -> None:
+    """Tell the managers where somebody who treats clients from now on is, or may be, whom clients
+    can turn to beside their therapist."""
+    practice, moment = member.practice, timezone.now().isoformat()
+    if not (member.is_active and member.has_role(Role.THERAPIST)):
+        return
+    if practice.contact_is(member) or practice.contact_is_like(member):
+        for manager in Membership.objects.with_role(Role.MANAGER).filter(practice=practice):
+            notices.tell(member=manager, kind="contact_treats", subject=member, mark=moment)
 
 
 @transaction.atomic
@@ -214,6 +227,8 @@ def change_roles(*, member: Membership, roles: list[Role], by: Membership) -> No
         member.save(update_fields=["roles", "managed_until"])
     if Role.SUPERVISOR in taken:
         _end_supervisions(member, by=by)
+    if Role.THERAPIST in given:
+        _tell_of_contact(member)
     audit.record("change roles", member, by=by)
 
 
@@ -361,6 +376,7 @@ def give_sign_in(
     member.user, member.joined_at = _account(email, password), timezone.now()
     member.save(update_fields=["user", "joined_at"])
     audit.record("give sign-in", member, by=by)
+    _tell_of_contact(member)
 
 
 def _account(email: str, password: str | None) -> User:

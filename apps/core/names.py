@@ -1,4 +1,4 @@
-"""How people are named: by which word, and whether two names are one person's. Pure."""
+"""How people are named: by which word, and whether two names are, or may be, one person's. Pure."""
 
 import re
 import unicodedata
@@ -10,6 +10,11 @@ TITLES = {
     *("ssa", "الدكتور", "الدكتورة"),
 }
 ABBREVIATED = {"dipl", "hab", "mag", "med", "nat", "phil", "psych", "psychol", "rer"}
+# Letters after a name, in small ones and without stops.
+LETTERS = {
+    *("ba", "bsc", "cpsychol", "dclinpsy", "dphil", "lcsw", "lmft", "ma", "mba", "mbacp", "md"),
+    *("mphil", "mrcpsych", "msc", "msw", "phd", "psyd", "ukcp"),
+}
 # What NFKD takes no stroke from, and does not take apart.
 PLAIN = str.maketrans(
     {"æ": "ae", "đ": "d", "ð": "d", "ħ": "h", "ı": "i", "ł": "l", "ø": "o", "œ": "oe", "ŧ": "t"}
@@ -33,21 +38,39 @@ def first_name(name: str) -> str:
     return name if first.endswith((".", ",")) or len(first) == 1 else first
 
 
-def is_same_name(typed: str, name: str) -> bool:
-    """Whether what somebody typed names a person: two words of the one, in whatever order, and all
-    of it, are in the other. Titles, letters after the name, accents and strokes tell nobody apart,
-    nor does what is written together or apart.
+def is_same_name(one: str, other: str) -> bool:
+    """Whether two names are one person's: each word of the one, in whatever order, is in the other.
+    Titles, letters after the name, accents and strokes tell nobody apart, nor does what is written
+    together or apart.
 
     >>> is_same_name("Dr. moreau,  alice", "Alice Moreau"), is_same_name("Ruth Adeyemi", "Ruth")
     (True, False)
-    >>> is_same_name("Alíce Moreau", "Frau Alice Moreau, PhD"), is_same_name("Ruth", "ruth")
+    >>> is_same_name("Alíce Moreau", "Frau Alice Moreau, Ph.D."), is_same_name("Ruth", "ruth")
     (True, True)
     >>> is_same_name("Pawel Wojcik", "Paweł Wójcik"), is_same_name("Anne OBrien", "Anne O’Brien")
     (True, True)
-    >>> is_same_name("Anna Smith", "Anna Smith-Jones"), is_same_name("Anna Smith", "Anna Jones")
-    (True, False)
+    >>> is_same_name("Anna Smith", "Anna Smith-Jones"), is_same_name("Yo Ma", "Mr Yo Li")
+    (False, False)
     """
-    return any(_fit(_words(typed, within), _words(name, within)) for within in (APART, TOGETHER))
+    mine, theirs = _bare(one), _bare(other)
+    return any(_words(mine, within) == _words(theirs, within) for within in (APART, TOGETHER))
+
+
+def is_like_name(one: str, other: str) -> bool:
+    """Whether two names may be one person's: two words of the one, and all of it, are in the other.
+    Read with titles and letters after the name, and without.
+
+    >>> is_like_name("Anna Smith", "Anna Smith-Jones"), is_like_name("Anna Smith", "Anna Jones")
+    (True, False)
+    >>> is_like_name("Mrs Anna Smith", "Anna Mary Smith"), is_like_name("Dr Smith", "Dr Anna Smith")
+    (True, True)
+    """
+    pairs = ((one, other), (_bare(one), _bare(other)))
+    return any(
+        _overlap(_words(mine, within), _words(theirs, within))
+        for mine, theirs in pairs
+        for within in (APART, TOGETHER)
+    )
 
 
 def initials(name: str) -> str:
@@ -70,9 +93,16 @@ def _is_title(word: str) -> bool:
     return set(re.findall(r"\w+", word.casefold())) <= known
 
 
-def _fit(words: set[str], wanted: set[str]) -> bool:
-    fewer = min(words, wanted, key=len)
-    return words == wanted or (len(fewer) > 1 and fewer == words & wanted)
+def _bare(name: str) -> str:
+    """A name without titles, and without letters after it where two words are left."""
+    words = _without_titles(name)
+    rest = [word for word in words if re.sub(r"\W", "", word).casefold() not in LETTERS]
+    return " ".join(rest if len(rest) > 1 else words)
+
+
+def _overlap(words: set[str], others: set[str]) -> bool:
+    fewer = min(words, others, key=len)
+    return len(fewer) > 1 and fewer == words & others
 
 
 def _words(name: str, within: str) -> set[str]:

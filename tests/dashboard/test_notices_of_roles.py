@@ -81,12 +81,14 @@ def nora(mona: Membership, alice: Membership, sam: Membership) -> Membership:
     shared_with_others, other = (
         ClientFactory.create(practice=nora.practice, email="one@mail.example") for _ in range(2)
     )
+    ruth = MembershipFactory.create(practice=nora.practice, name="Ruth Mary Adeyemi")
     Notice.objects.all().delete()
     for role, subjects in {
         Role.MANAGER: {
             "many_clients_read": [alice],
             "one_mailbox": [shared_with_others],
             "supervision_ends": [of_sam],
+            "contact_treats": [ruth],
         },
         Role.THERAPIST: {
             "channel_stopped": [channel],
@@ -146,6 +148,7 @@ def test_who_neither_treats_nor_supervises_any_more_is_told_of_no_meetings(
     assert read(nora) == {
         (Role.MANAGER, "many_clients_read"),
         (Role.MANAGER, "one_mailbox"),
+        (Role.MANAGER, "contact_treats"),
         (Role.MANAGER, "supervision_ends"),
         (str(timezone.localdate()), "supervision_ends"),
     }

@@ -9,7 +9,16 @@ from django.http import HttpResponse
 from django.test import Client as Browser
 from django.utils import timezone
 
-from apps.accounts.models import Membership, Practice, Role
+from apps.accounts import notices
+from apps.accounts.models import Membership, Notice, Practice, Role
+from apps.accounts.services import (
+    accept_invitation,
+    add_member,
+    change_roles,
+    deactivate_member,
+    invite_member,
+    reactivate_member,
+)
 from apps.core import tenancy
 from apps.core.models import AuditEntry, OutboxMessage
 from apps.ruptures.models import RuptureEpisode
@@ -231,6 +240,73 @@ def test_a_contact_who_became_a_therapist_is_none_any_more(
     assert "or a therapist here by now. Until somebody else is, no message goes out" in words(
         as_mona.get(URL)
     )
+
+
+def test_a_therapist_whose_longer_name_holds_that_of_the_contact_stops_no_messages(
+    alice: Membership, mona: Membership, practice: Practice, as_mona: Browser, words: Words
+) -> None:
+    anna = {"name": "Ann Ruth Adeyemi-Cole", "roles": [Role.THERAPIST]}
+    joined = invite_member(practice=practice, email="ann@fernbank.example", by=mona, **anna)
+    assert "Ann Ruth" not in words(as_mona.get(URL)), "not before they join"
+    accept_invitation(link_id=joined.links.get().id, password=PASSWORD)
+    practice.refresh_from_db()
+    assert practice.has_independent_contact
+    said = "Ann Ruth Adeyemi-Cole, a therapist here now, has a name like that of Ruth Adeyemi"
+    assert words(as_mona.get(URL)).count(f"{said}, the independent contact.") == 2
+    assert not notices.unread(alice)
+    Practice.objects.update(contact_name="Olu Bello")
+    assert said not in words(as_mona.get(URL)), "silent once another is named"
+
+
+def test_managers_are_told_once_of_a_therapist_by_whom_the_contact_is_none_any_more(
+    alice: Membership, mona: Membership, practice: Practice, as_mona: Browser, words: Words
+) -> None:
+    said = "Dr Ruth Adeyemi, who treats clients here now, is the independent contact: no message"
+    ruth = MembershipFactory.create(
+        practice=practice, name="Dr Ruth Adeyemi", roles=[Role.SUPERVISOR]
+    )
+    for roles in ([Role.SUPERVISOR, Role.THERAPIST], [Role.THERAPIST]):
+        change_roles(member=ruth, roles=roles, by=mona)
+        assert [each.said.text[: len(said)] for each in notices.unread(mona)] == [said]
+    assert f'href="{URL}"' in as_mona.get(URL).content.decode()
+    Notice.objects.told_to(mona).delete()
+    deactivate_member(member=ruth, by=mona)
+    practice.refresh_from_db()
+    assert practice.has_independent_contact
+    reactivate_member(member=ruth, by=mona)
+    assert [each.said.text[: len(said)] for each in notices.unread(mona)] == [said]
+    assert not notices.unread(alice)
+    by_address = add_member(
+        practice=practice, name="R. A.", roles=[Role.THERAPIST], email="ruth@fernbank.example",
+        by=None,
+    )  # fmt: skip
+    assert by_address.name in [each.said.text.split(",")[0] for each in notices.unread(mona)]
+
+
+def test_a_name_like_a_therapists_is_taken_once_the_manager_says_that_it_is_somebody_else(
+    practice: Practice, as_mona: Browser, words: Words
+) -> None:
+    MembershipFactory.create(practice=practice, name="Ana María García Pérez")
+    MembershipFactory.create(practice=practice, name="Dr Anna Smith")
+    asked, tick = "has a name like this", "This is somebody else"
+    assert tick not in words(as_mona.get(URL))
+    for name in ("María García", "Mrs María García", "García, Ana", "Dr Smith"):
+        maria = {"name": name, "phone": "020 7946 0018"}
+        page = words(as_mona.post(URL, maria))
+        assert asked in page, name
+        assert tick in page
+        assert as_mona.post(URL, {**maria, "is_somebody_else": "on"}).status_code == 302, name
+        practice.refresh_from_db()
+        assert practice.contact_name == name
+        assert practice.has_independent_contact
+        assert tick not in words(as_mona.get(URL)), "not stored"
+        assert as_mona.post(URL, {**maria, "supervisor_wait_hours": "24"}).status_code == 302
+        assert asked in words(as_mona.post(URL, {**maria, "phone": "020 7946 0019"}))
+    for name in ("Sra Pérez García, Ana María", "Anna Smith, PhD", "Anna Smith M.Sc."):
+        sure = {"name": name, "phone": "020 7946 0018", "is_somebody_else": "on"}
+        assert "is a therapist here. Name somebody who treats none" in words(
+            as_mona.post(URL, sure)
+        )
 
 
 CONTACT = {

@@ -77,6 +77,13 @@ class TestCreatePractice:
         assert str(practice.id) in printed
         assert f"sign in at {settings.BASE_URL}/ as nora@larkfield.example and add" in printed
 
+    def test_a_contact_whose_name_is_a_part_of_the_members_is_taken_and_asked_about(self, say):
+        say(PASSWORD)
+        create_practice(contact_name="Nora Quist", member_name="Nora Quist-Berg")
+        assert Practice.objects.get().has_independent_contact
+        [told] = notices.unread(Membership.objects.get())
+        assert "has a name like that of Nora Quist, the independent contact" in told.said.text
+
     def test_the_person_can_sign_in(self, say, client):
         say(PASSWORD)
         create_practice()
@@ -108,6 +115,7 @@ class TestCreatePractice:
             ({"contact_phone": None}, "Give --contact-phone or --contact-email"),
             ({"contact_email": "ruth"}, "--contact-email: Enter a valid email address"),
             ({"contact_name": " "}, "--contact-name: "),
+            ({"contact_name": "Mrs Nora Quist, MA"}, "The contact treats none of the clients"),
             ({"contact_name": "nora quist"}, "The contact treats none of the clients"),
             (
                 {"contact_email": "nora@larkfield.example "},
