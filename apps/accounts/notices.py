@@ -71,6 +71,14 @@ def tell(*, member: Membership, kind: str, subject: Any, mark: str = "") -> Noti
     return notice
 
 
+def tell_anew(*, member: Membership, kind: str, subject: Any) -> None:
+    """Tell what was told of the row before; where that is unread, it says what holds by now, and
+    stands on top again."""
+    told = Notice.objects.unread_by(member).filter(kind=kind, subject_id=subject.id)
+    if not told.update(created_at=timezone.now()):
+        tell(member=member, kind=kind, subject=subject, mark=timezone.now().isoformat())
+
+
 def unread(member: Membership) -> tuple[ShownNotice, ...]:
     """What the member has not marked as read, the newest first; one look-up per kind.
 

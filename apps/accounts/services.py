@@ -326,9 +326,7 @@ def _end_supervision(supervision: Supervision, *, ends_on: date, by: Membership)
     supervision.ends_on = ends_on
     supervision.save(update_fields=["ends_on", "ended_at"])
     for member in _told_of_the_end(supervision, by):
-        notices.tell(
-            member=member, kind="supervision_ends", subject=supervision, mark=ends_on.isoformat()
-        )
+        notices.tell_anew(member=member, kind="supervision_ends", subject=supervision)
     audit.record("end supervision", supervision, by=by)
 
 
@@ -421,7 +419,7 @@ def start_supervision(
     )
     days = joined.aggregate(first=Min("starts_on"), last=Max("ends_on"))
     if begun := joined.filter(starts_on__lte=today).first():
-        supervision, verb, kind, mark = begun, "extend", "supervision_goes_on", str(begun.ends_on)
+        supervision, verb, kind = begun, "extend", "supervision_goes_on"
     else:
         supervision = Supervision(
             practice_id=supervisor.practice_id,
@@ -429,12 +427,12 @@ def start_supervision(
             supervisee=supervisee,
             starts_on=min(starts_on, days["first"] or starts_on),
         )
-        verb, kind, mark = "start", "supervision_begins", ""
+        verb, kind = "start", "supervision_begins"
     supervision.ends_on = ends_on and max(ends_on, days["last"] or ends_on)
     joined.exclude(id=supervision.id).delete()
     supervision.save()
     audit.record(f"{verb} supervision", supervision, by=by)
-    notices.tell(member=supervisee, kind=kind, subject=supervision, mark=mark)
+    notices.tell_anew(member=supervisee, kind=kind, subject=supervision)
     return supervision
 
 

@@ -274,6 +274,13 @@ class ReachedMailboxQuerySet(models.QuerySet["ReachedMailbox"]):
         there = self.filter(practice=channel.practice_id, address_index=channel.address_index)
         return there.exclude(client=channel.client_id)
 
+    def wrong(self, channel: ContactChannel) -> Self:
+        """The mailbox that the channel leads to, where its reader said it is not the client's."""
+        found = _indexes(channel.address, practice_id=channel.practice_id)
+        return self.filter(
+            client=channel.client_id, address_index__in=found, wrong_since__isnull=False
+        )
+
 
 class ReachedMailbox(PracticeModel):
     """A mailbox that a message about a client went to, by a keyed hash.
@@ -284,6 +291,9 @@ class ReachedMailbox(PracticeModel):
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="reached_mailboxes")
     address_index = models.BinaryField()
     since = models.DateTimeField(default=timezone.now)
+    wrong_since = models.DateTimeField(
+        null=True, help_text="when its reader said that it is not the client's"
+    )
 
     objects = ReachedMailboxQuerySet.as_manager()
 

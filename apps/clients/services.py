@@ -242,6 +242,7 @@ def _record_addresses(
 ) -> None:
     """Save where a client is reached. Where the reader of a mailbox that is recorded now stopped it
     under another code, what is recorded now begins stopped: no talk noted until now was about that.
+    So does a mailbox whose reader said once that it is not this client's, however often they talk.
     A way that leads where it did stays as it was.
     """
     channels = {channel.kind: channel for channel in client.channels.all()}
@@ -279,6 +280,9 @@ def _record_addresses(
         if holding and is_held and channel.stop_reason in {"", Reason.SWITCHED, Reason.REFUSED}:
             channel.stopped_at, channel.stop_reason = max(holding)
         channel.lead_to(address, safe=safe)
+        if is_led_anew and (known := client.reached_mailboxes.wrong(channel).first()):
+            channel.stopped_at, channel.stop_reason = known.wrong_since, Reason.NOT_MINE
+            channel.save(update_fields=["stopped_at", "stop_reason"])
 
 
 def note_reached(channel: ContactChannel) -> None:
@@ -413,6 +417,13 @@ def stop_channel(
     audit.record("stop channel", channel, client_id=channel.client_id, by=by)
     if is_known:
         return
+    if why == Reason.NOT_MINE:
+        ReachedMailbox.objects.update_or_create(
+            practice_id=channel.practice_id,
+            client_id=channel.client_id,
+            address_index=bytes(channel.address_index),
+            defaults={"wrong_since": channel.stopped_at},
+        )
     current = Treatment.objects.current(on=timezone.localdate())
     treatment = current.filter(client=channel.client_id).select_related("therapist").first()
     if treatment is None:

@@ -10,8 +10,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.accounts.models import Membership, Notice, Practice, Role
-from apps.accounts.notices import Said, tell
+from apps.accounts.models import Membership, Practice, Role
+from apps.accounts.notices import Said, tell, tell_anew
 from apps.accounts.oneself import ALONE_WAITS, here_lately, seven_days_here, works_alone
 from apps.accounts.services import set_keeping
 from apps.accounts.turns import ask_again
@@ -168,13 +168,11 @@ def _tell_others(request: TwoPersonRequest, by: Membership | None) -> None:
     verb = "request" if by else "propose"
     audit.record(f"{verb} {_noun(request)}", request, client_id=request.client_id, by=by)
     others, kind = _others(request, by), "two_people_needed"
-    if by is None:  # one notice of all proposals, and another once it was read
-        unread = Notice.objects.filter(kind=kind, subject_id=request.practice_id, read_at=None)
-        for colleague in others.exclude(id__in=unread.values("member")):
-            tell(member=colleague, kind=kind, subject=request.practice, mark=str(request.id))
-        return
     for colleague in others:
-        tell(member=colleague, kind=kind, subject=request)
+        if by:
+            tell(member=colleague, kind=kind, subject=request)
+        else:  # one notice of all proposals
+            tell_anew(member=colleague, kind=kind, subject=request.practice)
 
 
 def _others(request: TwoPersonRequest, by: Membership | None) -> QuerySet[Membership]:

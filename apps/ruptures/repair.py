@@ -169,7 +169,8 @@ def notes_readers(episode: RuptureEpisode, supervisors: Iterable[Membership]) ->
 @transaction.atomic
 def set_sharing(*, episode: RuptureEpisode, share: bool, share_notes: bool, by: Membership) -> None:
     """Say what the therapist's current supervisors may see of an open episode; twice equals once.
-    What one of them does not see, or read, yet is shared anew, with all of them.
+    What one of them does not see, or read, yet is shared anew, with all of them; but as notes are
+    taken back nothing is.
 
     Taking it back holds from the next request on. Notes are shown with the episode or not at all.
     A marked episode, and one that waited too long, they see also when it is not shared. Of one that
@@ -185,9 +186,11 @@ def set_sharing(*, episode: RuptureEpisode, share: bool, share_notes: bool, by: 
     supervisors = list(Membership.objects.supervising(therapist, on=today))
     seen_by = seers(episode)
     before = (episode.shared_at, episode.notes_shared_at)
+    is_taken_back = episode.notes_shared_at and not share_notes
+    is_with_all = shared_with(episode, supervisors) == supervisors
     if not (share or share_notes):
         episode.shared_at = None
-    elif not episode.shared_at or shared_with(episode, supervisors) != supervisors:
+    elif not episode.shared_at or not (is_with_all or is_taken_back):
         episode.shared_at = now
     if not share_notes:
         episode.notes_shared_at = None

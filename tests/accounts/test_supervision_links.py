@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from apps.accounts import notices
-from apps.accounts.models import Membership, Practice, Role, Supervision
+from apps.accounts.models import Membership, Notice, Practice, Role, Supervision
 from apps.accounts.selectors import people_page
 from apps.accounts.services import (
     change_roles,
@@ -146,6 +146,18 @@ def test_a_term_that_adjoins_or_overlaps_another_goes_on_as_one_supervision(
         "Sam Okafor goes on supervising you."
     ]
     assert [entry.object_id for entry in noted("extend supervision", mona)] == [begun.id]
+
+
+def test_each_change_of_a_day_is_told_also_where_it_is_the_same_day_again(
+    mona: Membership, sam: Membership, alice: Membership
+) -> None:
+    day = TODAY() + timedelta(days=1)
+    for _ in range(2):
+        end_supervision(supervision=Supervision.objects.get(), ends_on=day, by=mona)
+        start_supervision(supervisor=sam, supervisee=alice, starts_on=day, by=mona)
+        end_supervision(supervision=Supervision.objects.get(), ends_on=day, by=mona)
+        assert [len(notices.unread(each)) for each in (sam, alice)] == [1, 1]
+        Notice.objects.update(read_at=timezone.now())
 
 
 @pytest.mark.parametrize("between", [(10, 20), (5, 25), (12, None)], ids=str)

@@ -135,7 +135,7 @@ def test_what_was_told_in_a_role_is_read_no_more_without_it(
     assert read(nora) == told
     change_roles(member=nora, roles=[each for each in Role if each != lost], by=mona)
     own_end = (
-        {(str(timezone.localdate()), "supervision_ends")} if lost == Role.SUPERVISOR else set()
+        {(timezone.now().isoformat(), "supervision_ends")} if lost == Role.SUPERVISOR else set()
     )
     assert read(nora) == {each for each in told if each[0] != lost} | own_end
 
@@ -150,7 +150,7 @@ def test_who_neither_treats_nor_supervises_any_more_is_told_of_no_meetings(
         (Role.MANAGER, "one_mailbox"),
         (Role.MANAGER, "contact_treats"),
         (Role.MANAGER, "supervision_ends"),
-        (str(timezone.localdate()), "supervision_ends"),
+        (timezone.now().isoformat(), "supervision_ends"),
     }
 
 

@@ -198,6 +198,11 @@ def test_a_wrong_address_comes_back_in_no_other_spelling_and_by_no_detour(
     assert client_of.channels.usable().exists() is not takes_a_talk
     as_alice.post(page_of(client_of), details(client_of, **anew()))
     assert client_of.channels.usable().get().address == "new@mail.example"
+    as_alice.post(page_of(client_of), details(client_of, email=wrong.upper(), **talked))
+    is_usable = client_of.channels.usable().exists()
+    assert is_usable is not takes_a_talk, "what somebody else reads stays known"
+    as_alice.post(page_of(client_of), details(client_of, email="new@mail.example", **anew()))
+    assert client_of.channels.usable().get().address == "new@mail.example"
 
 
 @pytest.mark.parametrize("why", ["stopped", "bounced"])

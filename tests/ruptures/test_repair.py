@@ -1,13 +1,15 @@
 """The worksheet of an episode: versions, two writers at once, sharing, and the prompts."""
 
 import json
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, Role
 from apps.alliance.models import Cause
 from apps.core.models import AuditEntry
 from apps.ruptures.models import RepairStep, RuptureEpisode, StepNote, Worksheet
@@ -25,7 +27,7 @@ from apps.ruptures.repair import (
 )
 from apps.ruptures.repair_prompts import PATH, prompt_file, step_prompts
 from apps.ruptures.services import record_outcome
-from tests.factories import TreatmentFactory
+from tests.factories import MembershipFactory, SupervisionFactory, TreatmentFactory
 
 pytestmark = pytest.mark.django_db
 SHEET = Sheet(
@@ -145,6 +147,23 @@ def test_sharing_can_be_taken_back_and_notes_go_with_the_episode(
     set_sharing(episode=episode, share=False, share_notes=False, by=alice)
     assert shared() == (False, False)
     assert AuditEntry.objects.filter(action="set sharing").count() == 3
+
+
+def test_who_takes_notes_back_shares_the_episode_with_nobody_else(
+    episode: RuptureEpisode, alice: Membership, sam: Membership, mona: Membership
+) -> None:
+    RuptureEpisode.objects.update(marked_at=None, acknowledged_at=timezone.now())
+    episode.refresh_from_db()
+    set_sharing(episode=episode, share=True, share_notes=True, by=alice)
+    RuptureEpisode.objects.update(shared_at=F("shared_at") - timedelta(days=40))
+    episode.refresh_from_db()
+    pam = MembershipFactory.create(practice=alice.practice, roles=[Role.SUPERVISOR])
+    SupervisionFactory.create(supervisor=pam, supervisee=alice, created_at=timezone.now())
+    set_sharing(episode=episode, share=True, share_notes=False, by=alice)
+    seen = RuptureEpisode.objects.for_supervisor
+    assert [seen(each).exists() for each in (sam, pam)] == [True, False]
+    set_sharing(episode=episode, share=True, share_notes=False, by=alice)
+    assert seen(pam).exists()
 
 
 def test_five_thousand_characters_are_a_note(episode: RuptureEpisode, alice: Membership) -> None:

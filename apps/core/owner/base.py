@@ -1,7 +1,12 @@
 """PostgreSQL for commands, which work as the schema's owner or not at all."""
 
 from django.core.management import CommandError
+from django.db import OperationalError
 from django.db.backends.postgresql import base
+
+
+class NotTheOwner(CommandError, OperationalError):
+    """What `manage.py` prints alone; `makemigrations` goes on, as where no database runs."""
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -9,7 +14,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     see no rows, and say that all is well. Commands that need no database go on."""
 
     def connect(self) -> None:
-        """Raises CommandError, which `manage.py` prints alone."""
+        """Raises NotTheOwner."""
         if not self.settings_dict["NAME"]:
             raise _refused("whose address is not known here")
         super().connect()
@@ -23,8 +28,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise _refused("and the role of MIGRATOR_DATABASE_URL is bound by row-level security")
 
 
-def _refused(why: str) -> CommandError:
-    return CommandError(
+def _refused(why: str) -> NotTheOwner:
+    return NotTheOwner(
         f"Commands work as the schema's owner, {why}. With compose: "
         "docker compose run --rm migrate python manage.py …; elsewhere set MIGRATOR_DATABASE_URL "
         "to the address of a role with BYPASSRLS (deploy/postgres/roles.sql), or start `make run` "
