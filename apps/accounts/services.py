@@ -411,7 +411,7 @@ def start_supervision(
     today, day = timezone.localdate(), timedelta(days=1)
     last = ends_on or date.max
     pair = Supervision.objects.filter(supervisor=supervisor, supervisee=supervisee, ended_at=None)
-    holds = Q(starts_on__lte=max(starts_on, today), ends_on__gte=last)
+    holds = Q(starts_on__lte=min(max(starts_on, today), last), ends_on__gte=last)
     if standing := pair.filter(Q(ends_on=None) | holds).first():
         return standing
     joined = pair.not_over(on=today).filter(

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from apps.core import reports
 from apps.core.carriers.refusals import ANSWERED_STOP, NO_SUCH_NUMBER, is_no_mailbox
 from apps.core.carriers.text import is_signed
-from apps.core.forms import UNREADABLE
+from apps.core.forms import NO_FORM, UNREADABLE
 from apps.core.models import OutboxMessage
 from apps.core.outbox import Outcome
 
@@ -86,10 +86,13 @@ def text_report(request: HttpRequest, practice_id: UUID, message_id: UUID) -> Ht
     """Reports of the text gateway."""
     url = settings.BASE_URL + request.get_full_path()
     given = request.headers.get("X-Twilio-Signature", "")
-    if not is_signed(url, request.POST.dict(), given=given):
+    try:
+        said = request.POST.dict()
+    except NO_FORM:
         return HttpResponse(status=FORBIDDEN)
-    outcome = TEXT_OUTCOMES.get(request.POST.get("MessageStatus", ""))
-    code = request.POST.get("ErrorCode")
+    if not is_signed(url, said, given=given):
+        return HttpResponse(status=FORBIDDEN)
+    outcome, code = TEXT_OUTCOMES.get(said.get("MessageStatus", "")), said.get("ErrorCode")
     if outcome == Outcome.LOST and code == ANSWERED_STOP:
         outcome = Outcome.REFUSED
     elif outcome == Outcome.LOST and code in NO_SUCH_NUMBER:

@@ -148,6 +148,17 @@ def test_a_term_that_adjoins_or_overlaps_another_goes_on_as_one_supervision(
     assert [entry.object_id for entry in noted("extend supervision", mona)] == [begun.id]
 
 
+def test_a_term_that_is_over_is_recorded_beside_a_later_one_that_is_over(
+    mona: Membership, sam: Membership, charlie: Membership
+) -> None:
+    for first, last in ((-100, -50), (-300, -250), (-80, -60)):
+        start_supervision(
+            supervisor=sam, supervisee=charlie, by=mona,
+            starts_on=TODAY() + timedelta(days=first), ends_on=TODAY() + timedelta(days=last),
+        )  # fmt: skip
+    assert Supervision.objects.filter(supervisee=charlie).count() == 2
+
+
 def test_each_change_of_a_day_is_told_also_where_it_is_the_same_day_again(
     mona: Membership, sam: Membership, alice: Membership
 ) -> None:

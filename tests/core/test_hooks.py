@@ -298,6 +298,12 @@ def test_a_text_that_was_lost_for_another_reason_has_reached_nobody_and_stops_no
     assert told == [(message.subject_id, "lost")]
 
 
+def test_a_report_that_is_no_form_is_refused() -> None:
+    path = f"/hooks/text/{uuid4()}/{uuid4()}/"
+    sent = Browser().post(path, b"x", content_type="multipart/form-data; boundary=")
+    assert sent.status_code == 403
+
+
 def test_a_report_may_come_before_the_sender_has_noted_that_the_message_is_out() -> None:
     lease = timezone.now() + OutboxMessage.LEASE
     message = put(State.CLAIMED, lease_until=lease)
