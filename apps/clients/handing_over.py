@@ -6,8 +6,12 @@ from typing import Any
 from django.db.models import QuerySet
 
 from apps.accounts.models import Membership
-from apps.clients.models import Treatment
+from apps.clients.models import Client, Treatment
 from apps.clients.services import take_back_wishes
+from apps.core import audit
+
+TAKEN_BACK = "take hand-over back"
+"""What the trail says of a hand-over that was a slip; its object: who had the client meanwhile."""
 
 
 def who_treats(*, on: date) -> QuerySet[Any, Any]:
@@ -18,26 +22,50 @@ def who_treats(*, on: date) -> QuerySet[Any, Any]:
 
 def pass_on(treatment: Treatment, *, to: Membership, on: date, by: Membership) -> Treatment:
     """Let the rest of a treatment, from the day `on`, be one with `to`: all of it where it is still
-    to begin by then, as nobody knew of it. What `to` has right before or after that goes on.
+    to begin by then, as nobody knew of it, or goes back to `to` on the day on which it was handed
+    over (`_is_slip`). What `to` has right before or after that goes on.
 
     Access changes hands on that day; the history stays with the treatment that ended. Whoever calls
-    this has the client's turn.
+    this has the client's turn. A treatment that was withdrawn has no `pk` any more.
 
     Returns:
         The treatment that the client has with `to` from then on.
     """
-    if treatment.begins_before(on):
-        new = _end(treatment, on=on, with_rest_to=to)
-    else:
+    if not treatment.begins_before(on):
         new = treatment
         new.therapist = to
         new.save(update_fields=["therapist"])
+    elif _is_slip(treatment, to=to, on=on):
+        new = treatment
+        # It lapsed as they treated the client no more.
+        take_back_wishes(client=new.client_id, of=to, by=by)
+        audit.record(TAKEN_BACK, treatment.therapist, client_id=treatment.client_id, by=by)
+    else:
+        new = _end(treatment, on=on, with_rest_to=to)
     if new.follows and new.follows.therapist_id == to.id:
         new = _join(new.follows, new)
     else:
         take_back_wishes(client=new.client_id, of=to, by=by)
     after = new.followed_by.first()
     return _join(new, after) if after and after.therapist_id == to.id else new
+
+
+def _is_slip(treatment: Treatment, *, to: Membership, on: date) -> bool:
+    """Whether it goes back to `to` on the day on which a hand-over took it from them, and nothing
+    was written in it: no row of any table is about it, but sessions planned of which that is true
+    as well, and what follows it."""
+    before = treatment.follows
+    if before is None or before.therapist_id != to.id or treatment.starts_on != on:
+        return False
+    relations = {each.name for each in treatment._meta.related_objects}
+    about = dict.fromkeys(relations - {"therapy_sessions", "followed_by"})
+    planned = treatment.therapy_sessions.unwritten()
+    return not (
+        Treatment.objects.ended_by_word().filter(id=before.id).exists()
+        or not Treatment.objects.filter(id=treatment.id, ended_pause_reasons="", **about).exists()
+        or treatment.therapy_sessions.exclude(id__in=planned.values("id")).exists()
+        or Client.objects.filter(paused_in=treatment).exists()
+    )
 
 
 def _end(treatment: Treatment, *, on: date, with_rest_to: Membership) -> Treatment:

@@ -340,11 +340,16 @@ class TreatmentQuerySet(models.QuerySet["Treatment"]):
         """Treatments that ended on the day `on` or before it."""
         return self.filter(ends_on__lte=on)
 
+    def ended_by_word(self) -> Self:
+        """Those that their therapist closed, or moved the client on from: no hand-over ended them.
+        To be asked by `id__in`, as of several moves each is a row."""
+        moved = Q(moves__moves_on=F("ends_on"), moves__called_off_at=None)
+        return self.filter(Q(ending__isnull=False) | moved)
+
     def left_to_holder(self, *, on: date) -> Self:
         """Those that ended by their therapist's word, closed or moved, or seven days ago, and the
         holder's own: nobody hands a client over, and back, to read what others wrote."""
-        moved = Q(moves__moves_on=F("ends_on"), moves__called_off_at=None)
-        by_word = Treatment.objects.filter(Q(ending__isnull=False) | moved)
+        by_word = Treatment.objects.ended_by_word()
         own = Q(therapist=F("practice__record_holder"))
         is_left = own | Q(id__in=by_word.values("id")) | Q(ends_on__lte=on - ALONE_WAITS)
         return self.ended(on=on).filter(is_left)

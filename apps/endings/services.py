@@ -245,7 +245,9 @@ def hand_over(treatments: list[Treatment], *, to: Membership, by: Membership) ->
     """Hand treatments over to `to`, with their sessions to come, and tell the therapist before.
 
     What could not go along is called off, open forms end. Moves that were to bring or to take the
-    clients later are history: the practice's word is the newer one.
+    clients later are history: the practice's word is the newer one. Who is handed back on the same
+    day, before anything was written, goes on with the treatment of before (`pass_on`); what has
+    ended by then, such as forms, flags and moves, stays so.
 
     Returns:
         The day on which access changes hands, that of `oneself.access_from`.
@@ -309,7 +311,7 @@ def _hand_on(
     # What supervisors see by now, though the beat has not come by yet, they hear of as it goes.
     show_what_waited(treatment.episodes.all(), at=timezone.now())
     new = pass_on(treatment, to=to, on=on, by=by)
-    if begins:
+    if begins and treatment.pk:
         pass_on_planned(treatment=treatment, to=new, since=_still_to_come(treatment, on=on))
         end_what_is_open(treatment, on=on, by=by)
     refit_requests(new)

@@ -91,6 +91,25 @@ def test_a_look_of_before_the_treatment_is_nobodys_who_treats_the_client_since(
     ]
 
 
+def test_who_had_a_client_by_a_hand_over_that_was_taken_back_had_a_relationship(
+    as_alice: Browser, alice: Membership, charlie: Membership, mona: Membership,
+    treatment: Treatment,
+) -> None:  # fmt: skip
+    """On that day; a look of before, or theirs of long after, has none."""
+    with time_machine.travel(timezone.now() - timedelta(days=2)):
+        look(charlie, treatment)
+    hand_over([treatment], to=charlie, by=mona)
+    look(charlie, treatment)
+    hand_over(list(charlie.treatments.all()), to=alice, by=mona)
+    assert rows(as_alice.get(url(treatment))) == [
+        ("Mona Haddad", "Take hand-over back", "Practice manager: by code only"),
+        ("Mona Haddad", "Hand over client", "Practice manager: by code only"),
+        ("Charlie Nowak", "View client", "Treating therapist"),
+        ("Mona Haddad", "Hand over client", "Practice manager: by code only"),
+        ("Charlie Nowak", "View client", "No relationship on record that day"),
+    ]
+
+
 def test_no_reason_tells_of_the_supervision_of_who_treated_before(
     alice: Membership, sam: Membership, charlie: Membership, mona: Membership, treatment: Treatment
 ) -> None:
@@ -155,7 +174,7 @@ def test_queries_do_not_grow_with_the_record(
 ) -> None:
     for _ in range(30):
         look(alice, treatment)
-    with django_assert_max_num_queries(23):
+    with django_assert_max_num_queries(24):
         as_alice.get(url(treatment))
 
 

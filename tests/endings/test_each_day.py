@@ -195,6 +195,8 @@ def test_a_client_is_somebodys_on_each_day(
             except REFUSED:
                 continue
             course.holds()
-            assert over <= course.over(), "what had ended goes on"
+            for _id, therapist, _starts_on, *ended_on, _follows in over - course.over():
+                taken_back = deed == "hand over" and [therapist, *ended_on] == [taker.id, today]
+                assert taken_back, "what had ended goes on"
             for day, treated in zip(soon, before, strict=True):
                 assert course.treated(day) or not treated, f"{day} is nobody's after {deed}"

@@ -15,10 +15,16 @@ from apps.accounts import notices
 from apps.accounts.models import Membership, Notice, Practice
 from apps.clients.handing_over import pass_on
 from apps.clients.models import Client, Treatment
+from apps.clients.services import end_pause, pause_asking
 from apps.core.models import AuditEntry
 from apps.endings import services
+from apps.endings.models import Move
+from apps.feedback.services import practice_questionnaire, request_feedback
+from apps.ruptures.transitions import end_unrepaired
+from apps.therapy_sessions.services import save_process_note
 from tests.accounts.conftest import proven, shown
 from tests.clients.test_turns import happens_first
+from tests.conftest import signed_in
 from tests.factories import (
     ClientFactory,
     MembershipFactory,
@@ -191,6 +197,135 @@ def test_sessions_to_come_go_to_the_new_therapist(
     theirs = Treatment.objects.get(therapist=charlie, client=treatment.client)
     assert list(theirs.therapy_sessions.all()) == [to_come]
     assert list(treatment.therapy_sessions.planned()) == [past]
+
+
+def test_a_client_who_is_handed_back_on_the_same_day_goes_on_as_if_never_handed_over(
+    mona: Membership, alice: Membership, charlie: Membership, sam: Membership, practice: Practice,
+    treatments: list[Treatment],
+) -> None:  # fmt: skip
+    """A wrong tick loses nobody their course; the form that was open has ended, and stays so."""
+    treatment, *_ = treatments
+    plan = {"attendance": "", "treatment": treatment}
+    now = timezone.now()
+    plain, written, past = (
+        TherapySessionFactory.create(starts_at=now + timedelta(hours=hours), **plan)
+        for hours in (30, 60, -5)
+    )
+    save_process_note(therapy_session=written, text="Ask about the exam", by=alice)
+    episode, sessions = treatment.episodes.get(), set(treatment.therapy_sessions.all())
+    assert episode.outcome == ""
+    services.hand_over([treatment], to=charlie, by=mona)
+    services.hand_over(list(charlie.treatments.all()), to=alice, by=mona)
+    end_unrepaired(practice, at=now)
+    assert list(Treatment.objects.filter(client=treatment.client)) == [treatment]
+    treatment.refresh_from_db()
+    episode.refresh_from_db()
+    assert (treatment.therapist, treatment.ends_on) == (alice, None)
+    assert set(treatment.therapy_sessions.all()) == sessions >= {plain, written, past}
+    assert episode.outcome == ""
+    as_alice = signed_in(alice)
+    for page, about in (("repair", episode), ("process_note", written), ("client", treatment)):
+        of = about.client_id if page == "client" else about.id
+        assert as_alice.get(reverse(page, args=[of])).status_code == 200, page
+    assert signed_in(sam).get(reverse("supervised_episode", args=[episode.id])).status_code == 200
+    assert signed_in(charlie).get(reverse("client", args=[treatment.client_id])).status_code == 404
+    [noted] = AuditEntry.objects.filter(action="take hand-over back")
+    assert (noted.client_ids, noted.object_id) == ([treatment.client_id], charlie.id)
+    assert (noted.actor_id, noted.object_type) == (mona.id, "accounts.Membership")
+    said = "Clients of yours go to %s on %s, as your practice decided."
+    day = date_format(timezone.localdate(), "j M")
+    for told, whose in ((alice, charlie), (charlie, alice)):
+        assert said % (whose.name, day) in [each.said.text for each in notices.unread(told)]
+
+
+def test_what_ended_as_a_client_was_handed_over_by_mistake_stays_ended(
+    mona: Membership, alice: Membership, charlie: Membership
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice)
+    asked = request_feedback(
+        therapy_session=TherapySessionFactory.create(treatment=treatment),
+        questionnaire=practice_questionnaire(alice.practice),
+        channel_kind="email",
+        by=alice,
+    )
+    services.hand_over([treatment], to=charlie, by=mona)
+    services.hand_over([charlie.treatments.get()], to=alice, by=mona)
+    asked.refresh_from_db()
+    assert asked.state == asked.State.CANCELLED
+    assert asked.therapy_session.corrected_at, "it stands on the next agenda"
+
+
+@pytest.mark.parametrize(
+    "why", ["logged", "noted", "moves", "pause", "kept pause", "closed before", "came by a move",
+            "a day later", "to another"],
+)  # fmt: skip
+def test_what_somebody_wrote_in_a_treatment_that_a_hand_over_began_is_kept_as_it_goes_back(
+    why: str, mona: Membership, alice: Membership, charlie: Membership
+) -> None:
+    treatment = TreatmentFactory.create(therapist=alice)
+    back_to = alice
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        planned = TherapySessionFactory.create(
+            treatment=treatment, attendance="", starts_at=timezone.now() + timedelta(days=2)
+        )
+        if why == "came by a move":
+            words = {"needs": "", "saved_at": timezone.now(), "agreed_on": timezone.localdate()}
+            words |= {"agreed_how": "in_room", "moves_on": timezone.localdate()}
+            Move.objects.create(
+                practice=alice.practice, treatment=treatment, arranged_at=timezone.now(), **words
+            )
+        services.hand_over([treatment], to=charlie, by=mona)
+        theirs = charlie.treatments.get()
+        planned.refresh_from_db()
+        assert planned.treatment == theirs
+        match why:
+            case "logged":
+                TherapySessionFactory.create(treatment=theirs, starts_at=timezone.now())
+            case "noted":
+                save_process_note(therapy_session=planned, text="Mine", by=charlie)
+            case "moves":
+                Move.objects.create(
+                    practice=alice.practice, treatment=theirs, needs="", saved_at=timezone.now()
+                )
+            case "pause" | "kept pause":
+                if why == "kept pause":
+                    Client.objects.update(held_at=timezone.now())
+                on = timezone.localdate() + timedelta(days=9)
+                pause_asking(client=theirs.client, reason="Mine", review_on=on, by=charlie)
+                if why == "kept pause":
+                    end_pause(client=theirs.client, by=charlie)
+            case "closed before":
+                services.close_treatment(treatment=theirs, how="agreed", review="", by=charlie)
+                theirs = services.reopen_treatment(ending=theirs.ending, by=charlie)
+            case "a day later":
+                clock.shift(timedelta(days=1))
+            case "to another":
+                back_to = MembershipFactory.create(practice=alice.practice, name="Dana Roe")
+        services.hand_over([theirs], to=back_to, by=mona)
+        assert Treatment.objects.filter(id=theirs.id, ends_on=timezone.localdate()).exists()
+        assert back_to.treatments.latest("starts_on").follows == theirs
+        treatment.refresh_from_db()
+        assert treatment.ends_on
+        assert not AuditEntry.objects.filter(action="take hand-over back").exists()
+
+
+@pytest.mark.parametrize("given_on", ["before", "meanwhile"])
+def test_who_is_handed_back_goes_on_until_the_day_that_a_manager_named(
+    mona: Membership, alice: Membership, charlie: Membership, treatments: list[Treatment],
+    given_on: str,
+) -> None:  # fmt: skip
+    treatment, day = treatments[0], timezone.localdate() + timedelta(days=7)
+    dana = MembershipFactory.create(practice=alice.practice, name="Dana Roe")
+    if given_on == "before":
+        pass_on(treatment, to=dana, on=day, by=mona)
+    services.hand_over([treatment], to=charlie, by=mona)
+    if given_on == "meanwhile":
+        pass_on(charlie.treatments.get(), to=dana, on=day, by=mona)
+    services.hand_over([charlie.treatments.get()], to=alice, by=mona)
+    treatment.refresh_from_db()
+    assert treatment.ends_on == day
+    assert dana.treatments.get().follows == treatment
+    assert not charlie.treatments.exists()
 
 
 def test_a_treatment_that_was_to_begin_later_changes_hands_as_well(

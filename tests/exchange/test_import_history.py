@@ -174,7 +174,8 @@ def test_a_longer_file_goes_on_in_the_treatment_that_was_begun_again(
     before = Treatment.objects.get()
     with time_machine.travel(timezone.now() - timedelta(days=25)):
         if by_hand_over:
-            theirs = pass_on(before, to=charlie, on=timezone.localdate(), by=mona)
+            on = timezone.localdate() - timedelta(days=1)
+            theirs = pass_on(before, to=charlie, on=on, by=mona)
             goes_on = pass_on(theirs, to=alice, on=timezone.localdate(), by=mona)
         else:
             ending = close_treatment(treatment=before, how="agreed", review="", by=alice)

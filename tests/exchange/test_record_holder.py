@@ -316,6 +316,9 @@ def test_a_holder_who_hands_a_client_over_reads_nothing_of_the_therapist_before_
     assert as_mona.get(page).status_code == 404
     hand_over([treatment], to=charlie, by=mona)
     assert as_mona.get(page).status_code == 404
+    hand_over(list(charlie.treatments.all()), to=alice, by=mona)
+    assert not client.treatments.ended(on=timezone.localdate()).exists(), "handed back"
+    hand_over([treatment], to=charlie, by=mona)
     passed = client.treatments.get(therapist=charlie)
     close_treatment(treatment=passed, how="agreed", review="", by=charlie)
     today = timezone.localdate()

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import Membership, Role, Supervision
+from apps.clients.handing_over import TAKEN_BACK
 from apps.clients.models import Client, Treatment
 from apps.core.models import AuditEntry, AuditSeal
 from apps.dashboard.selectors import words
@@ -100,6 +101,11 @@ def who_looked_page(
         entries = entries.filter(is_read=chosen.what == "read")
     page = Paginator(entries, ROWS_PER_PAGE).get_page(chosen.page)
     treatments = list(Treatment.objects.filter(client=client))
+    treatments += [
+        Treatment(therapist_id=entry.object_id, starts_on=on, ends_on=on, follows=treatments[0])
+        for entry in AuditEntry.objects.of_client(client.id).filter(action=TAKEN_BACK)
+        for on in [words.local(entry.at).date()]
+    ]
     supervisions = list(
         Supervision.objects.filter(supervisee__in=[each.therapist_id for each in treatments])
     )
