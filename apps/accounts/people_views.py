@@ -142,7 +142,7 @@ def end_supervision(request: MemberRequest, supervision_id: UUID) -> HttpRespons
     supervision = get_object_or_404(
         links.select_related("supervisor", "supervisee"), id=supervision_id
     )
-    first_proposal = {"ends_on": supervision.ends_on or request.today}
+    first_proposal = {"ends_on": supervision.ends_on or max(request.today, supervision.starts_on)}
     form = forms.EndSupervisionForm(
         _sent(request), supervision=supervision, today=request.today, initial=first_proposal
     )

@@ -58,7 +58,7 @@ COLUMNS_LEFT_OUT = {
     "clients.ContactChannel.address_index": "a keyed hash of the address, which is exported",
     "clients.ReachedMailbox.address_index": "a keyed hash of an address, that can be another's now",
     "clients.TwoPersonRequest.texts": "ids of rows; what was erased is gone",
-    "feedback.FeedbackRequest.generation": "counts how often links were revoked",
+    "feedback.FeedbackRequest.generation": "tells links of before from those of now",
     "ruptures.Screening.state_before": "inner state of the filter; what it said is in `outputs`",
     "ruptures.Screening.state_after": "inner state of the filter; what it said is in `outputs`",
 }

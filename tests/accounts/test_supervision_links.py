@@ -246,9 +246,9 @@ def test_a_link_that_is_still_to_begin_is_withdrawn_and_both_are_told(
             supervisor=sam, supervisee=charlie, starts_on=first, by=mona
         )  # fmt: skip
         address = reverse("end_supervision", args=[to_come.id])
-        assert f"It begins on {date_format(first, 'j M Y')}: a day before" in shown(
-            manager.get(address)
-        )
+        page = manager.get(address)
+        assert f"It begins on {date_format(first, 'j M Y')}: a day before" in shown(page)
+        assert page.context["form"]["ends_on"].value() == first, "*Save* alone withdraws nothing"
         kept = first + timedelta(days=1)
         manager.post(address, {"ends_on": kept.isoformat()})
         assert Supervision.objects.get(id=to_come.id).ends_on == kept

@@ -483,6 +483,21 @@ def test_a_client_whom_an_earlier_therapist_wished_to_erase_begins_again(
     assert charlie.treatments.filter(ends_on=None).exists()
 
 
+def test_a_client_whose_erasure_rapport_proposed_does_not_begin_again(
+    as_alice: Browser, treatment: Treatment
+) -> None:
+    as_alice.post(address(treatment), REVIEW)
+    TwoPersonRequest.objects.create(
+        practice=treatment.practice,
+        kind=TwoPersonRequest.Kind.ERASE_CLIENT,
+        client=treatment.client,
+        is_proposal=True,
+        requested_at=timezone.now(),
+    )
+    reopen(as_alice)
+    assert not Treatment.objects.filter(ends_on=None).exists()
+
+
 @pytest.mark.parametrize("holds_records", [False, True])
 def test_who_begins_again_has_not_asked_for_the_clients_erasure_any_more(
     as_alice: Browser, treatment: Treatment, alice: Membership, holds_records: bool

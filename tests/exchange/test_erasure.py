@@ -186,6 +186,7 @@ def test_what_else_was_asked_about_a_client_ends_with_their_erasure(
     assert two_people.confirm(request=carried_out, by=mona)
     assert [each.id for each in TwoPersonRequest.objects.filter(closed_at=None)] == [asked[2].id]
     assert TwoPersonRequest.objects.get(is_carried_out=True) == carried_out
+    assert [TwoPersonRequest.objects.get(id=each.id).texts for each in asked[:2]] == [[], []]
     as_sam.post("/sign-in/again/", {"password": PASSWORD})
     page = as_sam.get("/erasures/").content.decode()
     assert other.code in page

@@ -437,6 +437,7 @@ def test_of_all_that_rapport_proposes_everybody_has_one_notice_at_a_time(
         assert [each.said.text for each in notices.unread(charlie)] == [proposed]
         for each in TwoPersonRequest.objects.filter(closed_at=None):
             two_people.withdraw(request=each, by=mona)
+        two_people.ask_to_erase(client=more.client, by=mona)
         assert proposed not in [each.said.text for each in notices.unread(alice)]
     assert more.client.two_person_requests.exists()
 

@@ -118,6 +118,15 @@ def test_a_report_on_what_may_be_out_is_heard_whatever_became_of_its_second_try(
     assert asked.therapy_session.treatment.client.channels.get().stop_reason == reason
 
 
+def test_a_report_leaves_a_message_in_doubt_to_whoever_is_sending_it_again(
+    asked: FeedbackRequest,
+) -> None:
+    first, now = OutboxMessage.objects.filter(kind="feedback_request"), timezone.now()
+    first.update(state=State.CLAIMED, lease_until=now, doubts=1, doubted_at=now)
+    report(first.get(), reports.Outcome.DELIVERED)
+    assert first.get().state == State.CLAIMED
+
+
 @pytest.mark.parametrize("before", [[], [reports.Outcome.BOUNCED]])
 def test_a_complaint_is_a_persons_no_and_holds_at_whatever_address_until_it_was_discussed_anew(
     as_alice: Browser, asked: FeedbackRequest, before: list[reports.Outcome]
