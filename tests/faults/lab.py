@@ -231,26 +231,20 @@ class Lab:
 def _requests(therapists: list[Membership], addresses: list[str]) -> list[OutboxMessage]:
     practice, now, today = therapists[0].practice, timezone.now(), timezone.localdate()
     questionnaire = practice_questionnaire(practice)
-    clients = {
-        address: Client.objects.create(
-            practice=practice, code=uuid4().hex[:20], initials="X", country="GB",
-            time_zone="Europe/London", discussed_on=today, consent=Client.Consent.AGREED,
-        )
-        for address in dict.fromkeys(addresses)
-    }  # fmt: skip
-    for address, client in clients.items():
-        ContactChannel.objects.create(
-            practice=practice, client=client, kind="email", address=address, safe_to_contact=True
-        )
     asked: Counter[str] = Counter()
     treatments = []
     for address in addresses:
+        client = Client.objects.create(
+            practice=practice, code=uuid4().hex[:20], initials="X", country="GB",
+            time_zone="Europe/London", discussed_on=today, consent=Client.Consent.AGREED,
+        )  # fmt: skip
+        ContactChannel.objects.create(
+            practice=practice, client=client, kind="email", address=address, safe_to_contact=True
+        )
         therapist = therapists[asked[address]]
         asked[address] += 1
         treatments.append(
-            Treatment(
-                practice=practice, client=clients[address], therapist=therapist, starts_on=today
-            )
+            Treatment(practice=practice, client=client, therapist=therapist, starts_on=today)
         )
     sessions = TherapySession.objects.bulk_create(
         TherapySession(
