@@ -60,11 +60,11 @@ def _is_slip(treatment: Treatment, *, to: Membership, on: date) -> bool:
     relations = {each.name for each in treatment._meta.related_objects}
     about = dict.fromkeys(relations - {"therapy_sessions", "followed_by"})
     planned = treatment.therapy_sessions.unwritten()
-    return not (
-        Treatment.objects.ended_by_word().filter(id=before.id).exists()
-        or not Treatment.objects.filter(id=treatment.id, ended_pause_reasons="", **about).exists()
-        or treatment.therapy_sessions.exclude(id__in=planned.values("id")).exists()
-        or Client.objects.filter(paused_in=treatment).exists()
+    return (
+        Treatment.objects.filter(id=treatment.id, ended_pause_reasons="", **about).exists()
+        and not treatment.therapy_sessions.exclude(id__in=planned.values("id")).exists()
+        and not Client.objects.filter(paused_in=treatment).exists()
+        and not Treatment.objects.ended_by_word().filter(id=before.id).exists()
     )
 
 

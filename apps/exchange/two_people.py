@@ -167,8 +167,8 @@ def _ask(
 def _tell_others(request: TwoPersonRequest, by: Membership | None) -> None:
     verb = "request" if by else "propose"
     audit.record(f"{verb} {_noun(request)}", request, client_id=request.client_id, by=by)
-    others, kind = _others(request, by), "two_people_needed"
-    for colleague in others:
+    kind = "two_people_needed"
+    for colleague in _others(request, by):
         if by:
             tell(member=colleague, kind=kind, subject=request)
         else:  # one notice of all proposals
